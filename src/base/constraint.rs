@@ -1,0 +1,1 @@
+//! Version constraints by Helm's rules.

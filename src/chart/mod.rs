@@ -1,0 +1,138 @@
+//! Charts: archive or folder → [`Chart`], dependencies, values, schema.
+//!
+//! Invariants: bytes or a list of files come in, plain data goes out; no file or network is touched
+//! here; a path from an archive never leaves the chart; a [`Chart`] is immutable and shared.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::yaml::{Map, Value};
+
+/// One file of a chart. The name is relative to the chart's folder, with `/` as separator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Path inside the chart, such as `templates/_helpers.tpl`.
+    pub name: String,
+    /// Content, as packed (without a leading byte order mark).
+    pub data: Bytes,
+}
+
+/// A loaded chart with its dependencies.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    /// `Chart.yaml`, checked.
+    pub metadata: Metadata,
+    /// `Chart.lock` as data, if there is one.
+    pub lock: Option<Value>,
+    /// The defaults of `values.yaml`; every number is a float, as in Helm.
+    pub values: Map,
+    /// `values.schema.json`, raw.
+    pub schema: Option<Bytes>,
+    /// Everything under `templates/`.
+    pub templates: Vec<File>,
+    /// Everything else that templates may read (`crds/` included).
+    pub files: Vec<File>,
+    /// Charts of `charts/`, in name order.
+    pub dependencies: Vec<Arc<Chart>>,
+}
+
+/// `Chart.yaml`, checked. Field names in JSON are Helm's; empty fields are left out.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// Name of the chart.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Project page.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub home: String,
+    /// Source code pages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// Version of the chart, as written.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// One sentence.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Search words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
+    /// People.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub maintainers: Vec<Maintainer>,
+    /// URL of a picture.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub icon: String,
+    /// `v1` or `v2`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub api_version: String,
+    /// Condition (of a dependency, kept by old charts).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub condition: String,
+    /// Tags (kept by old charts).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tags: String,
+    /// Version of the packaged application.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub app_version: String,
+    /// Whether the chart is deprecated.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deprecated: bool,
+    /// Free annotations.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub annotations: std::collections::BTreeMap<String, String>,
+    /// Constraint on the cluster's version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kube_version: String,
+    /// Declared dependencies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Dependency>,
+    /// `application` (or empty) or `library`.
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+}
+
+/// A person of `Chart.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Maintainer {
+    /// Name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Address.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub email: String,
+    /// Page.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub url: String,
+}
+
+/// A declared dependency.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Dependency {
+    /// Name of the chart, or its alias once dependencies were processed.
+    pub name: String,
+    /// Constraint.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// Repository (always written, also when empty).
+    pub repository: String,
+    /// Comma-separated value paths.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub condition: String,
+    /// Tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Whether conditions and tags left it on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub enabled: bool,
+    /// Values taken over from the dependency.
+    #[serde(rename = "import-values", skip_serializing_if = "Vec::is_empty")]
+    pub import_values: Vec<Value>,
+    /// Name to use instead.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub alias: String,
+}

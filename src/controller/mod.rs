@@ -1,0 +1,1 @@
+//! Reconcilers, queue, events, status.

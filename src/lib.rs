@@ -1,0 +1,36 @@
+//! Leadsman: a Helm release manager with automatic chart upgrades.
+//!
+//! The rooms, lowest floor first; a room imports only rooms on lower floors (`tests/it/tidy.rs`
+//! checks it). Read them in this order:
+//!
+//! | floor | room | job |
+//! |---|---|---|
+//! | 0 | [`base`] | names, versions, constraints, digests, limits, time, bounded and atomic files |
+//! | 1 | [`yaml`] | text ⇄ the one `Value`: YAML and JSON as Go reads and prints them |
+//! | 2 | [`chart`] | archives, metadata, dependencies, values, schema |
+//! | 2 | [`template`] | Go templates with sprig's and Helm's functions |
+//! | 2 | [`policy`] | which new version may be taken, and why not |
+//! | 2 | [`api`] | the shapes of `HelmRepository`, `HelmRelease` and their CRDs |
+//! | 3 | [`source`] | bytes from HTTP(S) repositories and mirrors |
+//! | 3 | [`cluster`] | all that is said to a Kubernetes API |
+//! | 3 | [`sim`] | a Kubernetes API in process |
+//! | 4 | [`repo`] | index, cache, resolve, pull |
+//! | 4 | [`release`] | records, rendering, plans, actions, readiness of releases |
+//! | 5 | [`controller`] | reconcilers, queue, events, status |
+//! | 6 | [`web`] | what Leadsman serves over HTTP |
+//! | 7 | [`cli`] | commands; the only reader of the environment and writer to stdout |
+
+pub mod api;
+pub mod base;
+pub mod chart;
+pub mod cli;
+pub mod cluster;
+pub mod controller;
+pub mod policy;
+pub mod release;
+pub mod repo;
+pub mod sim;
+pub mod source;
+pub mod template;
+pub mod web;
+pub mod yaml;

@@ -1,0 +1,3 @@
+//! The `leadsman` command.
+
+fn main() {}

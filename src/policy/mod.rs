@@ -1,0 +1,1 @@
+//! Which new version may be taken, when, and why the others are held back.

@@ -1,0 +1,1 @@
+//! Index, cache, resolve, pull.

@@ -1,0 +1,1 @@
+//! Bytes from HTTP(S) repositories.

@@ -1,0 +1,1 @@
+//! What Leadsman serves over HTTP.
