@@ -13,4 +13,6 @@ pub mod file;
 pub mod limit;
 pub mod name;
 pub mod secret;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod version;
