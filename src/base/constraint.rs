@@ -1,1 +1,397 @@
-//! Version constraints by Helm's rules.
+//! Version constraints by Helm's rules: `61.x`, `>=1.2, <2 || ^3`, `1.2 - 1.4`.
+//!
+//! Source: Masterminds/semver v3.5.0 constraints.go, which Helm and Flux use. Its grammar is a set
+//! of regular expressions with surprises (`|` counts as a digit, `>1` means `>=2.0.0`); the same
+//! expressions are used here so that the surprises are the same.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use super::version::{Version, compare_pre};
+
+/// Longest text of a constraint, in bytes.
+const LONGEST: usize = 512;
+/// Most parts between `||`.
+const MOST_GROUPS: usize = 32;
+
+/// A constraint on versions: groups joined by `||`, each of terms that must all hold.
+///
+/// A prerelease matches only a group in which some term names a prerelease (`>=1.0.0-0`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Constraint {
+    groups: Vec<Group>,
+}
+
+/// A text that is not a constraint. The messages are Masterminds'.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The text is too long.
+    #[error("constraint string is too long (max {LONGEST} bytes)")]
+    TooLong,
+    /// There are too many parts between `||`.
+    #[error("too many constraint groups (max {MOST_GROUPS})")]
+    TooManyGroups,
+    /// A group has the wrong shape.
+    #[error("improper constraint: {}", quote(.0))]
+    Improper(String),
+    /// A term has the right shape, but its version is not one.
+    #[error("constraint parser error")]
+    Version,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Group {
+    terms: Vec<Term>,
+    takes_prereleases: bool,
+}
+
+/// Which parts of a term's version were left open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Patch,
+    Minor,
+    Major,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    NotEqual,
+    Greater,
+    Less,
+    GreaterEqual,
+    LessEqual,
+    Tilde,
+    Caret,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Term {
+    operator: Operator,
+    version: Version,
+    open: Open,
+    operator_text: String,
+    version_text: String,
+}
+
+impl Constraint {
+    /// Returns whether a version satisfies the constraint.
+    pub fn matches(&self, version: &Version) -> bool {
+        self.groups.iter().any(|group| {
+            (version.pre().is_empty() || group.takes_prereleases)
+                && group.terms.iter().all(|term| term.matches(version))
+        })
+    }
+
+    /// Returns whether some group lets prereleases in.
+    pub fn takes_prereleases(&self) -> bool {
+        self.groups.iter().any(|group| group.takes_prereleases)
+    }
+
+    /// Returns the constraint without the rule about prereleases: they are compared like any other
+    /// version.
+    #[must_use]
+    pub fn with_prereleases(mut self) -> Self {
+        for group in &mut self.groups {
+            group.takes_prereleases = true;
+        }
+        self
+    }
+}
+
+impl Term {
+    fn matches(&self, version: &Version) -> bool {
+        match self.operator {
+            Operator::Equal if self.open == Open::Nothing => *version == self.version,
+            Operator::Equal | Operator::Tilde => self.tilde(version),
+            Operator::NotEqual => self.not_equal(version),
+            Operator::Greater => self.greater(version),
+            Operator::Less => *version < self.version,
+            Operator::GreaterEqual => *version >= self.version,
+            Operator::LessEqual => self.less_equal(version),
+            Operator::Caret => self.caret(version),
+        }
+    }
+
+    fn not_equal(&self, version: &Version) -> bool {
+        let own = &self.version;
+        if self.open == Open::Nothing {
+            return version != own;
+        }
+        if own.major() != version.major() {
+            return true;
+        }
+        match self.open {
+            Open::Minor => false,
+            _ if own.minor() != version.minor() => true,
+            Open::Patch => compare_pre(version.pre(), own.pre()).is_ne(),
+            Open::Nothing | Open::Major => own.patch() != version.patch() || version != own,
+        }
+    }
+
+    fn greater(&self, version: &Version) -> bool {
+        let own = &self.version;
+        match self.open {
+            Open::Nothing | Open::Major => version > own,
+            _ if version.major() != own.major() => version.major() > own.major(),
+            Open::Minor => false,
+            Open::Patch => version.minor() > own.minor(),
+        }
+    }
+
+    fn less_equal(&self, version: &Version) -> bool {
+        let own = &self.version;
+        if self.open == Open::Nothing {
+            return version <= own;
+        }
+        version.major() < own.major()
+            || version.major() == own.major()
+                && (version.minor() <= own.minor() || self.open == Open::Minor)
+    }
+
+    fn tilde(&self, version: &Version) -> bool {
+        let own = &self.version;
+        if version < own {
+            return false;
+        }
+        let zero = own.major() == 0 && own.minor() == 0 && own.patch() == 0;
+        if zero && matches!(self.open, Open::Nothing | Open::Major) {
+            return true;
+        }
+        version.major() == own.major()
+            && (version.minor() == own.minor() || self.open == Open::Minor)
+    }
+
+    fn caret(&self, version: &Version) -> bool {
+        let own = &self.version;
+        if version < own {
+            return false;
+        }
+        if own.major() > 0 || self.open == Open::Minor {
+            return version.major() == own.major();
+        }
+        if version.major() > 0 || version.minor() != own.minor() {
+            return false;
+        }
+        own.minor() > 0 || self.open == Open::Patch || version.patch() == own.patch()
+    }
+}
+
+const VERSION: &str = r"v?([0-9|xX*]+)(\.[0-9|xX*]+)?(\.[0-9|xX*]+)?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
+const OPERATORS: &str = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
+
+/// Go's `\s` is ASCII without the vertical tab.
+fn expression(template: &str) -> Regex {
+    let text =
+        template.replace("OPS", OPERATORS).replace("VER", VERSION).replace(r"\s", r"[\t\n\f\r ]");
+    Regex::new(&text).expect("the expressions are constants, and each is used by a test")
+}
+
+static TERM: LazyLock<Regex> = LazyLock::new(|| expression(r"^\s*(OPS)\s*(VER)\s*$"));
+static RANGE: LazyLock<Regex> = LazyLock::new(|| expression(r"\s*(VER)\s+-\s+(VER)\s*"));
+static FIND: LazyLock<Regex> = LazyLock::new(|| expression(r"(OPS)\s*(VER)"));
+static GROUP: LazyLock<Regex> =
+    LazyLock::new(|| expression(r"^(\s*(OPS)\s*(VER)\s*)((?:\s+|,\s*)(OPS)\s*(VER)\s*)*$"));
+
+impl FromStr for Constraint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if text.len() > LONGEST {
+            return Err(Error::TooLong);
+        }
+        let text = rewrite_ranges(text);
+        if text.split("||").count() > MOST_GROUPS {
+            return Err(Error::TooManyGroups);
+        }
+        let groups = text.split("||").map(parse_group).collect::<Result<_, _>>()?;
+        Ok(Self { groups })
+    }
+}
+
+/// Writes `1.2 - 1.4` as `>= 1.2, <= 1.4 `.
+fn rewrite_ranges(text: &str) -> String {
+    let mut output = text.to_owned();
+    for found in RANGE.captures_iter(text) {
+        let replacement = format!(">= {}, <= {} ", &found[1], &found[11]);
+        output = output.replacen(&found[0], &replacement, 1);
+    }
+    output
+}
+
+fn parse_group(text: &str) -> Result<Group, Error> {
+    if !GROUP.is_match(text) {
+        return Err(Error::Improper(text.to_owned()));
+    }
+    let terms: Vec<Term> =
+        FIND.find_iter(text).map(|found| parse_term(found.as_str())).collect::<Result<_, _>>()?;
+    let takes_prereleases = terms.iter().any(|term| !term.version.pre().is_empty());
+    Ok(Group { terms, takes_prereleases })
+}
+
+fn parse_term(text: &str) -> Result<Term, Error> {
+    let parts = TERM.captures(text).ok_or_else(|| Error::Improper(text.to_owned()))?;
+    let part = |parts: &Captures<'_>, index: usize| {
+        parts.get(index).map_or(String::new(), |found| found.as_str().to_owned())
+    };
+    let is_open = |text: &str| matches!(text, "" | "x" | "X" | "*" | ".x" | ".X" | ".*");
+    let [major, minor, patch, pre] = [3, 4, 5, 6].map(|index| part(&parts, index));
+    let (open, version) = if is_open(&major) {
+        (Open::Major, format!("0.0.0{pre}"))
+    } else if is_open(&minor) {
+        (Open::Minor, format!("{major}.0.0{pre}"))
+    } else if is_open(&patch) {
+        (Open::Patch, format!("{major}{minor}.0{pre}"))
+    } else {
+        (Open::Nothing, part(&parts, 2))
+    };
+    let operator = match &parts[1] {
+        "!=" => Operator::NotEqual,
+        ">" => Operator::Greater,
+        "<" => Operator::Less,
+        ">=" | "=>" => Operator::GreaterEqual,
+        "<=" | "=<" => Operator::LessEqual,
+        "~" | "~>" => Operator::Tilde,
+        "^" => Operator::Caret,
+        _ => Operator::Equal,
+    };
+    Ok(Term {
+        operator,
+        version: version.parse().map_err(|_| Error::Version)?,
+        open,
+        operator_text: part(&parts, 1),
+        version_text: part(&parts, 2),
+    })
+}
+
+/// Quotes a text as Go's `%q` does.
+fn quote(text: &str) -> String {
+    use fmt::Write as _;
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        let code = u32::from(letter);
+        match letter {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(letter);
+            }
+            '\x07' => quoted.push_str("\\a"),
+            '\x08' => quoted.push_str("\\b"),
+            '\x0c' => quoted.push_str("\\f"),
+            '\x0b' => quoted.push_str("\\v"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\0'..='\x1f' | '\x7f' => {
+                let _ = write!(quoted, "\\x{code:02x}");
+            }
+            '\u{80}'.. if letter.escape_debug().len() > 1 && code > 0xffff => {
+                let _ = write!(quoted, "\\U{code:08x}");
+            }
+            '\u{80}'.. if letter.escape_debug().len() > 1 => {
+                let _ = write!(quoted, "\\u{code:04x}");
+            }
+            _ => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, group) in self.groups.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" || ")?;
+            }
+            for (index, term) in group.terms.iter().enumerate() {
+                let space = if index > 0 { " " } else { "" };
+                write!(f, "{space}{}{}", term.operator_text, term.version_text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        text.parse::<Constraint>().map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn refuses_with_the_messages_of_masterminds() {
+        let rows = [
+            ("", "improper constraint: \"\""),
+            ("latest", "improper constraint: \"latest\""),
+            ("1 ||", "improper constraint: \"\""),
+            ("a\"\u{1}", "improper constraint: \"a\\\"\\x01\""),
+            ("1|2", "constraint parser error"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(error(text), expected, "{text}");
+        }
+        assert_eq!(error(&"1".repeat(513)), "constraint string is too long (max 512 bytes)");
+        assert_eq!(error(&["1"; 33].join("||")), "too many constraint groups (max 32)");
+    }
+
+    #[test]
+    fn prints_its_terms() {
+        let rows =
+            [("61.x", "61.x"), (">=1, <2||^3", ">=1 <2 || ^3"), ("1.2 - 1.4", ">=1.2 <=1.4")];
+        for (text, expected) in rows {
+            assert_eq!(text.parse::<Constraint>().unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn agrees_with_helm_on_every_vector() {
+        #[derive(serde::Deserialize)]
+        struct Row {
+            constraint: String,
+            version: String,
+            r#match: Option<bool>,
+            error: Option<String>,
+        }
+        let Some(corpus) = crate::base::testing::corpus() else { return };
+        let path = corpus.join("vectors/constraints.jsonl");
+        let text = crate::base::file::read_text(&path, 1 << 20).unwrap();
+        let (mut rows, mut failed) = (0, Vec::new());
+        for line in text.lines() {
+            let row: Row = serde_json::from_str(line).unwrap();
+            let parsed = row.constraint.parse::<Constraint>().map_err(|error| error.to_string());
+            // Helm reads the constraint first, then the version.
+            let found = parsed.and_then(|constraint| {
+                let version = row.version.parse::<Version>().map_err(|error| error.to_string())?;
+                Ok(constraint.matches(&version))
+            });
+            let expected = row.r#match.ok_or_else(|| {
+                let error = row.error.as_deref().unwrap_or_default();
+                error.rsplit("semverCompare: ").next().unwrap_or_default().to_owned()
+            });
+            rows += 1;
+            if found != expected {
+                failed.push(format!("{line}\n    found {found:?}"));
+            }
+        }
+        assert!(rows > 2000, "{rows} rows");
+        assert!(
+            failed.is_empty(),
+            "{} of {rows} rows differ:\n{}",
+            failed.len(),
+            failed.join("\n")
+        );
+    }
+}
