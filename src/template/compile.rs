@@ -1,0 +1,202 @@
+//! A chart's templates, parsed once: one namespace for all files of all charts.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::ast::{NodeId, Unit};
+use super::error::{Error, Fail};
+use super::eval::{Machine, STACK_BYTES};
+use super::funcs::regexes::RegexCache;
+use super::parser::{self, ParseError};
+use super::value::Str;
+use super::{Context, Rendered, Scope, TemplateFile, convert};
+
+/// Most `tpl` texts that a program remembers.
+const MAX_TPL_TEXTS: usize = 4_096;
+
+/// A named template of a unit.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub(super) unit: Arc<Unit>,
+    pub(super) name: Str,
+    pub(super) root: NodeId,
+}
+
+/// The templates that a `tpl` text defines: they shadow the program's while it is executed.
+#[derive(Debug, Clone)]
+pub(super) struct Overlay(Arc<Vec<(Arc<Template>, bool)>>);
+
+impl Overlay {
+    /// Returns a template, and whether its body is empty.
+    pub(super) fn find(&self, name: &[u8]) -> Option<(&Arc<Template>, bool)> {
+        let found = self.0.iter().find(|(template, _)| *template.name == *name)?;
+        Some((&found.0, found.1))
+    }
+
+    /// Returns the text's own template.
+    pub(super) fn main(&self) -> Option<Arc<Template>> {
+        let own = self.0.iter().find(|(template, _)| template.name == template.unit.name);
+        own.map(|(template, _)| Arc::clone(template))
+    }
+}
+
+/// Templates of a chart and its dependencies, ready to be rendered many times.
+///
+/// Compiling is the costly part; rendering shares the trees and may run on several threads.
+#[derive(Debug)]
+pub struct Program {
+    templates: Vec<Arc<Template>>,
+    index: HashMap<Str, usize>,
+    /// Files to render, in order: index of the template, index of the scope.
+    files: Vec<(Str, usize)>,
+    tpl: Mutex<HashMap<Str, Overlay>>,
+    pub(super) regexes: RegexCache,
+}
+
+/// Runs something that recurses as deep as a template says on a thread with a stack for it.
+fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let thread = builder.spawn_scoped(scope, work).expect("a thread can be started");
+        match thread.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn is_partial(name: &str) -> bool {
+    let base = Path::new(name).file_name().and_then(|base| base.to_str()).unwrap_or(name);
+    base.starts_with('_')
+}
+
+impl Program {
+    /// Parses all templates.
+    ///
+    /// Files deeper in the tree come first, then names descending; a later definition of a name
+    /// replaces an earlier one, unless its body is empty. Libraries add only their `_` files.
+    ///
+    /// Source: helm v4.3.1 pkg/engine/engine.go (render, sortTemplates, recAllTpls).
+    ///
+    /// # Errors
+    /// The first text that is not a template.
+    pub fn compile(files: Vec<TemplateFile>, scopes: &[Scope]) -> Result<Self, Error> {
+        on_big_stack(move || Self::compile_here(files, scopes))
+    }
+
+    fn compile_here(mut files: Vec<TemplateFile>, scopes: &[Scope]) -> Result<Self, Error> {
+        files.retain(|file| {
+            let library = scopes.get(file.scope).is_some_and(|scope| scope.library);
+            !library || is_partial(&file.name)
+        });
+        let depth = |file: &TemplateFile| file.name.bytes().filter(|&byte| byte == b'/').count();
+        files.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.name.cmp(&a.name)));
+        let mut program = Self {
+            templates: Vec::new(),
+            index: HashMap::new(),
+            files: Vec::new(),
+            tpl: Mutex::default(),
+            regexes: RegexCache::default(),
+        };
+        for file in files {
+            let name: Str = Arc::from(file.name.as_bytes());
+            let unit = parser::parse(&name, &file.text)
+                .map_err(|error| Error::parse(&name, &file.text, error.line, &error.message))?;
+            program.add(unit);
+            if !is_partial(&file.name) {
+                program.files.push((name, file.scope));
+            }
+        }
+        Ok(program)
+    }
+
+    fn add(&mut self, unit: Unit) {
+        let unit = Arc::new(unit);
+        for (name, root) in &unit.templates {
+            let template =
+                Arc::new(Template { unit: Arc::clone(&unit), name: Arc::clone(name), root: *root });
+            match self.index.get(name) {
+                None => {
+                    self.index.insert(Arc::clone(name), self.templates.len());
+                    self.templates.push(template);
+                }
+                Some(_) if unit.is_empty(*root) => {}
+                Some(&index) => self.templates[index] = template,
+            }
+        }
+    }
+
+    /// Renders all files in Helm's order, `NOTES.txt` included, files that begin with `_` not.
+    ///
+    /// Outputs that are only space are kept for the caller to drop.
+    ///
+    /// # Errors
+    /// The first expression that fails.
+    pub fn render(&self, context: &Context<'_>) -> Result<Vec<Rendered>, Error> {
+        on_big_stack(|| self.render_here(context))
+    }
+
+    fn render_here(&self, context: &Context<'_>) -> Result<Vec<Rendered>, Error> {
+        let roots = convert::roots(context);
+        let mut machine = Machine::new(self, context);
+        let mut rendered = Vec::with_capacity(self.files.len());
+        let mut failure = None;
+        for (name, scope) in &self.files {
+            let (Some(&index), Some(root)) = (self.index.get(name), roots.get(*scope)) else {
+                continue;
+            };
+            match machine.render_file(&self.templates[index], root) {
+                Ok(text) => {
+                    let name = String::from_utf8_lossy(name).into_owned();
+                    rendered.push(Rendered { name, text });
+                }
+                Err(fail) => {
+                    failure = Some(fail);
+                    break;
+                }
+            }
+        }
+        machine.release();
+        failure.map_or(Ok(rendered), |fail: Fail| Err(Error::execute(fail)))
+    }
+
+    /// Returns the number of templates.
+    pub(super) fn len(&self) -> usize {
+        self.templates.len()
+    }
+
+    /// Returns the index of a template.
+    pub(super) fn index(&self, name: &[u8]) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// Returns a template.
+    pub(super) fn template(&self, index: usize) -> Arc<Template> {
+        Arc::clone(&self.templates[index])
+    }
+
+    /// Parses the text of a `tpl`, or remembers that it has done so.
+    pub(super) fn parse_tpl(&self, text: &Str) -> Result<Overlay, ParseError> {
+        let lock = || self.tpl.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(overlay) = lock().get(text) {
+            return Ok(overlay.clone());
+        }
+        let name: Str = Arc::from(b"gotpl".as_slice());
+        let unit = Arc::new(parser::parse(&name, &Bytes::copy_from_slice(text))?);
+        let templates = unit.templates.iter().map(|(name, root)| {
+            let template =
+                Template { unit: Arc::clone(&unit), name: Arc::clone(name), root: *root };
+            (Arc::new(template), unit.is_empty(*root))
+        });
+        let overlay = Overlay(Arc::new(templates.collect()));
+        let mut known = lock();
+        if known.len() >= MAX_TPL_TEXTS {
+            known.clear();
+        }
+        known.insert(Arc::clone(text), overlay.clone());
+        Ok(overlay)
+    }
+}

@@ -1,0 +1,221 @@
+//! Plain data to values and back.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::value::{
+    Files, IntKind, ListKind, Map, MapKind, MapRef, Str, Struct, UintKind, Value, text,
+};
+use super::{Capabilities, Context};
+use crate::yaml;
+
+/// Deepest value that becomes JSON; beyond it Go looks for cycles, and there are none otherwise.
+const MAX_DEPTH: usize = 1_000;
+/// Most nodes of a value that becomes JSON: shared parts are written out.
+const MAX_NODES: usize = 5_000_000;
+
+/// Turns plain data into a value.
+pub(crate) fn from_plain(plain: &yaml::Value) -> Value {
+    match plain {
+        yaml::Value::Null => Value::Nil,
+        yaml::Value::Bool(value) => Value::Bool(*value),
+        yaml::Value::Number(number) => {
+            if let Some(int) = number.as_i64() {
+                Value::int64(int)
+            } else if let Some(uint) = number.as_u64() {
+                Value::Uint(uint, UintKind::Uint64)
+            } else {
+                Value::Float(number.as_f64().unwrap_or_default())
+            }
+        }
+        yaml::Value::String(value) => Value::str(value),
+        yaml::Value::Array(items) => Value::list(items.iter().map(from_plain).collect()),
+        yaml::Value::Object(map) => Value::map(map_from_plain(map)),
+    }
+}
+
+fn map_from_plain(map: &yaml::Map) -> Map {
+    Map::from_sorted(map.iter().map(|(key, value)| (text(key), from_plain(value))).collect())
+}
+
+/// Turns a value into plain data, as Go's JSON encoder sees it.
+///
+/// # Errors
+/// Go's text: a value that JSON cannot hold.
+pub(crate) fn to_plain(value: &Value) -> Result<yaml::Value, String> {
+    let mut left = MAX_NODES;
+    plain(value, 0, &mut left)
+}
+
+fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, String> {
+    if depth > MAX_DEPTH {
+        let name = value.type_name();
+        return Err(format!("json: unsupported value: encountered a cycle via {name}"));
+    }
+    *left = left.checked_sub(1).ok_or("json: value has too many parts")?;
+    Ok(match value {
+        Value::Invalid | Value::Nil => yaml::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(number, _) | Value::Duration(number) => (*number).into(),
+        Value::Uint(number, _) => (*number).into(),
+        Value::Float(number) => match serde_json::Number::from_f64(*number) {
+            Some(number) => yaml::Value::Number(number),
+            None => {
+                let text = super::strconv::format_float(*number, b'g', -1);
+                return Err(format!("json: unsupported value: {text}"));
+            }
+        },
+        Value::Complex(..) => return Err("json: unsupported type: complex128".to_owned()),
+        Value::Str(text) => String::from_utf8_lossy(text).into_owned().into(),
+        Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
+        Value::List(list) if list.nil => yaml::Value::Null,
+        Value::List(list) => yaml::Value::Array(
+            list.items.iter().map(|item| plain(item, depth + 1, left)).collect::<Result<_, _>>()?,
+        ),
+        Value::Map(_, map) if map.nil => yaml::Value::Null,
+        Value::Map(_, map) => map.with_entries(|entries| {
+            let mut object = yaml::Map::new();
+            for (key, item) in entries {
+                let key = String::from_utf8_lossy(key).into_owned();
+                object.insert(key, plain(item, depth + 1, left)?);
+            }
+            Ok::<_, String>(yaml::Value::Object(object))
+        })?,
+        Value::Files(files) => files
+            .iter()
+            .map(|(name, content)| (name.to_owned(), STANDARD.encode(content).into()))
+            .collect::<yaml::Map>()
+            .into(),
+        Value::Time(time) => time.rfc3339_nano().into(),
+        Value::Version(version) => version.to_string().into(),
+        Value::Struct(value) => {
+            let mut object = yaml::Map::new();
+            for (name, field) in &value.fields {
+                if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+                    object.insert((*name).to_owned(), plain(field, depth + 1, left)?);
+                }
+            }
+            yaml::Value::Object(object)
+        }
+    })
+}
+
+/// Builds the root context of each chart; the trees of values are shared between them.
+///
+/// Source: helm v4.3.1 pkg/engine/engine.go (recAllTpls), pkg/chart/common/util/values.go
+/// (ToRenderValuesWithSchemaValidation).
+pub(super) fn roots(context: &Context<'_>) -> Vec<MapRef> {
+    let release = release(context);
+    let capabilities = capabilities(context.capabilities);
+    let mut roots: Vec<MapRef> = Vec::with_capacity(context.scopes.len());
+    for scope in context.scopes {
+        let parent = scope.parent.and_then(|index| roots.get(index)).map(Rc::clone);
+        let values = match &parent {
+            None => match from_plain(context.values) {
+                Value::Map(_, map) => map,
+                _ => Rc::default(),
+            },
+            Some(parent) => match parent.get(b"Values") {
+                Some(Value::Map(_, values)) => match values.get(scope.name.as_bytes()) {
+                    Some(Value::Map(_, values)) => values,
+                    _ => Rc::default(),
+                },
+                _ => Rc::default(),
+            },
+        };
+        let root = Map::default();
+        root.set(text("Capabilities"), capabilities.clone());
+        root.set(text("Chart"), chart(&scope.chart));
+        root.set(text("Files"), Value::Files(Rc::new(Files::new(Arc::clone(&scope.files)))));
+        root.set(text("Release"), release.clone());
+        root.set(text("Subcharts"), Value::map(Map::default()));
+        root.set(text("Values"), Value::Map(MapKind::Values, values));
+        let root = Rc::new(root);
+        if let Some(Value::Map(_, siblings)) = parent.and_then(|parent| parent.get(b"Subcharts")) {
+            siblings.set(text(&scope.name), Value::Map(MapKind::Plain, Rc::clone(&root)));
+        }
+        roots.push(root);
+    }
+    roots
+}
+
+/// Sets `.Template` for the file that is rendered next.
+pub(super) fn set_template(root: &MapRef, name: &Str) {
+    let path = String::from_utf8_lossy(name);
+    let own = base_path(&path);
+    let template = Map::default();
+    template.set(text("BasePath"), Value::str(format!("{own}/templates")));
+    template.set(text("Name"), Value::Str(Arc::clone(name)));
+    root.set(text("Template"), Value::Map(MapKind::Values, Rc::new(template)));
+}
+
+/// The chart's path: `root`, then `charts/NAME` as often as it is nested.
+fn base_path(path: &str) -> &str {
+    let mut end = path.find('/').unwrap_or(path.len());
+    while let Some(rest) = path[end..].strip_prefix("/charts/") {
+        let Some(name) = rest.find('/') else { break };
+        end += "/charts/".len() + name;
+    }
+    &path[..end]
+}
+
+fn chart(plain: &yaml::Value) -> Value {
+    let value = from_plain(plain);
+    // A map of strings in Go: a missing annotation is the empty string.
+    if let Value::Map(_, map) = &value
+        && let Some(Value::Map(MapKind::Plain, annotations)) = map.get(b"Annotations")
+    {
+        map.set(text("Annotations"), Value::Map(MapKind::Strings, annotations));
+    }
+    value
+}
+
+fn release(context: &Context<'_>) -> Value {
+    let release = context.release;
+    let map = Map::default();
+    map.set(text("IsInstall"), Value::Bool(!release.is_upgrade));
+    map.set(text("IsUpgrade"), Value::Bool(release.is_upgrade));
+    map.set(text("Name"), Value::str(&release.name));
+    map.set(text("Namespace"), Value::str(&release.namespace));
+    map.set(text("Revision"), Value::Int(i64::from(release.revision), IntKind::Int));
+    map.set(text("Service"), Value::str("Helm"));
+    Value::map(map)
+}
+
+fn structure(type_name: &'static str, fields: Vec<(&'static str, Value)>) -> Value {
+    Value::Struct(Rc::new(Struct { type_name, fields }))
+}
+
+fn capabilities(capabilities: &Capabilities) -> Value {
+    let kube = structure(
+        "common.KubeVersion",
+        vec![
+            ("Version", Value::str(&capabilities.kube_version)),
+            ("normalizedVersion", Value::str("")),
+            ("Major", Value::str(&capabilities.kube_major)),
+            ("Minor", Value::str(&capabilities.kube_minor)),
+        ],
+    );
+    let versions = capabilities.api_versions.iter().map(Value::str).collect();
+    let helm = structure(
+        "version.BuildInfo",
+        vec![
+            ("Version", Value::str(&capabilities.helm_version)),
+            ("GitCommit", Value::str("")),
+            ("GitTreeState", Value::str("")),
+            ("GoVersion", Value::str("")),
+            ("KubeClientVersion", Value::str("")),
+        ],
+    );
+    structure(
+        "*common.Capabilities",
+        vec![
+            ("KubeVersion", kube),
+            ("APIVersions", Value::typed_list(ListKind::VersionSet, versions)),
+            ("HelmVersion", helm),
+        ],
+    )
+}

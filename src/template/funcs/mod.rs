@@ -1,0 +1,258 @@
+//! The functions that templates call: Go's builtins, sprig's and Helm's.
+//!
+//! Each function is a row of a table: name, parameter types, function. The evaluation checks arity
+//! and converts arguments by the row; the function itself only computes. A Go panic and a Go error
+//! look the same to a template, so both are an `Err` here.
+
+mod builtins;
+mod crypto;
+pub(super) mod dates;
+mod dicts;
+mod encoding;
+mod globs;
+mod helm;
+mod lists;
+mod math;
+mod objects;
+mod paths;
+pub(super) mod regexes;
+mod semvers;
+mod strings;
+mod toml;
+mod types;
+mod urls;
+mod words;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::error::Fail;
+use super::eval::Machine;
+use super::value::{List, ListKind, MapKind, MapRef, Str, UintKind, Value};
+
+/// What a function gives.
+pub(super) type Outcome = Result<Value, Fail>;
+
+/// A parameter's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ty {
+    /// `interface {}`: nil is nil.
+    Any,
+    /// `reflect.Value`: nil inside an interface and the invalid value differ.
+    Reflect,
+    Str,
+    Int,
+    Int64,
+    Uint32,
+    Bool,
+    Float,
+    /// `map[string]interface {}`
+    Map,
+    /// `[]interface {}`
+    List,
+    Time,
+    Duration,
+    Certificate,
+    Version,
+}
+
+impl Ty {
+    /// Returns Go's name of the type.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Any => "interface {}",
+            Self::Reflect => "reflect.Value",
+            Self::Str => "string",
+            Self::Int => "int",
+            Self::Int64 => "int64",
+            Self::Uint32 => "uint32",
+            Self::Bool => "bool",
+            Self::Float => "float64",
+            Self::Map => "map[string]interface {}",
+            Self::List => "[]interface {}",
+            Self::Time => "time.Time",
+            Self::Duration => "time.Duration",
+            Self::Certificate => "sprig.certificate",
+            Self::Version => "*semver.Version",
+        }
+    }
+
+    /// Returns the nil of the type, if it has one.
+    pub(crate) fn nil(self) -> Option<Value> {
+        match self {
+            Self::Any => Some(Value::Nil),
+            Self::Reflect => Some(Value::Invalid),
+            Self::Map => Some(Value::nil_map()),
+            Self::List => Some(Value::nil_list(ListKind::Any)),
+            _ => None,
+        }
+    }
+
+    /// Whether a value, not nil, can be passed as it is.
+    pub(crate) fn accepts(self, value: &Value) -> bool {
+        match self {
+            Self::Any | Self::Reflect => true,
+            Self::Map => matches!(value, Value::Map(MapKind::Plain | MapKind::Values, _)),
+            Self::List => matches!(value, Value::List(list) if list.kind == ListKind::Any),
+            _ => value.type_name() == self.name(),
+        }
+    }
+}
+
+/// A function or a method.
+#[derive(Debug)]
+pub(crate) struct Func {
+    pub(crate) name: &'static str,
+    /// Fixed parameters; a method's receiver is not one, but comes first in the arguments.
+    pub(crate) params: &'static [Ty],
+    /// The variadic parameter.
+    pub(crate) rest: Option<Ty>,
+    pub(crate) call: fn(&mut Machine<'_>, Args<'_>) -> Outcome,
+    /// `and` and `or` stop at the first value of this truth.
+    pub(crate) short_circuit: Option<bool>,
+}
+
+impl Func {
+    const fn new(
+        name: &'static str,
+        params: &'static [Ty],
+        call: fn(&mut Machine<'_>, Args<'_>) -> Outcome,
+    ) -> Self {
+        Self { name, params, rest: None, call, short_circuit: None }
+    }
+
+    const fn variadic(
+        name: &'static str,
+        params: &'static [Ty],
+        rest: Ty,
+        call: fn(&mut Machine<'_>, Args<'_>) -> Outcome,
+    ) -> Self {
+        Self { name, params, rest: Some(rest), call, short_circuit: None }
+    }
+}
+
+/// Arguments that have been checked against the row's types.
+#[derive(Clone, Copy)]
+pub(crate) struct Args<'a>(pub(crate) &'a [Value]);
+
+impl<'a> Args<'a> {
+    fn any(self, index: usize) -> &'a Value {
+        const NIL: &Value = &Value::Nil;
+        self.0.get(index).unwrap_or(NIL)
+    }
+
+    fn rest(self, from: usize) -> &'a [Value] {
+        self.0.get(from..).unwrap_or_default()
+    }
+
+    fn str(self, index: usize) -> &'a [u8] {
+        match self.any(index) {
+            Value::Str(text) => text,
+            _ => b"",
+        }
+    }
+
+    fn shared_str(self, index: usize) -> Str {
+        match self.any(index) {
+            Value::Str(text) => Str::clone(text),
+            _ => Str::from([]),
+        }
+    }
+
+    fn int(self, index: usize) -> i64 {
+        match self.any(index) {
+            Value::Int(number, _) | Value::Duration(number) => *number,
+            Value::Uint(number, UintKind::Uint32) => i64::try_from(*number).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn bool(self, index: usize) -> bool {
+        matches!(self.any(index), Value::Bool(true))
+    }
+
+    fn float(self, index: usize) -> f64 {
+        match self.any(index) {
+            Value::Float(number) => *number,
+            _ => 0.0,
+        }
+    }
+
+    fn map(self, index: usize) -> MapRef {
+        match self.any(index) {
+            Value::Map(_, map) => MapRef::clone(map),
+            _ => MapRef::default(),
+        }
+    }
+
+    fn list(self, index: usize) -> &'a [Value] {
+        match self.any(index) {
+            Value::List(list) => &list.items,
+            _ => &[],
+        }
+    }
+}
+
+/// Lossy text of bytes, for messages and for functions that only know text.
+fn lossy(text: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(text)
+}
+
+const TABLES: &[&[Func]] = &[
+    builtins::TABLE,
+    crypto::TABLE,
+    dates::TABLE,
+    dicts::TABLE,
+    encoding::TABLE,
+    helm::TABLE,
+    lists::TABLE,
+    math::TABLE,
+    paths::TABLE,
+    regexes::TABLE,
+    semvers::TABLE,
+    strings::TABLE,
+    types::TABLE,
+    urls::TABLE,
+    words::TABLE,
+];
+
+static BY_NAME: LazyLock<HashMap<&'static [u8], &'static Func>> = LazyLock::new(|| {
+    TABLES.iter().flat_map(|table| table.iter()).map(|func| (func.name.as_bytes(), func)).collect()
+});
+
+/// Returns the function of a name.
+pub(super) fn find(name: &[u8]) -> Option<&'static Func> {
+    BY_NAME.get(name).copied()
+}
+
+/// Returns the method of a value.
+pub(super) fn method(value: &Value, name: &[u8]) -> Option<&'static Func> {
+    let table: &[Func] = match value {
+        Value::Map(MapKind::Values, _) => objects::VALUES,
+        Value::Files(_) => objects::FILES,
+        Value::List(list) if list.kind == ListKind::VersionSet => objects::VERSION_SET,
+        Value::Struct(fields) if fields.type_name == "common.KubeVersion" => objects::KUBE_VERSION,
+        Value::Time(_) => dates::TIME_METHODS,
+        Value::Duration(_) => dates::DURATION_METHODS,
+        Value::Version(_) => semvers::METHODS,
+        _ => return None,
+    };
+    table.iter().find(|func| func.name.as_bytes() == name)
+}
+
+/// Go's text for using a nil pointer: what reflecting on a nil value ends in.
+const NIL_POINTER: &str = "runtime error: invalid memory address or nil pointer dereference";
+
+/// Returns the elements of a slice of any type.
+fn slice_of(value: &Value, verb: &str) -> Result<std::rc::Rc<List>, Fail> {
+    match value {
+        Value::List(list) => Ok(std::rc::Rc::clone(list)),
+        Value::Nil | Value::Invalid => Err(NIL_POINTER.into()),
+        other => match other.elements() {
+            Some(items) => {
+                Ok(std::rc::Rc::new(List { kind: ListKind::Any, nil: false, items }))
+            }
+            None => Err(format!("Cannot {verb} type {}", other.kind_name()).into()),
+        },
+    }
+}

@@ -1,0 +1,477 @@
+//! Text to tokens. Positions are byte offsets; lines count from 1.
+//!
+//! Source: go text/template/parse/lex.go.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::strconv;
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    Error,
+    Bool,
+    Char,
+    CharConstant,
+    Complex,
+    Assign,
+    Declare,
+    Eof,
+    Field,
+    Identifier,
+    LeftDelim,
+    LeftParen,
+    Number,
+    Pipe,
+    RawString,
+    RightDelim,
+    RightParen,
+    Space,
+    String,
+    Text,
+    Variable,
+    // Keywords.
+    Block,
+    Break,
+    Continue,
+    Dot,
+    Define,
+    Else,
+    End,
+    If,
+    Nil,
+    Range,
+    Template,
+    With,
+}
+
+/// A token: what it is and which part of the text it covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) kind: TokenKind,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) line: u32,
+}
+
+/// Produces tokens one at a time.
+pub(super) struct Lexer<'a> {
+    input: &'a [u8],
+    pos: usize,
+    start: usize,
+    line: u32,
+    start_line: u32,
+    paren_depth: u32,
+    inside_action: bool,
+    /// Message of the last `Error` token.
+    pub(super) error: String,
+}
+
+static LETTER_OR_DIGIT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[\p{L}\p{Nd}]$").ok());
+
+/// Whether a rune may be part of an identifier.
+fn is_alphanumeric(c: char) -> bool {
+    if c.is_ascii() {
+        return c == '_' || c.is_ascii_alphanumeric();
+    }
+    let mut buffer = [0; 4];
+    LETTER_OR_DIGIT.as_ref().is_some_and(|class| class.is_match(c.encode_utf8(&mut buffer)))
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
+    text.windows(pattern.len()).position(|window| window == pattern)
+}
+
+fn count_lines(text: &[u8]) -> u32 {
+    u32::try_from(text.iter().filter(|&&byte| byte == b'\n').count()).unwrap_or(u32::MAX)
+}
+
+/// `U+002D '-'`, as Go's `%#U` prints a rune.
+fn describe(c: Option<char>) -> String {
+    // The end of the text is rune -1.
+    let Some(c) = c else { return "U+FFFFFFFFFFFFFFFF".to_owned() };
+    let code = u32::from(c);
+    if strconv::is_print(c) { format!("U+{code:04X} '{c}'") } else { format!("U+{code:04X}") }
+}
+
+fn keyword(word: &[u8]) -> Option<TokenKind> {
+    Some(match word {
+        b"block" => TokenKind::Block,
+        b"break" => TokenKind::Break,
+        b"continue" => TokenKind::Continue,
+        b"define" => TokenKind::Define,
+        b"else" => TokenKind::Else,
+        b"end" => TokenKind::End,
+        b"if" => TokenKind::If,
+        b"nil" => TokenKind::Nil,
+        b"range" => TokenKind::Range,
+        b"template" => TokenKind::Template,
+        b"with" => TokenKind::With,
+        _ => return None,
+    })
+}
+
+impl<'a> Lexer<'a> {
+    /// Starts at the beginning of a text.
+    pub(super) fn new(input: &'a [u8]) -> Self {
+        Self {
+            input,
+            pos: 0,
+            start: 0,
+            line: 1,
+            start_line: 1,
+            paren_depth: 0,
+            inside_action: false,
+            error: String::new(),
+        }
+    }
+
+    /// Returns the next token; after an error, or at the end, the end forever.
+    pub(super) fn next_token(&mut self) -> Token {
+        if self.inside_action { self.lex_action() } else { self.lex_text() }
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.input[self.pos..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        strconv::decode_rune(self.rest()).map(|rune| rune.0)
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let (c, width) = strconv::decode_rune(self.rest())?;
+        self.pos += width;
+        if c == '\n' {
+            self.line += 1;
+        }
+        Some(c)
+    }
+
+    fn peek_byte(&self, ahead: usize) -> Option<u8> {
+        self.input.get(self.pos + ahead).copied()
+    }
+
+    fn emit(&mut self, kind: TokenKind) -> Token {
+        let token = Token { kind, start: self.start, end: self.pos, line: self.start_line };
+        self.start = self.pos;
+        self.start_line = self.line;
+        token
+    }
+
+    fn ignore(&mut self) {
+        self.line += count_lines(&self.input[self.start..self.pos]);
+        self.start = self.pos;
+        self.start_line = self.line;
+    }
+
+    fn fail(&mut self, message: String) -> Token {
+        self.error = message;
+        let token = Token {
+            kind: TokenKind::Error,
+            start: self.start,
+            end: self.start,
+            line: self.start_line,
+        };
+        self.input = &self.input[..0];
+        (self.pos, self.start) = (0, 0);
+        self.inside_action = false;
+        token
+    }
+
+    fn lex_text(&mut self) -> Token {
+        loop {
+            let Some(length) = find(self.rest(), b"{{") else {
+                self.pos = self.input.len();
+                if self.pos > self.start {
+                    self.line += count_lines(&self.input[self.start..]);
+                    return self.emit(TokenKind::Text);
+                }
+                return self.emit(TokenKind::Eof);
+            };
+            if length > 0 {
+                self.pos += length;
+                let mut end = self.pos;
+                if self.at_left_trim(2) {
+                    while end > self.start && is_space(self.input[end - 1]) {
+                        end -= 1;
+                    }
+                }
+                let delim = std::mem::replace(&mut self.pos, end);
+                self.line += count_lines(&self.input[self.start..end]);
+                let token = self.emit(TokenKind::Text);
+                self.pos = delim;
+                self.ignore();
+                if token.end > token.start {
+                    return token;
+                }
+            }
+            let marker = if self.at_left_trim(2) { 2 } else { 0 };
+            if self.rest()[2 + marker..].starts_with(b"/*") {
+                self.pos += 2 + marker;
+                self.ignore();
+                if let Some(error) = self.skip_comment() {
+                    return self.fail(error);
+                }
+                continue;
+            }
+            self.pos += 2;
+            let token = self.emit(TokenKind::LeftDelim);
+            self.inside_action = true;
+            self.pos += marker;
+            self.ignore();
+            self.paren_depth = 0;
+            return token;
+        }
+    }
+
+    fn at_left_trim(&self, ahead: usize) -> bool {
+        self.peek_byte(ahead) == Some(b'-') && self.peek_byte(ahead + 1).is_some_and(is_space)
+    }
+
+    /// Whether a right delimiter stands here, and whether it trims what follows.
+    fn right_delim(&self) -> Option<bool> {
+        let rest = self.rest();
+        match rest {
+            [space, b'-', b'}', b'}', ..] if is_space(*space) => Some(true),
+            [b'}', b'}', ..] => Some(false),
+            _ => None,
+        }
+    }
+
+    fn skip_comment(&mut self) -> Option<String> {
+        let Some(length) = find(&self.rest()[2..], b"*/") else {
+            return Some("unclosed comment".to_owned());
+        };
+        self.pos += length + 4;
+        let Some(trim) = self.right_delim() else {
+            return Some("comment ends before closing delimiter".to_owned());
+        };
+        self.pos += if trim { 4 } else { 2 };
+        self.trim_following(trim);
+        self.ignore();
+        None
+    }
+
+    fn trim_following(&mut self, trim: bool) {
+        while trim && self.peek_byte(0).is_some_and(is_space) {
+            self.pos += 1;
+        }
+    }
+
+    fn lex_right_delim(&mut self, trim: bool) -> Token {
+        if trim {
+            self.pos += 2;
+            self.ignore();
+        }
+        self.pos += 2;
+        let token = self.emit(TokenKind::RightDelim);
+        self.trim_following(trim);
+        self.ignore();
+        self.inside_action = false;
+        token
+    }
+
+    fn lex_action(&mut self) -> Token {
+        if let Some(trim) = self.right_delim() {
+            if self.paren_depth == 0 {
+                return self.lex_right_delim(trim);
+            }
+            return self.fail("unclosed left paren".to_owned());
+        }
+        let Some(c) = self.peek() else { return self.fail("unclosed action".to_owned()) };
+        match c {
+            ' ' | '\t' | '\r' | '\n' => return self.lex_space(),
+            '.' if !self.peek_byte(1).is_some_and(|byte| byte.is_ascii_digit()) => {
+                self.next();
+                // A lone dot at the very end of the text is a number to Go, and a bad one.
+                return if self.rest().is_empty() {
+                    self.pos -= 1;
+                    self.lex_number()
+                } else {
+                    self.lex_name(TokenKind::Field)
+                };
+            }
+            '.' | '+' | '-' | '0'..='9' => return self.lex_number(),
+            c if is_alphanumeric(c) => return self.lex_identifier(),
+            _ => {}
+        }
+        self.next();
+        match c {
+            '=' => self.emit(TokenKind::Assign),
+            ':' => {
+                if self.next() == Some('=') {
+                    self.emit(TokenKind::Declare)
+                } else {
+                    self.fail("expected :=".to_owned())
+                }
+            }
+            '|' => self.emit(TokenKind::Pipe),
+            '"' => self.lex_quoted('"', TokenKind::String, "unterminated quoted string"),
+            '\'' => {
+                self.lex_quoted('\'', TokenKind::CharConstant, "unterminated character constant")
+            }
+            '`' => self.lex_raw_string(),
+            '$' => self.lex_name(TokenKind::Variable),
+            '(' => {
+                self.paren_depth += 1;
+                self.emit(TokenKind::LeftParen)
+            }
+            ')' => {
+                if self.paren_depth == 0 {
+                    return self.fail("unexpected right paren".to_owned());
+                }
+                self.paren_depth -= 1;
+                self.emit(TokenKind::RightParen)
+            }
+            ' '..='~' => self.emit(TokenKind::Char),
+            _ => self.fail(format!("unrecognized character in action: {}", describe(Some(c)))),
+        }
+    }
+
+    fn lex_space(&mut self) -> Token {
+        let mut spaces = 0;
+        while self.peek_byte(0).is_some_and(is_space) {
+            self.next();
+            spaces += 1;
+        }
+        // A trimming delimiter begins with a space.
+        self.pos -= 1;
+        if self.right_delim() == Some(true) {
+            if self.input[self.pos] == b'\n' {
+                self.line -= 1;
+            }
+            if spaces == 1 {
+                return self.lex_right_delim(true);
+            }
+        } else {
+            self.pos += 1;
+        }
+        self.emit(TokenKind::Space)
+    }
+
+    fn lex_identifier(&mut self) -> Token {
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+        }
+        let word = &self.input[self.start..self.pos];
+        if !self.at_terminator() {
+            let message = format!("bad character {}", describe(self.peek()));
+            return self.fail(message);
+        }
+        match word {
+            b"true" | b"false" => self.emit(TokenKind::Bool),
+            word => self.emit(keyword(word).unwrap_or(TokenKind::Identifier)),
+        }
+    }
+
+    /// A field or a variable, whose first character has been read.
+    fn lex_name(&mut self, kind: TokenKind) -> Token {
+        if self.at_terminator() {
+            return self.emit(if kind == TokenKind::Field { TokenKind::Dot } else { kind });
+        }
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+        }
+        if !self.at_terminator() {
+            let message = format!("bad character {}", describe(self.peek()));
+            return self.fail(message);
+        }
+        self.emit(kind)
+    }
+
+    fn at_terminator(&self) -> bool {
+        match self.peek_byte(0) {
+            None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(') => {
+                true
+            }
+            Some(_) => self.rest().starts_with(b"}}"),
+        }
+    }
+
+    fn lex_quoted(&mut self, quote: char, kind: TokenKind, error: &str) -> Token {
+        loop {
+            match self.next() {
+                Some('\\') if self.peek().is_some_and(|c| c != '\n') => {
+                    self.next();
+                }
+                None | Some('\n' | '\\') => {
+                    return self.fail(error.to_owned());
+                }
+                Some(c) if c == quote => return self.emit(kind),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn lex_raw_string(&mut self) -> Token {
+        loop {
+            match self.next() {
+                None => return self.fail("unterminated raw quoted string".to_owned()),
+                Some('`') => return self.emit(TokenKind::RawString),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn accept(&mut self, valid: &[u8]) -> bool {
+        let accepted = self.peek_byte(0).is_some_and(|byte| valid.contains(&byte));
+        if accepted {
+            self.pos += 1;
+        }
+        accepted
+    }
+
+    fn accept_run(&mut self, valid: &[u8]) {
+        while self.accept(valid) {}
+    }
+
+    fn lex_number(&mut self) -> Token {
+        let mut kind = TokenKind::Number;
+        let mut good = self.scan_number();
+        if good && self.peek_byte(0).is_some_and(|byte| matches!(byte, b'+' | b'-')) {
+            good = self.scan_number() && self.input[self.pos - 1] == b'i';
+            kind = TokenKind::Complex;
+        }
+        if good {
+            return self.emit(kind);
+        }
+        let text = strconv::quote(&self.input[self.start..self.pos]);
+        self.fail(format!("bad number syntax: {text}"))
+    }
+
+    fn scan_number(&mut self) -> bool {
+        self.accept(b"+-");
+        let (mut digits, mut exponent) = (b"0123456789_".as_slice(), b"eE".as_slice());
+        if self.accept(b"0") {
+            if self.accept(b"xX") {
+                (digits, exponent) = (b"0123456789abcdefABCDEF_", b"pP");
+            } else if self.accept(b"oO") {
+                (digits, exponent) = (b"01234567_", b"");
+            } else if self.accept(b"bB") {
+                (digits, exponent) = (b"01_", b"");
+            }
+        }
+        self.accept_run(digits);
+        if self.accept(b".") {
+            self.accept_run(digits);
+        }
+        if self.accept(exponent) {
+            self.accept(b"+-");
+            self.accept_run(b"0123456789_");
+        }
+        self.accept(b"i");
+        if self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+            return false;
+        }
+        true
+    }
+}

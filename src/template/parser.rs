@@ -1,0 +1,659 @@
+//! Tokens to trees.
+//!
+//! Source: go text/template/parse/parse.go. Errors give the line of the token that was read last,
+//! as there; nesting is bounded, because trees are walked by recursion.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::ast::{Branch, Kind, NodeId, Number, Pipe, Unit};
+use super::funcs;
+use super::lexer::{Lexer, Token, TokenKind};
+use super::strconv;
+use super::value::Str;
+
+/// Deepest nesting of parentheses and of control structures.
+const MAX_DEPTH: u32 = 10_000;
+
+/// Why a text is not a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ParseError {
+    /// Line, from 1.
+    pub(super) line: u32,
+    /// Go's message.
+    pub(super) message: String,
+}
+
+type Result<T> = std::result::Result<T, ParseError>;
+
+/// What an action turned out to be.
+enum Item {
+    Node(NodeId),
+    End,
+    Else,
+}
+
+impl Item {
+    fn text(&self) -> &'static str {
+        match self {
+            Self::Node(_) => "node",
+            Self::End => "{{end}}",
+            Self::Else => "{{else}}",
+        }
+    }
+}
+
+/// Parser state that belongs to one `define`.
+#[derive(Default)]
+struct Scope {
+    variables: Vec<u32>,
+    range_depth: u32,
+    action_line: u32,
+}
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    text: &'a [u8],
+    tokens: [Token; 3],
+    peeked: usize,
+    unit: Unit,
+    scope: Scope,
+    depth: u32,
+}
+
+/// Parses a text under a name.
+///
+/// # Errors
+/// The text is not a template.
+pub(super) fn parse(name: &Str, text: &Bytes) -> Result<Unit> {
+    let none = Token { kind: TokenKind::Eof, start: 0, end: 0, line: 0 };
+    let mut parser = Parser {
+        lexer: Lexer::new(text),
+        text,
+        tokens: [none; 3],
+        peeked: 0,
+        unit: Unit::new(Arc::clone(name), text.clone()),
+        scope: Scope { variables: vec![0], ..Scope::default() },
+        depth: 0,
+    };
+    if u32::try_from(text.len()).is_err() {
+        return Err(ParseError { line: 1, message: "text is larger than 4 GiB".to_owned() });
+    }
+    let root = parser.parse_file()?;
+    parser.define(Arc::clone(name), root)?;
+    Ok(parser.unit)
+}
+
+fn position(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
+impl Parser<'_> {
+    fn next(&mut self) -> Token {
+        if self.peeked > 0 {
+            self.peeked -= 1;
+        } else {
+            self.tokens[0] = self.lexer.next_token();
+        }
+        self.tokens[self.peeked]
+    }
+
+    fn backup(&mut self) {
+        self.peeked += 1;
+    }
+
+    fn peek(&mut self) -> Token {
+        if self.peeked == 0 {
+            self.peeked = 1;
+            self.tokens[0] = self.lexer.next_token();
+        }
+        self.tokens[self.peeked - 1]
+    }
+
+    fn next_non_space(&mut self) -> Token {
+        loop {
+            let token = self.next();
+            if token.kind != TokenKind::Space {
+                return token;
+            }
+        }
+    }
+
+    fn peek_non_space(&mut self) -> Token {
+        let token = self.next_non_space();
+        self.backup();
+        token
+    }
+
+    fn text_of(&self, token: Token) -> &[u8] {
+        &self.text[token.start..token.end]
+    }
+
+    fn fail<T>(&self, message: impl Into<String>) -> Result<T> {
+        Err(ParseError { line: self.tokens[0].line, message: message.into() })
+    }
+
+    fn print_token(&self, token: Token) -> String {
+        let text = self.text_of(token);
+        match token.kind {
+            TokenKind::Eof => "EOF".to_owned(),
+            TokenKind::Error => self.lexer.error.clone(),
+            kind if kind as u8 >= TokenKind::Block as u8 => {
+                format!("<{}>", String::from_utf8_lossy(text))
+            }
+            _ if text.len() > 10 => {
+                let end: usize = strconv::runes(text).take(10).map(char::len_utf8).sum();
+                format!("{}...", strconv::quote(&text[..end.min(text.len())]))
+            }
+            _ => strconv::quote(text),
+        }
+    }
+
+    fn unexpected<T>(&self, token: Token, context: &str) -> Result<T> {
+        let text = self.print_token(token);
+        if token.kind != TokenKind::Error {
+            return self.fail(format!("unexpected {text} in {context}"));
+        }
+        let line = self.scope.action_line;
+        if line == 0 || line == token.line {
+            return self.fail(text);
+        }
+        let place = if text.ends_with(" action") { "" } else { " in action" };
+        let name = String::from_utf8_lossy(&self.unit.name);
+        self.fail(format!("{text}{place} started at {name}:{line}"))
+    }
+
+    fn expect(&mut self, kind: TokenKind, context: &str) -> Result<Token> {
+        let token = self.next_non_space();
+        if token.kind == kind { Ok(token) } else { self.unexpected(token, context) }
+    }
+
+    fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth >= MAX_DEPTH {
+            return self.fail("max expression depth exceeded");
+        }
+        self.depth += 1;
+        let result = parse(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn parse_file(&mut self) -> Result<NodeId> {
+        let start = self.peek().start;
+        let mut nodes = Vec::new();
+        while self.peek().kind != TokenKind::Eof {
+            if self.peek().kind == TokenKind::LeftDelim {
+                let delim = self.next();
+                if self.next_non_space().kind == TokenKind::Define {
+                    self.parse_definition()?;
+                    continue;
+                }
+                self.tokens[1] = delim;
+                self.peeked = 2;
+            }
+            match self.text_or_action()? {
+                Item::Node(node) => nodes.push(node),
+                item => return self.fail(format!("unexpected {}", item.text())),
+            }
+        }
+        Ok(self.unit.add(position(start), Kind::List(nodes.into())))
+    }
+
+    fn parse_definition(&mut self) -> Result<()> {
+        let context = "define clause";
+        let outer = std::mem::take(&mut self.scope);
+        self.scope.variables.push(0);
+        let token = self.next_non_space();
+        if !matches!(token.kind, TokenKind::String | TokenKind::RawString) {
+            return self.unexpected(token, context);
+        }
+        let name = self.unquote(token)?;
+        self.expect(TokenKind::RightDelim, context)?;
+        let (list, end) = self.item_list()?;
+        if !matches!(end, Item::End) {
+            return self.fail(format!("unexpected {} in {context}", end.text()));
+        }
+        self.define(name, list)?;
+        self.scope = outer;
+        Ok(())
+    }
+
+    /// Adds a template to the file's set; an empty body never replaces one that is not.
+    fn define(&mut self, name: Str, root: NodeId) -> Result<()> {
+        let existing = self.unit.templates.iter().position(|(known, _)| *known == name);
+        let Some(index) = existing else {
+            self.unit.templates.push((name, root));
+            return Ok(());
+        };
+        if self.unit.is_empty(self.unit.templates[index].1) {
+            self.unit.templates[index].1 = root;
+        } else if !self.unit.is_empty(root) {
+            let name = strconv::quote(&name);
+            return self.fail(format!("template: multiple definition of template {name}"));
+        }
+        Ok(())
+    }
+
+    fn unquote(&self, token: Token) -> Result<Str> {
+        match strconv::unquote(self.text_of(token)) {
+            Some(text) => Ok(Arc::from(text)),
+            None => self.fail("invalid syntax"),
+        }
+    }
+
+    fn item_list(&mut self) -> Result<(NodeId, Item)> {
+        let start = self.peek_non_space().start;
+        let mut nodes = Vec::new();
+        while self.peek_non_space().kind != TokenKind::Eof {
+            match self.text_or_action()? {
+                Item::Node(node) => nodes.push(node),
+                end => {
+                    let list = self.unit.add(position(start), Kind::List(nodes.into()));
+                    return Ok((list, end));
+                }
+            }
+        }
+        self.fail("unexpected EOF")
+    }
+
+    fn text_or_action(&mut self) -> Result<Item> {
+        let token = self.next_non_space();
+        match token.kind {
+            TokenKind::Text => {
+                let kind = Kind::Text(position(token.start), position(token.end));
+                Ok(Item::Node(self.unit.add(position(token.start), kind)))
+            }
+            TokenKind::LeftDelim => {
+                self.scope.action_line = token.line;
+                let item = self.action()?;
+                self.scope.action_line = 0;
+                Ok(item)
+            }
+            _ => self.unexpected(token, "input"),
+        }
+    }
+
+    fn action(&mut self) -> Result<Item> {
+        let token = self.next_non_space();
+        let node = match token.kind {
+            TokenKind::Block => self.block_control()?,
+            TokenKind::Break => self.jump(token, Kind::Break, "{{break}}")?,
+            TokenKind::Continue => self.jump(token, Kind::Continue, "{{continue}}")?,
+            TokenKind::Else => return self.else_control(),
+            TokenKind::End => {
+                self.expect(TokenKind::RightDelim, "end")?;
+                return Ok(Item::End);
+            }
+            TokenKind::If => self.control(Branch::If)?,
+            TokenKind::Range => self.control(Branch::Range)?,
+            TokenKind::With => self.control(Branch::With)?,
+            TokenKind::Template => self.template_control()?,
+            _ => {
+                self.backup();
+                let start = self.peek().start;
+                let pipe = self.pipeline("command", TokenKind::RightDelim)?;
+                self.unit.add(position(start), Kind::Action(pipe))
+            }
+        };
+        Ok(Item::Node(node))
+    }
+
+    fn jump(&mut self, token: Token, kind: Kind, name: &str) -> Result<NodeId> {
+        let next = self.next_non_space();
+        if next.kind != TokenKind::RightDelim {
+            return self.unexpected(next, name);
+        }
+        if self.scope.range_depth == 0 {
+            return self.fail(format!("{name} outside {{{{range}}}}"));
+        }
+        Ok(self.unit.add(position(token.start), kind))
+    }
+
+    fn else_control(&mut self) -> Result<Item> {
+        // `{{else if …}}` leaves its keyword to whoever reads the branch.
+        let token = self.peek_non_space();
+        if !matches!(token.kind, TokenKind::If | TokenKind::With) {
+            self.expect(TokenKind::RightDelim, "else")?;
+        }
+        Ok(Item::Else)
+    }
+
+    fn control(&mut self, kind: Branch) -> Result<NodeId> {
+        self.deeper(|parser| parser.branch(kind))
+    }
+
+    fn branch(&mut self, kind: Branch) -> Result<NodeId> {
+        let (context, chained) = match kind {
+            Branch::If => ("if", Some(TokenKind::If)),
+            Branch::Range => ("range", None),
+            Branch::With => ("with", Some(TokenKind::With)),
+        };
+        let variables = self.scope.variables.len();
+        let pipe = self.pipeline(context, TokenKind::RightDelim)?;
+        let range = u32::from(kind == Branch::Range);
+        self.scope.range_depth += range;
+        let (list, end) = self.item_list()?;
+        self.scope.range_depth -= range;
+        let mut other = None;
+        if matches!(end, Item::Else) {
+            if chained == Some(self.peek().kind) {
+                let start = self.next().start;
+                let node = self.control(kind)?;
+                other = Some(self.unit.add(position(start), Kind::List([node].into())));
+            } else {
+                let (list, end) = self.item_list()?;
+                if !matches!(end, Item::End) {
+                    return self.fail(format!("expected end; found {}", end.text()));
+                }
+                other = Some(list);
+            }
+        }
+        self.scope.variables.truncate(variables);
+        let pos = self.unit.node(pipe).pos;
+        Ok(self.unit.add(pos, Kind::Branch { kind, pipe, list, other }))
+    }
+
+    fn block_control(&mut self) -> Result<NodeId> {
+        let context = "block clause";
+        let token = self.next_non_space();
+        let name = self.template_name(token, context)?;
+        let pipe = self.pipeline(context, TokenKind::RightDelim)?;
+        let outer = std::mem::take(&mut self.scope);
+        self.scope.variables.push(0);
+        let (list, end) = self.deeper(Self::item_list)?;
+        if !matches!(end, Item::End) {
+            return self.fail(format!("unexpected {} in {context}", end.text()));
+        }
+        self.define(Arc::clone(&name), list)?;
+        self.scope = outer;
+        Ok(self.unit.add(position(token.start), Kind::Template { name, pipe: Some(pipe) }))
+    }
+
+    fn template_control(&mut self) -> Result<NodeId> {
+        let context = "template clause";
+        let token = self.next_non_space();
+        let name = self.template_name(token, context)?;
+        let mut pipe = None;
+        if self.next_non_space().kind != TokenKind::RightDelim {
+            self.backup();
+            pipe = Some(self.pipeline(context, TokenKind::RightDelim)?);
+        }
+        Ok(self.unit.add(position(token.start), Kind::Template { name, pipe }))
+    }
+
+    fn template_name(&mut self, token: Token, context: &str) -> Result<Str> {
+        match token.kind {
+            TokenKind::String | TokenKind::RawString => self.unquote(token),
+            _ => self.unexpected(token, context),
+        }
+    }
+
+    fn pipeline(&mut self, context: &str, end: TokenKind) -> Result<NodeId> {
+        let start = self.peek_non_space().start;
+        let (decl, assign) = self.declarations(context)?;
+        let mut cmds = Vec::new();
+        loop {
+            let token = self.next_non_space();
+            match token.kind {
+                kind if kind == end => break,
+                TokenKind::Bool
+                | TokenKind::CharConstant
+                | TokenKind::Complex
+                | TokenKind::Dot
+                | TokenKind::Field
+                | TokenKind::Identifier
+                | TokenKind::Number
+                | TokenKind::Nil
+                | TokenKind::RawString
+                | TokenKind::String
+                | TokenKind::Variable
+                | TokenKind::LeftParen => {
+                    self.backup();
+                    let command = self.command()?;
+                    cmds.push(command);
+                }
+                _ => return self.unexpected(token, context),
+            }
+        }
+        self.check_pipeline(&cmds, context)?;
+        let pipe = Pipe { decl: decl.into(), assign, cmds: cmds.into() };
+        Ok(self.unit.add(position(start), Kind::Pipe(pipe)))
+    }
+
+    fn check_pipeline(&self, cmds: &[NodeId], context: &str) -> Result<()> {
+        if cmds.is_empty() {
+            return self.fail(format!("missing value for {context}"));
+        }
+        for (index, &cmd) in cmds.iter().enumerate().skip(1) {
+            let Kind::Command(args) = self.unit.kind(cmd) else { continue };
+            let literal = matches!(
+                self.unit.kind(args[0]),
+                Kind::Bool(_) | Kind::Dot | Kind::Nil | Kind::Number(_) | Kind::String(..)
+            );
+            if literal {
+                let stage = index + 1;
+                return self.fail(format!("non executable command in pipeline stage {stage}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn declarations(&mut self, context: &str) -> Result<(Vec<u32>, bool)> {
+        let mut decl = Vec::new();
+        loop {
+            let variable = self.peek_non_space();
+            if variable.kind != TokenKind::Variable {
+                return Ok((decl, false));
+            }
+            self.next();
+            // Space is a token: `$x foo` needs three tokens of look-ahead to see no `:=`.
+            let after = self.peek();
+            let next = self.peek_non_space();
+            match next.kind {
+                TokenKind::Assign | TokenKind::Declare => {
+                    self.next_non_space();
+                    self.declare(variable, &mut decl);
+                    return Ok((decl, next.kind == TokenKind::Assign));
+                }
+                TokenKind::Char if self.text_of(next) == b"," => {
+                    self.next_non_space();
+                    self.declare(variable, &mut decl);
+                    if context != "range" || decl.len() >= 2 {
+                        return self.fail(format!("too many declarations in {context}"));
+                    }
+                    match self.peek_non_space().kind {
+                        TokenKind::Variable | TokenKind::RightDelim | TokenKind::RightParen => {}
+                        _ => return self.fail("range can only initialize variables"),
+                    }
+                }
+                _ => {
+                    if after.kind == TokenKind::Space {
+                        self.tokens[1] = after;
+                        self.tokens[2] = variable;
+                        self.peeked = 3;
+                    } else {
+                        self.tokens[1] = variable;
+                        self.peeked = 2;
+                    }
+                    return Ok((decl, false));
+                }
+            }
+        }
+    }
+
+    fn declare(&mut self, variable: Token, decl: &mut Vec<u32>) {
+        let index = self.variable_index(variable);
+        decl.push(index);
+        self.scope.variables.push(index);
+    }
+
+    fn variable_index(&mut self, token: Token) -> u32 {
+        let name = &self.text[token.start..token.end];
+        let known = self.unit.variables.iter().position(|variable| **variable == *name);
+        let index = known.unwrap_or_else(|| {
+            self.unit.variables.push(Arc::from(name));
+            self.unit.variables.len() - 1
+        });
+        position(index)
+    }
+
+    fn command(&mut self) -> Result<NodeId> {
+        let start = self.peek_non_space().start;
+        let mut args = Vec::new();
+        loop {
+            self.peek_non_space();
+            if let Some(operand) = self.operand()? {
+                args.push(operand);
+            }
+            let token = self.next();
+            match token.kind {
+                TokenKind::Space => {}
+                TokenKind::RightDelim | TokenKind::RightParen => {
+                    self.backup();
+                    break;
+                }
+                TokenKind::Pipe => break,
+                _ => return self.unexpected(token, "operand"),
+            }
+        }
+        if args.is_empty() {
+            return self.fail("empty command");
+        }
+        Ok(self.unit.add(position(start), Kind::Command(args.into())))
+    }
+
+    fn operand(&mut self) -> Result<Option<NodeId>> {
+        let Some(node) = self.term()? else { return Ok(None) };
+        let first = self.peek();
+        if first.kind != TokenKind::Field {
+            return Ok(Some(node));
+        }
+        let mut names = Vec::new();
+        while self.peek().kind == TokenKind::Field {
+            let token = self.next();
+            names.push(Arc::from(&self.text[token.start + 1..token.end]));
+        }
+        let pos = position(first.start);
+        let joined = |known: &[Str]| known.iter().cloned().chain(names.iter().cloned()).collect();
+        let kind = match self.unit.kind(node) {
+            Kind::Field(known) => Kind::Field(joined(known)),
+            Kind::Variable(variable, known) => Kind::Variable(*variable, joined(known)),
+            Kind::Bool(_) | Kind::String(..) | Kind::Number(_) | Kind::Nil | Kind::Dot => {
+                let term = strconv::quote(&self.unit.print(node));
+                return self.fail(format!("unexpected . after term {term}"));
+            }
+            _ => Kind::Chain(node, names.into()),
+        };
+        Ok(Some(self.unit.add(pos, kind)))
+    }
+
+    fn term(&mut self) -> Result<Option<NodeId>> {
+        let token = self.next_non_space();
+        let text = &self.text[token.start..token.end];
+        let kind = match token.kind {
+            TokenKind::Identifier => match funcs::find(text) {
+                Some(func) => Kind::Function(func),
+                None => {
+                    let name = strconv::quote(text);
+                    return self.fail(format!("function {name} not defined"));
+                }
+            },
+            TokenKind::Dot => Kind::Dot,
+            TokenKind::Nil => Kind::Nil,
+            TokenKind::Variable => {
+                let index = self.variable_index(token);
+                if !self.scope.variables.contains(&index) {
+                    let name = strconv::quote(text);
+                    return self.fail(format!("undefined variable {name}"));
+                }
+                Kind::Variable(index, Box::new([]))
+            }
+            TokenKind::Field => Kind::Field(Box::new([Arc::from(&text[1..])])),
+            TokenKind::Bool => Kind::Bool(text == b"true"),
+            TokenKind::CharConstant | TokenKind::Complex | TokenKind::Number => {
+                match parse_number(text, token.kind) {
+                    Ok(number) => Kind::Number(Box::new(number)),
+                    Err(message) => return self.fail(message),
+                }
+            }
+            TokenKind::LeftParen => {
+                let pipe = |parser: &mut Self| {
+                    parser.pipeline("parenthesized pipeline", TokenKind::RightParen)
+                };
+                return self.deeper(pipe).map(Some);
+            }
+            TokenKind::String | TokenKind::RawString => {
+                let value = self.unquote(token)?;
+                Kind::String(position(token.start), position(token.end), value)
+            }
+            _ => {
+                self.backup();
+                return Ok(None);
+            }
+        };
+        Ok(Some(self.unit.add(position(token.start), kind)))
+    }
+}
+
+/// Reads a literal under every type that can hold it.
+///
+/// Source: go text/template/parse/node.go (newNumber).
+fn parse_number(text: &[u8], kind: TokenKind) -> std::result::Result<Number, String> {
+    let literal = String::from_utf8_lossy(text).into_owned();
+    let mut number = Number { text: literal.clone(), ..Number::default() };
+    if kind == TokenKind::CharConstant {
+        let code = u32::from(strconv::unquote_char(text)?);
+        number.int = Some(i64::from(code));
+        number.uint = Some(u64::from(code));
+        number.float = Some(f64::from(code));
+        return Ok(number);
+    }
+    let illegal = || format!("illegal number syntax: {}", strconv::quote(text));
+    if kind == TokenKind::Complex {
+        number.complex = Some(parse_complex(&literal).ok_or_else(illegal)?);
+        return Ok(simplify(number));
+    }
+    if let Some(imaginary) = literal.strip_suffix('i').and_then(strconv::parse_float) {
+        number.complex = Some((0.0, imaginary));
+        return Ok(simplify(number));
+    }
+    number.uint = strconv::parse_uint(&literal).ok();
+    number.int = strconv::parse_int(&literal).ok();
+    if number.int == Some(0) {
+        number.uint = Some(0);
+    }
+    match (number.int, number.uint) {
+        (Some(int), _) => number.float = Some(int as f64),
+        (None, Some(uint)) => number.float = Some(uint as f64),
+        (None, None) => {
+            let float = strconv::parse_float(&literal).ok_or_else(illegal)?;
+            if !literal.contains(['.', 'e', 'E', 'p', 'P']) {
+                return Err(format!("integer overflow: {}", strconv::quote(text)));
+            }
+            set_float(&mut number, float);
+        }
+    }
+    Ok(number)
+}
+
+fn set_float(number: &mut Number, float: f64) {
+    number.float = Some(float);
+    if float.fract() == 0.0 {
+        number.int = (float.abs() < 9.3e18).then_some(float as i64);
+        number.uint = (float >= 0.0 && float < 1.8e19).then_some(float as u64);
+    }
+}
+
+fn simplify(mut number: Number) -> Number {
+    if let Some((real, 0.0)) = number.complex {
+        set_float(&mut number, real);
+    }
+    number
+}
+
+fn parse_complex(text: &str) -> Option<(f64, f64)> {
+    let body = text.strip_suffix('i')?;
+    let split = body.rfind(['+', '-']).filter(|&at| at > 0)?;
+    Some((strconv::parse_float(&body[..split])?, strconv::parse_float(&body[split..])?))
+}

@@ -1,0 +1,425 @@
+//! Go values as templates see them: the Go type decides how a value prints, compares and is passed.
+//!
+//! Strings are bytes. Maps have reference semantics: `set` and `merge` change the map that others
+//! hold too. Lists never change. Everything clones by counting a reference.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::funcs::dates::GoTime;
+use crate::base::version::Version;
+
+/// A byte string.
+pub(crate) type Str = Arc<[u8]>;
+
+/// Returns a text as a byte string.
+pub(crate) fn text(text: &str) -> Str {
+    Arc::from(text.as_bytes())
+}
+
+/// Go's integer types that reach templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IntKind {
+    Int,
+    Int32,
+    Int64,
+    /// `time.Month`: prints its English name.
+    Month,
+    /// `time.Weekday`: prints its English name.
+    Weekday,
+}
+
+/// Go's unsigned types that reach templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UintKind {
+    Uint8,
+    Uint32,
+    Uint64,
+}
+
+/// The element type of a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    /// `[]interface {}`
+    Any,
+    /// `[]string`
+    Strings,
+    /// `[]int`
+    Ints,
+    /// `[][]interface {}`
+    Lists,
+    /// `common.VersionSet`, a `[]string` with a method.
+    VersionSet,
+}
+
+/// The type of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MapKind {
+    /// `map[string]interface {}`
+    Plain,
+    /// `common.Values`: `.Values` and `.Template`; has methods.
+    Values,
+    /// `map[string]string`
+    Strings,
+}
+
+/// A slice.
+#[derive(Debug)]
+pub(crate) struct List {
+    pub(crate) kind: ListKind,
+    /// Whether it is the nil slice: prints as an empty one, but is `null` in JSON.
+    pub(crate) nil: bool,
+    pub(crate) items: Vec<Value>,
+}
+
+/// The entries of a map, in bytewise key order.
+#[derive(Debug, Default)]
+pub(crate) struct Map {
+    /// Whether it is the nil map, which cannot be written to.
+    pub(crate) nil: bool,
+    entries: RefCell<Vec<(Str, Value)>>,
+}
+
+/// A map that others may hold too.
+pub(crate) type MapRef = Rc<Map>;
+
+/// A struct with named fields.
+#[derive(Debug)]
+pub(crate) struct Struct {
+    /// Its Go type, with `*` for a pointer.
+    pub(crate) type_name: &'static str,
+    pub(crate) fields: Vec<(&'static str, Value)>,
+}
+
+/// `.Files`, or a part of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    all: Arc<[(String, Bytes)]>,
+    /// Indexes of the chosen ones; none: all.
+    chosen: Option<Vec<usize>>,
+}
+
+/// A Go value.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Value {
+    /// What is left of nil once a pipeline or a variable has held it: the invalid value.
+    #[default]
+    Invalid,
+    /// A nil inside an interface: what a lookup in a map gives.
+    Nil,
+    Bool(bool),
+    Int(i64, IntKind),
+    Uint(u64, UintKind),
+    Float(f64),
+    Complex(f64, f64),
+    Str(Str),
+    /// `[]byte`
+    Bytes(Str),
+    List(Rc<List>),
+    Map(MapKind, MapRef),
+    Files(Rc<Files>),
+    Time(Rc<GoTime>),
+    /// Nanoseconds.
+    Duration(i64),
+    Version(Rc<Version>),
+    Struct(Rc<Struct>),
+}
+
+impl Value {
+    /// Returns a string.
+    pub(crate) fn str(value: impl AsRef<[u8]>) -> Self {
+        Self::Str(Arc::from(value.as_ref()))
+    }
+
+    /// Returns an `int`.
+    pub(crate) fn int(value: i64) -> Self {
+        Self::Int(value, IntKind::Int)
+    }
+
+    /// Returns an `int64`.
+    pub(crate) fn int64(value: i64) -> Self {
+        Self::Int(value, IntKind::Int64)
+    }
+
+    /// Returns a length or an index as an `int`.
+    pub(crate) fn size(value: usize) -> Self {
+        Self::int(i64::try_from(value).unwrap_or(i64::MAX))
+    }
+
+    /// Returns an `[]interface {}`.
+    pub(crate) fn list(items: Vec<Self>) -> Self {
+        Self::typed_list(ListKind::Any, items)
+    }
+
+    /// Returns a slice of a type.
+    pub(crate) fn typed_list(kind: ListKind, items: Vec<Self>) -> Self {
+        Self::List(Rc::new(List { kind, nil: false, items }))
+    }
+
+    /// Returns the nil slice of a type.
+    pub(crate) fn nil_list(kind: ListKind) -> Self {
+        Self::List(Rc::new(List { kind, nil: true, items: Vec::new() }))
+    }
+
+    /// Returns a `[]string`.
+    pub(crate) fn strings<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>) -> Self {
+        Self::typed_list(ListKind::Strings, items.into_iter().map(Self::str).collect())
+    }
+
+    /// Returns a `map[string]interface {}`.
+    pub(crate) fn map(map: Map) -> Self {
+        Self::Map(MapKind::Plain, Rc::new(map))
+    }
+
+    /// Returns the nil map.
+    pub(crate) fn nil_map() -> Self {
+        Self::Map(MapKind::Plain, Rc::new(Map { nil: true, ..Map::default() }))
+    }
+
+    /// Whether it is nil as an argument of type `interface {}`.
+    pub(crate) fn is_nil(&self) -> bool {
+        matches!(self, Self::Invalid | Self::Nil)
+    }
+
+    /// Whether it counts as true in `if`, `and`, `or`, `not`.
+    pub(crate) fn truth(&self) -> bool {
+        match self {
+            Self::Invalid | Self::Nil => false,
+            Self::Bool(value) => *value,
+            Self::Int(value, _) | Self::Duration(value) => *value != 0,
+            Self::Uint(value, _) => *value != 0,
+            Self::Float(value) => *value != 0.0,
+            Self::Complex(real, imaginary) => *real != 0.0 || *imaginary != 0.0,
+            Self::Str(value) | Self::Bytes(value) => !value.is_empty(),
+            Self::List(list) => !list.items.is_empty(),
+            Self::Map(_, map) => map.len() > 0,
+            Self::Files(files) => files.len() > 0,
+            Self::Time(_) | Self::Version(_) | Self::Struct(_) => true,
+        }
+    }
+
+    /// Returns the name of its Go type, as `%T` prints it.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Invalid | Self::Nil => "<nil>",
+            Self::Bool(_) => "bool",
+            Self::Int(_, kind) => match kind {
+                IntKind::Int => "int",
+                IntKind::Int32 => "int32",
+                IntKind::Int64 => "int64",
+                IntKind::Month => "time.Month",
+                IntKind::Weekday => "time.Weekday",
+            },
+            Self::Uint(_, kind) => match kind {
+                UintKind::Uint8 => "uint8",
+                UintKind::Uint32 => "uint32",
+                UintKind::Uint64 => "uint64",
+            },
+            Self::Float(_) => "float64",
+            Self::Complex(..) => "complex128",
+            Self::Str(_) => "string",
+            Self::Bytes(_) => "[]uint8",
+            Self::List(list) => list.kind.type_name(),
+            Self::Map(kind, _) => match kind {
+                MapKind::Plain => "map[string]interface {}",
+                MapKind::Values => "common.Values",
+                MapKind::Strings => "map[string]string",
+            },
+            Self::Files(_) => "engine.files",
+            Self::Time(_) => "time.Time",
+            Self::Duration(_) => "time.Duration",
+            Self::Version(_) => "*semver.Version",
+            Self::Struct(value) => value.type_name,
+        }
+    }
+
+    /// Returns the name of its `reflect.Kind`.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Invalid | Self::Nil => "invalid",
+            Self::Int(_, IntKind::Month | IntKind::Weekday) => "int",
+            Self::Bytes(_) | Self::List(_) => "slice",
+            Self::Map(..) | Self::Files(_) => "map",
+            Self::Time(_) => "struct",
+            Self::Duration(_) => "int64",
+            Self::Version(_) => "ptr",
+            Self::Struct(value) if value.type_name.starts_with('*') => "ptr",
+            Self::Struct(_) => "struct",
+            _ => self.type_name(),
+        }
+    }
+
+    /// Returns it as an element of an `interface {}`: the invalid value becomes nil.
+    pub(crate) fn boxed(self) -> Self {
+        if matches!(self, Self::Invalid) { Self::Nil } else { self }
+    }
+
+    /// Returns it as a pipeline does: a nil loses its interface.
+    pub(crate) fn unboxed(self) -> Self {
+        if matches!(self, Self::Nil) { Self::Invalid } else { self }
+    }
+
+    /// Returns the elements, if it is a slice of any type.
+    pub(crate) fn elements(&self) -> Option<Vec<Self>> {
+        match self {
+            Self::List(list) => Some(list.items.clone()),
+            Self::Bytes(bytes) => Some(
+                bytes.iter().map(|&byte| Self::Uint(u64::from(byte), UintKind::Uint8)).collect(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+impl ListKind {
+    fn type_name(self) -> &'static str {
+        match self {
+            Self::Any => "[]interface {}",
+            Self::Strings => "[]string",
+            Self::Ints => "[]int",
+            Self::Lists => "[][]interface {}",
+            Self::VersionSet => "common.VersionSet",
+        }
+    }
+}
+
+impl Map {
+    /// Returns a map of entries that are in bytewise key order already.
+    pub(crate) fn from_sorted(entries: Vec<(Str, Value)>) -> Self {
+        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "keys are sorted and unique");
+        Self { nil: false, entries: RefCell::new(entries) }
+    }
+
+    /// Returns the number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// Returns the value of a key.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Value> {
+        let entries = self.entries.borrow();
+        let index = entries.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
+        Some(entries[index].1.clone())
+    }
+
+    /// Whether the key is present.
+    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+        self.entries.borrow().binary_search_by(|(known, _)| (**known).cmp(key)).is_ok()
+    }
+
+    /// Sets the value of a key.
+    pub(crate) fn set(&self, key: Str, value: Value) {
+        let value = value.boxed();
+        let mut entries = self.entries.borrow_mut();
+        // Keys often come in order.
+        if entries.last().is_none_or(|(last, _)| *last < key) {
+            entries.push((key, value));
+            return;
+        }
+        match entries.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(index) => entries[index].1 = value,
+            Err(index) => entries.insert(index, (key, value)),
+        }
+    }
+
+    /// Removes a key.
+    pub(crate) fn unset(&self, key: &[u8]) {
+        let mut entries = self.entries.borrow_mut();
+        if let Ok(index) = entries.binary_search_by(|(known, _)| (**known).cmp(key)) {
+            entries.remove(index);
+        }
+    }
+
+    /// Returns the entries as they are now: later changes don't show.
+    pub(crate) fn entries(&self) -> Vec<(Str, Value)> {
+        self.entries.borrow().clone()
+    }
+
+    /// Returns the keys as they are now.
+    pub(crate) fn keys(&self) -> Vec<Str> {
+        self.entries.borrow().iter().map(|(key, _)| Arc::clone(key)).collect()
+    }
+
+    /// Runs a function on the entries; it must not change the map.
+    pub(crate) fn with_entries<T>(&self, read: impl FnOnce(&[(Str, Value)]) -> T) -> T {
+        read(&self.entries.borrow())
+    }
+
+    /// Drops all entries.
+    pub(crate) fn clear(&self) {
+        self.entries.take();
+    }
+}
+
+/// Taking a deep value apart must not recurse: its depth is up to the template.
+impl Drop for Map {
+    fn drop(&mut self) {
+        take_apart(self.entries.get_mut().drain(..).map(|(_, value)| value).collect());
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        take_apart(std::mem::take(&mut self.items));
+    }
+}
+
+fn take_apart(mut pending: Vec<Value>) {
+    while let Some(value) = pending.pop() {
+        match value {
+            Value::Map(_, map) => {
+                if let Some(mut map) = Rc::into_inner(map) {
+                    pending.extend(map.entries.get_mut().drain(..).map(|(_, value)| value));
+                }
+            }
+            Value::List(list) => {
+                if let Some(mut list) = Rc::into_inner(list) {
+                    pending.append(&mut list.items);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Struct {
+    /// Returns the value of a field.
+    pub(crate) fn field(&self, name: &[u8]) -> Option<&Value> {
+        self.fields.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, value)| value)
+    }
+}
+
+impl Files {
+    /// Returns all files of a chart.
+    pub(crate) fn new(all: Arc<[(String, Bytes)]>) -> Self {
+        Self { all, chosen: None }
+    }
+
+    /// Iterates in name order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        let whole = self.chosen.is_none().then_some(self.all.iter());
+        let part = self.chosen.iter().flatten().filter_map(|&index| self.all.get(index));
+        whole.into_iter().flatten().chain(part).map(|(name, content)| (name.as_str(), content))
+    }
+
+    /// Returns the number of files.
+    pub(crate) fn len(&self) -> usize {
+        self.chosen.as_ref().map_or(self.all.len(), Vec::len)
+    }
+
+    /// Returns a file's content.
+    pub(crate) fn get(&self, name: &[u8]) -> Option<&Bytes> {
+        self.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, content)| content)
+    }
+
+    /// Returns those whose name matches.
+    pub(crate) fn filter(&self, matches: impl Fn(&str) -> bool) -> Self {
+        let chosen = self.all.iter().enumerate().filter(|(index, (name, _))| {
+            self.chosen.as_ref().is_none_or(|chosen| chosen.contains(index)) && matches(name)
+        });
+        Self { all: Arc::clone(&self.all), chosen: Some(chosen.map(|(index, _)| index).collect()) }
+    }
+}
