@@ -7,10 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use tar::EntryType;
 
 use super::{File, error::ArchiveError};
-use crate::{
-    base::limit,
-    chart::gotext,
-};
+use crate::{base::limit, chart::gotext};
 
 /// Room for tar headers and padding beside the files' own bytes.
 const OVERHEAD_BYTES: u64 = 64 << 20;
@@ -157,7 +154,3 @@ fn clean(path: &str) -> String {
     }
     if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
-
-#[cfg(test)]
-#[path = "archive_tests.rs"]
-mod tests;

@@ -77,15 +77,13 @@ fn enable(
             dependency.name.clone_from(&dependency.alias);
         }
     }
-    let level =
-        Level { name: &chart.metadata.name, defaults: &chart.values, children: &children };
+    let level = Level { name: &chart.metadata.name, defaults: &chart.values, children: &children };
     let mut seen = values.clone();
     // The same warnings come again, once, when the values are coalesced for rendering.
     level.coalesce(&mut seen, "", Nulls::Delete, &mut Vec::new())?;
     apply_tags(&mut declared, &seen, warnings);
     apply_conditions(&mut declared, &seen, path, warnings);
-    let off: Vec<String> =
-        declared.iter().filter(|d| !d.enabled).map(|d| d.name.clone()).collect();
+    let off: Vec<String> = declared.iter().filter(|d| !d.enabled).map(|d| d.name.clone()).collect();
     children.retain(|child| !off.contains(&child.metadata.name));
     declared.retain(|dependency| !off.contains(&dependency.name));
     for child in &mut children {
@@ -212,8 +210,7 @@ fn import(chart: &Chart, warnings: &mut Vec<Warning>) -> Result<Option<Chart>, E
         return Ok(changed.then(new));
     }
     let mut values = Map::new();
-    let level =
-        Level { name: &chart.metadata.name, defaults: &chart.values, children: &children };
+    let level = Level { name: &chart.metadata.name, defaults: &chart.values, children: &children };
     level.coalesce(&mut values, "", Nulls::Keep, &mut Vec::new())?;
     let mut imported = Map::new();
     let mut declared = chart.metadata.dependencies.clone();
@@ -282,15 +279,11 @@ fn nested_at(path: &str, table: &Map) -> Option<Map> {
         return None;
     }
     let inner = Value::Object(table.clone());
-    let nested = path.rsplit('.').fold(inner, |inner, part| {
-        Value::Object(Map::from_iter([(part.to_owned(), inner)]))
-    });
+    let nested = path
+        .rsplit('.')
+        .fold(inner, |inner, part| Value::Object(Map::from_iter([(part.to_owned(), inner)])));
     match nested {
         Value::Object(map) => Some(map),
         _ => None,
     }
 }
-
-#[cfg(test)]
-#[path = "dependency_tests.rs"]
-mod tests;

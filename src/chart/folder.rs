@@ -50,7 +50,3 @@ pub fn load_folder(path: &Path) -> Result<Chart, Error> {
     }
     load::assemble(files, load::Place::Top)
 }
-
-#[cfg(test)]
-#[path = "folder_tests.rs"]
-mod tests;

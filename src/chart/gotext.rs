@@ -192,7 +192,10 @@ mod tests {
 
     #[test]
     fn values_and_texts_print_as_go_prints_them() {
-        assert_eq!(print(&json!({"a": 1e6, "b": [null, "x", true]})), "map[a:1e+06 b:[<nil> x true]]");
+        assert_eq!(
+            print(&json!({"a": 1e6, "b": [null, "x", true]})),
+            "map[a:1e+06 b:[<nil> x true]]"
+        );
         assert_eq!(print_as_bool(&json!(5)), "%!t(int64=5)");
         assert_eq!(print_as_bool(&json!(5.0)), "%!t(float64=5)");
         assert_eq!(print_as_bool(&json!(null)), "%!t(<nil>)");

@@ -67,7 +67,8 @@ impl Rules {
     /// with one of its folders.
     pub fn drops(&self, file: &str) -> bool {
         let folders = file.match_indices('/').map(|(at, _)| &file[..at]);
-        folders.into_iter().any(|folder| self.drops_one(folder, true)) || self.drops_one(file, false)
+        folders.into_iter().any(|folder| self.drops_one(folder, true))
+            || self.drops_one(file, false)
     }
 
     /// Source: helm v4.3.1 pkg/ignore/rules.go (`Ignore`).
@@ -80,11 +81,8 @@ impl Rules {
             let name: Vec<char> = name.chars().collect();
             let wrong_kind = rule.folder && !is_folder;
             let matched = || matches(&rule.pattern, &name) == Some(true);
-            let dropped = if rule.negated {
-                wrong_kind || !matched()
-            } else {
-                !wrong_kind && matched()
-            };
+            let dropped =
+                if rule.negated { wrong_kind || !matched() } else { !wrong_kind && matched() };
             if dropped {
                 return true;
             }

@@ -437,7 +437,3 @@ fn json_kind(value: &Value) -> &'static str {
         Value::Object(_) => "object",
     }
 }
-
-#[cfg(test)]
-#[path = "metadata_tests.rs"]
-mod tests;

@@ -180,8 +180,11 @@ impl<'e, 'r> Parser<'e, 'r> {
 
     /// Source: helm v4.3.1 pkg/strvals/parser.go (`key`).
     fn key(&mut self, data: &mut Map, level: usize) -> Result<(), Stop> {
-        let stops: &[char] =
-            if matches!(self.mode, Mode::Literal) { &['=', '[', '.'] } else { &['=', '[', ',', '.'] };
+        let stops: &[char] = if matches!(self.mode, Mode::Literal) {
+            &['=', '[', '.']
+        } else {
+            &['=', '[', ',', '.']
+        };
         let (key, last) = self.until(stops);
         match last {
             None if key.is_empty() => Err(Stop::End),
@@ -303,8 +306,7 @@ impl<'e, 'r> Parser<'e, 'r> {
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(SetError::Index(gotext::quote(&text), "invalid syntax").into());
         }
-        text.parse()
-            .map_err(|_| SetError::Index(gotext::quote(&text), "value out of range").into())
+        text.parse().map_err(|_| SetError::Index(gotext::quote(&text), "value out of range").into())
     }
 
     /// Source: helm v4.3.1 pkg/strvals/parser.go (`listItem`).

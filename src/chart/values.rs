@@ -74,11 +74,7 @@ pub(crate) struct Level<'c> {
 
 impl<'c> Level<'c> {
     pub(crate) fn of(chart: &'c Chart) -> Self {
-        Self {
-            name: &chart.metadata.name,
-            defaults: &chart.values,
-            children: &chart.dependencies,
-        }
+        Self { name: &chart.metadata.name, defaults: &chart.values, children: &chart.dependencies }
     }
 
     /// Source: helm v4.3.1 pkg/chart/common/util/coalesce.go (`coalesce`, `coalesceDeps`).

@@ -159,7 +159,8 @@ mod tests {
                 chart_name: "web".into(),
                 chart_version: "1.0.0".into(),
             });
-            let wanted = Wanted { chart_name: "web", chart_version: version, config_digest: values };
+            let wanted =
+                Wanted { chart_name: "web", chart_version: version, config_digest: values };
             let got = determine(wanted, Seen { last: last.as_ref(), history: &history });
             if got != want {
                 wrong.push(format!("{name}: got {got:?}, want {want:?}"));

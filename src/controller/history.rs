@@ -136,7 +136,8 @@ mod tests {
     fn previous_is_the_newest_good_one_before_the_latest() {
         let three = [entry(2, "deployed"), entry(3, "failed"), entry(1, "superseded")];
         assert_eq!(previous(&three, false).map(|e| e.version), Some(2));
-        let tested = [entry(4, "deployed"), failed_test(entry(3, "superseded")), entry(2, "superseded")];
+        let tested =
+            [entry(4, "deployed"), failed_test(entry(3, "superseded")), entry(2, "superseded")];
         assert_eq!(previous(&tested, false).map(|e| e.version), Some(2));
         assert_eq!(previous(&tested, true).map(|e| e.version), Some(3));
         assert_eq!(previous(&[entry(1, "deployed")], false), None);
@@ -145,8 +146,12 @@ mod tests {
 
     #[test]
     fn truncation_keeps_what_a_rollback_needs() {
-        let mut history =
-            vec![entry(1, "superseded"), entry(3, "failed"), entry(2, "superseded"), entry(4, "deployed")];
+        let mut history = vec![
+            entry(1, "superseded"),
+            entry(3, "failed"),
+            entry(2, "superseded"),
+            entry(4, "deployed"),
+        ];
         truncate(&mut history, false);
         assert_eq!(versions(&history), [4, 3, 2]);
         let mut history: Vec<_> = (1..=5).map(|v| entry(v, "failed")).collect();

@@ -13,7 +13,8 @@ use crate::api::{Action, Snapshot};
 /// remediation always means that the release is not what was asked for.
 pub fn summarize(conditions: &mut Conditions<'_>) {
     let list = conditions.list();
-    let candidates = [REMEDIATED, RELEASED].into_iter().filter_map(|kind| condition::find(list, kind));
+    let candidates =
+        [REMEDIATED, RELEASED].into_iter().filter_map(|kind| condition::find(list, kind));
     // `max_by_key` takes the last of equals, so the order is turned round.
     let chosen = candidates.rev().max_by_key(|condition| condition.observed_generation).cloned();
     let Some(Condition { kind, status, reason, message, .. }) = chosen else {

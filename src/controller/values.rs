@@ -18,7 +18,9 @@ const DEFAULT_KEY: &str = "values.yaml";
 
 /// A reference that could not be followed.
 #[derive(Debug, thiserror::Error)]
-#[error("could not resolve{optional} {kind} chart values reference '{namespace}/{name}' with key '{key}': {reason}")]
+#[error(
+    "could not resolve{optional} {kind} chart values reference '{namespace}/{name}' with key '{key}': {reason}"
+)]
 pub struct Error {
     optional: &'static str,
     kind: String,
@@ -61,7 +63,7 @@ pub fn compose(
             return Err(fail("key not found".to_owned()));
         };
         if let Some(path) = &reference.target_path {
-            set::set_at_path(&mut result, path, text, reference.literal)
+            set::parse_value_at_path(path, text, how(reference), &mut result)
                 .map_err(|error| fail(error.to_string()))?;
             paths.push((reference, text.clone()));
         } else {
@@ -76,7 +78,7 @@ pub fn compose(
     let mut result = merge_values(result, inline.clone());
     for (reference, text) in paths {
         let path = reference.target_path.as_deref().unwrap_or_default();
-        set::set_at_path(&mut result, path, &text, reference.literal)
+        set::parse_value_at_path(path, &text, how(reference), &mut result)
             .map_err(|error| failed(namespace, reference, error.to_string()))?;
     }
     Ok(result)
@@ -91,6 +93,10 @@ fn failed(namespace: &str, reference: &ValuesReference, reason: String) -> Error
         key: key(reference).to_owned(),
         reason,
     }
+}
+
+fn how(reference: &ValuesReference) -> set::PathValue {
+    if reference.literal { set::PathValue::Literal } else { set::PathValue::Typed }
 }
 
 fn key(reference: &ValuesReference) -> &str {

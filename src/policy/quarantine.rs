@@ -74,7 +74,11 @@ impl Quarantine {
         if self.constraint == constraint && self.config_digest == config_digest {
             return self;
         }
-        Self { constraint: constraint.to_owned(), config_digest: config_digest.to_owned(), versions: Vec::new() }
+        Self {
+            constraint: constraint.to_owned(),
+            config_digest: config_digest.to_owned(),
+            versions: Vec::new(),
+        }
     }
 
     /// Adds a version, in place of an older entry of the same version.

@@ -112,7 +112,8 @@ fn the_version_is_chosen_by_the_rules() {
             .collect();
         let mut quarantine = Quarantine::default();
         for version in row.quarantine {
-            quarantine.add(Quarantined { version: (*version).to_owned(), ..Quarantined::default() });
+            quarantine
+                .add(Quarantined { version: (*version).to_owned(), ..Quarantined::default() });
         }
         let seen = Seen {
             deployed: row.deployed,

@@ -6,7 +6,8 @@ fn release(spec: &str, status: &str) -> HelmRelease {
 }
 
 fn failed_after_good() -> Vec<Snapshot> {
-    let entry = |version, status: &str| Snapshot { version, status: status.into(), ..Snapshot::default() };
+    let entry =
+        |version, status: &str| Snapshot { version, status: status.into(), ..Snapshot::default() };
     vec![entry(2, "failed"), entry(1, "superseded")]
 }
 
@@ -15,7 +16,8 @@ fn each_state_has_its_step() {
     const UPGRADED: &str = r#"{"lastAttemptedReleaseAction": "upgrade", "upgradeFailures": 1}"#;
     const INSTALLED_2: &str = r#"{"lastAttemptedReleaseAction": "install", "installFailures": 2}"#;
     let retry = |of: &str| format!(r#"{{"{of}": {{"strategy": {{"name": "RetryOnFailure"}}}}}}"#);
-    let retries = |of: &str, n: i64| format!(r#"{{"{of}": {{"remediation": {{"retries": {n}}}}}}}"#);
+    let retries =
+        |of: &str, n: i64| format!(r#"{{"{of}": {{"remediation": {{"retries": {n}}}}}}}"#);
     let locked = State::Locked { status: "pending-upgrade".into() };
     let out = State::OutOfSync { reason: "release chart changed" };
     let none = "{}".to_owned();
