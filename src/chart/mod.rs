@@ -1,13 +1,54 @@
 //! Charts: archive or folder → [`Chart`], dependencies, values, schema.
 //!
-//! Invariants: bytes or a list of files come in, plain data goes out; no file or network is touched
-//! here; a path from an archive never leaves the chart; a [`Chart`] is immutable and shared.
+//! Invariants: bytes or a list of files come in, plain data goes out; the only I/O is
+//! [`load_folder`]; a path from an archive never leaves the chart; a [`Chart`] is immutable and
+//! shared, and all files of an archive are slices of one buffer.
+//!
+//! Mirrors helm v4.3.1 `pkg/chart`. From an archive to what templates see:
+//!
+//! ```no_run
+//! use leadsman::{chart, yaml::Map};
+//! # fn main() -> Result<(), chart::Error> {
+//! # let (bytes, mut user) = (Vec::new(), Map::new());
+//! let loaded = chart::load_archive(&bytes)?;
+//! chart::check_dependencies_present(&loaded)?;
+//! let (processed, _warnings) = chart::process_dependencies(&loaded, &user)?;
+//! let (values, _warnings) = chart::coalesce(&processed, &user)?;
+//! chart::schema::validate(&processed, &values)?;
+//! # Ok(())
+//! # }
+//! ```
 
+mod archive;
+mod crd;
+mod dependency;
+mod error;
+mod folder;
+mod gotext;
+pub mod ignore;
+mod load;
+mod metadata;
+pub mod schema;
+pub mod set;
+mod set_error;
+mod values;
+
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::yaml::{Map, Value};
+
+pub use self::{
+    crd::crds,
+    dependency::{check_dependencies_present, process_dependencies},
+    error::{ArchiveError, Error},
+    folder::load_folder,
+    load::{load_archive, load_files, parse_values},
+    set_error::SetError,
+    values::{coalesce, coalesce_tables, merge_values},
+};
 
 /// One file of a chart. The name is relative to the chart's folder, with `/` as separator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +60,7 @@ pub struct File {
 }
 
 /// A loaded chart with its dependencies.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Chart {
     /// `Chart.yaml`, checked.
     pub metadata: Metadata,
@@ -33,8 +74,37 @@ pub struct Chart {
     pub templates: Vec<File>,
     /// Everything else that templates may read (`crds/` included).
     pub files: Vec<File>,
+    /// The text of `values.yaml`, as packed (`helm show values` prints it).
+    pub values_text: Option<Bytes>,
     /// Charts of `charts/`, in name order.
-    pub dependencies: Vec<Arc<Chart>>,
+    pub dependencies: Vec<Arc<Self>>,
+}
+
+/// Something odd that stops nobody, in the words of Helm's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// What is odd.
+    pub message: String,
+    /// Names and values that belong to the message, such as `path` and `chart`.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl Warning {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), fields: Vec::new() }
+    }
+
+    fn with(mut self, field: &'static str, value: &str) -> Self {
+        self.fields.push((field, value.to_owned()));
+        self
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.fields.iter().try_for_each(|(field, value)| write!(f, " {field}={value}"))
+    }
 }
 
 /// `Chart.yaml`, checked. Field names in JSON are Helm's; empty fields are left out.

@@ -1,1 +1,19 @@
-//! Reconcilers, queue, events, status.
+//! Reconcilers: they keep each `HelmRepository` and `HelmRelease` as its spec says.
+//!
+//! Each object has a task of its own that sleeps until its interval or until something that it
+//! depends on changes; a release that waits for readiness therefore holds up no other. What a
+//! reconciliation decides is decided by pure functions ([`determine`], [`next`],
+//! [`crate::policy`]); [`reconcile`] observes and acts.
+//!
+//! Invariants: status is written from what storage confirmed, and only when it changed; a failure
+//! of one object never reaches another; every failure ends as a condition, an event and one line.
+//!
+//! Mirrors: fluxcd/helm-controller and the HelmRepository part of fluxcd/source-controller.
+
+pub mod determine;
+pub mod history;
+pub mod next;
+pub mod request;
+pub mod summary;
+pub mod target;
+pub mod values;

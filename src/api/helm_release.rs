@@ -1,0 +1,435 @@
+//! `HelmRelease`: which chart, which versions, which values, and what to do when it fails.
+
+use serde::Deserialize;
+
+use super::{HelmReleaseStatus, Meta};
+use crate::base::duration::GoDuration;
+use crate::yaml::{Map, Value};
+
+/// A `helm.toolkit.fluxcd.io/v2` `HelmRelease`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct HelmRelease {
+    /// Name and bookkeeping.
+    pub metadata: Meta,
+    /// What the user wants.
+    pub spec: HelmReleaseSpec,
+    /// What was seen.
+    pub status: HelmReleaseStatus,
+}
+
+/// What the user wants of a release. Defaults of absent fields are given by methods, so that
+/// "absent" and "written out" can be told apart.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HelmReleaseSpec {
+    /// The chart.
+    pub chart: Option<ChartTemplate>,
+    /// An existing source object instead.
+    pub chart_ref: Option<Value>,
+    /// How often the release is looked at.
+    pub interval: Option<GoDuration>,
+    /// Access to another cluster.
+    pub kube_config: Option<Value>,
+    /// Nothing is done while set.
+    pub suspend: bool,
+    /// Helm release name.
+    pub release_name: String,
+    /// Namespace of the objects.
+    pub target_namespace: String,
+    /// Namespace of the records.
+    pub storage_namespace: String,
+    /// Releases that must be ready first.
+    pub depends_on: Vec<Dependency>,
+    /// Limit of each action.
+    pub timeout: Option<GoDuration>,
+    /// Revisions kept (5 when absent; 0 keeps all).
+    pub max_history: Option<u32>,
+    /// Account to act as.
+    pub service_account_name: String,
+    /// Drift detection.
+    pub drift_detection: DriftDetection,
+    /// Install options.
+    pub install: Install,
+    /// Upgrade options.
+    pub upgrade: Upgrade,
+    /// Chart tests.
+    pub test: Option<Map>,
+    /// Rollback options.
+    pub rollback: Rollback,
+    /// Uninstall options.
+    pub uninstall: Uninstall,
+    /// Values from ConfigMaps and Secrets.
+    pub values_from: Vec<ValuesReference>,
+    /// Inline values.
+    pub values: Option<Map>,
+    /// Labels and annotations for every object.
+    pub common_metadata: Option<Value>,
+    /// Post-renderers.
+    pub post_renderers: Option<Value>,
+    /// How readiness is awaited.
+    pub wait_strategy: Option<Map>,
+    /// Readiness of custom resources.
+    pub health_check_exprs: Vec<Value>,
+}
+
+/// `spec.chart`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ChartTemplate {
+    /// The chart.
+    pub spec: ChartSpec,
+}
+
+/// `spec.chart.spec`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ChartSpec {
+    /// Name of the chart in its repository.
+    pub chart: String,
+    /// Constraint (`*` when absent).
+    pub version: Option<String>,
+    /// Where it comes from.
+    pub source_ref: SourceRef,
+    /// How often the version is resolved.
+    pub interval: Option<GoDuration>,
+    /// Values files inside the chart.
+    pub values_files: Vec<String>,
+    /// Signature check.
+    pub verify: Option<Value>,
+}
+
+/// A reference to a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SourceRef {
+    /// `HelmRepository`.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Namespace (the release's when absent).
+    pub namespace: String,
+}
+
+/// A release that must be ready first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Dependency {
+    /// Name.
+    pub name: String,
+    /// Namespace (the release's when absent).
+    pub namespace: String,
+    /// CEL expression instead of `Ready`.
+    pub ready_expr: String,
+}
+
+/// `spec.driftDetection`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct DriftDetection {
+    /// What to do about drift.
+    pub mode: DriftMode,
+    /// What is not looked at.
+    pub ignore: Vec<DriftIgnore>,
+}
+
+/// What to do about drift.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DriftMode {
+    /// Correct it.
+    Enabled,
+    /// Say so.
+    Warn,
+    /// Do not look.
+    #[default]
+    #[serde(other)]
+    Disabled,
+}
+
+/// A rule of what drift detection leaves out.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct DriftIgnore {
+    /// JSON pointers; an empty one means the whole object.
+    pub paths: Vec<String>,
+    /// Which objects (all when absent).
+    pub target: Option<IgnoreTarget>,
+}
+
+/// Which objects a rule means. Texts are anchored regular expressions; empty matches all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IgnoreTarget {
+    /// API group.
+    pub group: String,
+    /// API version.
+    pub version: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Annotation selector.
+    pub annotation_selector: String,
+    /// Label selector.
+    pub label_selector: String,
+}
+
+/// `spec.install`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "the CRD's fields, as they are")]
+pub struct Install {
+    /// Limit of the action.
+    pub timeout: Option<GoDuration>,
+    /// What to do after a failure.
+    pub strategy: Option<Strategy>,
+    /// Remediation.
+    pub remediation: Option<Remediation>,
+    /// Refuse objects that exist already.
+    pub disable_take_ownership: bool,
+    /// Do not wait for readiness.
+    pub disable_wait: bool,
+    /// Do not wait for Jobs.
+    pub disable_wait_for_jobs: bool,
+    /// Run no hooks.
+    pub disable_hooks: bool,
+    /// Do not check values against the schema.
+    pub disable_schema_validation: bool,
+    /// Install over an uninstalled record.
+    pub replace: bool,
+    /// Create the target namespace.
+    #[serde(rename = "createNamespace")]
+    pub create_namespace: bool,
+    /// What to do with `crds/`.
+    pub crds: Option<CrdPolicy>,
+    /// Apply on the server (true when absent).
+    pub server_side_apply: Option<bool>,
+}
+
+/// `spec.upgrade`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "the CRD's fields, as they are")]
+pub struct Upgrade {
+    /// Limit of the action.
+    pub timeout: Option<GoDuration>,
+    /// What to do after a failure.
+    pub strategy: Option<Strategy>,
+    /// Remediation.
+    pub remediation: Option<Remediation>,
+    /// Refuse new objects that exist already.
+    pub disable_take_ownership: bool,
+    /// Do not wait for readiness.
+    pub disable_wait: bool,
+    /// Do not wait for Jobs.
+    pub disable_wait_for_jobs: bool,
+    /// Run no hooks.
+    pub disable_hooks: bool,
+    /// Do not check values against the schema.
+    pub disable_schema_validation: bool,
+    /// Replace objects instead of patching them.
+    pub force: bool,
+    /// Merge over the values of the last revision.
+    pub preserve_values: bool,
+    /// Delete new objects when it fails.
+    pub cleanup_on_fail: bool,
+    /// What to do with `crds/`.
+    pub crds: Option<CrdPolicy>,
+    /// `enabled`, `disabled` or `auto`.
+    pub server_side_apply: Option<String>,
+    /// What a new chart name means: `Reinstall` (when absent) or `InPlaceUpdate`.
+    pub chart_name_change_strategy: Option<String>,
+}
+
+/// What to do after a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Strategy {
+    /// Which.
+    pub name: StrategyName,
+    /// Pause before the next try (5m when absent).
+    #[serde(default)]
+    pub retry_interval: Option<GoDuration>,
+}
+
+/// Name of a [`Strategy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum StrategyName {
+    /// Roll back or uninstall, then perhaps try again.
+    RemediateOnFailure,
+    /// Try again after an interval, never remediate.
+    RetryOnFailure,
+}
+
+/// Remediation after failures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Remediation {
+    /// Further tries; negative: without end.
+    pub retries: i64,
+    /// Whether failed tests count.
+    pub ignore_test_failures: Option<bool>,
+    /// Whether the last failure is remediated too.
+    pub remediate_last_failure: Option<bool>,
+    /// How (upgrades only; rollback when absent).
+    pub strategy: Option<RemediationStrategy>,
+}
+
+/// How a failed upgrade is remediated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RemediationStrategy {
+    /// Back to the previous revision.
+    Rollback,
+    /// Remove, then install again.
+    Uninstall,
+}
+
+/// What to do with the objects of `crds/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum CrdPolicy {
+    /// Nothing.
+    Skip,
+    /// Create what is missing.
+    Create,
+    /// Create what is missing, replace what is there.
+    CreateReplace,
+}
+
+/// `spec.rollback`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "the CRD's fields, as they are")]
+pub struct Rollback {
+    /// Limit of the action.
+    pub timeout: Option<GoDuration>,
+    /// Do not wait for readiness.
+    pub disable_wait: bool,
+    /// Do not wait for Jobs.
+    pub disable_wait_for_jobs: bool,
+    /// Run no hooks.
+    pub disable_hooks: bool,
+    /// Replace objects instead of patching them.
+    pub force: bool,
+    /// Delete new objects when it fails.
+    pub cleanup_on_fail: bool,
+    /// `enabled`, `disabled` or `auto`.
+    pub server_side_apply: Option<String>,
+}
+
+/// `spec.uninstall`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "the CRD's fields, as they are")]
+pub struct Uninstall {
+    /// Limit of the action.
+    pub timeout: Option<GoDuration>,
+    /// Run no hooks.
+    pub disable_hooks: bool,
+    /// Keep the records.
+    pub keep_history: bool,
+    /// Do not wait until objects are gone.
+    pub disable_wait: bool,
+    /// `background` (when absent), `foreground` or `orphan`.
+    pub deletion_propagation: Option<String>,
+}
+
+/// Where values come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ValuesReference {
+    /// `ConfigMap` or `Secret`.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Key (`values.yaml` when absent).
+    pub values_key: Option<String>,
+    /// Where the value goes; absent: the data is merged at the root.
+    pub target_path: Option<String>,
+    /// Whether it may be missing.
+    pub optional: bool,
+    /// Whether the value is taken verbatim.
+    pub literal: bool,
+}
+
+impl HelmReleaseSpec {
+    /// Returns the limit of an action: its own, else `spec.timeout`, else five minutes.
+    pub fn action_timeout(&self, own: Option<GoDuration>) -> GoDuration {
+        own.or(self.timeout).unwrap_or(GoDuration(std::time::Duration::from_secs(300)))
+    }
+
+    /// Returns the fields that are set but that this version of Leadsman does not act on.
+    pub fn unsupported(&self) -> Vec<&'static str> {
+        let chart = self.chart.as_ref().map(|chart| &chart.spec);
+        let enabled = |map: &Map| map.get("enable") == Some(&Value::Bool(true));
+        let legacy = |map: &Map| map.get("name").and_then(Value::as_str) == Some("legacy");
+        let off = |mode: &Option<String>| mode.as_deref() == Some("disabled");
+        let set = [
+            (self.chart_ref.is_some(), "spec.chartRef"),
+            (chart.is_some_and(|c| !c.values_files.is_empty()), "spec.chart.spec.valuesFiles"),
+            (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
+            (self.kube_config.is_some(), "spec.kubeConfig"),
+            (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
+            (self.test.as_ref().is_some_and(enabled), "spec.test.enable"),
+            (self.common_metadata.is_some(), "spec.commonMetadata"),
+            (self.post_renderers.is_some(), "spec.postRenderers"),
+            (self.wait_strategy.as_ref().is_some_and(legacy), "spec.waitStrategy.name: legacy"),
+            (!self.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
+            (
+                self.depends_on.iter().any(|d| !d.ready_expr.is_empty()),
+                "spec.dependsOn[].readyExpr",
+            ),
+            (self.install.server_side_apply == Some(false), "spec.install.serverSideApply: false"),
+            (off(&self.upgrade.server_side_apply), "spec.upgrade.serverSideApply: disabled"),
+            (off(&self.rollback.server_side_apply), "spec.rollback.serverSideApply: disabled"),
+            (self.upgrade.preserve_values, "spec.upgrade.preserveValues"),
+            (self.upgrade.force, "spec.upgrade.force"),
+            (self.rollback.force, "spec.rollback.force"),
+        ];
+        set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_read_and_supported() {
+        let release: HelmRelease = serde_json::from_value(serde_json::json!({
+            "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+            "metadata": {"name": "kube-prometheus-stack", "namespace": "observability"},
+            "spec": {"interval": "30m", "chart": {"spec": {
+                "chart": "kube-prometheus-stack", "version": "61.x", "interval": "12h",
+                "sourceRef": {"kind": "HelmRepository", "name": "charts", "namespace": "observability"},
+            }}},
+        }))
+        .unwrap();
+        let chart = &release.spec.chart.as_ref().unwrap().spec;
+        assert_eq!(chart.version.as_deref(), Some("61.x"));
+        assert_eq!(release.spec.interval.unwrap().to_string(), "30m0s");
+        assert_eq!(release.spec.action_timeout(None).to_string(), "5m0s");
+        assert!(release.spec.unsupported().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_acted_on_is_named() {
+        let spec: HelmReleaseSpec = serde_json::from_value(serde_json::json!({
+            "postRenderers": [], "test": {"enable": true}, "kubeConfig": {},
+            "dependsOn": [{"name": "a", "readyExpr": "true"}],
+        }))
+        .unwrap();
+        assert_eq!(
+            spec.unsupported(),
+            [
+                "spec.kubeConfig",
+                "spec.test.enable",
+                "spec.postRenderers",
+                "spec.dependsOn[].readyExpr"
+            ]
+        );
+    }
+}

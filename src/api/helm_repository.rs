@@ -1,0 +1,84 @@
+//! `HelmRepository`: where charts come from, and how often the index is fetched.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Condition, Meta};
+use crate::base::duration::GoDuration;
+
+/// A `source.toolkit.fluxcd.io/v1` `HelmRepository`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct HelmRepository {
+    /// Name and bookkeeping.
+    pub metadata: Meta,
+    /// What the user wants.
+    pub spec: HelmRepositorySpec,
+    /// What was seen.
+    pub status: HelmRepositoryStatus,
+}
+
+/// What the user wants of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HelmRepositorySpec {
+    /// Root of the repository, `http://` or `https://`.
+    pub url: String,
+    /// `default` (or empty), or `oci`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How often the index is fetched (1m when absent).
+    pub interval: Option<GoDuration>,
+    /// Limit of one request (60s when absent).
+    pub timeout: Option<GoDuration>,
+    /// Secret with `username` and `password`.
+    pub secret_ref: Option<LocalRef>,
+    /// Secret with `ca.crt`, `tls.crt`, `tls.key`.
+    pub cert_secret_ref: Option<LocalRef>,
+    /// Whether user and password also go to other hosts.
+    pub pass_credentials: bool,
+    /// Whether nothing is fetched.
+    pub suspend: bool,
+}
+
+/// The name of an object in the same namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct LocalRef {
+    /// Name.
+    pub name: String,
+}
+
+/// What was seen of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HelmRepositoryStatus {
+    /// Generation that was finished last; -1 at first.
+    pub observed_generation: i64,
+    /// Conditions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// The index that is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+    /// Last request that was answered.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_handled_reconcile_at: String,
+}
+
+/// A stored index.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Artifact {
+    /// Path in the cache.
+    pub path: String,
+    /// The repository's own index URL (Leadsman serves no artifacts).
+    pub url: String,
+    /// Digest of the index as it was downloaded.
+    pub revision: String,
+    /// The same digest.
+    pub digest: String,
+    /// When it was stored.
+    pub last_update_time: String,
+    /// Size in bytes.
+    pub size: u64,
+}

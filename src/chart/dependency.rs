@@ -1,0 +1,289 @@
+//! Which dependencies take part, under which names, and what they give to their parents.
+
+use std::sync::Arc;
+
+use super::{
+    Chart, Dependency, Error, Metadata, Warning, gotext,
+    values::{Level, Nulls, tables},
+};
+use crate::{
+    base::{constraint::Constraint, version::Version},
+    yaml::{Map, Value},
+};
+
+/// Checks that every declared dependency lies in `charts/` (by name; versions are not compared).
+///
+/// Source: helm v4.3.1 pkg/action/install.go (`CheckDependencies`).
+///
+/// # Errors
+/// [`Error::MissingDependencies`] with the names.
+pub fn check_dependencies_present(chart: &Chart) -> Result<(), Error> {
+    let present = |name: &str| chart.dependencies.iter().any(|c| c.metadata.name == name);
+    let declared = chart.metadata.dependencies.iter().map(|d| d.name.as_str());
+    let missing: Vec<&str> = declared.filter(|name| !present(name)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::MissingDependencies(missing.join(", "))) }
+}
+
+/// Applies aliases, tags, conditions and `import-values` to the whole tree. The chart that comes
+/// out holds only what is enabled; its values include those of its dependencies.
+///
+/// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`ProcessDependencies`).
+///
+/// # Errors
+/// Under a dependency's name stands something that is not a table.
+pub fn process_dependencies(chart: &Chart, values: &Map) -> Result<(Chart, Vec<Warning>), Error> {
+    let mut warnings = Vec::new();
+    let enabled = match enable(chart, values, "", &mut warnings)? {
+        Some(parts) => parts.applied_to(chart),
+        None => chart.clone(),
+    };
+    let processed = import(&enabled, &mut warnings)?;
+    Ok((processed.unwrap_or(enabled), warnings))
+}
+
+/// What enabling changes of a chart.
+struct Enabled {
+    declared: Vec<Dependency>,
+    children: Vec<Arc<Chart>>,
+}
+
+impl Enabled {
+    fn applied_to(self, chart: &Chart) -> Chart {
+        Chart {
+            metadata: Metadata { dependencies: self.declared, ..chart.metadata.clone() },
+            dependencies: self.children,
+            ..chart.clone()
+        }
+    }
+}
+
+/// Returns what changes, or `None` for a chart that declares nothing.
+///
+/// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`processDependencyEnabled`).
+fn enable(
+    chart: &Chart,
+    values: &Map,
+    path: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<Enabled>, Error> {
+    if chart.metadata.dependencies.is_empty() {
+        return Ok(None);
+    }
+    let mut declared = chart.metadata.dependencies.clone();
+    let mut children = instances(chart, &declared);
+    for dependency in &mut declared {
+        dependency.enabled = true;
+        if !dependency.alias.is_empty() {
+            dependency.name.clone_from(&dependency.alias);
+        }
+    }
+    let level = Level { name: &chart.metadata.name, defaults: &chart.values, children: &children };
+    let mut seen = values.clone();
+    // The same warnings come again, once, when the values are coalesced for rendering.
+    level.coalesce(&mut seen, "", Nulls::Delete, &mut Vec::new())?;
+    apply_tags(&mut declared, &seen, warnings);
+    apply_conditions(&mut declared, &seen, path, warnings);
+    let off: Vec<String> = declared.iter().filter(|d| !d.enabled).map(|d| d.name.clone()).collect();
+    children.retain(|child| !off.contains(&child.metadata.name));
+    declared.retain(|dependency| !off.contains(&dependency.name));
+    for child in &mut children {
+        let below = format!("{path}{}.", child.metadata.name);
+        if let Some(parts) = enable(child, &seen, &below, warnings)? {
+            *child = Arc::new(parts.applied_to(child));
+        }
+    }
+    Ok(Some(Enabled { declared, children }))
+}
+
+/// The charts of `charts/` that nobody declares, then one for each declaration, under its alias.
+fn instances(chart: &Chart, declared: &[Dependency]) -> Vec<Arc<Chart>> {
+    let fits = |child: &Chart, dependency: &Dependency| {
+        child.metadata.name == dependency.name
+            && is_compatible(&dependency.version, &child.metadata.version)
+    };
+    let undeclared = chart.dependencies.iter().filter(|c| !declared.iter().any(|d| fits(c, d)));
+    let mut children: Vec<Arc<Chart>> = undeclared.cloned().collect();
+    for dependency in declared {
+        let Some(found) = chart.dependencies.iter().find(|c| fits(c, dependency)) else {
+            continue;
+        };
+        if dependency.alias.is_empty() {
+            children.push(found.clone());
+        } else {
+            let metadata = Metadata { name: dependency.alias.clone(), ..found.metadata.clone() };
+            children.push(Arc::new(Chart { metadata, ..Chart::clone(found) }));
+        }
+    }
+    children
+}
+
+/// Source: helm v4.3.1 pkg/chart/v2/util/compatible.go (`IsCompatibleRange`).
+fn is_compatible(constraint: &str, version: &str) -> bool {
+    let Ok(version) = version.parse::<Version>() else { return false };
+    // Charts of `file://` dependencies often declare no version; Helm reads that as any.
+    constraint.parse::<Constraint>().is_ok_and(|constraint| constraint.matches(&version))
+}
+
+/// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`processDependencyTags`).
+fn apply_tags(declared: &mut [Dependency], values: &Map, warnings: &mut Vec<Warning>) {
+    let Some(Value::Object(tags)) = values.get("tags") else { return };
+    for dependency in declared {
+        let (mut any_on, mut any_off) = (false, false);
+        for tag in &dependency.tags {
+            match tags.get(tag) {
+                None => {}
+                Some(Value::Bool(true)) => any_on = true,
+                Some(Value::Bool(false)) => any_off = true,
+                Some(_) => warnings.push(
+                    Warning::new("returned non-bool value")
+                        .with("tag", tag)
+                        .with("chart", &dependency.name),
+                ),
+            }
+        }
+        dependency.enabled = any_on || !any_off;
+    }
+}
+
+/// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`processDependencyConditions`).
+fn apply_conditions(
+    declared: &mut [Dependency],
+    values: &Map,
+    path: &str,
+    warnings: &mut Vec<Warning>,
+) {
+    for dependency in declared {
+        // Only the list as a whole is trimmed: ` b` in `a, b` never matches, in Helm neither.
+        for condition in dependency.condition.trim().split(',').filter(|c| !c.is_empty()) {
+            match scalar_at(values, &format!("{path}{condition}")) {
+                None => {}
+                Some(Value::Bool(on)) => {
+                    dependency.enabled = *on;
+                    break;
+                }
+                Some(_) => warnings.push(
+                    Warning::new("returned non-bool value")
+                        .with("path", condition)
+                        .with("chart", &dependency.name),
+                ),
+            }
+        }
+    }
+}
+
+/// The value at a dotted path, if it is there and no table.
+fn scalar_at<'v>(values: &'v Map, path: &str) -> Option<&'v Value> {
+    let (folder, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let table = if folder.is_empty() && !path.contains('.') {
+        values
+    } else {
+        table_at(values, folder).ok()?
+    };
+    table.get(key).filter(|value| !value.is_object())
+}
+
+/// The table at a dotted path, or the name of the part that is none.
+fn table_at<'v>(values: &'v Map, path: &str) -> Result<&'v Map, String> {
+    path.split('.').try_fold(values, |table, part| match table.get(part) {
+        Some(Value::Object(inner)) => Ok(inner),
+        _ => Err(format!("{} is not a table", gotext::quote(part))),
+    })
+}
+
+/// Hands values of dependencies to their parents, children first. Returns the chart if it changes.
+///
+/// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`processDependencyImportValues`).
+fn import(chart: &Chart, warnings: &mut Vec<Warning>) -> Result<Option<Chart>, Error> {
+    let mut children = Vec::with_capacity(chart.dependencies.len());
+    let mut changed = false;
+    for child in &chart.dependencies {
+        match import(child, warnings)? {
+            Some(new) => {
+                changed = true;
+                children.push(Arc::new(new));
+            }
+            None => children.push(child.clone()),
+        }
+    }
+    if chart.metadata.dependencies.is_empty() {
+        let new = || Chart { dependencies: children, ..chart.clone() };
+        return Ok(changed.then(new));
+    }
+    let mut values = Map::new();
+    let level = Level { name: &chart.metadata.name, defaults: &chart.values, children: &children };
+    level.coalesce(&mut values, "", Nulls::Keep, &mut Vec::new())?;
+    let mut imported = Map::new();
+    let mut declared = chart.metadata.dependencies.clone();
+    for dependency in &mut declared {
+        import_one(dependency, &values, &mut imported, warnings);
+    }
+    // The parent's own values win over what it imports.
+    tables(&mut values, &imported, "", Nulls::Keep, &mut Vec::new());
+    Ok(Some(Chart {
+        metadata: Metadata { dependencies: declared, ..chart.metadata.clone() },
+        lock: chart.lock.clone(),
+        values,
+        schema: chart.schema.clone(),
+        templates: chart.templates.clone(),
+        files: chart.files.clone(),
+        values_text: chart.values_text.clone(),
+        dependencies: children,
+    }))
+}
+
+/// Collects what one dependency exports, and rewrites the declaration to `{child, parent}`.
+///
+/// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`processImportValues`).
+fn import_one(
+    dependency: &mut Dependency,
+    values: &Map,
+    imported: &mut Map,
+    warnings: &mut Vec<Warning>,
+) {
+    let mut rewritten = Vec::new();
+    for wanted in &dependency.import_values {
+        let (child, parent) = match wanted {
+            Value::String(export) => (format!("exports.{export}"), ".".to_owned()),
+            Value::Object(pair) => {
+                let part = |key| pair.get(key).map_or("<nil>".to_owned(), gotext::print);
+                (part("child"), part("parent"))
+            }
+            _ => continue,
+        };
+        let mut pair = Map::new();
+        pair.insert("child".to_owned(), Value::String(child.clone()));
+        pair.insert("parent".to_owned(), Value::String(parent.clone()));
+        rewritten.push(Value::Object(pair));
+        match table_at(values, &format!("{}.{child}", dependency.name)) {
+            Ok(table) => {
+                let nested = nested_at(&parent, table);
+                let nested = nested.as_ref().unwrap_or(table);
+                tables(imported, nested, "", Nulls::Keep, &mut Vec::new());
+            }
+            Err(error) if wanted.is_string() => {
+                warnings.push(Warning::new("ImportValues missing table").with("error", &error));
+            }
+            Err(error) => warnings.push(
+                Warning::new("ImportValues missing table from chart")
+                    .with("chart", &dependency.name)
+                    .with("error", &error),
+            ),
+        }
+    }
+    dependency.import_values = rewritten;
+}
+
+/// Puts a table at a dotted path; `None` for `.`, which is the table itself.
+fn nested_at(path: &str, table: &Map) -> Option<Map> {
+    if path == "." {
+        return None;
+    }
+    let inner = Value::Object(table.clone());
+    let nested = path
+        .rsplit('.')
+        .fold(inner, |inner, part| Value::Object(Map::from_iter([(part.to_owned(), inner)])));
+    match nested {
+        Value::Object(map) => Some(map),
+        _ => None,
+    }
+}

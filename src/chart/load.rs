@@ -1,0 +1,244 @@
+//! A chart's files → [`Chart`].
+
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{ArchiveError, Chart, Error, File, archive, metadata, values::merge_values};
+use crate::yaml::{self, Map, Numbers, Value};
+
+/// Deepest nesting of charts in charts: each level may be an archive of its own.
+const MAX_DEPTH: usize = 32;
+
+/// Where a chart lies, which decides what is checked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The chart that somebody asked for.
+    Top,
+    /// Below that many other charts.
+    Below(usize),
+}
+
+/// Loads a chart from a `.tgz`. The caller bounds the packed size; the unpacked size and the
+/// number of entries are bounded here.
+///
+/// Source: helm v4.3.1 pkg/chart/loader/load.go (`LoadArchive`).
+///
+/// # Errors
+/// The archive is damaged, too large or not confined, or the chart is not valid.
+pub fn load_archive(bytes: &[u8]) -> Result<Chart, Error> {
+    let files = archive::unpack(bytes).map_err(|error| match error {
+        ArchiveError::Header => Error::NotGzip,
+        error => Error::Archive(error),
+    })?;
+    if !files.iter().any(|file| file.name == "Chart.yaml") {
+        return Err(Error::NoVersion);
+    }
+    assemble(files, Place::Top)
+}
+
+/// Loads a chart from its files, named relative to the chart's folder.
+///
+/// # Errors
+/// The chart is not valid.
+pub fn load_files(files: Vec<File>) -> Result<Chart, Error> {
+    let files = files
+        .into_iter()
+        .map(|file| File { data: archive::without_bom(file.data), ..file })
+        .collect();
+    assemble(files, Place::Top)
+}
+
+/// Reads a values document: all its YAML documents, later ones over earlier ones, every number a
+/// float.
+///
+/// Source: helm v4.3.1 pkg/chart/v2/loader/load.go (`LoadValues`).
+///
+/// # Errors
+/// The text is not YAML, or a document is not a map.
+pub fn parse_values(text: &[u8]) -> Result<Map, Error> {
+    let wrong = |error: String| Error::Values(format!("cannot unmarshal yaml document: {error}"));
+    let text = decoded(text).map_err(wrong)?;
+    let mut values = Map::new();
+    for document in documents(&text)? {
+        let map = yaml::parse_map(document, Numbers::Float).map_err(|e| wrong(e.to_string()))?;
+        values = if values.is_empty() { map } else { merge_values(values, map) };
+    }
+    Ok(values)
+}
+
+/// Splits a stream at lines that begin with `---`, as Kubernetes does before YAML is parsed.
+///
+/// Source: k8s.io/apimachinery pkg/util/yaml/decoder.go (`YAMLReader.Read`).
+fn documents(text: &str) -> Result<Vec<&str>, Error> {
+    let mut found = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        if let Some(behind) = line.strip_prefix("---") {
+            let behind = behind.trim();
+            if !behind.is_empty() && !behind.starts_with('#') {
+                let text = format!("invalid Yaml document separator: {behind}");
+                return Err(Error::Values(format!("error reading yaml document: {text}")));
+            }
+            if at > start {
+                found.push(&text[start..at]);
+                start = at + line.len();
+            }
+        }
+        at += line.len();
+    }
+    if at > start {
+        found.push(&text[start..at]);
+    }
+    Ok(found)
+}
+
+/// Text in UTF-8, or in UTF-16 with a byte order mark.
+pub(crate) fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    let wide = |rest: &[u8], read: fn([u8; 2]) -> u16| {
+        let units = rest.chunks(2).map(|pair| match pair {
+            [a, b] => read([*a, *b]),
+            _ => 0xfffd,
+        });
+        char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect::<String>()
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => Ok(Cow::Owned(wide(rest, u16::from_le_bytes))),
+        [0xfe, 0xff, rest @ ..] => Ok(Cow::Owned(wide(rest, u16::from_be_bytes))),
+        _ => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| {
+            "error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned()
+        }),
+    }
+}
+
+/// Sorts the files of a chart into what they are, and loads the charts inside it.
+///
+/// Source: helm v4.3.1 pkg/chart/v2/loader/load.go (`LoadFiles`).
+pub(crate) fn assemble(files: Vec<File>, place: Place) -> Result<Chart, Error> {
+    let mut raw = metadata::Raw::default();
+    let mut known = false;
+    for file in files.iter().filter(|file| file.name == "Chart.yaml") {
+        known = true;
+        raw.read(&file.data, "Chart.yaml")?;
+    }
+    if place == Place::Top && known {
+        match raw.plain.api_version.as_str() {
+            "" | "v1" | "v2" => {}
+            "v3" => return Err(Error::InvalidVersion),
+            _ => return Err(Error::UnsupportedVersion),
+        }
+    }
+    if known && raw.plain.api_version.is_empty() {
+        "v1".clone_into(&mut raw.plain.api_version);
+    }
+    let old = raw.plain.api_version == "v1";
+    let mut chart = Chart::default();
+    let mut inner: BTreeMap<String, Vec<File>> = BTreeMap::new();
+    for file in files {
+        match file.name.as_str() {
+            "Chart.yaml" => {}
+            "Chart.lock" => chart.lock = metadata::read_lock(&file.data, "Chart.lock")?,
+            "values.yaml" => {
+                chart.values = chart_values(&file.data)?;
+                chart.values_text = Some(file.data);
+            }
+            "values.schema.json" => {
+                chart.schema = Some(file.data).filter(|data| !data.is_empty());
+            }
+            "requirements.yaml" => {
+                known = true;
+                raw.read(&file.data, "requirements.yaml")?;
+                chart.files.extend(Some(file).filter(|_| old));
+            }
+            "requirements.lock" => {
+                known = true;
+                chart.lock = metadata::read_lock(&file.data, "requirements.lock")?;
+                chart.files.extend(Some(file).filter(|_| old));
+            }
+            name if name.starts_with("templates/") => chart.templates.push(file),
+            name => match name.strip_prefix("charts/") {
+                Some(below) if !has_ending(name, ".prov") => {
+                    let entry = below.split('/').next().unwrap_or(below).to_owned();
+                    let file = File { name: below.to_owned(), data: file.data };
+                    inner.entry(entry).or_default().push(file);
+                }
+                _ => chart.files.push(file),
+            },
+        }
+    }
+    if !known {
+        return Err(Error::NoMetadata);
+    }
+    chart.metadata = raw.checked()?;
+    chart.dependencies = load_inner(inner, &chart.metadata.name, place)?;
+    Ok(chart)
+}
+
+fn chart_values(data: &Bytes) -> Result<Map, Error> {
+    parse_values(data)
+        .map_err(|error| Error::Parse { file: "values.yaml", text: error.to_string() })
+}
+
+/// Loads the archives and folders of `charts/`, in the order of their charts' names.
+fn load_inner(
+    inner: BTreeMap<String, Vec<File>>,
+    parent: &str,
+    place: Place,
+) -> Result<Vec<Arc<Chart>>, Error> {
+    let depth = match place {
+        Place::Top => 1,
+        Place::Below(depth) => depth + 1,
+    };
+    let mut charts = Vec::with_capacity(inner.len());
+    for (entry, files) in inner {
+        if entry.starts_with(['_', '.']) {
+            continue;
+        }
+        if depth > MAX_DEPTH {
+            return Err(Error::TooDeep(MAX_DEPTH));
+        }
+        let loaded = if has_ending(&entry, ".tgz") {
+            match files.first() {
+                Some(file) if file.name == entry => archive::unpack(&file.data)
+                    .map_err(Error::Packed)
+                    .and_then(|files| assemble(files, Place::Below(depth))),
+                first => {
+                    let found = first.map(|file| file.name.clone()).unwrap_or_default();
+                    return Err(Error::SubchartFolder { parent: parent.to_owned(), entry, found });
+                }
+            }
+        } else {
+            let below = files.into_iter().filter_map(|file| {
+                let name = file.name.split_once('/')?.1.to_owned();
+                Some(File { name, data: file.data })
+            });
+            assemble(below.collect(), Place::Below(depth))
+        };
+        match loaded {
+            Ok(chart) => charts.push(Arc::new(chart)),
+            Err(error) => {
+                let source = Box::new(error);
+                return Err(Error::Subchart { entry, parent: parent.to_owned(), source });
+            }
+        }
+    }
+    charts.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    Ok(charts)
+}
+
+/// Whether Go's `filepath.Ext` of a path is this one.
+fn has_ending(path: &str, ending: &str) -> bool {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    base.rfind('.').is_some_and(|dot| &base[dot..] == ending)
+}
+
+/// Reads YAML whose numbers keep their kind, for fields that become texts.
+pub(crate) fn parse_exact(data: &[u8], file: &'static str) -> Result<Value, Error> {
+    let wrong = |text| Error::Parse { file, text };
+    let text = decoded(data).map_err(wrong)?;
+    yaml::parse(&text, Numbers::Exact).map_err(|error| wrong(error.to_string()))
+}
+
+#[cfg(test)]
+#[path = "load_tests.rs"]
+mod tests;

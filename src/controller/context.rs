@@ -1,0 +1,54 @@
+//! What every reconciliation needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::notice::Recorder;
+use super::queue::Backoff;
+use crate::base::clock::Clock;
+use crate::cluster::Cluster;
+use crate::repo::Repositories;
+
+/// How the controller behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Overrules `spec.interval` of both kinds.
+    pub interval: Option<Duration>,
+    /// Pauses after failures.
+    pub backoff: Backoff,
+    /// Pause of a release that waits for another or for its repository.
+    pub requeue_dependency: Duration,
+    /// Names this process in the pending records that it writes.
+    pub holder: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            interval: None,
+            backoff: Backoff {
+                first: Duration::from_millis(750),
+                longest: Duration::from_secs(15 * 60),
+            },
+            requeue_dependency: Duration::from_secs(30),
+            holder: format!("controller/{:016x}", rand::random::<u64>()),
+        }
+    }
+}
+
+/// What every reconciliation needs.
+#[derive(Debug)]
+pub struct Context {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Indexes and charts.
+    pub repositories: Arc<Repositories>,
+    /// Compiled charts.
+    pub renderer: crate::release::Renderer,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Events.
+    pub recorder: Recorder,
+    /// Behavior.
+    pub options: Options,
+}

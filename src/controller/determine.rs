@@ -1,0 +1,187 @@
+//! Observe: which state is a release in? Pure.
+//!
+//! Source: fluxcd/helm-controller internal/reconcile/state.go (DetermineReleaseState), with rows of
+//! our own for `uninstalling` and `superseded` and for rollbacks made by hand.
+
+use crate::api::Snapshot;
+
+use super::history;
+
+/// What the user wants of a release, as far as its state depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Name of the chart.
+    pub chart_name: &'a str,
+    /// Version of the chart.
+    pub chart_version: &'a str,
+    /// Digest of the composed values.
+    pub config_digest: &'a str,
+}
+
+/// The newest record in storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Last {
+    /// Revision.
+    pub version: u32,
+    /// Helm's status word.
+    pub status: String,
+    /// Digest of the record, to compare with the history.
+    pub digest: String,
+    /// Chart.
+    pub chart_name: String,
+    /// Version of the chart.
+    pub chart_version: String,
+}
+
+/// What was seen of a release.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The newest record in storage.
+    pub last: Option<&'a Last>,
+    /// The history in the status.
+    pub history: &'a [Snapshot],
+}
+
+/// State of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Nothing is installed.
+    Absent,
+    /// The newest record is pending.
+    Locked {
+        /// Its status word.
+        status: String,
+    },
+    /// There is a release, but not one that this object made.
+    Unmanaged,
+    /// The newest record failed.
+    Failed,
+    /// Chart or values changed.
+    OutOfSync {
+        /// What changed.
+        reason: &'static str,
+    },
+    /// Chart and values are what is wanted. (Whether live objects drifted is asked next.)
+    InSync,
+    /// An uninstall began and did not finish.
+    Uninstalling,
+}
+
+/// Returns the state of a release.
+pub fn determine(wanted: Wanted<'_>, seen: Seen<'_>) -> State {
+    let Some(last) = seen.last else {
+        return State::Absent;
+    };
+    match last.status.as_str() {
+        status @ ("pending-install" | "pending-upgrade" | "pending-rollback") => {
+            return State::Locked { status: status.to_owned() };
+        }
+        "uninstalling" => return State::Uninstalling,
+        "uninstalled" if seen.history.is_empty() => return State::Absent,
+        _ => {}
+    }
+    let Some(latest) = history::latest(seen.history) else {
+        return State::Unmanaged;
+    };
+    if !observed(latest, last) {
+        return State::Unmanaged;
+    }
+    match last.status.as_str() {
+        "failed" => State::Failed,
+        "uninstalled" => State::Absent,
+        "deployed" => in_sync(wanted, last, latest),
+        // `superseded` and `unknown`: a record that nothing follows and that nobody vouches for.
+        _ => State::Unmanaged,
+    }
+}
+
+/// Returns whether the entry describes the record. Other versions of the rules are taken on trust.
+fn observed(entry: &Snapshot, last: &Last) -> bool {
+    if entry.api_version != "v2" {
+        return entry.version == last.version;
+    }
+    entry.digest == last.digest
+}
+
+fn in_sync(wanted: Wanted<'_>, last: &Last, latest: &Snapshot) -> State {
+    if last.chart_name != wanted.chart_name || last.chart_version != wanted.chart_version {
+        return State::OutOfSync { reason: "release chart changed" };
+    }
+    if latest.config_digest != wanted.config_digest {
+        return State::OutOfSync { reason: "release config values changed" };
+    }
+    State::InSync
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(version: u32, status: &str, digest: &str) -> Snapshot {
+        Snapshot {
+            api_version: "v2".into(),
+            version,
+            status: status.into(),
+            digest: digest.into(),
+            config_digest: "values".into(),
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn states_are_told_apart() {
+        let s = snapshot;
+        let out_of_sync_chart = State::OutOfSync { reason: "release chart changed" };
+        let out_of_sync_values = State::OutOfSync { reason: "release config values changed" };
+        let locked = |status: &str| State::Locked { status: status.to_owned() };
+        #[rustfmt::skip]
+        let rows: Vec<(&str, Option<(u32, &str, &str)>, Vec<Snapshot>, (&str, &str), State)> = vec![
+            ("S1 in sync", Some((1, "deployed", "d1")), vec![s(1, "deployed", "d1")], ("1.0.0", "values"), State::InSync),
+            ("S2 nothing", None, vec![], ("1.0.0", "values"), State::Absent),
+            ("S3 storage lost", None, vec![s(1, "deployed", "d1")], ("1.0.0", "values"), State::Absent),
+            ("S4 no history", Some((1, "deployed", "d1")), vec![], ("1.0.0", "values"), State::Unmanaged),
+            ("S5 bad digest", Some((1, "deployed", "d1")), vec![s(1, "deployed", "sha256:invalid")], ("1.0.0", "values"), State::Unmanaged),
+            ("S7 pending", Some((1, "pending-install", "d1")), vec![], ("1.0.0", "values"), locked("pending-install")),
+            ("S14 failed", Some((2, "failed", "d2")), vec![s(2, "failed", "d2"), s(1, "superseded", "d1")], ("1.0.0", "values"), State::Failed),
+            ("S15 uninstalled, known", Some((1, "uninstalled", "d1")), vec![s(1, "uninstalled", "d1")], ("1.0.0", "values"), State::Absent),
+            ("S16 uninstalled, unknown", Some((1, "uninstalled", "d1")), vec![], ("1.0.0", "values"), State::Absent),
+            ("S17 other chart version", Some((1, "deployed", "d1")), vec![s(1, "deployed", "d1")], ("1.1.0", "values"), out_of_sync_chart),
+            ("S18 other values", Some((1, "deployed", "d1")), vec![s(1, "deployed", "d1")], ("1.0.0", "other"), out_of_sync_values),
+            ("unfinished uninstall", Some((1, "uninstalling", "d1")), vec![s(1, "deployed", "d0")], ("1.0.0", "values"), State::Uninstalling),
+            ("superseded alone", Some((1, "superseded", "d1")), vec![s(1, "superseded", "d1")], ("1.0.0", "values"), State::Unmanaged),
+        ];
+        let mut wrong = Vec::new();
+        for (name, last, history, (version, values), want) in rows {
+            let last = last.map(|(version, status, digest)| Last {
+                version,
+                status: status.into(),
+                digest: digest.into(),
+                chart_name: "web".into(),
+                chart_version: "1.0.0".into(),
+            });
+            let wanted =
+                Wanted { chart_name: "web", chart_version: version, config_digest: values };
+            let got = determine(wanted, Seen { last: last.as_ref(), history: &history });
+            if got != want {
+                wrong.push(format!("{name}: got {got:?}, want {want:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn other_digest_rules_are_taken_on_trust() {
+        let mut entry = snapshot(1, "deployed", "other rules");
+        entry.api_version = "v1".into();
+        let last = Last {
+            version: 1,
+            status: "deployed".into(),
+            digest: "d1".into(),
+            chart_name: "web".into(),
+            chart_version: "1.0.0".into(),
+        };
+        let wanted = Wanted { chart_name: "web", chart_version: "1.0.0", config_digest: "values" };
+        let history = [entry];
+        assert_eq!(determine(wanted, Seen { last: Some(&last), history: &history }), State::InSync);
+    }
+}

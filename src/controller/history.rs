@@ -1,0 +1,177 @@
+//! The history in a status: what was persisted, newest first.
+//!
+//! Source: fluxcd/helm-controller api/v2 snapshot_types.go, internal/action/verify.go.
+
+use crate::api::{Action, Snapshot};
+use crate::yaml::Value;
+
+/// Entries kept when no earlier good revision is among them.
+const KEPT: usize = 5;
+
+/// Sorts newest first.
+pub fn sort(history: &mut [Snapshot]) {
+    history.sort_by_key(|entry| std::cmp::Reverse(entry.version));
+}
+
+/// Returns the newest entry.
+pub fn latest(history: &[Snapshot]) -> Option<&Snapshot> {
+    history.iter().max_by_key(|entry| entry.version)
+}
+
+/// Returns the newest entry before the latest that is good to roll back to.
+pub fn previous(history: &[Snapshot], ignore_tests: bool) -> Option<&Snapshot> {
+    let newest = latest(history)?.version;
+    history
+        .iter()
+        .filter(|entry| entry.version < newest)
+        .filter(|entry| matches!(entry.status.as_str(), "deployed" | "superseded"))
+        .filter(|entry| ignore_tests || !has_failed_test(entry))
+        .max_by_key(|entry| entry.version)
+}
+
+/// Returns the newest good entry, the latest one included: what runs, or ran last.
+pub fn newest_good(history: &[Snapshot]) -> Option<&Snapshot> {
+    history
+        .iter()
+        .filter(|entry| matches!(entry.status.as_str(), "deployed" | "superseded"))
+        .max_by_key(|entry| entry.version)
+}
+
+fn has_failed_test(entry: &Snapshot) -> bool {
+    let failed = |hook: &Value| hook.get("phase").and_then(Value::as_str) == Some("Failed");
+    entry.test_hooks.as_ref().is_some_and(|hooks| hooks.values().any(failed))
+}
+
+/// Cuts what is older than the previous good entry; without one, keeps the five newest.
+pub fn truncate(history: &mut Vec<Snapshot>, ignore_tests: bool) {
+    if history.len() < 2 {
+        return;
+    }
+    sort(history);
+    let keep = previous(history, ignore_tests)
+        .and_then(|found| history.iter().position(|entry| entry.version == found.version))
+        .map_or(KEPT, |index| index + 1);
+    history.truncate(keep);
+}
+
+/// Cuts to the five newest (under a retry strategy no entry is rolled back to).
+pub fn truncate_retried(history: &mut Vec<Snapshot>) {
+    sort(history);
+    history.truncate(KEPT);
+}
+
+/// Takes over what an action persisted.
+///
+/// An install or upgrade adds its own revision; older revisions that it rewrote replace their
+/// entries, which lose their action, as in Flux. A rollback does the same but names itself on every
+/// entry it touched. An uninstall only changes entries that are there.
+pub fn record(history: &mut Vec<Snapshot>, written: &[Snapshot], action: Action) {
+    let newest = written.iter().map(|snapshot| snapshot.version).max();
+    for snapshot in written {
+        let mut snapshot = snapshot.clone();
+        let known = history.iter().position(|entry| {
+            entry.version == snapshot.version
+                && entry.name == snapshot.name
+                && entry.namespace == snapshot.namespace
+        });
+        snapshot.action = match action {
+            Action::Install | Action::Upgrade => {
+                (Some(snapshot.version) == newest).then_some(action)
+            }
+            Action::Rollback | Action::Uninstall | Action::UninstallRemediation => Some(action),
+        };
+        match known {
+            Some(index) => {
+                snapshot.test_hooks = history[index].test_hooks.take();
+                snapshot.oci_digest = std::mem::take(&mut history[index].oci_digest);
+                history[index] = snapshot;
+            }
+            None => match action {
+                Action::Install | Action::Upgrade if Some(snapshot.version) != newest => {}
+                Action::Uninstall | Action::UninstallRemediation => {}
+                Action::Install | Action::Upgrade | Action::Rollback => history.push(snapshot),
+            },
+        }
+    }
+    sort(history);
+}
+
+/// Takes over what an unlock persisted: the entry keeps its action.
+pub fn record_unlock(history: &mut [Snapshot], written: &[Snapshot]) {
+    for snapshot in written {
+        let known = history.iter_mut().find(|entry| {
+            entry.version == snapshot.version
+                && entry.name == snapshot.name
+                && entry.namespace == snapshot.namespace
+        });
+        if let Some(entry) = known {
+            let mut snapshot = snapshot.clone();
+            snapshot.action = entry.action;
+            snapshot.test_hooks = entry.test_hooks.take();
+            snapshot.oci_digest = std::mem::take(&mut entry.oci_digest);
+            *entry = snapshot;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(version: u32, status: &str) -> Snapshot {
+        Snapshot { version, status: status.into(), name: "r".into(), ..Snapshot::default() }
+    }
+
+    fn failed_test(mut entry: Snapshot) -> Snapshot {
+        let hook = serde_json::json!({"phase": "Failed"});
+        entry.test_hooks = Some([("t".to_owned(), hook)].into());
+        entry
+    }
+
+    fn versions(history: &[Snapshot]) -> Vec<u32> {
+        history.iter().map(|entry| entry.version).collect()
+    }
+
+    #[test]
+    fn previous_is_the_newest_good_one_before_the_latest() {
+        let three = [entry(2, "deployed"), entry(3, "failed"), entry(1, "superseded")];
+        assert_eq!(previous(&three, false).map(|e| e.version), Some(2));
+        let tested =
+            [entry(4, "deployed"), failed_test(entry(3, "superseded")), entry(2, "superseded")];
+        assert_eq!(previous(&tested, false).map(|e| e.version), Some(2));
+        assert_eq!(previous(&tested, true).map(|e| e.version), Some(3));
+        assert_eq!(previous(&[entry(1, "deployed")], false), None);
+        assert_eq!(previous(&[entry(2, "failed"), entry(1, "failed")], false), None);
+    }
+
+    #[test]
+    fn truncation_keeps_what_a_rollback_needs() {
+        let mut history = vec![
+            entry(1, "superseded"),
+            entry(3, "failed"),
+            entry(2, "superseded"),
+            entry(4, "deployed"),
+        ];
+        truncate(&mut history, false);
+        assert_eq!(versions(&history), [4, 3, 2]);
+        let mut history: Vec<_> = (1..=5).map(|v| entry(v, "failed")).collect();
+        history.push(entry(6, "deployed"));
+        truncate(&mut history, false);
+        assert_eq!(versions(&history), [6, 5, 4, 3, 2]);
+        let mut history = vec![entry(1, "failed")];
+        truncate(&mut history, false);
+        assert_eq!(versions(&history), [1]);
+    }
+
+    #[test]
+    fn an_upgrade_adds_its_revision_and_supersedes_the_old_entry() {
+        let mut history = Vec::new();
+        record(&mut history, &[entry(1, "deployed")], Action::Install);
+        assert_eq!(history[0].action, Some(Action::Install));
+        record(&mut history, &[entry(2, "deployed"), entry(1, "superseded")], Action::Upgrade);
+        assert_eq!(versions(&history), [2, 1]);
+        assert_eq!((history[1].status.as_str(), history[1].action), ("superseded", None));
+        record(&mut history, &[entry(9, "uninstalled")], Action::Uninstall);
+        assert_eq!(versions(&history), [2, 1]);
+    }
+}

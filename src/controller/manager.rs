@@ -1,0 +1,297 @@
+//! Watches both kinds and keeps one task per object.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt as _;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::context::Context;
+use super::queue::{Phase, Requeue, Waker, attend};
+use super::{reconcile, repository};
+use crate::api::annotation::REQUESTED_AT;
+use crate::api::crd::{HELM_RELEASE_API, HELM_REPOSITORY_API};
+use crate::api::{HelmRelease, HelmRepository};
+use crate::base::name::NamespacedName;
+use crate::cluster::{Change, Object, Selection};
+
+/// A kind that is attended to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `HelmRepository`.
+    Repository,
+    /// `HelmRelease`.
+    Release,
+}
+
+type Key = (Kind, NamespacedName);
+
+/// Where every release stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether all objects that exist were seen.
+    pub synced: bool,
+    /// The releases.
+    pub releases: BTreeMap<NamespacedName, Phase>,
+}
+
+impl Standing {
+    /// Returns whether every release is ready or failed. One that waits for another counts as
+    /// failed once nothing is at work any more.
+    pub fn is_settled(&self) -> bool {
+        let done = |phase: &Phase| matches!(phase, Phase::Ready | Phase::Failed);
+        let at_work = |phase: &Phase| *phase == Phase::Working;
+        self.synced
+            && (self.releases.values().all(done)
+                || !self.releases.values().any(at_work)
+                    && self.releases.values().any(|phase| *phase == Phase::Failed))
+    }
+
+    /// Returns whether every release is ready.
+    pub fn is_ready(&self) -> bool {
+        self.synced && self.releases.values().all(|phase| *phase == Phase::Ready)
+    }
+}
+
+/// Attends to all objects until it is dropped.
+#[derive(Debug)]
+pub struct Manager {
+    context: Arc<Context>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    attended: Mutex<BTreeMap<Key, Attended>>,
+    standing: watch::Sender<Standing>,
+}
+
+/// What is known of an object that has a task.
+#[derive(Debug)]
+struct Attended {
+    waker: Waker,
+    seen: Seen,
+}
+
+/// What of an object makes its task, or the tasks of others, look again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Seen {
+    /// Generation, deletion and annotations.
+    own: (i64, bool, BTreeMap<String, String>),
+    /// What others wait for: readiness of a release, revision of a repository's index.
+    outward: String,
+    /// What it refers to.
+    refers_to: BTreeSet<Key>,
+}
+
+impl Manager {
+    /// Returns a manager; nothing happens before [`Manager::run`].
+    pub fn new(context: Arc<Context>) -> Self {
+        let (standing, _) = watch::channel(Standing::default());
+        Self { context, shared: Arc::new(Shared { attended: Mutex::default(), standing }) }
+    }
+
+    /// Returns where the releases stand, as it changes.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.shared.standing.subscribe()
+    }
+
+    /// Attends to objects, of one namespace or of all, until the future is dropped.
+    pub async fn run(&self, namespace: Option<String>) {
+        let mut tasks = JoinSet::new();
+        let select = || Selection { namespace: namespace.clone(), ..Selection::default() };
+        let cluster = &self.context.cluster;
+        let repositories = cluster.watch(HELM_REPOSITORY_API, "HelmRepository", select());
+        let releases = cluster.watch(HELM_RELEASE_API, "HelmRelease", select());
+        let mut changes = futures::stream::select(
+            repositories.map(|change| (Kind::Repository, change)),
+            releases.map(|change| (Kind::Release, change)),
+        );
+        let mut synced = BTreeSet::new();
+        while let Some((kind, change)) = changes.next().await {
+            match change {
+                Ok(Change::Applied(object)) => self.applied(kind, &object, &mut tasks),
+                Ok(Change::Deleted(object)) => self.deleted(kind, &object),
+                Ok(Change::Synced) => {
+                    synced.insert(kind);
+                    self.shared.standing.send_modify(|standing| standing.synced = synced.len() == 2);
+                }
+                Err(error) => {
+                    let error = crate::base::class::chain(&error);
+                    tracing::warn!(?kind, error, "the watch was interrupted; trying again");
+                }
+            }
+        }
+    }
+
+    fn attended(&self) -> MutexGuard<'_, BTreeMap<Key, Attended>> {
+        self.shared.attended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn applied(&self, kind: Kind, object: &Object, tasks: &mut JoinSet<()>) {
+        let key = (kind, NamespacedName::new(object.namespace(), object.name()));
+        let seen = Seen::of(kind, &object.0);
+        let mut attended = self.attended();
+        let outward_changed = match attended.get_mut(&key) {
+            Some(known) => {
+                if known.seen.own != seen.own {
+                    known.waker.wake();
+                }
+                let changed = known.seen.outward != seen.outward;
+                known.seen = seen;
+                changed
+            }
+            None => {
+                let waker = Waker::default();
+                attended.insert(key.clone(), Attended { waker: waker.clone(), seen });
+                self.attend(key.clone(), waker, tasks);
+                true
+            }
+        };
+        if outward_changed {
+            wake_dependents(&attended, &key);
+        }
+    }
+
+    fn deleted(&self, kind: Kind, object: &Object) {
+        let key = (kind, NamespacedName::new(object.namespace(), object.name()));
+        let attended = self.attended();
+        if let Some(known) = attended.get(&key) {
+            known.waker.wake();
+        }
+        wake_dependents(&attended, &key);
+    }
+
+    fn attend(&self, key: Key, waker: Waker, tasks: &mut JoinSet<()>) {
+        let (context, shared) = (Arc::clone(&self.context), Arc::clone(&self.shared));
+        if key.0 == Kind::Release {
+            shared.stand(&key.1, Some(Phase::Working));
+        }
+        tasks.spawn(async move {
+            let backoff = context.options.backoff;
+            attend(waker, backoff, || reconcile_one(&context, &shared, &key)).await;
+        });
+    }
+}
+
+async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> super::queue::Report {
+    match key.0 {
+        Kind::Repository => repository::reconcile(context, &key.1).await,
+        Kind::Release => {
+            let report = reconcile::reconcile(context, &key.1).await;
+            let gone = report.requeue == Requeue::Gone;
+            shared.stand(&key.1, (!gone).then_some(report.phase));
+            report
+        }
+    }
+}
+
+impl Shared {
+    fn stand(&self, key: &NamespacedName, phase: Option<Phase>) {
+        self.standing.send_if_modified(|standing| match phase {
+            Some(phase) => standing.releases.insert(key.clone(), phase) != Some(phase),
+            None => standing.releases.remove(key).is_some(),
+        });
+    }
+}
+
+fn wake_dependents(attended: &BTreeMap<Key, Attended>, key: &Key) {
+    for other in attended.values().filter(|other| other.seen.refers_to.contains(key)) {
+        other.waker.wake();
+    }
+}
+
+impl Seen {
+    fn of(kind: Kind, object: &Value) -> Self {
+        match kind {
+            Kind::Repository => {
+                let repository: HelmRepository =
+                    serde_json::from_value(object.clone()).unwrap_or_default();
+                let revision = repository.status.artifact.map(|artifact| artifact.revision);
+                let ready = crate::api::condition::find(&repository.status.conditions, "Ready");
+                Self {
+                    own: own(&repository.metadata),
+                    outward: format!("{revision:?} {:?}", ready.map(|c| (&c.status, &c.message))),
+                    refers_to: BTreeSet::new(),
+                }
+            }
+            Kind::Release => {
+                let release: HelmRelease =
+                    serde_json::from_value(object.clone()).unwrap_or_default();
+                let status = &release.status;
+                let ready = crate::api::condition::find(&status.conditions, "Ready");
+                let observed = status.observed_generation == release.metadata.generation;
+                Self {
+                    own: own(&release.metadata),
+                    outward: format!("{observed} {:?}", ready.map(|condition| condition.status)),
+                    refers_to: references(&release),
+                }
+            }
+        }
+    }
+}
+
+fn own(meta: &crate::api::Meta) -> (i64, bool, BTreeMap<String, String>) {
+    let ours = |key: &str| key == REQUESTED_AT || key.starts_with("leadsman.dev/");
+    let annotations = meta.annotations.iter().filter(|(key, _)| ours(key));
+    let annotations = annotations.map(|(key, value)| (key.clone(), value.clone())).collect();
+    (meta.generation, meta.deletion_timestamp.is_some(), annotations)
+}
+
+/// Returns what a release waits for: its repository and its dependencies.
+fn references(release: &HelmRelease) -> BTreeSet<Key> {
+    let own = &release.metadata.namespace;
+    let key = |kind, namespace: &str, name: &str| {
+        let namespace = if namespace.is_empty() { own } else { namespace };
+        (kind, NamespacedName::new(namespace, name))
+    };
+    let source = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
+    let source = source.map(|source| key(Kind::Repository, &source.namespace, &source.name));
+    let others = release.spec.depends_on.iter();
+    let others = others.map(|other| key(Kind::Release, &other.namespace, &other.name));
+    source.into_iter().chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settled_means_that_nothing_is_at_work() {
+        use Phase::{Failed, Ready, Waiting, Working};
+        for (phases, settled) in [
+            (&[Ready, Ready][..], true),
+            (&[Ready, Failed], true),
+            (&[Ready, Working], false),
+            (&[Failed, Waiting], true),
+            (&[Ready, Waiting], false),
+            (&[Failed, Working, Waiting], false),
+            (&[], true),
+        ] {
+            let keys = phases.iter().enumerate();
+            let releases =
+                keys.map(|(i, p)| (NamespacedName::new("n", i.to_string()), *p)).collect();
+            let standing = Standing { synced: true, releases };
+            assert_eq!(standing.is_settled(), settled, "{phases:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_write_of_its_own_wakes_nobody() {
+        let object = |status: &str, annotation: &str| {
+            serde_json::json!({
+                "metadata": {"name": "a", "generation": 2, "annotations": {"x": "y", "leadsman.dev/pin": annotation}},
+                "spec": {"dependsOn": [{"name": "b"}]},
+                "status": {"observedGeneration": 2, "failures": 3, "conditions": [{
+                    "type": "Ready", "status": status, "reason": "R", "lastTransitionTime": "t"}]},
+            })
+        };
+        let first = Seen::of(Kind::Release, &object("True", "1"));
+        assert_eq!(first, Seen::of(Kind::Release, &object("True", "1")));
+        assert_ne!(first.outward, Seen::of(Kind::Release, &object("False", "1")).outward);
+        assert_ne!(first.own, Seen::of(Kind::Release, &object("True", "2")).own);
+        assert!(first.refers_to.contains(&(Kind::Release, NamespacedName::new("", "b"))));
+    }
+}

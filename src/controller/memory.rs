@@ -1,0 +1,76 @@
+//! What is remembered of a release beside its status: versions that failed, and the constraint
+//! under which the running version was chosen.
+//!
+//! It lives in a ConfigMap beside the `HelmRelease`, so that it survives restarts, a re-apply from
+//! Git, the truncation of the history, and CRDs that prune unknown status fields.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::api::HelmRelease;
+use crate::api::crd::HELM_RELEASE_API;
+use crate::cluster::{ApplyOptions, Cluster, Error, Object, ObjectId};
+use crate::policy::Quarantine;
+
+/// Key of the ConfigMap's data.
+const KEY: &str = "memory.json";
+/// Field manager of the ConfigMap.
+const MANAGER: &str = "leadsman";
+
+/// What is remembered of one release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Memory {
+    /// Constraint under which the running version was chosen; empty: none was yet.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub constraint: String,
+    /// Versions that failed.
+    pub quarantine: Quarantine,
+}
+
+/// Name of the ConfigMap of a release.
+pub fn id(namespace: &str, release: &str) -> ObjectId {
+    ObjectId::new("v1", "ConfigMap", namespace, &format!("leadsman-{release}"))
+}
+
+/// Reads the memory of a release; an unreadable one counts as empty, and is said.
+///
+/// # Errors
+/// The API cannot be asked.
+pub async fn read(cluster: &Cluster, namespace: &str, release: &str) -> Result<Memory, Error> {
+    let Some(found) = cluster.get(&id(namespace, release)).await? else {
+        return Ok(Memory::default());
+    };
+    let text = found.0.pointer(&format!("/data/{KEY}")).and_then(|v| v.as_str()).unwrap_or("{}");
+    Ok(serde_json::from_str(text).unwrap_or_else(|error| {
+        tracing::warn!(namespace, release, %error, "what was remembered of the release is unreadable");
+        Memory::default()
+    }))
+}
+
+/// Writes the memory of a release. It goes when the `HelmRelease` goes.
+///
+/// # Errors
+/// The API refuses.
+pub async fn write(cluster: &Cluster, release: &HelmRelease, memory: &Memory) -> Result<(), Error> {
+    let meta = &release.metadata;
+    let text = serde_json::to_string(memory).unwrap_or_default();
+    let object = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": id(&meta.namespace, &meta.name).name,
+            "namespace": meta.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "leadsman"},
+            "ownerReferences": [{
+                "apiVersion": HELM_RELEASE_API,
+                "kind": "HelmRelease",
+                "name": meta.name,
+                "uid": meta.uid,
+            }],
+        },
+        "data": {KEY: text},
+    });
+    let cluster = cluster.with_manager(MANAGER);
+    cluster.apply(&Object(object), &ApplyOptions::forced()).await.map(drop)
+}

@@ -1,0 +1,159 @@
+//! What conditions say after a step. Pure.
+//!
+//! Source: fluxcd/helm-controller internal/reconcile/release.go (summarize), atomic_release.go.
+
+use crate::api::condition::{
+    self, Condition, Conditions, READY, RELEASED, REMEDIATED, STALLED, Truth,
+};
+use crate::api::{Action, Snapshot};
+
+/// Copies the condition that speaks for the release into `Ready`.
+///
+/// Among `Remediated` and `Released` the one with the highest generation wins, the former on ties; a
+/// remediation always means that the release is not what was asked for.
+pub fn summarize(conditions: &mut Conditions<'_>) {
+    let list = conditions.list();
+    let candidates =
+        [REMEDIATED, RELEASED].into_iter().filter_map(|kind| condition::find(list, kind));
+    // `max_by_key` takes the last of equals, so the order is turned round.
+    let chosen = candidates.rev().max_by_key(|condition| condition.observed_generation).cloned();
+    let Some(Condition { kind, status, reason, message, .. }) = chosen else {
+        return;
+    };
+    let status = if kind == REMEDIATED { Truth::False } else { status };
+    conditions.set(READY, status, &reason, message);
+    if status == Truth::True {
+        conditions.delete(STALLED);
+    }
+}
+
+/// `ns/name.vN` of a revision.
+pub fn release_text(snapshot: &Snapshot) -> String {
+    format!("{}/{}.v{}", snapshot.namespace, snapshot.name, snapshot.version)
+}
+
+/// `chart@version` of a revision.
+pub fn chart_text(snapshot: &Snapshot) -> String {
+    format!("{}@{}", snapshot.chart_name, snapshot.chart_version)
+}
+
+/// Success message of an install or upgrade.
+pub fn success_text(action: Action, snapshot: &Snapshot) -> String {
+    let verb = if action == Action::Install { "install" } else { "upgrade" };
+    format!(
+        "Helm {verb} succeeded for release {} with chart {}",
+        release_text(snapshot),
+        chart_text(snapshot)
+    )
+}
+
+/// Reasons of `Released` and `Remediated`.
+pub mod reason {
+    /// An install worked.
+    pub const INSTALL_SUCCEEDED: &str = "InstallSucceeded";
+    /// An install failed.
+    pub const INSTALL_FAILED: &str = "InstallFailed";
+    /// An upgrade worked.
+    pub const UPGRADE_SUCCEEDED: &str = "UpgradeSucceeded";
+    /// An upgrade failed.
+    pub const UPGRADE_FAILED: &str = "UpgradeFailed";
+    /// A rollback worked.
+    pub const ROLLBACK_SUCCEEDED: &str = "RollbackSucceeded";
+    /// A rollback failed.
+    pub const ROLLBACK_FAILED: &str = "RollbackFailed";
+    /// An uninstall worked.
+    pub const UNINSTALL_SUCCEEDED: &str = "UninstallSucceeded";
+    /// An uninstall failed.
+    pub const UNINSTALL_FAILED: &str = "UninstallFailed";
+    /// A stale pending record was there.
+    pub const PENDING_RELEASE: &str = "PendingRelease";
+}
+
+/// Makes the conditions of a release that is in sync say so.
+///
+/// A remediation that brought the release back to what is wanted becomes a success; failures that
+/// were put right from outside are taken back.
+pub fn settle_in_sync(conditions: &mut Conditions<'_>, latest: &Snapshot) {
+    if condition::is_true(conditions.list(), REMEDIATED) {
+        let message = success_text(Action::Upgrade, latest);
+        let old = condition::find(conditions.list(), REMEDIATED).cloned();
+        conditions.delete(RELEASED);
+        if old.is_some() {
+            conditions.replace(REMEDIATED, RELEASED, reason::UPGRADE_SUCCEEDED, &message);
+        }
+        summarize(conditions);
+        return;
+    }
+    let list = conditions.list();
+    if condition::is_true(list, READY) && condition::is_true(list, RELEASED) {
+        return;
+    }
+    let released = condition::find(list, RELEASED).map(|c| c.reason.clone());
+    match released.as_deref() {
+        Some(reason::INSTALL_FAILED) => {
+            let message = success_text(Action::Install, latest);
+            conditions.set(RELEASED, Truth::True, reason::INSTALL_SUCCEEDED, message);
+            summarize(conditions);
+        }
+        Some(reason::UPGRADE_FAILED) => {
+            let message = success_text(Action::Upgrade, latest);
+            conditions.set(RELEASED, Truth::True, reason::UPGRADE_SUCCEEDED, message);
+            summarize(conditions);
+        }
+        // A release taken over from elsewhere, or whose conditions were lost.
+        None => {
+            let (action, word) = match latest.action {
+                Some(Action::Install) => (Action::Install, reason::INSTALL_SUCCEEDED),
+                _ => (Action::Upgrade, reason::UPGRADE_SUCCEEDED),
+            };
+            conditions.set(RELEASED, Truth::True, word, success_text(action, latest));
+            summarize(conditions);
+        }
+        Some(_) => summarize(conditions),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(rows: &[(&str, Truth, i64)], change: impl Fn(&mut Conditions<'_>)) -> Vec<String> {
+        let mut list = Vec::new();
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (kind, status, generation) in rows {
+            let reason = match *kind {
+                REMEDIATED => "RollbackSucceeded",
+                _ if *status == Truth::True => "UpgradeSucceeded",
+                _ => "UpgradeFailed",
+            };
+            Conditions::new(&mut list, *generation, now).set(kind, *status, reason, "m");
+        }
+        change(&mut Conditions::new(&mut list, 5, now));
+        list.iter().map(|c| format!("{}={} {}", c.kind, c.status.as_str(), c.reason)).collect()
+    }
+
+    #[test]
+    fn ready_copies_the_condition_that_speaks() {
+        use Truth::{False, True};
+        let got = run(&[(RELEASED, True, 4), (REMEDIATED, True, 3)], summarize);
+        assert_eq!(got[0], "Ready=True UpgradeSucceeded");
+        let got = run(&[(RELEASED, False, 4), (REMEDIATED, True, 4)], summarize);
+        assert_eq!(got[0], "Ready=False RollbackSucceeded");
+        let got = run(&[(STALLED, True, 1), (RELEASED, True, 4)], summarize);
+        assert_eq!(got, ["Ready=True UpgradeSucceeded", "Released=True UpgradeSucceeded"]);
+        assert!(run(&[], summarize).is_empty());
+    }
+
+    #[test]
+    fn in_sync_takes_failures_back() {
+        use Truth::{False, True};
+        let latest = Snapshot { version: 3, ..Snapshot::default() };
+        let settle = |conditions: &mut Conditions<'_>| settle_in_sync(conditions, &latest);
+        let want = ["Ready=True UpgradeSucceeded", "Released=True UpgradeSucceeded"];
+        let d3 = [(RELEASED, False, 1), (REMEDIATED, True, 1), (READY, False, 1)];
+        assert_eq!(run(&d3, settle), want);
+        let d4 = [(RELEASED, False, 1), (READY, False, 1)];
+        assert_eq!(run(&d4, settle), want);
+        assert_eq!(run(&[], settle), want);
+    }
+}

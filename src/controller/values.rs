@@ -1,0 +1,197 @@
+//! Composes the values of a release: references in order, then inline values. Pure; what the
+//! references hold is fetched before.
+//!
+//! Differs from Flux on purpose: a `targetPath` always wins over inline values, as Flux's
+//! documentation promises (`docs/compat.md`).
+//!
+//! Source: fluxcd/pkg chartutil/values.go (ChartValuesFromReferences).
+
+use std::collections::BTreeMap;
+
+use crate::api::ValuesReference;
+use crate::base::digest::Digest;
+use crate::chart::{merge_values, set};
+use crate::yaml::{self, Map, Numbers, Value};
+
+/// Key that holds the values where a reference names none.
+const DEFAULT_KEY: &str = "values.yaml";
+
+/// A reference that could not be followed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "could not resolve{optional} {kind} chart values reference '{namespace}/{name}' with key '{key}': {reason}"
+)]
+pub struct Error {
+    optional: &'static str,
+    kind: String,
+    namespace: String,
+    name: String,
+    key: String,
+    reason: String,
+}
+
+/// What a ConfigMap or Secret holds; `Err` says why it could not be read, `Ok(None)`: not there.
+pub type Fetched = Result<Option<BTreeMap<String, String>>, String>;
+
+/// Returns the composed values.
+///
+/// # Errors
+/// A reference that is not optional is missing, or does not hold what it should.
+pub fn compose(
+    namespace: &str,
+    references: &[ValuesReference],
+    inline: Option<&Map>,
+    fetched: impl Fn(&ValuesReference) -> Fetched,
+) -> Result<Map, Error> {
+    let mut result = Map::new();
+    let mut paths = Vec::new();
+    for reference in references {
+        let fail = |reason: String| failed(namespace, reference, reason);
+        let data = match fetched(reference) {
+            Ok(Some(data)) => data,
+            Ok(None) if reference.optional => continue,
+            Ok(None) => {
+                let resource = if reference.kind == "Secret" { "secrets" } else { "configmaps" };
+                return Err(fail(format!("{resource} \"{}\" not found", reference.name)));
+            }
+            Err(reason) => return Err(fail(reason)),
+        };
+        let Some(text) = data.get(key(reference)) else {
+            if reference.optional {
+                continue;
+            }
+            return Err(fail("key not found".to_owned()));
+        };
+        if let Some(path) = &reference.target_path {
+            set::parse_value_at_path(path, text, how(reference), &mut result)
+                .map_err(|error| fail(error.to_string()))?;
+            paths.push((reference, text.clone()));
+        } else {
+            let map = yaml::parse_map(text, Numbers::Float).map_err(|e| fail(e.to_string()))?;
+            result = merge_values(result, map);
+        }
+    }
+    let Some(inline) = inline else {
+        return Ok(result);
+    };
+    // Inline values overrule references, and a path overrules inline values: so paths once more.
+    let mut result = merge_values(result, inline.clone());
+    for (reference, text) in paths {
+        let path = reference.target_path.as_deref().unwrap_or_default();
+        set::parse_value_at_path(path, &text, how(reference), &mut result)
+            .map_err(|error| failed(namespace, reference, error.to_string()))?;
+    }
+    Ok(result)
+}
+
+fn failed(namespace: &str, reference: &ValuesReference, reason: String) -> Error {
+    Error {
+        optional: if reference.optional { " optional" } else { "" },
+        kind: reference.kind.clone(),
+        namespace: namespace.to_owned(),
+        name: reference.name.clone(),
+        key: key(reference).to_owned(),
+        reason,
+    }
+}
+
+fn how(reference: &ValuesReference) -> set::PathValue {
+    if reference.literal { set::PathValue::Literal } else { set::PathValue::Typed }
+}
+
+fn key(reference: &ValuesReference) -> &str {
+    reference.values_key.as_deref().unwrap_or(DEFAULT_KEY)
+}
+
+/// Returns the digest of composed values, as Flux records it.
+pub fn digest(values: &Map) -> String {
+    let text = if values.is_empty() {
+        String::new()
+    } else {
+        yaml::print_sorted(&Value::Object(values.clone()))
+    };
+    Digest::of(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Map {
+        match serde_json::from_str(text).unwrap() {
+            Value::Object(map) => map,
+            other => panic!("{other} is no map"),
+        }
+    }
+
+    /// Rows: inline values, references as `path=value` or plain YAML, what comes out.
+    #[test]
+    fn order_is_references_then_inline_then_paths() {
+        let rows: &[(&str, &[&str], &str)] = &[
+            ("{}", &["a: 1\nb: 1", "b: 2"], r#"{"a":1.0,"b":2.0}"#),
+            (r#"{"b":3}"#, &["a: 1\nb: 1"], r#"{"a":1.0,"b":3}"#),
+            (r#"{"a":{"b":1}}"#, &["a.b=2"], r#"{"a":{"b":2}}"#),
+            (r#"{"a":{"b":1}}"#, &["a:\n  c: 3", "a.b=2"], r#"{"a":{"b":2,"c":3.0}}"#),
+            (r#"{"x":1}"#, &["x=2"], r#"{"x":2}"#),
+            (r#"{"a":{"b":1,"c":1}}"#, &["a.b=2", "a.c=3"], r#"{"a":{"b":2,"c":3}}"#),
+            (r#"{"a":{"b":1}}"#, &["a.b=2", "a:\n  b: 9"], r#"{"a":{"b":2}}"#),
+            ("", &["a.b=2", "a:\n  b: 9"], r#"{"a":{"b":9.0}}"#),
+            (r#"{"l":["x","y"]}"#, &["l[0]=v"], r#"{"l":["v","y"]}"#),
+            ("", &["a=true", "b='5'", "c={x,y}"], r#"{"a":true,"b":"5","c":["x","y"]}"#),
+        ];
+        let mut wrong = Vec::new();
+        for (inline, references, want) in rows {
+            let references: Vec<_> = references
+                .iter()
+                .map(|text| {
+                    let path = text.split_once('=');
+                    let target_path = path.map(|(path, _)| path.to_owned());
+                    let name = path.map_or(*text, |(_, value)| value).to_owned();
+                    ValuesReference { name, target_path, ..ValuesReference::default() }
+                })
+                .collect();
+            let inline = (!inline.is_empty()).then(|| json(inline));
+            let fetch = |reference: &ValuesReference| {
+                Ok(Some([(DEFAULT_KEY.to_owned(), reference.name.clone())].into()))
+            };
+            let got = compose("ns", &references, inline.as_ref(), fetch).unwrap();
+            let got = Value::Object(got).to_string();
+            if got != *want {
+                wrong.push(format!("{references:?}: got {got}, want {want}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let reference = |optional| ValuesReference {
+            kind: "ConfigMap".into(),
+            name: "none".into(),
+            optional,
+            ..ValuesReference::default()
+        };
+        let error = compose("ns", &[reference(false)], None, |_| Ok(None)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "could not resolve ConfigMap chart values reference 'ns/none' with key 'values.yaml': \
+             configmaps \"none\" not found"
+        );
+        assert!(compose("ns", &[reference(true)], None, |_| Ok(None)).unwrap().is_empty());
+        let empty = |_: &ValuesReference| Ok(Some(BTreeMap::new()));
+        let error = compose("ns", &[reference(false)], None, empty).unwrap_err();
+        assert!(error.to_string().ends_with("key not found"), "{error}");
+    }
+
+    #[test]
+    fn digests_are_flux_s() {
+        assert_eq!(
+            digest(&json(r#"{"foo":"bar"}"#)),
+            "sha256:1dabc4e3cbbd6a0818bd460f3a6c9855bfe95d506c74726bc0f2edb0aecb1f4e"
+        );
+        assert_eq!(
+            digest(&Map::new()),
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! JSON as Go's encoding/json reads and prints it.
+
+use super::{Error, MAX_DEPTH, Numbers, Value, float};
+
+/// How JSON is written.
+#[derive(Clone, Copy)]
+struct Style {
+    /// Whether `<`, `>` and `&` are escaped.
+    html: bool,
+    /// Whether lines are broken and indented by two spaces.
+    pretty: bool,
+}
+
+/// Prints compact JSON: keys in bytewise order, `<`, `>`, `&`, U+2028 and U+2029 escaped.
+pub fn to_string(value: &Value) -> String {
+    written(value, Style { html: true, pretty: false })
+}
+
+/// Prints JSON as [`to_string`] does, indented by two spaces, without final newline.
+pub fn to_string_pretty(value: &Value) -> String {
+    written(value, Style { html: true, pretty: true })
+}
+
+/// Prints compact JSON without escaping `<`, `>` and `&`.
+pub fn to_string_raw(value: &Value) -> String {
+    written(value, Style { html: false, pretty: false })
+}
+
+fn written(value: &Value, style: Style) -> String {
+    let mut out = String::new();
+    write(&mut out, value, style, 0);
+    out
+}
+
+fn write(out: &mut String, value: &Value, style: Style, depth: usize) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(value) => out.push_str(&float::format_json(value)),
+            None => out.push_str(&number.to_string()),
+        },
+        Value::String(text) => write_string(out, text, style.html),
+        Value::Array(list) => {
+            out.push('[');
+            for (index, item) in list.iter().enumerate() {
+                separate(out, style, index, depth + 1);
+                write(out, item, style, depth + 1);
+            }
+            close(out, style, list.is_empty(), depth);
+            out.push(']');
+        }
+        Value::Object(map) => {
+            out.push('{');
+            for (index, (key, item)) in map.iter().enumerate() {
+                separate(out, style, index, depth + 1);
+                write_string(out, key, style.html);
+                out.push_str(if style.pretty { ": " } else { ":" });
+                write(out, item, style, depth + 1);
+            }
+            close(out, style, map.is_empty(), depth);
+            out.push('}');
+        }
+    }
+}
+
+fn separate(out: &mut String, style: Style, index: usize, depth: usize) {
+    if index > 0 {
+        out.push(',');
+    }
+    if style.pretty {
+        out.push('\n');
+        out.extend(std::iter::repeat_n(' ', 2 * depth));
+    }
+}
+
+fn close(out: &mut String, style: Style, empty: bool, depth: usize) {
+    if style.pretty && !empty {
+        out.push('\n');
+        out.extend(std::iter::repeat_n(' ', 2 * depth));
+    }
+}
+
+/// Writes a string as Go does.
+pub fn write_string(out: &mut String, text: &str, html: bool) {
+    use std::fmt::Write as _;
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '<' | '>' | '&' if !html => out.push(c),
+            '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Parses one JSON value.
+///
+/// # Errors
+/// The text is not one JSON value; `Display` is Go's text where that has one.
+pub fn parse(text: &str, numbers: Numbers) -> Result<Value, Error> {
+    let mut value: Value = serde_json::from_str(text).map_err(|error| {
+        let words = go_words(text, &error);
+        Error::Json { text: words, line: Some(error.line()) }
+    })?;
+    if numbers == Numbers::Float {
+        to_floats(&mut value);
+    }
+    Ok(value)
+}
+
+/// Turns every number into a float.
+pub fn to_floats(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().and_then(serde_json::Number::from_f64) {
+                *number = float;
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(to_floats),
+        Value::Object(map) => map.values_mut().for_each(to_floats),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// Go's words for the commonest errors; the parser's own for the rest.
+fn go_words(text: &str, error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return "unexpected end of JSON input".to_owned();
+    }
+    let shown = error.to_string();
+    if shown.contains("recursion limit") {
+        return format!("exceeded max depth of {MAX_DEPTH}");
+    }
+    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let column = error.column().saturating_sub(1);
+    let Some(c) = line.get(column..).and_then(|rest| rest.chars().next()) else {
+        return shown;
+    };
+    let place = if shown.starts_with("trailing characters") {
+        "after top-level value"
+    } else if shown.starts_with("key must be a string") {
+        "looking for beginning of object key string"
+    } else if shown.starts_with("expected `:`") {
+        "after object key"
+    } else if shown.starts_with("expected `,` or `}`") {
+        "after object key:value pair"
+    } else if shown.starts_with("expected `,` or `]`") {
+        "after array element"
+    } else if shown.starts_with("expected value") {
+        "looking for beginning of value"
+    } else {
+        return shown;
+    };
+    format!("invalid character {} {place}", quoted(c))
+}
+
+fn quoted(c: char) -> String {
+    match c {
+        '\'' => "'\\''".to_owned(),
+        '"' => "'\"'".to_owned(),
+        c => format!("'{c}'"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_go_s() {
+        let value = serde_json::json!({
+            "b": [1, 2.0, 1e21, 1e-7], "a": "<&>\u{2028}\u{1}\t\u{7f}", "e": {}, "l": [],
+        });
+        let a = "\"a\":\"\\u003c\\u0026\\u003e\\u2028\\u0001\\t\u{7f}\"";
+        let want = format!("{{{a},\"b\":[1,2,1e+21,1e-7],\"e\":{{}},\"l\":[]}}");
+        assert_eq!(to_string(&value), want);
+        assert!(to_string_raw(&value).contains("<&>\\u2028"));
+        assert_eq!(
+            to_string_pretty(&serde_json::json!({"a": [1], "e": {}})),
+            "{\n  \"a\": [\n    1\n  ],\n  \"e\": {}\n}"
+        );
+    }
+
+    #[test]
+    fn errors_are_in_go_s_words() {
+        for (text, want) in [
+            ("x", "invalid character 'x' looking for beginning of value"),
+            ("", "unexpected end of JSON input"),
+            ("{", "unexpected end of JSON input"),
+            ("{\"a\" 1}", "invalid character '1' after object key"),
+            ("[1 2]", "invalid character '2' after array element"),
+            ("1 2", "invalid character '2' after top-level value"),
+        ] {
+            assert_eq!(parse(text, Numbers::Float).unwrap_err().to_string(), want, "{text}");
+        }
+    }
+}
