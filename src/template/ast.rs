@@ -69,8 +69,16 @@ pub(crate) enum Kind {
     Text(u32, u32),
     List(Box<[NodeId]>),
     Action(NodeId),
-    Branch { kind: Branch, pipe: NodeId, list: NodeId, other: Option<NodeId> },
-    Template { name: Str, pipe: Option<NodeId> },
+    Branch {
+        kind: Branch,
+        pipe: NodeId,
+        list: NodeId,
+        other: Option<NodeId>,
+    },
+    Template {
+        name: Str,
+        pipe: Option<NodeId>,
+    },
     Break,
     Continue,
     Pipe(Pipe),

@@ -668,10 +668,8 @@ impl<'p> Machine<'p> {
                 let exported = name.first().is_some_and(u8::is_ascii_uppercase);
                 let field = fields.field(name).cloned();
                 if field.is_some() && !exported {
-                    let text = format!(
-                        "{} is an unexported field of struct type {type_name}",
-                        shown()
-                    );
+                    let text =
+                        format!("{} is an unexported field of struct type {type_name}", shown());
                     return self.fail(code, text);
                 }
                 if field.is_some() && operands.any() {

@@ -150,7 +150,8 @@ impl Cursor<'_> {
             self.at += 1;
             return false;
         };
-        let number = std::str::from_utf8(&rest[1..close]).ok().and_then(|n| n.parse::<usize>().ok());
+        let number =
+            std::str::from_utf8(&rest[1..close]).ok().and_then(|n| n.parse::<usize>().ok());
         self.at += close + 1;
         match number {
             Some(number) if (1..=self.args.len()).contains(&number) => {

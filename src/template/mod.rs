@@ -3,11 +3,26 @@
 //! Invariants: no I/O (`lookup` comes in as a trait); templates are parsed and compiled once and
 //! may be rendered many times; values are shared, never copied per `include`; strings are bytes.
 
+mod ast;
+mod compile;
+mod convert;
+mod error;
+mod eval;
+mod fmt;
+mod funcs;
+mod lexer;
+mod parser;
+mod strconv;
+mod value;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::yaml::Value;
+
+pub use compile::Program;
+pub use error::{Error, ErrorKind, Frame};
 
 /// One template of a chart or of one of its dependencies.
 #[derive(Debug, Clone)]
@@ -102,3 +117,6 @@ pub struct Rendered {
     /// Output.
     pub text: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,7 +223,8 @@ fn unescape<'a>(text: &'a [u8], quote: u8, out: &mut Vec<u8>) -> Option<&'a [u8]
 /// # Errors
 /// Go's text: the constant is malformed.
 pub(super) fn unquote_char(literal: &[u8]) -> Result<char, String> {
-    let malformed = || format!("malformed character constant: {}", String::from_utf8_lossy(literal));
+    let malformed =
+        || format!("malformed character constant: {}", String::from_utf8_lossy(literal));
     let inner = literal.get(1..).unwrap_or_default();
     let (c, rest) = match inner.first() {
         None | Some(b'\'') => return Err("invalid syntax".to_owned()),

@@ -176,7 +176,7 @@ impl Value {
 
     /// Returns the nil map.
     pub(crate) fn nil_map() -> Self {
-        Self::Map(MapKind::Plain, Rc::new(Map { nil: true, ..Map::default() }))
+        Self::Map(MapKind::Plain, Rc::new(Map { nil: true, entries: RefCell::default() }))
     }
 
     /// Whether it is nil as an argument of type `interface {}`.

@@ -212,8 +212,7 @@ fn index(args: Args<'_>) -> Outcome {
                 if list.kind == ListKind::Any { item.boxed() } else { item }
             }
             Value::Map(kind, map) => {
-                let zero =
-                    if *kind == MapKind::Strings { Value::str("") } else { Value::Nil };
+                let zero = if *kind == MapKind::Strings { Value::str("") } else { Value::Nil };
                 map.get(&key_of(key)?).unwrap_or(zero)
             }
             Value::Files(files) => {
@@ -240,9 +239,7 @@ fn position(key: &Value, length: usize) -> Result<usize, Fail> {
         Value::Uint(number, _) => i64::try_from(*number).unwrap_or(i64::MIN),
         Value::Nil | Value::Invalid => return Err("cannot index slice/array with nil".into()),
         other => {
-            return Err(
-                format!("cannot index slice/array with type {}", other.type_name()).into()
-            );
+            return Err(format!("cannot index slice/array with type {}", other.type_name()).into());
         }
     };
     match usize::try_from(index) {

@@ -211,6 +211,7 @@ const TABLES: &[&[Func]] = &[
     regexes::TABLE,
     semvers::TABLE,
     strings::TABLE,
+    toml::TABLE,
     types::TABLE,
     urls::TABLE,
     words::TABLE,
@@ -249,9 +250,7 @@ fn slice_of(value: &Value, verb: &str) -> Result<std::rc::Rc<List>, Fail> {
         Value::List(list) => Ok(std::rc::Rc::clone(list)),
         Value::Nil | Value::Invalid => Err(NIL_POINTER.into()),
         other => match other.elements() {
-            Some(items) => {
-                Ok(std::rc::Rc::new(List { kind: ListKind::Any, nil: false, items }))
-            }
+            Some(items) => Ok(std::rc::Rc::new(List { kind: ListKind::Any, nil: false, items })),
             None => Err(format!("Cannot {verb} type {}", other.kind_name()).into()),
         },
     }

@@ -74,9 +74,7 @@ fn to_str(value: &Value) -> Value {
 pub(super) fn to_strings(value: &Value) -> Vec<super::Str> {
     match value {
         Value::Nil | Value::Invalid => Vec::new(),
-        Value::List(list) => {
-            list.items.iter().filter(|item| !item.is_nil()).map(to_text).collect()
-        }
+        Value::List(list) => list.items.iter().filter(|item| !item.is_nil()).map(to_text).collect(),
         Value::Bytes(_) => value.elements().unwrap_or_default().iter().map(to_text).collect(),
         other => vec![to_text(other)],
     }
@@ -93,7 +91,9 @@ fn trim_zero_decimal(text: &str) -> &str {
 
 /// Go's conversion of a float on amd64: what does not fit is the least number.
 fn truncate(number: f64) -> i64 {
-    if number.is_nan() || number >= 9_223_372_036_854_775_808.0 || number < -9_223_372_036_854_775_808.0
+    if number.is_nan()
+        || number >= 9_223_372_036_854_775_808.0
+        || number < -9_223_372_036_854_775_808.0
     {
         return i64::MIN;
     }
@@ -105,7 +105,10 @@ fn truncate(number: f64) -> i64 {
 /// `cast.ToInt64`: what cannot be converted is 0.
 pub(super) fn to_int64(value: &Value) -> i64 {
     match value {
-        Value::Int(number, super::super::value::IntKind::Month | super::super::value::IntKind::Weekday) => {
+        Value::Int(
+            number,
+            super::super::value::IntKind::Month | super::super::value::IntKind::Weekday,
+        ) => {
             let _ = number;
             0
         }

@@ -1,0 +1,50 @@
+//! Random texts.
+//!
+//! Source: sprig v3.3.0 crypto.go, strings.go.
+
+use base64::Engine as _;
+use rand::Rng as _;
+
+use super::super::value::Value;
+use super::{Func, Outcome, Ty};
+
+/// Longest random text.
+const MAX_BYTES: i64 = 64 << 20;
+
+pub(super) const TABLE: &[Func] = &[
+    Func::new("randAlphaNum", &[Ty::Int], |_, a| {
+        random(a.int(0), b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+    }),
+    Func::new("randAlpha", &[Ty::Int], |_, a| {
+        random(a.int(0), b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    }),
+    Func::new("randNumeric", &[Ty::Int], |_, a| random(a.int(0), b"0123456789")),
+    Func::new("randAscii", &[Ty::Int], |_, a| {
+        let printable: Vec<u8> = (32..127).collect();
+        random(a.int(0), &printable)
+    }),
+    Func::new("randBytes", &[Ty::Int], |_, a| {
+        let mut bytes = vec![0; bounded(a.int(0))?];
+        rand::rng().fill(&mut bytes[..]);
+        Ok(Value::str(base64::engine::general_purpose::STANDARD.encode(bytes)))
+    }),
+    Func::new("uuidv4", &[], |_, _| {
+        let random = rand::random::<u128>();
+        let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+        let hex = format!("{bits:032x}");
+        Ok(Value::str([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")))
+    }),
+];
+
+fn bounded(count: i64) -> Result<usize, super::Fail> {
+    if count > MAX_BYTES {
+        return Err(format!("random text is longer than {} MiB", MAX_BYTES >> 20).into());
+    }
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+fn random(count: i64, letters: &[u8]) -> Outcome {
+    let mut rng = rand::rng();
+    let pick = (0..bounded(count)?).map(|_| letters[rng.random_range(0..letters.len())]);
+    Ok(Value::str(pick.collect::<Vec<u8>>()))
+}

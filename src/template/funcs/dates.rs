@@ -1,0 +1,628 @@
+//! Dates and durations: Go's layouts.
+//!
+//! Source: sprig v3.3.0 date.go; go time/format.go; helm v4.3.1 pkg/engine/funcs.go (durations).
+
+use std::fmt;
+use std::rc::Rc;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::super::value::{IntKind, Value};
+use super::types::to_text;
+use super::{Args, Func, Outcome, Ty, lossy};
+use crate::base::clock::{Clock as _, SystemClock};
+
+const A: Ty = Ty::Any;
+const S: Ty = Ty::Str;
+
+/// A moment and the zone that it is shown in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GoTime {
+    civil: DateTime,
+    /// Seconds east of UTC.
+    offset: i32,
+    zone: String,
+    unix: i64,
+}
+
+impl GoTime {
+    fn new(unix: i64, nanos: i32, zone: &TimeZone) -> Option<Self> {
+        let moment = Timestamp::new(unix, nanos).ok()?;
+        let info = zone.to_offset_info(moment);
+        Some(Self {
+            civil: info.offset().to_datetime(moment),
+            offset: info.offset().seconds(),
+            zone: info.abbreviation().to_owned(),
+            unix,
+        })
+    }
+
+    fn now() -> Self {
+        let now = SystemClock.now();
+        Self::new(now.as_second(), now.subsec_nanosecond(), &TimeZone::UTC)
+            .unwrap_or_else(Self::zero)
+    }
+
+    fn zero() -> Self {
+        Self {
+            civil: DateTime::constant(1, 1, 1, 0, 0, 0, 0),
+            offset: 0,
+            zone: "UTC".into(),
+            unix: -62_135_596_800,
+        }
+    }
+
+    /// Returns the text of JSON: RFC 3339 with nanoseconds.
+    pub(crate) fn rfc3339_nano(&self) -> String {
+        self.format("2006-01-02T15:04:05.999999999Z07:00")
+    }
+
+    fn add(&self, nanos: i64) -> Self {
+        let total = i128::from(self.unix) * 1_000_000_000
+            + i128::from(self.civil.subsec_nanosecond())
+            + i128::from(nanos);
+        let unix = i64::try_from(total.div_euclid(1_000_000_000)).unwrap_or(self.unix);
+        let rest = i32::try_from(total.rem_euclid(1_000_000_000)).unwrap_or(0);
+        Self::new(unix, rest, &TimeZone::UTC).unwrap_or_else(|| self.clone())
+    }
+
+    fn format(&self, layout: &str) -> String {
+        let mut out = String::new();
+        let mut rest = layout;
+        while !rest.is_empty() {
+            let (size, part) = next_part(rest, out.ends_with([',', '.']));
+            match part {
+                Some(part) => self.put(&mut out, part),
+                None => out.push_str(&rest[..size]),
+            }
+            rest = &rest[size..];
+        }
+        out
+    }
+
+    fn put(&self, out: &mut String, part: Part) {
+        use fmt::Write as _;
+        let c = &self.civil;
+        let hour12 = if c.hour() % 12 == 0 { 12 } else { c.hour() % 12 };
+        let weekday = c.weekday().to_sunday_zero_offset();
+        // Writing to a String cannot fail.
+        let _ = match part {
+            Part::Year => write!(out, "{:04}", c.year()),
+            Part::Year2 => write!(out, "{:02}", c.year() % 100),
+            Part::Month => out.write_str(&month_name(i64::from(c.month()))),
+            Part::Mon => out.write_str(&month_name(i64::from(c.month()))[..3]),
+            Part::Month2 => write!(out, "{:02}", c.month()),
+            Part::Month1 => write!(out, "{}", c.month()),
+            Part::Weekday => out.write_str(&weekday_name(i64::from(weekday))),
+            Part::Wday => out.write_str(&weekday_name(i64::from(weekday))[..3]),
+            Part::Day1 => write!(out, "{}", c.day()),
+            Part::DaySpace => write!(out, "{:2}", c.day()),
+            Part::Day2 => write!(out, "{:02}", c.day()),
+            Part::YearDay => write!(out, "{:03}", c.day_of_year()),
+            Part::YearDaySpace => write!(out, "{:3}", c.day_of_year()),
+            Part::Hour24 => write!(out, "{:02}", c.hour()),
+            Part::Hour12 => write!(out, "{hour12:02}"),
+            Part::Hour1 => write!(out, "{hour12}"),
+            Part::Minute2 => write!(out, "{:02}", c.minute()),
+            Part::Minute1 => write!(out, "{}", c.minute()),
+            Part::Second2 => write!(out, "{:02}", c.second()),
+            Part::Second1 => write!(out, "{}", c.second()),
+            Part::Noon(upper) => {
+                let half = if c.hour() >= 12 { "PM" } else { "AM" };
+                if upper { out.write_str(half) } else { out.write_str(&half.to_lowercase()) }
+            }
+            Part::Fraction { separator, digits, trim } => {
+                let nanos = format!("{:09}", c.subsec_nanosecond());
+                let mut text = &nanos[..digits];
+                if trim {
+                    text = text.trim_end_matches('0');
+                }
+                if text.is_empty() { Ok(()) } else { write!(out, "{separator}{text}") }
+            }
+            Part::Zone => out.write_str(&self.zone),
+            Part::Offset(form) => {
+                if form.zulu && self.offset == 0 {
+                    out.write_str("Z")
+                } else {
+                    let sign = if self.offset < 0 { '-' } else { '+' };
+                    let minutes = self.offset.abs() / 60;
+                    let colon = if form.colon { ":" } else { "" };
+                    if form.minutes {
+                        write!(out, "{sign}{:02}{colon}{:02}", minutes / 60, minutes % 60)
+                    } else {
+                        write!(out, "{sign}{:02}", minutes / 60)
+                    }
+                }
+            }
+        };
+    }
+}
+
+impl fmt::Display for GoTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.format("2006-01-02 15:04:05.999999999 -0700 MST"))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct OffsetForm {
+    zulu: bool,
+    colon: bool,
+    minutes: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Year,
+    Year2,
+    Month,
+    Mon,
+    Month2,
+    Month1,
+    Weekday,
+    Wday,
+    Day1,
+    DaySpace,
+    Day2,
+    YearDay,
+    YearDaySpace,
+    Hour24,
+    Hour12,
+    Hour1,
+    Minute2,
+    Minute1,
+    Second2,
+    Second1,
+    Noon(bool),
+    Fraction { separator: char, digits: usize, trim: bool },
+    Zone,
+    Offset(OffsetForm),
+}
+
+/// Returns the part at the start of a layout, or how much of it is literal.
+fn next_part(layout: &str, _after_separator: bool) -> (usize, Option<Part>) {
+    const fn offset(zulu: bool, colon: bool, minutes: bool) -> Part {
+        Part::Offset(OffsetForm { zulu, colon, minutes })
+    }
+    const PARTS: &[(&str, Part)] = &[
+        ("January", Part::Month),
+        ("Jan", Part::Mon),
+        ("Monday", Part::Weekday),
+        ("Mon", Part::Wday),
+        ("MST", Part::Zone),
+        ("2006", Part::Year),
+        ("__2", Part::YearDaySpace),
+        ("_2", Part::DaySpace),
+        ("002", Part::YearDay),
+        ("01", Part::Month2),
+        ("02", Part::Day2),
+        ("03", Part::Hour12),
+        ("04", Part::Minute2),
+        ("05", Part::Second2),
+        ("06", Part::Year2),
+        ("15", Part::Hour24),
+        ("PM", Part::Noon(true)),
+        ("pm", Part::Noon(false)),
+        ("-07:00", offset(false, true, true)),
+        ("-0700", offset(false, false, true)),
+        ("-07", offset(false, false, false)),
+        ("Z07:00", offset(true, true, true)),
+        ("Z0700", offset(true, false, true)),
+        ("Z07", offset(true, false, false)),
+        ("1", Part::Month1),
+        ("2", Part::Day1),
+        ("3", Part::Hour1),
+        ("4", Part::Minute1),
+        ("5", Part::Second1),
+    ];
+    if let Some((text, part)) = PARTS.iter().find(|(text, _)| layout.starts_with(text)) {
+        return (text.len(), Some(*part));
+    }
+    let mut chars = layout.chars();
+    let first = chars.next().unwrap_or(' ');
+    if matches!(first, '.' | ',') {
+        for (digit, trim) in [('0', false), ('9', true)] {
+            let digits = layout[1..].chars().take_while(|c| *c == digit).count();
+            let next = layout[1 + digits..].chars().next();
+            if digits > 0 && digits <= 9 && next.is_none_or(|c| !c.is_ascii_digit()) {
+                return (1 + digits, Some(Part::Fraction { separator: first, digits, trim }));
+            }
+        }
+    }
+    (first.len_utf8(), None)
+}
+
+/// Returns the English name of a month.
+pub(crate) fn month_name(month: i64) -> String {
+    const NAMES: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let name = usize::try_from(month - 1).ok().and_then(|index| NAMES.get(index));
+    name.map_or_else(|| format!("%!Month({month})"), |name| (*name).to_owned())
+}
+
+/// Returns the English name of a day, from Sunday (0).
+pub(crate) fn weekday_name(day: i64) -> String {
+    const NAMES: [&str; 7] =
+        ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+    let name = usize::try_from(day).ok().and_then(|index| NAMES.get(index));
+    name.map_or_else(|| format!("%!Weekday({day})"), |name| (*name).to_owned())
+}
+
+/// Prints nanoseconds as Go's `Duration.String`.
+pub(crate) fn duration_text(nanos: i64) -> String {
+    let size = std::time::Duration::from_nanos(nanos.unsigned_abs());
+    let sign = if nanos < 0 { "-" } else { "" };
+    format!("{sign}{}", crate::base::duration::GoDuration(size))
+}
+
+fn parse_duration(text: &str) -> Option<i64> {
+    let (negative, rest) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let duration: crate::base::duration::GoDuration = rest.parse().ok()?;
+    let nanos = i64::try_from(duration.0.as_nanos()).ok()?;
+    Some(if negative { -nanos } else { nanos })
+}
+
+pub(super) const TABLE: &[Func] = &[
+    Func::new("now", &[], |_, _| Ok(time(GoTime::now()))),
+    Func::new("date", &[S, A], |_, a| Ok(formatted(a, &lossy(a.str(0)), 1, None))),
+    Func::new("dateInZone", &[S, A, S], |_, a| Ok(formatted(a, &lossy(a.str(0)), 1, Some(2)))),
+    Func::new("date_in_zone", &[S, A, S], |_, a| Ok(formatted(a, &lossy(a.str(0)), 1, Some(2)))),
+    Func::new("htmlDate", &[A], |_, a| Ok(formatted(a, "2006-01-02", 0, None))),
+    Func::new("htmlDateInZone", &[A, S], |_, a| Ok(formatted(a, "2006-01-02", 0, Some(1)))),
+    Func::new("dateModify", &[S, Ty::Time], |_, a| modify(a, false)),
+    Func::new("date_modify", &[S, Ty::Time], |_, a| modify(a, false)),
+    Func::new("mustDateModify", &[S, Ty::Time], |_, a| modify(a, true)),
+    Func::new("must_date_modify", &[S, Ty::Time], |_, a| modify(a, true)),
+    Func::new("toDate", &[S, S], |_, a| {
+        Ok(time(parse(&lossy(a.str(0)), &lossy(a.str(1))).unwrap_or_else(|_| GoTime::zero())))
+    }),
+    Func::new("mustToDate", &[S, S], |_, a| {
+        parse(&lossy(a.str(0)), &lossy(a.str(1))).map(time).map_err(Into::into)
+    }),
+    Func::new("unixEpoch", &[Ty::Time], |_, a| Ok(Value::str(moment(a.any(0)).unix.to_string()))),
+    Func::new("ago", &[A], |_, a| {
+        let seconds = GoTime::now().unix - moment(a.any(0)).unix;
+        Ok(Value::str(duration_text(seconds.saturating_mul(1_000_000_000))))
+    }),
+    Func::new("duration", &[A], |_, a| {
+        let seconds = match a.any(0) {
+            Value::Str(text) => lossy(text).parse().unwrap_or(0),
+            Value::Int(number, IntKind::Int64) => *number,
+            _ => 0,
+        };
+        Ok(Value::str(duration_text(seconds.saturating_mul(1_000_000_000))))
+    }),
+    Func::new("durationRound", &[A], |_, a| Ok(Value::str(rounded(a.any(0))))),
+    Func::new("mustToDuration", &[A], |_, a| {
+        nanos_of(a.any(0)).map(Value::Duration).map_err(Into::into)
+    }),
+    Func::new("durationNanoseconds", &[A], |_, a| Ok(Value::int64(nanos(a)))),
+    Func::new("durationMicroseconds", &[A], |_, a| Ok(Value::int64(nanos(a) / 1_000))),
+    Func::new("durationMilliseconds", &[A], |_, a| Ok(Value::int64(nanos(a) / 1_000_000))),
+    Func::new("durationSeconds", &[A], |_, a| Ok(in_units(a, 1.0))),
+    Func::new("durationMinutes", &[A], |_, a| Ok(in_units(a, 60.0))),
+    Func::new("durationHours", &[A], |_, a| Ok(in_units(a, 3600.0))),
+    Func::new("durationDays", &[A], |_, a| Ok(in_units(a, 86_400.0))),
+    Func::new("durationWeeks", &[A], |_, a| Ok(in_units(a, 604_800.0))),
+    Func::new("durationRoundTo", &[A, A], |_, a| {
+        let (value, unit) = (nanos(a), nanos_of(a.any(1)).unwrap_or(0));
+        let rest = if unit > 0 { value % unit } else { 0 };
+        let down = value - rest;
+        let up = rest.abs().saturating_mul(2) >= unit;
+        let result = if unit > 0 && up { down + unit * rest.signum() } else { down };
+        Ok(Value::Duration(result))
+    }),
+    Func::new("durationTruncateTo", &[A, A], |_, a| {
+        let (value, unit) = (nanos(a), nanos_of(a.any(1)).unwrap_or(0));
+        Ok(Value::Duration(if unit > 0 { value - value % unit } else { value }))
+    }),
+];
+
+fn time(time: GoTime) -> Value {
+    Value::Time(Rc::new(time))
+}
+
+/// Anything that is no time and no whole number means now.
+fn moment(value: &Value) -> GoTime {
+    let unix = match value {
+        Value::Time(time) => return (**time).clone(),
+        Value::Int(number, IntKind::Int | IntKind::Int64 | IntKind::Int32) => *number,
+        _ => return GoTime::now(),
+    };
+    GoTime::new(unix, 0, &TimeZone::UTC).unwrap_or_else(GoTime::now)
+}
+
+fn formatted(args: Args<'_>, layout: &str, at: usize, zone: Option<usize>) -> Value {
+    let found = moment(args.any(at));
+    let zone = match zone.map(|index| lossy(args.str(index)).into_owned()) {
+        Some(name) if !matches!(name.as_str(), "" | "UTC" | "Local") => {
+            TimeZone::get(&name).unwrap_or(TimeZone::UTC)
+        }
+        _ => TimeZone::UTC,
+    };
+    let shown = GoTime::new(found.unix, found.civil.subsec_nanosecond(), &zone);
+    Value::str(shown.unwrap_or(found).format(layout))
+}
+
+fn modify(args: Args<'_>, must: bool) -> Outcome {
+    let found = moment(args.any(1));
+    let text = lossy(args.str(0)).into_owned();
+    match parse_duration(&text) {
+        Some(nanos) => Ok(time(found.add(nanos))),
+        None if must => Err(format!("time: invalid duration \"{text}\"").into()),
+        None => Ok(time(found)),
+    }
+}
+
+fn nanos_of(value: &Value) -> Result<i64, String> {
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, as far as durations go")]
+    let seconds = |number: f64| (number * 1e9) as i64;
+    match value {
+        Value::Duration(nanos) => Ok(*nanos),
+        Value::Int(number, _) => Ok(number.saturating_mul(1_000_000_000)),
+        Value::Float(number) => Ok(seconds(*number)),
+        Value::Str(text) => {
+            let text = lossy(text).into_owned();
+            let parsed = parse_duration(&text).or_else(|| text.parse().ok().map(seconds));
+            parsed.ok_or_else(|| format!("time: invalid duration \"{text}\""))
+        }
+        other => Err(format!("unsupported type {}", other.type_name())),
+    }
+}
+
+fn nanos(args: Args<'_>) -> i64 {
+    nanos_of(args.any(0)).unwrap_or(0)
+}
+
+fn in_units(args: Args<'_>, seconds: f64) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "Go computes in floats, too")]
+    Value::Float(nanos(args) as f64 / 1e9 / seconds)
+}
+
+fn rounded(value: &Value) -> String {
+    let nanos = match value {
+        Value::Str(text) => parse_duration(&lossy(text)).unwrap_or(0),
+        Value::Int(number, IntKind::Int64) => *number,
+        Value::Time(time) => (GoTime::now().unix - time.unix).saturating_mul(1_000_000_000),
+        _ => 0,
+    };
+    let seconds = nanos.unsigned_abs() / 1_000_000_000;
+    for (unit, size) in
+        [("y", 31_536_000), ("mo", 2_592_000), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)]
+    {
+        if seconds > size || unit == "s" && seconds == size {
+            return format!("{}{unit}", seconds / size);
+        }
+    }
+    "0s".to_owned()
+}
+
+/// Parses a text by a layout: the parts that charts use.
+///
+/// Source: go time/format.go (Parse).
+fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
+    let fail = |element: &str, rest: &str| {
+        format!(
+            "parsing time \"{value}\" as \"{layout}\": cannot parse \"{rest}\" as \"{element}\""
+        )
+    };
+    let (mut year, mut month, mut day) = (0_i16, 1_i8, 1_i8);
+    let (mut hour, mut minute, mut second, mut nanos) = (0_i8, 0_i8, 0_i8, 0_i32);
+    let (mut offset, mut zone, mut pm) = (0, "UTC".to_owned(), None);
+    let (mut rest_layout, mut rest) = (layout, value);
+    while !rest_layout.is_empty() {
+        let (size, part) = next_part(rest_layout, false);
+        let element = &rest_layout[..size];
+        rest_layout = &rest_layout[size..];
+        let wrong = || fail(element, rest);
+        let Some(part) = part else {
+            rest = rest.strip_prefix(element).ok_or_else(wrong)?;
+            continue;
+        };
+        let digits = |low: usize, high: usize| -> Option<(i32, usize)> {
+            let count = rest.bytes().take(high).take_while(u8::is_ascii_digit).count();
+            (count >= low).then(|| rest[..count].parse().ok().map(|number| (number, count)))?
+        };
+        let mut take = |low, high| {
+            let (number, used) = digits(low, high).ok_or_else(wrong)?;
+            rest = &rest[used..];
+            Ok::<i32, String>(number)
+        };
+        let small = |number: i32| i8::try_from(number).unwrap_or(i8::MAX);
+        match part {
+            Part::Year => year = i16::try_from(take(4, 4)?).unwrap_or(0),
+            Part::Year2 => {
+                let two = take(2, 2)?;
+                year = i16::try_from(if two >= 69 { 1900 + two } else { 2000 + two }).unwrap_or(0);
+            }
+            Part::Month2 => month = small(take(2, 2)?),
+            Part::Month1 => month = small(take(1, 2)?),
+            Part::Day2 => day = small(take(2, 2)?),
+            Part::Day1 => day = small(take(1, 2)?),
+            Part::DaySpace => {
+                rest = rest.strip_prefix(' ').unwrap_or(rest);
+                let (number, used) = digits(1, 2).ok_or_else(|| fail(element, rest))?;
+                rest = &rest[used..];
+                day = small(number);
+            }
+            Part::Hour24 | Part::Hour12 => hour = small(take(2, 2)?),
+            Part::Hour1 => hour = small(take(1, 2)?),
+            Part::Minute2 => minute = small(take(2, 2)?),
+            Part::Minute1 => minute = small(take(1, 2)?),
+            Part::Second2 | Part::Second1 => {
+                second = small(take(if matches!(part, Part::Second2) { 2 } else { 1 }, 2)?);
+                if let Some(fraction) = rest.strip_prefix('.')
+                    && !matches!(next_part(rest_layout, false).1, Some(Part::Fraction { .. }))
+                {
+                    let count = fraction.bytes().take_while(u8::is_ascii_digit).count();
+                    if count > 0 {
+                        nanos = format!("{:0<9}", &fraction[..count.min(9)]).parse().unwrap_or(0);
+                        rest = &fraction[count..];
+                    }
+                }
+            }
+            Part::Fraction { digits: wanted, trim, .. } => {
+                let body = rest.strip_prefix(['.', ',']);
+                let count = body.map_or(0, |b| b.bytes().take_while(u8::is_ascii_digit).count());
+                if let Some(body) = body.filter(|_| count > 0) {
+                    nanos = format!("{:0<9}", &body[..count.min(9)]).parse().unwrap_or(0);
+                    rest = &body[count..];
+                } else if !trim || wanted == 0 {
+                    return Err(wrong());
+                }
+            }
+            Part::Month | Part::Mon => {
+                let name = |month: i64| {
+                    let name = month_name(month);
+                    if matches!(part, Part::Mon) { name[..3].to_owned() } else { name }
+                };
+                let found =
+                    (1..=12).find(|m| rest.to_lowercase().starts_with(&name(*m).to_lowercase()));
+                let found = found.ok_or_else(wrong)?;
+                rest = &rest[name(found).len()..];
+                month = i8::try_from(found).unwrap_or(1);
+            }
+            Part::Weekday | Part::Wday => {
+                let name = |day: i64| {
+                    let name = weekday_name(day);
+                    if matches!(part, Part::Wday) { name[..3].to_owned() } else { name }
+                };
+                let found = (0..7).find(|d| rest.starts_with(&name(*d))).ok_or_else(wrong)?;
+                rest = &rest[name(found).len()..];
+            }
+            Part::Noon(_) => {
+                let half = rest.get(..2).map(str::to_lowercase);
+                pm = match half.as_deref() {
+                    Some("pm") => Some(true),
+                    Some("am") => Some(false),
+                    _ => return Err(wrong()),
+                };
+                rest = &rest[2..];
+            }
+            Part::Zone => {
+                let count = rest.bytes().take_while(u8::is_ascii_uppercase).count();
+                if count < 3 {
+                    return Err(wrong());
+                }
+                rest[..count].clone_into(&mut zone);
+                rest = &rest[count..];
+            }
+            Part::Offset(form) => {
+                if form.zulu && rest.starts_with('Z') {
+                    rest = &rest[1..];
+                    continue;
+                }
+                let (sign, body) = match rest.as_bytes().first() {
+                    Some(b'+') => (1, &rest[1..]),
+                    Some(b'-') => (-1, &rest[1..]),
+                    _ => return Err(wrong()),
+                };
+                let hours: i32 = body.get(..2).and_then(|h| h.parse().ok()).ok_or_else(wrong)?;
+                let mut body = &body[2..];
+                let mut minutes = 0;
+                if form.minutes {
+                    if form.colon {
+                        body = body.strip_prefix(':').ok_or_else(wrong)?;
+                    }
+                    minutes = body.get(..2).and_then(|m| m.parse().ok()).ok_or_else(wrong)?;
+                    body = &body[2..];
+                }
+                offset = sign * (hours * 3600 + minutes * 60);
+                rest = body;
+                zone = if offset == 0 { "UTC".into() } else { String::new() };
+            }
+            Part::YearDay | Part::YearDaySpace => return Err(wrong()),
+        }
+    }
+    if !rest.is_empty() {
+        return Err(format!("parsing time \"{value}\": extra text: \"{rest}\""));
+    }
+    match pm {
+        Some(true) if hour < 12 => hour += 12,
+        Some(false) if hour == 12 => hour = 0,
+        _ => {}
+    }
+    let civil = DateTime::new(year, month, day, hour, minute, second, nanos).map_err(|_| {
+        let what = if (1..=12).contains(&month) { "day" } else { "month" };
+        format!("parsing time \"{value}\": {what} out of range")
+    })?;
+    let at_offset = jiff::tz::Offset::from_seconds(offset).unwrap_or(jiff::tz::Offset::UTC);
+    let unix = at_offset.to_timestamp(civil).map_or(0, Timestamp::as_second);
+    if zone.is_empty() {
+        let minutes = offset.abs() / 60;
+        let sign = if offset < 0 { '-' } else { '+' };
+        zone = format!("{sign}{:02}{:02}", minutes / 60, minutes % 60);
+    }
+    Ok(GoTime { civil, offset, zone, unix })
+}
+
+macro_rules! part {
+    ($name:literal, $of:expr) => {
+        Func::new($name, &[], |_, a| {
+            let of: fn(&GoTime) -> i64 = $of;
+            Ok(Value::int(of(&moment(a.any(0)))))
+        })
+    };
+}
+
+pub(super) const TIME_METHODS: &[Func] = &[
+    part!("Year", |t| i64::from(t.civil.year())),
+    part!("Day", |t| i64::from(t.civil.day())),
+    part!("YearDay", |t| i64::from(t.civil.day_of_year())),
+    part!("Hour", |t| i64::from(t.civil.hour())),
+    part!("Minute", |t| i64::from(t.civil.minute())),
+    part!("Second", |t| i64::from(t.civil.second())),
+    part!("Nanosecond", |t| i64::from(t.civil.subsec_nanosecond())),
+    Func::new("Month", &[], |_, a| {
+        Ok(Value::Int(i64::from(moment(a.any(0)).civil.month()), IntKind::Month))
+    }),
+    Func::new("Weekday", &[], |_, a| {
+        let day = moment(a.any(0)).civil.weekday().to_sunday_zero_offset();
+        Ok(Value::Int(i64::from(day), IntKind::Weekday))
+    }),
+    Func::new("Unix", &[], |_, a| Ok(Value::int64(moment(a.any(0)).unix))),
+    Func::new("UnixMilli", &[], |_, a| Ok(Value::int64(moment(a.any(0)).unix * 1000))),
+    Func::new("Format", &[S], |_, a| {
+        Ok(Value::str(moment(a.any(0)).format(&lossy(&to_text(a.any(1))))))
+    }),
+    Func::new("String", &[], |_, a| Ok(Value::str(moment(a.any(0)).to_string()))),
+    Func::new("UTC", &[], |_, a| {
+        let found = moment(a.any(0));
+        let nanos = found.civil.subsec_nanosecond();
+        Ok(time(GoTime::new(found.unix, nanos, &TimeZone::UTC).unwrap_or(found)))
+    }),
+    Func::new("IsZero", &[], |_, a| Ok(Value::Bool(moment(a.any(0)) == GoTime::zero()))),
+    Func::new("Add", &[Ty::Duration], |_, a| Ok(time(moment(a.any(0)).add(a.int(1))))),
+    Func::new("Before", &[Ty::Time], |_, a| {
+        Ok(Value::Bool(moment(a.any(0)).unix < moment(a.any(1)).unix))
+    }),
+    Func::new("After", &[Ty::Time], |_, a| {
+        Ok(Value::Bool(moment(a.any(0)).unix > moment(a.any(1)).unix))
+    }),
+];
+
+pub(super) const DURATION_METHODS: &[Func] = &[
+    Func::new("String", &[], |_, a| Ok(Value::str(duration_text(a.int(0))))),
+    Func::new("Seconds", &[], |_, a| Ok(in_units(a, 1.0))),
+    Func::new("Minutes", &[], |_, a| Ok(in_units(a, 60.0))),
+    Func::new("Hours", &[], |_, a| Ok(in_units(a, 3600.0))),
+    Func::new("Milliseconds", &[], |_, a| Ok(Value::int64(a.int(0) / 1_000_000))),
+    Func::new("Nanoseconds", &[], |_, a| Ok(Value::int64(a.int(0)))),
+];

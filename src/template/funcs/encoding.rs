@@ -1,0 +1,194 @@
+//! JSON, YAML, base64, base32, hashes.
+//!
+//! Source: helm v4.3.1 pkg/engine/funcs.go; sprig v3.3.0 defaults.go, crypto.go.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha512};
+
+use super::super::convert::{from_plain, to_plain};
+use super::super::value::{Map, Value, text};
+use super::{Func, Outcome, Ty, lossy};
+use crate::yaml::{self, Numbers};
+
+const A: Ty = Ty::Any;
+const S: Ty = Ty::Str;
+
+pub(super) const TABLE: &[Func] = &[
+    Func::new("toYaml", &[A], |_, a| Ok(to_yaml(a.any(0)).unwrap_or_else(|_| Value::str("")))),
+    Func::new("mustToYaml", &[A], |_, a| to_yaml(a.any(0))),
+    Func::new("toYamlPretty", &[A], |_, a| {
+        let plain = to_plain(a.any(0));
+        let text = plain.map(|plain| yaml::print_pretty(&plain)).unwrap_or_default();
+        Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
+    }),
+    Func::new("fromYaml", &[S], |_, a| {
+        Ok(map_or_error(yaml::parse_map(&lossy(a.str(0)), Numbers::Float).map(yaml::Value::Object)))
+    }),
+    Func::new("fromYamlArray", &[S], |_, a| {
+        Ok(list_or_error(yaml::parse(&lossy(a.str(0)), Numbers::Float)))
+    }),
+    Func::new("toJson", &[A], |_, a| Ok(to_json(a.any(0)).unwrap_or_else(|_| Value::str("")))),
+    Func::new("mustToJson", &[A], |_, a| to_json(a.any(0))),
+    Func::new("toPrettyJson", &[A], |_, a| Ok(pretty(a.any(0)).unwrap_or_else(|_| Value::str("")))),
+    Func::new("mustToPrettyJson", &[A], |_, a| pretty(a.any(0))),
+    Func::new("toRawJson", &[A], |_, a| raw(a.any(0))),
+    Func::new("mustToRawJson", &[A], |_, a| raw(a.any(0))),
+    Func::new("fromJson", &[S], |_, a| {
+        Ok(map_or_error(yaml::json::parse(&lossy(a.str(0)), Numbers::Float)))
+    }),
+    Func::new("mustFromJson", &[S], |_, a| {
+        let plain = yaml::json::parse(&lossy(a.str(0)), Numbers::Float);
+        plain.map(|plain| from_plain(&plain)).map_err(|error| error.to_string().into())
+    }),
+    Func::new("fromJsonArray", &[S], |_, a| {
+        Ok(list_or_error(yaml::json::parse(&lossy(a.str(0)), Numbers::Float)))
+    }),
+    Func::new("b64enc", &[S], |_, a| Ok(Value::str(STANDARD.encode(a.str(0))))),
+    Func::new("b64dec", &[S], |_, a| Ok(Value::str(decode_base64(a.str(0))))),
+    Func::new("b32enc", &[S], |_, a| Ok(Value::str(encode_base32(a.str(0))))),
+    Func::new("b32dec", &[S], |_, a| Ok(Value::str(decode_base32(a.str(0))))),
+    Func::new("sha1sum", &[S], |_, a| Ok(Value::str(hex(&Sha1::digest(a.str(0)))))),
+    Func::new("sha256sum", &[S], |_, a| Ok(Value::str(hex(&Sha256::digest(a.str(0)))))),
+    Func::new("sha512sum", &[S], |_, a| Ok(Value::str(hex(&Sha512::digest(a.str(0)))))),
+    Func::new("adler32sum", &[S], |_, a| Ok(Value::str(adler32(a.str(0)).to_string()))),
+];
+
+fn to_yaml(value: &Value) -> Outcome {
+    let text = yaml::print(&to_plain(value)?).map_err(|error| error.to_string())?;
+    Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
+}
+
+fn to_json(value: &Value) -> Outcome {
+    Ok(Value::str(yaml::json::to_string(&to_plain(value)?)))
+}
+
+fn pretty(value: &Value) -> Outcome {
+    Ok(Value::str(yaml::json::to_string_pretty(&to_plain(value)?)))
+}
+
+fn raw(value: &Value) -> Outcome {
+    Ok(Value::str(yaml::json::to_string_raw(&to_plain(value)?)))
+}
+
+fn error_map(error: &yaml::Error) -> Value {
+    let map = Map::default();
+    map.set(text("Error"), Value::str(error.to_string()));
+    Value::map(map)
+}
+
+fn go_word(plain: &yaml::Value) -> &'static str {
+    match plain {
+        yaml::Value::Null => "null",
+        yaml::Value::Bool(_) => "bool",
+        yaml::Value::Number(_) => "number",
+        yaml::Value::String(_) => "string",
+        yaml::Value::Array(_) => "array",
+        yaml::Value::Object(_) => "object",
+    }
+}
+
+fn map_or_error(plain: Result<yaml::Value, yaml::Error>) -> Value {
+    match plain {
+        Ok(yaml::Value::Null) => Value::map(Map::default()),
+        Ok(plain @ yaml::Value::Object(_)) => from_plain(&plain),
+        Ok(other) => {
+            let map = Map::default();
+            let word = go_word(&other);
+            map.set(
+                text("Error"),
+                Value::str(format!(
+                    "json: cannot unmarshal {word} into Go value of type map[string]interface {{}}"
+                )),
+            );
+            Value::map(map)
+        }
+        Err(error) => error_map(&error),
+    }
+}
+
+fn list_or_error(plain: Result<yaml::Value, yaml::Error>) -> Value {
+    match plain {
+        Ok(yaml::Value::Null) => Value::list(Vec::new()),
+        Ok(plain @ yaml::Value::Array(_)) => from_plain(&plain),
+        Ok(other) => {
+            let word = go_word(&other);
+            Value::list(vec![Value::str(format!(
+                "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {word} into Go value of type []interface {{}}"
+            ))])
+        }
+        Err(error) => Value::list(vec![Value::str(error.to_string())]),
+    }
+}
+
+fn decode_base64(value: &[u8]) -> Vec<u8> {
+    let packed: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    match STANDARD.decode(&packed) {
+        Ok(bytes) => bytes,
+        Err(base64::DecodeError::InvalidByte(at, _)) => illegal("base64", at),
+        Err(_) => {
+            // Go names the place where padding or data is missing.
+            let at = packed.iter().position(|b| *b == b'=').unwrap_or(packed.len() / 4 * 4);
+            illegal("base64", at)
+        }
+    }
+}
+
+fn illegal(name: &str, at: usize) -> Vec<u8> {
+    format!("illegal {name} data at input byte {at}").into_bytes()
+}
+
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+fn encode_base32(value: &[u8]) -> String {
+    let mut out = String::with_capacity(value.len().div_ceil(5) * 8);
+    for chunk in value.chunks(5) {
+        let mut bits = [0_u8; 5];
+        bits[..chunk.len()].copy_from_slice(chunk);
+        let number = bits.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let digits = (chunk.len() * 8).div_ceil(5);
+        for index in 0..8 {
+            let digit = usize::try_from(number >> (35 - 5 * index) & 31).unwrap_or(0);
+            out.push(if index < digits { char::from(BASE32[digit]) } else { '=' });
+        }
+    }
+    out
+}
+
+fn decode_base32(value: &[u8]) -> Vec<u8> {
+    let packed: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    let data = packed.iter().position(|b| *b == b'=').unwrap_or(packed.len());
+    let (mut number, mut bits, mut out) = (0_u32, 0, Vec::new());
+    for (at, byte) in packed[..data].iter().enumerate() {
+        let Some(digit) = BASE32.iter().position(|known| known == byte) else {
+            return illegal("base32", at);
+        };
+        number = number << 5 | u32::try_from(digit).unwrap_or(0);
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            out.push(u8::try_from(number >> bits & 0xff).unwrap_or(0));
+        }
+    }
+    if packed.len() % 8 != 0 {
+        return illegal("base32", packed.len());
+    }
+    out
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn adler32(value: &[u8]) -> u32 {
+    let (a, b) = value.iter().fold((1_u32, 0_u32), |(a, b), byte| {
+        let a = (a + u32::from(*byte)) % 65_521;
+        (a, (a + b) % 65_521)
+    });
+    b << 16 | a
+}

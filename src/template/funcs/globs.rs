@@ -1,0 +1,83 @@
+//! Glob patterns of `.Files.Glob`.
+//!
+//! Source: gobwas/glob v0.2.3 with separator `/`.
+
+/// Returns whether a path matches; an invalid pattern matches everything, as upstream.
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
+    translate(pattern).is_none_or(|regex| regex.is_match(path))
+}
+
+fn translate(pattern: &str) -> Option<regex::Regex> {
+    let mut out = String::from("(?s)^");
+    let mut chars = pattern.chars().peekable();
+    let mut braces = 0;
+    while let Some(c) = chars.next() {
+        match c {
+            '*' if chars.peek() == Some(&'*') => {
+                chars.next();
+                out.push_str(".*");
+            }
+            '*' => out.push_str("[^/]*"),
+            '?' => out.push_str("[^/]"),
+            '[' => {
+                let mut class = String::from("[");
+                if chars.peek() == Some(&'!') {
+                    chars.next();
+                    class.push('^');
+                }
+                loop {
+                    match chars.next()? {
+                        ']' => break,
+                        c @ ('[' | '&' | '~' | '^' | '\\') => {
+                            class.push('\\');
+                            class.push(c);
+                        }
+                        c => class.push(c),
+                    }
+                }
+                class.push(']');
+                out.push_str(&class);
+            }
+            '{' => {
+                braces += 1;
+                out.push_str("(?:");
+            }
+            '}' if braces > 0 => {
+                braces -= 1;
+                out.push(')');
+            }
+            ',' if braces > 0 => out.push('|'),
+            '\\' => out.push_str(&regex::escape(&chars.next()?.to_string())),
+            c => out.push_str(&regex::escape(&c.to_string())),
+        }
+    }
+    if braces > 0 {
+        return None;
+    }
+    out.push('$');
+    regex::Regex::new(&out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_upstream() {
+        for (pattern, path, want) in [
+            ("*", "a.txt", true),
+            ("*", "d/a.txt", false),
+            ("**.txt", "d/a.txt", true),
+            ("**/b.txt", "b.txt", false),
+            ("**/b.txt", "d/b.txt", true),
+            ("conf/*", "conf/a", true),
+            ("/conf/*", "conf/a", false),
+            ("", "a", false),
+            ("{a,b}.txt", "b.txt", true),
+            ("[!a].txt", "b.txt", true),
+            ("[a", "anything/at/all", true),
+        ] {
+            assert_eq!(matches(pattern, path), want, "{pattern} {path}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Functions that Helm adds.
+//!
+//! Source: helm v4.3.1 pkg/engine/engine.go, lookup_func.go.
+
+use super::super::convert::from_plain;
+use super::super::value::{Map, Value};
+use super::{Fail, Func, Outcome, Ty, lossy};
+use crate::template::eval::Machine;
+use crate::template::funcs::Args;
+
+const S: Ty = Ty::Str;
+
+pub(super) const TABLE: &[Func] = &[
+    Func::new("include", &[S, Ty::Any], |machine, a| {
+        machine.include(a.str(0), a.any(1).clone().unboxed())
+    }),
+    Func::new("tpl", &[S, Ty::Any], |machine, a| {
+        machine.tpl(&a.shared_str(0), a.any(1).clone().unboxed())
+    }),
+    Func::new("required", &[S, Ty::Any], |_, a| match a.any(1) {
+        Value::Nil | Value::Invalid => Err(refused(a)),
+        Value::Str(text) if text.is_empty() => Err(refused(a)),
+        value => Ok(value.clone()),
+    }),
+    Func::new("fail", &[S], |_, a| Err(refused(a))),
+    Func::new("lookup", &[S, S, S, S], lookup),
+    Func::new("getHostByName", &[S], |_, _| Ok(Value::str(""))),
+];
+
+fn refused(args: Args<'_>) -> Fail {
+    Fail::Refused(lossy(args.str(0)).into_owned())
+}
+
+fn lookup(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
+    let Some(cluster) = machine.context.lookup else {
+        return Ok(Value::map(Map::default()));
+    };
+    let text = |index| lossy(args.str(index)).into_owned();
+    let found = cluster.lookup(&text(0), &text(1), &text(2), &text(3))?;
+    Ok(from_plain(&found))
+}

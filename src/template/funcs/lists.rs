@@ -1,0 +1,190 @@
+//! Lists.
+//!
+//! Source: sprig v3.3.0 list.go.
+
+use std::rc::Rc;
+
+use super::super::value::{List, ListKind, Value};
+use super::types::{deep_equal, is_empty, to_int64, to_strings};
+use super::{Args, Fail, Func, Outcome, Ty, slice_of};
+
+const A: Ty = Ty::Any;
+
+pub(super) const TABLE: &[Func] = &[
+    Func::variadic("list", &[], A, |_, a| Ok(list(a))),
+    Func::variadic("tuple", &[], A, |_, a| Ok(list(a))),
+    Func::new("first", &[A], |_, a| first(a)),
+    Func::new("mustFirst", &[A], |_, a| first(a)),
+    Func::new("last", &[A], |_, a| last(a)),
+    Func::new("mustLast", &[A], |_, a| last(a)),
+    Func::new("rest", &[A], |_, a| rest(a)),
+    Func::new("mustRest", &[A], |_, a| rest(a)),
+    Func::new("initial", &[A], |_, a| initial(a)),
+    Func::new("mustInitial", &[A], |_, a| initial(a)),
+    Func::new("append", &[A, A], |_, a| append(a)),
+    Func::new("mustAppend", &[A, A], |_, a| append(a)),
+    Func::new("push", &[A, A], |_, a| append(a)),
+    Func::new("mustPush", &[A, A], |_, a| append(a)),
+    Func::new("prepend", &[A, A], |_, a| prepend(a)),
+    Func::new("mustPrepend", &[A, A], |_, a| prepend(a)),
+    Func::variadic("concat", &[], A, |_, a| concat(a)),
+    Func::new("reverse", &[A], |_, a| reverse(a)),
+    Func::new("mustReverse", &[A], |_, a| reverse(a)),
+    Func::new("uniq", &[A], |_, a| uniq(a)),
+    Func::new("mustUniq", &[A], |_, a| uniq(a)),
+    Func::new("compact", &[A], |_, a| compact(a)),
+    Func::new("mustCompact", &[A], |_, a| compact(a)),
+    Func::variadic("without", &[A], A, |_, a| without(a)),
+    Func::variadic("mustWithout", &[A], A, |_, a| without(a)),
+    Func::new("has", &[A, A], |_, a| has(a)),
+    Func::new("mustHas", &[A, A], |_, a| has(a)),
+    Func::variadic("slice", &[A], A, |_, a| slice(a)),
+    Func::variadic("mustSlice", &[A], A, |_, a| slice(a)),
+    Func::new("chunk", &[Ty::Int, A], |_, a| chunk(a)),
+    Func::new("mustChunk", &[Ty::Int, A], |_, a| chunk(a)),
+    Func::new("sortAlpha", &[A], |_, a| Ok(sort_alpha(a))),
+];
+
+fn list(args: Args<'_>) -> Value {
+    Value::list(args.0.iter().map(|value| value.clone().boxed()).collect())
+}
+
+fn made(items: impl IntoIterator<Item = Value>) -> Outcome {
+    Ok(Value::list(items.into_iter().collect()))
+}
+
+/// The list, refused in the words that the function uses.
+fn of(value: &Value, verb: &str) -> Result<Rc<List>, Fail> {
+    slice_of(value, &format!("{verb} on")).map_err(|fail| match fail {
+        Fail::Text(text) => Fail::Text(text),
+        other => other,
+    })
+}
+
+fn first(args: Args<'_>) -> Outcome {
+    Ok(of(args.any(0), "find first")?.items.first().cloned().unwrap_or(Value::Nil))
+}
+
+fn last(args: Args<'_>) -> Outcome {
+    Ok(of(args.any(0), "find last")?.items.last().cloned().unwrap_or(Value::Nil))
+}
+
+fn rest(args: Args<'_>) -> Outcome {
+    let list = of(args.any(0), "find rest")?;
+    match list.items.split_first() {
+        Some((_, rest)) => made(rest.to_vec()),
+        None => Ok(Value::nil_list(ListKind::Any)),
+    }
+}
+
+fn initial(args: Args<'_>) -> Outcome {
+    let list = of(args.any(0), "find initial")?;
+    match list.items.split_last() {
+        Some((_, initial)) => made(initial.to_vec()),
+        None => Ok(Value::nil_list(ListKind::Any)),
+    }
+}
+
+fn append(args: Args<'_>) -> Outcome {
+    let list = slice_of(args.any(0), "push on")?;
+    made(list.items.iter().cloned().chain([args.any(1).clone().boxed()]))
+}
+
+fn prepend(args: Args<'_>) -> Outcome {
+    let list = slice_of(args.any(0), "prepend on")?;
+    made([args.any(1).clone().boxed()].into_iter().chain(list.items.iter().cloned()))
+}
+
+fn concat(args: Args<'_>) -> Outcome {
+    let mut items = Vec::new();
+    for value in args.0 {
+        let kind = value.kind_name();
+        match value.elements() {
+            Some(more) => items.extend(more),
+            None if value.is_nil() => return Err(super::NIL_POINTER.into()),
+            None => return Err(format!("Cannot concat type {kind} as list").into()),
+        }
+    }
+    made(items)
+}
+
+fn reverse(args: Args<'_>) -> Outcome {
+    made(slice_of(args.any(0), "find reverse on")?.items.iter().rev().cloned())
+}
+
+fn uniq(args: Args<'_>) -> Outcome {
+    let list = slice_of(args.any(0), "find uniq on")?;
+    let mut kept: Vec<Value> = Vec::new();
+    for item in &list.items {
+        if !kept.iter().any(|known| deep_equal(known, item)) {
+            kept.push(item.clone());
+        }
+    }
+    made(kept)
+}
+
+fn compact(args: Args<'_>) -> Outcome {
+    let list = slice_of(args.any(0), "compact on")?;
+    made(list.items.iter().filter(|item| !is_empty(item)).cloned())
+}
+
+fn without(args: Args<'_>) -> Outcome {
+    let list = slice_of(args.any(0), "find without on")?;
+    let dropped = |item: &&Value| !args.rest(1).iter().any(|value| deep_equal(item, value));
+    made(list.items.iter().filter(dropped).cloned())
+}
+
+fn has(args: Args<'_>) -> Outcome {
+    if args.any(1).is_nil() {
+        return Ok(Value::Bool(false));
+    }
+    let list = slice_of(args.any(1), "find has on")?;
+    Ok(Value::Bool(list.items.iter().any(|item| deep_equal(item, args.any(0)))))
+}
+
+fn slice(args: Args<'_>) -> Outcome {
+    let value = args.any(0);
+    let Some(items) = value.elements() else {
+        if value.is_nil() {
+            return Err(super::NIL_POINTER.into());
+        }
+        return Err(
+            format!("list should be type of slice or array but {}", value.kind_name()).into()
+        );
+    };
+    if items.is_empty() {
+        return Ok(Value::Nil);
+    }
+    let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    let start = args.0.get(1).map_or(0, to_int64);
+    let end = args.0.get(2).map_or(length, to_int64);
+    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+    let Some(part) = range.and_then(|(start, end)| items.get(start..end)) else {
+        return Err("reflect.Value.Slice: slice index out of bounds".into());
+    };
+    let kind = match value {
+        Value::List(list) => list.kind,
+        _ => ListKind::Any,
+    };
+    Ok(Value::typed_list(kind, part.to_vec()))
+}
+
+fn chunk(args: Args<'_>) -> Outcome {
+    let list = slice_of(args.any(1), "chunk on")?;
+    let Some(size) = usize::try_from(args.int(0)).ok().filter(|&size| size > 0) else {
+        return Err("runtime error: makeslice: len out of range".into());
+    };
+    let chunks = list.items.chunks(size).map(|chunk| Value::list(chunk.to_vec()));
+    Ok(Value::typed_list(ListKind::Lists, chunks.collect()))
+}
+
+fn sort_alpha(args: Args<'_>) -> Value {
+    match args.any(0) {
+        Value::Nil | Value::Invalid => Value::strings(["<nil>"]),
+        value => {
+            let mut texts = to_strings(value);
+            texts.sort();
+            Value::strings(texts)
+        }
+    }
+}

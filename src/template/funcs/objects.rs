@@ -1,0 +1,124 @@
+//! Methods of the built-in objects.
+//!
+//! Source: helm v4.3.1 pkg/engine/files.go, pkg/chart/common (values.go, capabilities.go).
+
+use std::rc::Rc;
+
+use super::super::convert::to_plain;
+use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value, text};
+use super::{Args, Func, Outcome, Ty, globs, lossy};
+use crate::yaml;
+
+const S: Ty = Ty::Str;
+
+pub(super) const VALUES: &[Func] = &[
+    Func::new("YAML", &[], |_, a| {
+        let plain = to_plain(a.any(0))?;
+        yaml::print(&plain).map(Value::str).map_err(|error| error.to_string().into())
+    }),
+    Func::new("AsMap", &[], |_, a| match a.any(0) {
+        Value::Map(_, map) => Ok(Value::Map(MapKind::Plain, MapRef::clone(map))),
+        _ => Ok(Value::map(Map::default())),
+    }),
+    Func::new("Table", &[S], |_, a| path(a, true)),
+    Func::new("PathValue", &[S], |_, a| path(a, false)),
+];
+
+/// Follows a dotted path; the receiver is the first argument.
+fn path(args: Args<'_>, table: bool) -> Outcome {
+    let name = lossy(args.str(1)).into_owned();
+    let mut here = args.any(0).clone();
+    for part in name.split('.') {
+        let next = match &here {
+            Value::Map(_, map) => map.get(part.as_bytes()),
+            _ => None,
+        };
+        here = next.ok_or_else(|| {
+            if table {
+                format!("\"{part}\" is not a table")
+            } else {
+                format!("\"{part}\" is not a value")
+            }
+        })?;
+    }
+    match (&here, table) {
+        (Value::Map(_, map), true) => Ok(Value::Map(MapKind::Values, MapRef::clone(map))),
+        (Value::Map(..), false) | (_, true) => Err(format!("\"{name}\" is not a value").into()),
+        _ => Ok(here),
+    }
+}
+
+pub(super) const FILES: &[Func] = &[
+    Func::new("Get", &[S], |_, a| {
+        Ok(Value::str(files(a).get(a.str(1)).map_or(&[][..], |content| content)))
+    }),
+    Func::new("GetBytes", &[S], |_, a| {
+        let content = files(a).get(a.str(1)).map_or(&[][..], |content| &content[..]).into();
+        Ok(Value::Bytes(content))
+    }),
+    Func::new("Lines", &[S], |_, a| {
+        let files = files(a);
+        let content = files.get(a.str(1)).map_or(&[][..], |content| content);
+        if content.is_empty() {
+            return Ok(Value::strings::<&str>([]));
+        }
+        let content = content.strip_suffix(b"\n").unwrap_or(content);
+        Ok(Value::strings(content.split(|byte| *byte == b'\n')))
+    }),
+    Func::new("Glob", &[S], |_, a| {
+        let pattern = lossy(a.str(1)).into_owned();
+        Ok(Value::Files(Rc::new(files(a).filter(|name| globs::matches(&pattern, name)))))
+    }),
+    Func::new("AsConfig", &[], |_, a| Ok(as_map(&files(a), |content| lossy(content).into_owned()))),
+    Func::new("AsSecrets", &[], |_, a| {
+        use base64::Engine as _;
+        Ok(as_map(&files(a), |content| base64::engine::general_purpose::STANDARD.encode(content)))
+    }),
+];
+
+fn files(args: Args<'_>) -> Rc<Files> {
+    match args.any(0) {
+        Value::Files(files) => Rc::clone(files),
+        _ => Rc::new(Files::new(std::sync::Arc::from([]))),
+    }
+}
+
+fn as_map(files: &Files, content: impl Fn(&[u8]) -> String) -> Value {
+    let map: yaml::Map = files
+        .iter()
+        .map(|(name, data)| {
+            let base = name.rsplit('/').next().unwrap_or(name);
+            (base.to_owned(), yaml::Value::String(content(data)))
+        })
+        .collect();
+    let text = yaml::print(&yaml::Value::Object(map)).unwrap_or_default();
+    Value::str(text.strip_suffix('\n').unwrap_or(&text))
+}
+
+pub(super) const VERSION_SET: &[Func] = &[Func::new("Has", &[S], |_, a| {
+    let known = a.any(0).elements().unwrap_or_default();
+    let wanted = a.str(1);
+    Ok(Value::Bool(known.iter().any(|one| matches!(one, Value::Str(text) if **text == *wanted))))
+})];
+
+pub(super) const KUBE_VERSION: &[Func] = &[
+    Func::new("GitVersion", &[], |_, a| Ok(field(a, b"Version"))),
+    Func::new("String", &[], |_, a| {
+        let Value::Str(version) = field(a, b"Version") else { return Ok(Value::str("")) };
+        Ok(Value::Str(text(&normalized(&lossy(&version)))))
+    }),
+];
+
+fn field(args: Args<'_>, name: &[u8]) -> Value {
+    let of = |fields: &Struct| fields.field(name).cloned();
+    match args.any(0) {
+        Value::Struct(fields) => of(fields).unwrap_or_default(),
+        _ => Value::Invalid,
+    }
+}
+
+/// `v1.30.2-gke.1` → `v1.30.2`.
+pub(super) fn normalized(version: &str) -> String {
+    let end = version.find(['-', '+']).unwrap_or(version.len());
+    version[..end].to_owned()
+}

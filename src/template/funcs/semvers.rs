@@ -1,0 +1,75 @@
+//! Versions and constraints.
+//!
+//! Source: sprig v3.3.0 semver.go; Masterminds/semver v3.5.0.
+
+use std::rc::Rc;
+
+use super::super::value::{UintKind, Value};
+use super::{Args, Func, Outcome, Ty, lossy};
+use crate::base::constraint::Constraint;
+use crate::base::version::Version;
+
+const S: Ty = Ty::Str;
+const V: Ty = Ty::Version;
+
+pub(super) const TABLE: &[Func] = &[
+    Func::new("semver", &[S], |_, a| {
+        let version: Version = lossy(a.str(0)).parse().map_err(|error| format!("{error}"))?;
+        Ok(Value::Version(Rc::new(version)))
+    }),
+    Func::new("semverCompare", &[S, S], |_, a| {
+        let constraint: Constraint = lossy(a.str(0)).parse().map_err(|error| format!("{error}"))?;
+        let version: Version = lossy(a.str(1)).parse().map_err(|error| format!("{error}"))?;
+        Ok(Value::Bool(constraint.matches(&version)))
+    }),
+];
+
+pub(super) const METHODS: &[Func] = &[
+    Func::new("Major", &[], |_, a| number(a, Version::major)),
+    Func::new("Minor", &[], |_, a| number(a, Version::minor)),
+    Func::new("Patch", &[], |_, a| number(a, Version::patch)),
+    Func::new("Prerelease", &[], |_, a| text(a, |v| v.pre().to_owned())),
+    Func::new("Metadata", &[], |_, a| text(a, |v| v.build().to_owned())),
+    Func::new("Original", &[], |_, a| text(a, |v| v.original().to_owned())),
+    Func::new("String", &[], |_, a| text(a, Version::to_string)),
+    Func::new("Compare", &[V], |_, a| {
+        let order = compare(a).map_or(0, |order| order as i64);
+        Ok(Value::int(order))
+    }),
+    Func::new("LessThan", &[V], |_, a| is(a, std::cmp::Ordering::is_lt)),
+    Func::new("LessThanEqual", &[V], |_, a| is(a, std::cmp::Ordering::is_le)),
+    Func::new("GreaterThan", &[V], |_, a| is(a, std::cmp::Ordering::is_gt)),
+    Func::new("GreaterThanEqual", &[V], |_, a| is(a, std::cmp::Ordering::is_ge)),
+    Func::new("Equal", &[V], |_, a| is(a, std::cmp::Ordering::is_eq)),
+    Func::new("IncMajor", &[], |_, a| next(a, Version::next_major)),
+    Func::new("IncMinor", &[], |_, a| next(a, Version::next_minor)),
+    Func::new("IncPatch", &[], |_, a| next(a, Version::next_patch)),
+];
+
+fn version(value: &Value) -> Option<&Version> {
+    match value {
+        Value::Version(version) => Some(version),
+        _ => None,
+    }
+}
+
+fn number(args: Args<'_>, of: fn(&Version) -> u64) -> Outcome {
+    Ok(Value::Uint(version(args.any(0)).map_or(0, of), UintKind::Uint64))
+}
+
+fn text(args: Args<'_>, of: impl Fn(&Version) -> String) -> Outcome {
+    Ok(Value::str(version(args.any(0)).map(of).unwrap_or_default()))
+}
+
+fn compare(args: Args<'_>) -> Option<std::cmp::Ordering> {
+    Some(version(args.any(0))?.cmp(version(args.any(1))?))
+}
+
+fn is(args: Args<'_>, test: fn(std::cmp::Ordering) -> bool) -> Outcome {
+    Ok(Value::Bool(compare(args).is_some_and(test)))
+}
+
+fn next(args: Args<'_>, step: fn(&Version) -> Option<Version>) -> Outcome {
+    let next = version(args.any(0)).and_then(step).ok_or("version is too large")?;
+    Ok(Value::Version(Rc::new(next)))
+}

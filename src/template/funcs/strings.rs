@@ -1,0 +1,279 @@
+//! Strings.
+//!
+//! Source: sprig v3.3.0 strings.go, functions.go; goutils v1.1.1.
+
+use super::super::strconv;
+use super::super::value::{Map, MapKind, MapRef, Value, text};
+use super::types::{to_strings, to_text};
+use super::{Args, Func, Outcome, Ty, lossy};
+
+/// Longest text that `repeat`, `indent` and their kin make.
+const MAX_BYTES: usize = 256 << 20;
+
+const S: Ty = Ty::Str;
+const I: Ty = Ty::Int;
+
+pub(super) const TABLE: &[Func] = &[
+    Func::new("trim", &[S], |_, a| Ok(Value::str(trim(a.str(0))))),
+    Func::new("trimAll", &[S, S], |_, a| Ok(Value::str(trim_set(a.str(1), a.str(0))))),
+    Func::new("trimall", &[S, S], |_, a| Ok(Value::str(trim_set(a.str(1), a.str(0))))),
+    Func::new("trimPrefix", &[S, S], |_, a| {
+        Ok(Value::str(a.str(1).strip_prefix(a.str(0)).unwrap_or(a.str(1))))
+    }),
+    Func::new("trimSuffix", &[S, S], |_, a| {
+        Ok(Value::str(a.str(1).strip_suffix(a.str(0)).unwrap_or(a.str(1))))
+    }),
+    Func::new("repeat", &[I, S], |_, a| repeat(a.str(1), a.int(0))),
+    Func::new("substr", &[I, I, S], |_, a| substr(a.int(0), a.int(1), a.str(2))),
+    Func::new("trunc", &[I, S], |_, a| Ok(Value::str(trunc(a.int(0), a.str(1))))),
+    Func::new("contains", &[S, S], |_, a| Ok(Value::Bool(find(a.str(1), a.str(0)).is_some()))),
+    Func::new("hasPrefix", &[S, S], |_, a| Ok(Value::Bool(a.str(1).starts_with(a.str(0))))),
+    Func::new("hasSuffix", &[S, S], |_, a| Ok(Value::Bool(a.str(1).ends_with(a.str(0))))),
+    Func::variadic("quote", &[], Ty::Any, |_, a| {
+        Ok(joined(a, |text| strconv::quote(text).into_bytes()))
+    }),
+    Func::variadic("squote", &[], Ty::Any, |_, a| {
+        Ok(joined(a, |text| [b"'", text, b"'"].concat()))
+    }),
+    Func::variadic("cat", &[], Ty::Any, |_, a| Ok(joined(a, <[u8]>::to_vec))),
+    Func::new("indent", &[I, S], |_, a| indent(a.int(0), a.str(1), false)),
+    Func::new("nindent", &[I, S], |_, a| indent(a.int(0), a.str(1), true)),
+    Func::new("replace", &[S, S, S], |_, a| Ok(Value::str(replace(a.str(2), a.str(0), a.str(1))))),
+    Func::new("plural", &[S, S, I], |_, a| Ok(a.any(usize::from(a.int(2) != 1)).clone())),
+    Func::new("join", &[S, Ty::Any], |_, a| Ok(Value::str(to_strings(a.any(1)).join(a.str(0))))),
+    Func::new("split", &[S, S], |_, a| Ok(split_map(a.str(0), a.str(1), None))),
+    Func::new("splitn", &[S, I, S], |_, a| Ok(split_map(a.str(0), a.str(2), Some(a.int(1))))),
+    Func::new("splitList", &[S, S], |_, a| Ok(Value::strings(split(a.str(1), a.str(0), None)))),
+    Func::new("abbrev", &[I, S], |_, a| abbrev(0, a.int(0), a.str(1))),
+    Func::new("abbrevboth", &[I, I, S], |_, a| abbrev(a.int(0), a.int(1), a.str(2))),
+    Func::new("wrap", &[I, S], |_, a| Ok(Value::str(wrap(a.str(1), a.int(0), b"\n", false)))),
+    Func::new("wrapWith", &[I, S, S], |_, a| {
+        Ok(Value::str(wrap(a.str(2), a.int(0), a.str(1), true)))
+    }),
+    Func::new("hello", &[], |_, _| Ok(Value::str("Hello!"))),
+];
+
+fn trim(value: &[u8]) -> Vec<u8> {
+    lossless(value, |text| text.trim_matches(char::is_whitespace).to_owned())
+}
+
+/// Applies a function on text; bytes that are no text are left alone.
+fn lossless(value: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
+    match std::str::from_utf8(value) {
+        Ok(text) => change(text).into_bytes(),
+        Err(_) => value.trim_ascii().to_vec(),
+    }
+}
+
+fn trim_set(value: &[u8], set: &[u8]) -> Vec<u8> {
+    let (value, set) = (lossy(value), lossy(set));
+    value.trim_matches(|c| set.contains(c)).as_bytes().to_vec()
+}
+
+fn repeat(value: &[u8], count: i64) -> Outcome {
+    let Ok(count) = usize::try_from(count) else {
+        return Err("strings: negative Repeat count".into());
+    };
+    if value.len().saturating_mul(count) > MAX_BYTES {
+        return Err(format!("text is longer than {} MiB", MAX_BYTES >> 20).into());
+    }
+    Ok(Value::str(value.repeat(count)))
+}
+
+fn substr(start: i64, end: i64, value: &[u8]) -> Outcome {
+    let length = i64::try_from(value.len()).unwrap_or(i64::MAX);
+    let (from, to) = if start < 0 {
+        (0, end)
+    } else if end < 0 || end > length {
+        (start, length)
+    } else {
+        (start, end)
+    };
+    let range = usize::try_from(from).ok().zip(usize::try_from(to).ok());
+    match range.and_then(|(from, to)| value.get(from..to)) {
+        Some(part) => Ok(Value::str(part)),
+        None if to > length => {
+            Err(format!("runtime error: slice bounds out of range [:{to}] with length {length}")
+                .into())
+        }
+        None if to < 0 => Err(format!("runtime error: slice bounds out of range [:{to}]").into()),
+        None => Err(format!("runtime error: slice bounds out of range [{from}:{to}]").into()),
+    }
+}
+
+fn trunc(count: i64, value: &[u8]) -> &[u8] {
+    let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    if size >= value.len() {
+        value
+    } else if count < 0 {
+        &value[value.len() - size..]
+    } else {
+        &value[..size]
+    }
+}
+
+/// Returns where a text holds another.
+pub(super) fn find(value: &[u8], part: &[u8]) -> Option<usize> {
+    if part.is_empty() {
+        return Some(0);
+    }
+    value.windows(part.len()).position(|window| window == part)
+}
+
+/// Joins the texts of all arguments that are not nil by a space.
+fn joined(args: Args<'_>, change: impl Fn(&[u8]) -> Vec<u8>) -> Value {
+    let texts = args.0.iter().filter(|value| !value.is_nil());
+    let texts: Vec<_> = texts.map(|value| change(&to_text(value))).collect();
+    Value::str(texts.join(&b' '))
+}
+
+fn indent(count: i64, value: &[u8], fresh: bool) -> Outcome {
+    let Ok(count) = usize::try_from(count) else {
+        return Err("strings: negative Repeat count".into());
+    };
+    let lines = value.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    if count.saturating_mul(lines).saturating_add(value.len()) > MAX_BYTES {
+        return Err(format!("text is longer than {} MiB", MAX_BYTES >> 20).into());
+    }
+    let mut out = Vec::with_capacity(value.len() + count * lines + 1);
+    if fresh {
+        out.push(b'\n');
+    }
+    for (index, line) in value.split(|&byte| byte == b'\n').enumerate() {
+        if index > 0 {
+            out.push(b'\n');
+        }
+        out.resize(out.len() + count, b' ');
+        out.extend_from_slice(line);
+    }
+    Ok(Value::str(out))
+}
+
+fn replace(value: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    if old.is_empty() {
+        // Go puts the new text around every rune.
+        let text = lossy(value);
+        return text.replace("", &lossy(new)).into_bytes();
+    }
+    let mut out = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = find(rest, old) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(new);
+        rest = &rest[at + old.len()..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+/// Splits as `strings.SplitN`; none: all parts.
+pub(super) fn split(value: &[u8], separator: &[u8], limit: Option<i64>) -> Vec<Vec<u8>> {
+    let limit = match limit {
+        Some(0) => return Vec::new(),
+        Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
+        None => usize::MAX,
+    };
+    let mut parts = Vec::new();
+    let mut rest = value;
+    if separator.is_empty() {
+        while !rest.is_empty() && parts.len() + 1 < limit {
+            let size = strconv::decode_rune(rest).map_or(1, |(_, size)| size);
+            parts.push(rest[..size].to_vec());
+            rest = &rest[size..];
+        }
+        if !rest.is_empty() {
+            parts.push(rest.to_vec());
+        }
+        return parts;
+    }
+    while parts.len() + 1 < limit {
+        let Some(at) = find(rest, separator) else { break };
+        parts.push(rest[..at].to_vec());
+        rest = &rest[at + separator.len()..];
+    }
+    parts.push(rest.to_vec());
+    parts
+}
+
+fn split_map(separator: &[u8], value: &[u8], limit: Option<i64>) -> Value {
+    let map = Map::default();
+    for (index, part) in split(value, separator, limit).into_iter().enumerate() {
+        map.set(text(&format!("_{index}")), Value::str(part));
+    }
+    Value::Map(MapKind::Strings, MapRef::new(map))
+}
+
+/// Source: goutils v1.1.1 stringutils.go (AbbreviateFull).
+fn abbrev(offset: i64, width: i64, value: &[u8]) -> Outcome {
+    if width < 4 || offset > 0 && width < 7 {
+        return Ok(Value::str(value));
+    }
+    let (width, mut offset) = (size(width), size(offset));
+    if value.len() <= width {
+        return Ok(Value::str(value));
+    }
+    offset = offset.min(value.len());
+    if value.len() - offset < width - 3 {
+        offset = value.len() - (width - 3);
+    }
+    if offset <= 4 {
+        return Ok(Value::str([&value[..width - 3], b"..."].concat()));
+    }
+    if offset + width - 3 < value.len() {
+        let rest = &value[offset..];
+        let inner = width - 3;
+        let tail =
+            if rest.len() > inner { [&rest[..inner - 3], b"..."].concat() } else { rest.to_vec() };
+        return Ok(Value::str([b"...".as_slice(), &tail].concat()));
+    }
+    Ok(Value::str([b"...", &value[value.len() - (width - 3)..]].concat()))
+}
+
+fn size(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}
+
+/// Source: goutils v1.1.1 wordutils.go (WrapCustom).
+fn wrap(value: &[u8], width: i64, newline: &[u8], break_long: bool) -> Vec<u8> {
+    let newline: &[u8] = if newline.is_empty() { b"\n" } else { newline };
+    let width = size(width).max(1);
+    let mut out = Vec::with_capacity(value.len() + 32);
+    let mut offset = 0;
+    while value.len() - offset > width {
+        if value[offset] == b' ' {
+            offset += 1;
+            continue;
+        }
+        let end = offset + width + 1;
+        let line = &value[offset..end.min(value.len())];
+        let space = line.iter().rposition(|&byte| byte == b' ').map(|at| at + offset);
+        match space {
+            Some(space) if space > offset || space == offset && value[offset] != b' ' => {
+                out.extend_from_slice(&value[offset..space]);
+                out.extend_from_slice(newline);
+                offset = space + 1;
+            }
+            _ if break_long => {
+                out.extend_from_slice(&value[offset..offset + width]);
+                out.extend_from_slice(newline);
+                offset += width;
+            }
+            _ => {
+                let next = value[offset + width..].iter().position(|&byte| byte == b' ');
+                match next.map(|at| at + offset + width) {
+                    Some(space) => {
+                        out.extend_from_slice(&value[offset..space]);
+                        out.extend_from_slice(newline);
+                        offset = space + 1;
+                    }
+                    None => {
+                        out.extend_from_slice(&value[offset..]);
+                        offset = value.len();
+                    }
+                }
+            }
+        }
+    }
+    out.extend_from_slice(&value[offset..]);
+    out
+}

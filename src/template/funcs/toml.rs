@@ -1,0 +1,143 @@
+//! TOML.
+//!
+//! Source: helm v4.3.1 pkg/engine/funcs.go; BurntSushi/toml v1.6.0 encode.go.
+
+use super::super::convert::to_plain;
+use super::super::strconv;
+use super::super::value::Value;
+use super::{Func, Ty};
+use crate::yaml;
+
+pub(super) const TABLE: &[Func] = &[
+    Func::new("toToml", &[Ty::Any], |_, a| Ok(encode(a.any(0)).unwrap_or_else(Value::str))),
+    Func::new("mustToToml", &[Ty::Any], |_, a| encode(a.any(0)).map_err(Into::into)),
+];
+
+fn encode(value: &Value) -> Result<Value, String> {
+    let yaml::Value::Object(map) = to_plain(value)? else {
+        return Err("toml: top-level values must be Go maps or structs".to_owned());
+    };
+    let mut out = String::new();
+    table(&mut out, &map, &mut Vec::new())?;
+    Ok(Value::str(out))
+}
+
+fn is_table(value: &yaml::Value) -> bool {
+    value.is_object()
+}
+
+fn is_table_array(value: &yaml::Value) -> bool {
+    matches!(value, yaml::Value::Array(list) if !list.is_empty() && list.iter().all(is_table))
+}
+
+fn table(out: &mut String, map: &yaml::Map, path: &mut Vec<String>) -> Result<(), String> {
+    let indent = "  ".repeat(path.len());
+    for (key, value) in map {
+        if value.is_null() || is_table(value) || is_table_array(value) {
+            continue;
+        }
+        out.push_str(&indent);
+        out.push_str(&bare(key));
+        out.push_str(" = ");
+        inline(out, value)?;
+        out.push('\n');
+    }
+    for (key, value) in map {
+        if is_table_array(value) {
+            path.push(bare(key));
+            for item in value.as_array().into_iter().flatten() {
+                header(out, path, true);
+                if let yaml::Value::Object(inner) = item {
+                    table(out, inner, path)?;
+                }
+            }
+            path.pop();
+        } else if let yaml::Value::Object(inner) = value {
+            path.push(bare(key));
+            header(out, path, false);
+            table(out, inner, path)?;
+            path.pop();
+        }
+    }
+    Ok(())
+}
+
+fn header(out: &mut String, path: &[String], array: bool) {
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    let (open, close) = if array { ("[[", "]]") } else { ("[", "]") };
+    out.push_str(&"  ".repeat(path.len() - 1));
+    out.push_str(open);
+    out.push_str(&path.join("."));
+    out.push_str(close);
+    out.push('\n');
+}
+
+fn bare(key: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !key.is_empty() && key.bytes().all(plain) { key.to_owned() } else { quoted(key) }
+}
+
+fn quoted(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\0'..='\u{1f}' | '\u{7f}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn inline(out: &mut String, value: &yaml::Value) -> Result<(), String> {
+    match value {
+        yaml::Value::Null => return Err("toml: cannot encode array with nil element".to_owned()),
+        yaml::Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        yaml::Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(value) => {
+                let text = strconv::format_float(value, b'g', -1);
+                out.push_str(&text);
+                if !text.contains(['.', 'e', 'n', 'i', 'N', 'I']) {
+                    out.push_str(".0");
+                }
+            }
+            None => out.push_str(&number.to_string()),
+        },
+        yaml::Value::String(text) => out.push_str(&quoted(text)),
+        yaml::Value::Array(list) => {
+            out.push('[');
+            for (index, item) in list.iter().enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                inline(out, item)?;
+            }
+            out.push(']');
+        }
+        yaml::Value::Object(map) => {
+            out.push('{');
+            for (index, (key, item)) in map.iter().filter(|(_, item)| !item.is_null()).enumerate() {
+                if index > 0 {
+                    out.push_str(", ");
+                }
+                out.push_str(&bare(key));
+                out.push_str(" = ");
+                inline(out, item)?;
+            }
+            out.push('}');
+        }
+    }
+    Ok(())
+}
