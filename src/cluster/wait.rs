@@ -1,0 +1,519 @@
+//! Waiting until objects work, or are gone: watches, no polling.
+//!
+//! Flux polls every five seconds and therefore fails short timeouts that watching meets; verdicts,
+//! fail-fast and error texts are its own. Dropping the future ends the watches.
+//!
+//! Source: fluxcd/pkg ssa manager_wait.go (WaitForSetWithContext), helm-controller poller.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::{BoxStream, SelectAll};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::cause::{self, Cause};
+use super::client::{Cluster, Selection};
+use super::error::Error;
+use super::object::{Object, ObjectId};
+use super::status::{self, ObjectStatus, Reader, Status};
+use super::watch::Change;
+use crate::base::class::Class;
+use crate::base::clock::Clock;
+
+/// At most so many unready objects are looked into for their cause.
+const CAUSES: usize = 8;
+
+/// How to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitOptions {
+    /// How long at most.
+    pub timeout: Duration,
+    /// Which reading Jobs and Pods get.
+    pub reader: Reader,
+    /// Whether the first failed object ends the wait.
+    pub fail_fast: bool,
+}
+
+impl WaitOptions {
+    /// Waits for resources as Flux does: the first failed one ends it.
+    pub fn resources(timeout: Duration, reader: Reader) -> Self {
+        Self { timeout, reader, fail_fast: true }
+    }
+
+    /// Waits for a hook.
+    pub fn hook(timeout: Duration) -> Self {
+        Self { timeout, reader: Reader::Hook, fail_fast: true }
+    }
+}
+
+/// An object that does not work (yet).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// Which.
+    pub id: ObjectId,
+    /// kstatus' verdict, message included.
+    pub status: ObjectStatus,
+    /// The deepest cause, once it was looked for.
+    pub cause: Option<Cause>,
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} status: '{}'", self.id, self.status.status)?;
+        if self.status.status == Status::Unknown {
+            write!(f, ": {}", self.status.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a wait has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// How many objects work.
+    pub ready: usize,
+    /// How many are awaited.
+    pub total: usize,
+    /// Those that do not work yet.
+    pub unready: Vec<Unready>,
+}
+
+/// Why a wait ended without success. The texts are Flux's.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum WaitError {
+    /// An object failed.
+    #[error("failed early due to stalled resources: [{}]", list(unready.iter().filter(|u| u.status.status == Status::Failed)))]
+    Failed {
+        /// Every object that does not work.
+        unready: Vec<Unready>,
+    },
+    /// Time is up.
+    #[error("timeout waiting for: [{}]", list(unready.iter()))]
+    Timeout {
+        /// Every object that does not work.
+        unready: Vec<Unready>,
+    },
+    /// Objects are still there.
+    #[error("{} termination timeout: context deadline exceeded", unready.first().map(|u| u.id.to_string()).unwrap_or_default())]
+    StillThere {
+        /// What is still there.
+        unready: Vec<Unready>,
+    },
+    /// The cluster does not let us watch.
+    #[error("can't determine status for {id}")]
+    Cluster {
+        /// What was to be watched.
+        id: Box<ObjectId>,
+        /// Why not.
+        source: Error,
+    },
+}
+
+fn list<'a>(unready: impl Iterator<Item = &'a Unready>) -> String {
+    unready.map(Unready::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl WaitError {
+    /// Returns the objects that do not work.
+    pub fn unready(&self) -> &[Unready] {
+        match self {
+            Self::Failed { unready } | Self::Timeout { unready } | Self::StillThere { unready } => {
+                unready
+            }
+            Self::Cluster { .. } => &[],
+        }
+    }
+
+    /// Returns what to do about it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Failed { .. } | Self::Timeout { .. } | Self::StillThere { .. } => Class::Retry,
+            Self::Cluster { source, .. } => source.class(),
+        }
+    }
+}
+
+/// One awaited object.
+struct Target {
+    id: ObjectId,
+    group: usize,
+    /// The last state seen; none: not in the cluster.
+    live: Option<Object>,
+    /// Pods of a `StatefulSet` or `ReplicaSet`, by name.
+    pods: BTreeMap<String, Object>,
+    /// A Job that deletes itself when it is done.
+    vanishes: bool,
+}
+
+/// Objects of one kind in one namespace share a watch.
+struct Group {
+    api_version: String,
+    kind: String,
+    namespace: String,
+    is_watched: bool,
+}
+
+/// Where a change comes from.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Group(usize),
+    PodsOf(usize),
+}
+
+type Changes = BoxStream<'static, (Source, Result<Change, Error>)>;
+
+struct Waiter<'a> {
+    cluster: &'a Cluster,
+    clock: &'a dyn Clock,
+    options: &'a WaitOptions,
+    targets: Vec<Target>,
+    groups: Vec<Group>,
+    changes: SelectAll<Changes>,
+}
+
+/// Waits until every object is `Current`. Objects are best given as the API server returned them:
+/// those that need nothing more than to exist are then not asked for again.
+///
+/// `progress` is called whenever the number of working objects changes.
+///
+/// # Errors
+/// An object failed, time is up, or the cluster refuses to be watched.
+pub async fn wait_ready(
+    cluster: &Cluster,
+    objects: &[Object],
+    options: &WaitOptions,
+    clock: &dyn Clock,
+    progress: &(dyn Fn(&Progress) + Sync),
+) -> Result<(), WaitError> {
+    let mut waiter = Waiter::new(cluster, clock, options, objects);
+    if waiter.targets.is_empty() {
+        return Ok(());
+    }
+    let ended = waiter.run(progress).await;
+    match ended {
+        Ok(()) => Ok(()),
+        Err(WaitError::Failed { unready }) => {
+            Err(WaitError::Failed { unready: waiter.explain(unready).await })
+        }
+        Err(WaitError::Timeout { unready }) => {
+            Err(WaitError::Timeout { unready: waiter.explain(unready).await })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+impl<'a> Waiter<'a> {
+    fn new(
+        cluster: &'a Cluster,
+        clock: &'a dyn Clock,
+        options: &'a WaitOptions,
+        objects: &[Object],
+    ) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut targets: Vec<Target> = Vec::new();
+        for object in objects {
+            let id = object.id();
+            let is_paused =
+                object.kind() == "Deployment" && object.at("/spec/paused") == Some(&true.into());
+            if is_paused || targets.iter().any(|target| target.id == id) {
+                continue;
+            }
+            let api_version = id.api_version();
+            let same = |group: &Group| {
+                group.api_version == api_version
+                    && group.kind == id.kind
+                    && group.namespace == id.namespace
+            };
+            let group = groups.iter().position(same).unwrap_or_else(|| {
+                groups.push(Group {
+                    api_version: api_version.clone(),
+                    kind: id.kind.clone(),
+                    namespace: id.namespace.clone(),
+                    is_watched: false,
+                });
+                groups.len() - 1
+            });
+            let live = (!object.resource_version().is_empty()).then(|| object.clone());
+            let vanishes = id.kind == "Job" && object.at("/spec/ttlSecondsAfterFinished").is_some();
+            targets.push(Target { id, group, live, pods: BTreeMap::new(), vanishes });
+        }
+        Self { cluster, clock, options, targets, groups, changes: SelectAll::new() }
+    }
+
+    async fn run(&mut self, progress: &(dyn Fn(&Progress) + Sync)) -> Result<(), WaitError> {
+        let deadline = Instant::now() + self.options.timeout;
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut said = usize::MAX;
+        loop {
+            let unready = self.unready();
+            if unready.len() != said {
+                said = unready.len();
+                let total = self.targets.len();
+                progress(&Progress { ready: total - said, total, unready: unready.clone() });
+            }
+            let failed = unready.iter().any(|u| u.status.status == Status::Failed);
+            let all_decided = unready.iter().all(|u| u.status.status == Status::Failed);
+            if failed && (self.options.fail_fast || all_decided) {
+                return Err(WaitError::Failed { unready });
+            }
+            if unready.is_empty() {
+                if self.confirm().await? {
+                    return Ok(());
+                }
+                continue;
+            }
+            self.watch_unready();
+            tokio::select! {
+                Some((source, change)) = self.changes.next() => self.take(source, change)?,
+                // Some verdicts change with time alone (a Pod that nobody schedules).
+                _ = tick.tick() => {}
+                () = sleep_until(deadline) => return Err(WaitError::Timeout { unready: self.unready() }),
+            }
+        }
+    }
+
+    fn unready(&self) -> Vec<Unready> {
+        let verdicts = self.targets.iter().map(|target| (target, self.verdict(target)));
+        verdicts
+            .filter(|(_, status)| status.status != Status::Current)
+            .map(|(target, status)| Unready { id: target.id.clone(), status, cause: None })
+            .collect()
+    }
+
+    fn verdict(&self, target: &Target) -> ObjectStatus {
+        let Some(live) = &target.live else {
+            return if target.vanishes {
+                ObjectStatus::current("Job has completed and is gone")
+            } else {
+                ObjectStatus::not_found()
+            };
+        };
+        let now = self.clock.now();
+        let verdict = status::read(&live.0, self.options.reader, now);
+        if verdict.status != Status::InProgress || target.pods.is_empty() {
+            return verdict;
+        }
+        let failed = target.pods.values().filter(|pod| {
+            let is_transient = pod.is_deleting()
+                || status::conditions(&pod.0).is_ok_and(|list| {
+                    list.iter().any(|c| {
+                        c.kind == "PodScheduled"
+                            && c.status == "False"
+                            && c.reason == "Unschedulable"
+                    })
+                });
+            !is_transient && status::status(&pod.0, now).status == Status::Failed
+        });
+        match failed.count() {
+            0 => verdict,
+            count => ObjectStatus::failed("", format!("{count} pods have failed")),
+        }
+    }
+
+    /// Opens the watches that are needed and not open yet.
+    fn watch_unready(&mut self) {
+        for index in 0..self.targets.len() {
+            let (group, ready) = {
+                let target = &self.targets[index];
+                (target.group, self.verdict(target).status == Status::Current)
+            };
+            if !ready && !self.groups[group].is_watched {
+                self.watch_group(group);
+            }
+        }
+    }
+
+    fn watch_group(&mut self, index: usize) {
+        let members: Vec<usize> =
+            (0..self.targets.len()).filter(|target| self.targets[*target].group == index).collect();
+        let selection = self.selection(index, &members);
+        let group = &mut self.groups[index];
+        group.is_watched = true;
+        let stream = self.cluster.watch(&group.api_version, &group.kind, selection);
+        self.changes.push(stream.map(move |change| (Source::Group(index), change)).boxed());
+        if !matches!(group.kind.as_str(), "StatefulSet" | "ReplicaSet") {
+            return;
+        }
+        for member in members {
+            let target = &self.targets[member];
+            let Some(labels) = target.live.as_ref().and_then(cause::selector) else { continue };
+            let selection = Selection::namespace(&target.id.namespace).labels(labels);
+            let stream = self.cluster.watch("v1", "Pod", selection);
+            self.changes.push(stream.map(move |change| (Source::PodsOf(member), change)).boxed());
+        }
+    }
+
+    fn selection(&self, group: usize, members: &[usize]) -> Selection {
+        let group = &self.groups[group];
+        let mut selection = Selection::default();
+        if !group.namespace.is_empty() {
+            selection.namespace = Some(group.namespace.clone());
+        }
+        match members {
+            [only] => selection.fields(format!("metadata.name={}", self.targets[*only].id.name)),
+            _ => selection,
+        }
+    }
+
+    fn take(&mut self, source: Source, change: Result<Change, Error>) -> Result<(), WaitError> {
+        let change = match change {
+            Ok(change) => change,
+            // Pods only sharpen the verdict: without the right to list them it stays blunt.
+            Err(_) if matches!(source, Source::PodsOf(_)) => return Ok(()),
+            Err(error) if error.class() == Class::Stalled || error.is_not_found() => {
+                let id = match source {
+                    Source::Group(group) => self.targets.iter().find(|t| t.group == group),
+                    Source::PodsOf(target) => self.targets.get(target),
+                };
+                let id = Box::new(id.map(|target| target.id.clone()).unwrap_or_default());
+                return Err(WaitError::Cluster { id, source: error });
+            }
+            Err(_) => return Ok(()),
+        };
+        match (source, change) {
+            (Source::Group(group), Change::Applied(object)) => {
+                self.put(group, object.id(), Some(object))
+            }
+            (Source::Group(group), Change::Deleted(object)) => self.put(group, object.id(), None),
+            (Source::PodsOf(target), Change::Applied(pod)) => {
+                self.targets[target].pods.insert(pod.name().to_owned(), pod);
+            }
+            (Source::PodsOf(target), Change::Deleted(pod)) => {
+                self.targets[target].pods.remove(pod.name());
+            }
+            (_, Change::Synced) => {}
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, group: usize, id: ObjectId, live: Option<Object>) {
+        let mine = |target: &&mut Target| target.group == group && target.id.same(&id);
+        if let Some(target) = self.targets.iter_mut().find(mine) {
+            target.live = live;
+        }
+    }
+
+    /// Reads the kinds once more that were ready from the start and never watched: a custom
+    /// resource's controller may have found fault with it meanwhile.
+    async fn confirm(&mut self) -> Result<bool, WaitError> {
+        let mut all_ready = true;
+        for index in 0..self.groups.len() {
+            let group = &self.groups[index];
+            if group.is_watched || is_static(group) || self.options.reader == Reader::Hook {
+                continue;
+            }
+            let members: Vec<usize> =
+                (0..self.targets.len()).filter(|t| self.targets[*t].group == index).collect();
+            let selection = self.selection(index, &members);
+            let listed = self.cluster.list(&group.api_version, &group.kind, &selection).await;
+            let listed = match listed {
+                Ok(listed) => listed,
+                Err(error) if error.is_transient() => {
+                    all_ready = false;
+                    self.watch_group(index);
+                    continue;
+                }
+                Err(source) => {
+                    let id = Box::new(self.targets[members[0]].id.clone());
+                    return Err(WaitError::Cluster { id, source });
+                }
+            };
+            for member in &members {
+                let target = &mut self.targets[*member];
+                target.live = listed.iter().find(|object| object.id().same(&target.id)).cloned();
+            }
+            if members.iter().any(|m| self.verdict(&self.targets[*m]).status != Status::Current) {
+                all_ready = false;
+            } else {
+                self.groups[index].is_watched = true;
+            }
+        }
+        Ok(all_ready)
+    }
+
+    async fn explain(&self, mut unready: Vec<Unready>) -> Vec<Unready> {
+        for entry in unready.iter_mut().take(CAUSES) {
+            let live = self.targets.iter().find(|target| target.id == entry.id);
+            if let Some(live) = live.and_then(|target| target.live.as_ref()) {
+                let found =
+                    tokio::time::timeout(Duration::from_secs(5), cause::find(self.cluster, live));
+                entry.cause = found.await.ok().and_then(Result::ok).flatten();
+            }
+        }
+        unready
+    }
+}
+
+/// Returns whether objects of a kind need nothing more than to exist.
+fn is_static(group: &Group) -> bool {
+    let api_group = group.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    match api_group {
+        "" => matches!(
+            group.kind.as_str(),
+            "Secret"
+                | "ConfigMap"
+                | "ServiceAccount"
+                | "Service"
+                | "Namespace"
+                | "LimitRange"
+                | "ResourceQuota"
+        ),
+        "rbac.authorization.k8s.io"
+        | "admissionregistration.k8s.io"
+        | "networking.k8s.io"
+        | "scheduling.k8s.io"
+        | "storage.k8s.io" => true,
+        "policy" | "autoscaling" => true,
+        _ => group.kind == "CronJob",
+    }
+}
+
+/// Waits until none of the objects exists, one after another.
+///
+/// # Errors
+/// Time is up, or the cluster refuses to be asked.
+pub async fn wait_deleted(
+    cluster: &Cluster,
+    ids: &[ObjectId],
+    timeout: Duration,
+) -> Result<(), WaitError> {
+    let deadline = Instant::now() + timeout;
+    for id in ids {
+        let fail = |source| WaitError::Cluster { id: Box::new(id.clone()), source };
+        match cluster.get(id).await {
+            Ok(None) => continue,
+            Err(Error::NoKind { .. }) => continue,
+            Err(error) if !error.is_transient() => return Err(fail(error)),
+            Ok(Some(_)) | Err(_) => {}
+        }
+        let mut selection = Selection::default().fields(format!("metadata.name={}", id.name));
+        if !id.namespace.is_empty() {
+            selection.namespace = Some(id.namespace.clone());
+        }
+        let mut changes = cluster.watch(&id.api_version(), &id.kind, selection);
+        let mut is_there = false;
+        loop {
+            let change = tokio::time::timeout_at(deadline, changes.next()).await;
+            match change {
+                Err(_) => {
+                    let status = ObjectStatus::new(
+                        Status::Terminating,
+                        "",
+                        "Resource scheduled for deletion",
+                    );
+                    let unready = vec![Unready { id: id.clone(), status, cause: None }];
+                    return Err(WaitError::StillThere { unready });
+                }
+                Ok(Some(Ok(Change::Applied(object)))) => is_there |= object.name() == id.name,
+                Ok(Some(Ok(Change::Deleted(object)))) if object.name() == id.name => break,
+                Ok(Some(Ok(Change::Synced))) if !is_there => break,
+                Ok(Some(Err(error))) if !error.is_transient() => return Err(fail(error)),
+                Ok(_) => {}
+            }
+        }
+    }
+    Ok(())
+}
