@@ -1,1 +1,11 @@
-//! Integration tests.
+//! Integration tests: one binary, a file per subject. What they share is in `support/`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::allow_attributes,
+    reason = "tests stop at the first surprise, read the environment, and not every test file uses every helper"
+)]
+
+mod harness;
+mod support;
+mod tidy;

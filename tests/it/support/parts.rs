@@ -1,0 +1,57 @@
+//! Where the real parts are: the control plane and Helm that `tests/parts/build` builds.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Says that the running test is skipped, and why; panics when `LEADSMAN_REQUIRE` names the part.
+pub(crate) fn skip<T>(part: &str, why: &str) -> Option<T> {
+    let required = std::env::var("LEADSMAN_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|name| name.trim() == part), "{part} is required: {why}");
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    // Written past the capture of the test runner, which would hide it for a test that passes.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+    None
+}
+
+/// Returns the folder of the control plane's programs, or `None` after saying so.
+pub(crate) fn cluster() -> Option<PathBuf> {
+    let key = format!(
+        "k8s-{}-etcd-{}-kwok-{}",
+        version("KUBERNETES"),
+        version("ETCD"),
+        version("KWOK")
+    );
+    let folder = folder().join(key);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    skip("cluster", "no control plane (build it with: tests/parts/build cluster)")
+}
+
+/// Returns the real Helm, or `None` after saying so.
+pub(crate) fn helm() -> Option<PathBuf> {
+    let program = folder().join("helm/helm");
+    if program.is_file() {
+        return Some(program);
+    }
+    skip("helm", "no Helm (build it with: tests/parts/build helm)")
+}
+
+/// Returns the version of a part, as `tests/parts/versions` pins it.
+pub(crate) fn version(part: &str) -> &'static str {
+    include_str!("../../parts/versions")
+        .lines()
+        .find_map(|line| line.strip_prefix(part)?.strip_prefix('='))
+        .unwrap_or_else(|| panic!("no {part} in tests/parts/versions"))
+}
+
+fn folder() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("LEADSMAN_PARTS").unwrap_or_else(|| {
+        let cache = set("XDG_CACHE_HOME")
+            .or_else(|| Some(set("HOME")?.join(".cache")))
+            .unwrap_or_else(|| PathBuf::from(".cache"));
+        cache.join("leadsman/parts")
+    })
+}

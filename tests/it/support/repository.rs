@@ -1,0 +1,248 @@
+//! A chart repository on loopback: a real HTTP server over packages that tests publish and remove,
+//! with the index made afresh, conditional GET, a log of requests, and faults on demand.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode, header};
+use base64::Engine as _;
+use serde_json::{Value, json};
+use sha2::Digest as _;
+
+use super::fault::Fault;
+use super::pack::{Package, hex};
+use super::serve::Server;
+
+const INDEX: &str = "/index.yaml";
+
+/// A running repository; it ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    server: Server,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+/// One request that was answered (or is being left to hang).
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// The path, such as `/index.yaml`.
+    pub(crate) path: String,
+    /// The status of the answer; 0 when there was none.
+    pub(crate) status: u16,
+    /// Whether it carried `If-None-Match` or `If-Modified-Since`.
+    pub(crate) conditional: bool,
+    /// The `User-Agent`.
+    pub(crate) agent: String,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    files: BTreeMap<String, Bytes>,
+    entries: BTreeMap<String, Vec<Value>>,
+    fixed_index: bool,
+    published: u32,
+    faults: Vec<(String, Fault, Option<usize>)>,
+    user: Option<String>,
+    asked: Vec<Asked>,
+}
+
+impl Repository {
+    /// Starts an empty one over HTTP.
+    pub(crate) fn start() -> Self {
+        let (app, shelf) = app();
+        Self { server: Server::http(app), shelf }
+    }
+
+    /// Starts an empty one over HTTPS; [`Self::authority`] has the certificate to trust.
+    pub(crate) fn start_tls() -> Self {
+        let (app, shelf) = app();
+        Self { server: Server::https(app), shelf }
+    }
+
+    /// Returns the URL for `HelmRepository.spec.url`.
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Returns the authority's certificate in PEM, over HTTPS.
+    pub(crate) fn authority(&self) -> Option<&str> {
+        self.server.authority()
+    }
+
+    /// Adds a finished archive and indexes it.
+    pub(crate) fn publish(&self, archive: &Path) {
+        self.publish_package(Package::read(archive));
+    }
+
+    /// Packs a chart's folder, adds it and indexes it.
+    pub(crate) fn publish_folder(&self, folder: &Path) {
+        self.publish_package(Package::folder(folder));
+    }
+
+    /// Adds a package and indexes it; one with the same file name is replaced.
+    pub(crate) fn publish_package(&self, package: Package) {
+        let mut shelf = self.shelf();
+        shelf.take_away(&package.file);
+        let mut entry = package.metadata.clone();
+        let created = 1_700_000_000 + i64::from(shelf.published) * 60;
+        shelf.published += 1;
+        entry["created"] = json!(jiff::Timestamp::from_second(created).unwrap().to_string());
+        entry["digest"] = json!(package.digest());
+        entry["urls"] = json!([package.file]);
+        let name = entry["name"].as_str().unwrap_or_default().to_owned();
+        shelf.entries.entry(name).or_default().push(entry);
+        shelf.files.insert(format!("/{}", package.file), Bytes::from(package.bytes));
+        shelf.index();
+    }
+
+    /// Adds a file without touching the index, such as a broken archive in place of a good one.
+    pub(crate) fn put(&self, file: &str, bytes: impl Into<Bytes>) {
+        self.shelf().files.insert(format!("/{file}"), bytes.into());
+    }
+
+    /// Serves this index instead of the one that is made from the packages.
+    pub(crate) fn put_index(&self, bytes: impl Into<Bytes>) {
+        let mut shelf = self.shelf();
+        shelf.fixed_index = true;
+        shelf.files.insert(INDEX.to_owned(), bytes.into());
+    }
+
+    /// Changes what the index says of a package, such as its digest or URL.
+    pub(crate) fn edit_entry(&self, file: &str, edit: impl FnOnce(&mut Value)) {
+        let mut shelf = self.shelf();
+        let entry = shelf.entries.values_mut().flatten().find(|entry| entry["urls"][0] == file);
+        edit(entry.unwrap_or_else(|| panic!("{file} is not published")));
+        shelf.index();
+    }
+
+    /// Takes a package out of the shelf and the index.
+    pub(crate) fn remove(&self, file: &str) {
+        let mut shelf = self.shelf();
+        shelf.take_away(file);
+        shelf.files.remove(&format!("/{file}"));
+        shelf.index();
+    }
+
+    /// Misbehaves for a path (`/index.yaml`; `*` is every path) until [`Self::behave`].
+    pub(crate) fn misbehave(&self, path: &str, fault: Fault) {
+        self.shelf().faults.push((path.to_owned(), fault, None));
+    }
+
+    /// Misbehaves for the next `times` requests of a path.
+    pub(crate) fn misbehave_times(&self, path: &str, fault: Fault, times: usize) {
+        self.shelf().faults.push((path.to_owned(), fault, Some(times)));
+    }
+
+    /// Ends all misbehaviour.
+    pub(crate) fn behave(&self) {
+        self.shelf().faults.clear();
+    }
+
+    /// Asks for a name and password from now on.
+    pub(crate) fn require(&self, user: &str, password: &str) {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        self.shelf().user = Some(format!("Basic {pair}"));
+    }
+
+    /// Returns the requests so far, in order of arrival.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.shelf().asked.clone()
+    }
+
+    /// Returns how many requests for a path were answered with a status.
+    pub(crate) fn count(&self, path: &str, status: u16) -> usize {
+        self.shelf().asked.iter().filter(|a| a.path == path && a.status == status).count()
+    }
+
+    fn shelf(&self) -> std::sync::MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap()
+    }
+}
+
+impl Shelf {
+    fn take_away(&mut self, file: &str) {
+        for entries in self.entries.values_mut() {
+            entries.retain(|entry| entry["urls"][0] != file);
+        }
+        self.entries.retain(|_, entries| !entries.is_empty());
+    }
+
+    fn index(&mut self) {
+        if self.fixed_index {
+            return;
+        }
+        // JSON is YAML. The newest stands first, as `helm repo index` sorts them in most cases.
+        let entries: BTreeMap<_, Vec<_>> = self
+            .entries
+            .iter()
+            .map(|(name, entries)| (name, entries.iter().rev().collect()))
+            .collect();
+        let index = json!({
+            "apiVersion": "v1",
+            "generated": "2024-01-01T00:00:00Z",
+            "entries": entries,
+        });
+        self.files.insert(INDEX.to_owned(), serde_json::to_vec(&index).unwrap().into());
+    }
+
+    fn fault(&mut self, path: &str) -> Option<Fault> {
+        let at = self.faults.iter().position(|(known, _, _)| known == path || known == "*")?;
+        let (_, fault, left) = &mut self.faults[at];
+        let fault = fault.clone();
+        if let Some(left) = left {
+            *left -= 1;
+            if *left == 0 {
+                self.faults.remove(at);
+            }
+        }
+        Some(fault)
+    }
+}
+
+fn app() -> (Router, Arc<Mutex<Shelf>>) {
+    let shelf = Arc::new(Mutex::new(Shelf::default()));
+    shelf.lock().unwrap().index();
+    (Router::new().fallback(answer).with_state(Arc::clone(&shelf)), shelf)
+}
+
+async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: Request) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let text = |name| {
+        let value = request.headers().get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let (file, fault, refused, at) = {
+        let mut shelf = shelf.lock().unwrap();
+        let conditional = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE]
+            .iter()
+            .any(|name| request.headers().contains_key(name));
+        let agent = text(header::USER_AGENT).unwrap_or_default();
+        shelf.asked.push(Asked { path: path.clone(), status: 0, conditional, agent });
+        let refused = shelf.user.is_some() && shelf.user != text(header::AUTHORIZATION);
+        let at = shelf.asked.len() - 1;
+        (shelf.files.get(&path).cloned(), shelf.fault(&path), refused, at)
+    };
+    let answer = match (fault, file) {
+        (Some(fault), file) => fault.answer(&path, file.unwrap_or_default()).await,
+        (None, _) if refused => Fault::Unauthorized.answer(&path, Bytes::new()).await,
+        (None, None) => Fault::Status(404).answer(&path, Bytes::new()).await,
+        (None, Some(file)) => honest(file, text(header::IF_NONE_MATCH)),
+    };
+    shelf.lock().unwrap().asked[at].status = answer.status().as_u16();
+    answer
+}
+
+fn honest(file: Bytes, known: Option<String>) -> Response<Body> {
+    let tag = format!("\"{}\"", &hex(&sha2::Sha256::digest(&file))[..16]);
+    let answer = Response::builder().header(header::ETAG, &tag);
+    let answer = if known.as_ref() == Some(&tag) {
+        answer.status(StatusCode::NOT_MODIFIED).body(Body::empty())
+    } else {
+        answer.body(Body::from(file))
+    };
+    answer.unwrap()
+}

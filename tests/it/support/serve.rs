@@ -1,0 +1,157 @@
+//! A loopback HTTP or HTTPS server on a thread of its own, so that it serves tests with and without
+//! a runtime and keeps answering while a test blocks.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// A running server; it ends, with every open connection, when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    authority: Option<String>,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves plain HTTP on a free port.
+    pub(crate) fn http(app: Router) -> Self {
+        Self::start(app, None)
+    }
+
+    /// Serves HTTPS with a certificate for `127.0.0.1` and `localhost` of an authority made for
+    /// this server alone.
+    pub(crate) fn https(app: Router) -> Self {
+        Self::start(app, Some(Identity::new()))
+    }
+
+    /// Returns the address without a path, such as `http://127.0.0.1:4711`.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Returns the certificate of the authority in PEM, of an HTTPS server.
+    pub(crate) fn authority(&self) -> Option<&str> {
+        self.authority.as_deref()
+    }
+
+    fn start(app: Router, identity: Option<Identity>) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let authority = identity.as_ref().map(|identity| identity.authority.clone());
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let serve = async move {
+            let listener = TcpListener::from_std(listener).unwrap();
+            let serving = async {
+                match identity {
+                    Some(identity) => {
+                        let listener = Tls { listener, acceptor: identity.acceptor() };
+                        axum::serve(listener, app).await
+                    }
+                    None => axum::serve(listener, app).await,
+                }
+            };
+            tokio::select! {
+                served = serving => served.unwrap(),
+                _ = stopped => {}
+            }
+        };
+        let thread = std::thread::spawn(move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().build().unwrap().block_on(serve);
+        });
+        Self { address, authority, stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A key with a certificate for loopback, and the authority that signed it; all in PEM.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The authority's certificate.
+    pub(crate) authority: String,
+    /// The server's certificate.
+    pub(crate) certificate: String,
+    /// The server's private key.
+    pub(crate) key: String,
+    der: (Vec<u8>, Vec<u8>),
+}
+
+impl Identity {
+    /// Makes both anew.
+    pub(crate) fn new() -> Self {
+        let authority_key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "leadsman tests");
+        let authority = parameters.self_signed(&authority_key).unwrap();
+        let issuer = rcgen::Issuer::new(parameters, authority_key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned);
+        let mut parameters = rcgen::CertificateParams::new(names).unwrap();
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "loopback");
+        let certificate = parameters.signed_by(&key, &issuer).unwrap();
+        Self {
+            authority: authority.pem(),
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+            der: (certificate.der().to_vec(), key.serialize_der()),
+        }
+    }
+
+    fn acceptor(self) -> TlsAcceptor {
+        let (certificate, key) = self.der;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.into()],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)),
+            )
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+struct Tls {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            // A client that refuses the certificate is no reason to stop.
+            if let Ok((stream, peer)) = self.listener.accept().await
+                && let Ok(stream) = self.acceptor.accept(stream).await
+            {
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
