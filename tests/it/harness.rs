@@ -195,7 +195,10 @@ async fn the_repository_serves_what_is_published() {
     repository.remove("web-1.1.0.tgz");
     let again = client.get(&index_url).header("if-none-match", &tag).send().await.unwrap();
     assert_eq!(again.status(), 200);
-    assert_eq!((repository.count("/index.yaml", 304), repository.count("/index.yaml", 200)), (1, 2));
+    assert_eq!(
+        (repository.count("/index.yaml", 304), repository.count("/index.yaml", 200)),
+        (1, 2)
+    );
 
     repository.require("user", "word");
     assert_eq!(client.get(&index_url).send().await.unwrap().status(), 401);

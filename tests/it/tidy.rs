@@ -209,7 +209,8 @@ fn no_file_is_forgotten() {
             let declares = |source: &Path| {
                 let text = fs::read_to_string(source).unwrap_or_default();
                 code(&text).any(|(_, line)| {
-                    line.ends_with(&format!("mod {name};")) || line.contains(&format!("mod {name};"))
+                    line.ends_with(&format!("mod {name};"))
+                        || line.contains(&format!("mod {name};"))
                 })
             };
             let declared = ["mod.rs", "lib.rs", "main.rs"].iter().any(|f| declares(&near.join(f)))
@@ -290,7 +291,11 @@ fn the_scan_itself_sees_what_it_should() {
         ("comment", "// use crate::cli::run;\n/// [`crate::web`]", &[]),
         ("group", "use crate::{base::name::Name, yaml};", &["base", "yaml"]),
         ("group inside", "use crate::{base::{file, cli}, yaml};", &["base", "yaml"]),
-        ("long group", "use crate::{\n    base::{\n        cli,\n    },\n    repo::Index,\n};", &["base", "repo"]),
+        (
+            "long group",
+            "use crate::{\n    base::{\n        cli,\n    },\n    repo::Index,\n};",
+            &["base", "repo"],
+        ),
         ("other crate", "use mycrate::web::x;", &[]),
         ("two", "fn f(a: crate::sim::A, b: crate::repo::B)", &["sim", "repo"]),
     ];

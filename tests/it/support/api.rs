@@ -124,8 +124,11 @@ impl Api {
     pub(crate) async fn path_of(&self, object: &Value) -> String {
         let version = object["apiVersion"].as_str().expect("an object has an apiVersion");
         let kind = object["kind"].as_str().expect("an object has a kind");
-        let root =
-            if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
+        let root = if version.contains('/') {
+            format!("/apis/{version}")
+        } else {
+            format!("/api/{version}")
+        };
         let served = self.get(&root).await.unwrap_or_else(|| panic!("{version} is not served"));
         let resource = served["resources"]
             .as_array()

@@ -161,7 +161,8 @@ impl ControlPlane {
 
     fn logs(&self) -> String {
         let mut text = String::new();
-        for part in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"] {
+        for part in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"]
+        {
             let log = std::fs::read(self.folder.join(format!("{part}.log"))).unwrap_or_default();
             let log = String::from_utf8_lossy(&log);
             let lines: Vec<_> = log.lines().collect();

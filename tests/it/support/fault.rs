@@ -42,17 +42,16 @@ impl Fault {
                 .status(401)
                 .header(header::WWW_AUTHENTICATE, "Basic realm=\"charts\"")
                 .body(Body::from("unauthorized")),
-            Self::TooManyRequests(after) => answer
-                .status(429)
-                .header(header::RETRY_AFTER, *after)
-                .body(Body::from("slow down")),
+            Self::TooManyRequests(after) => {
+                answer.status(429).header(header::RETRY_AFTER, *after).body(Body::from("slow down"))
+            }
             Self::Hang => std::future::pending().await,
             Self::RedirectLoop => {
                 answer.status(302).header(header::LOCATION, path).body(Body::empty())
             }
-            Self::Html => answer
-                .header(header::CONTENT_TYPE, "text/html")
-                .body(Body::from("<!DOCTYPE html><html><head><title>Sign in</title></head></html>")),
+            Self::Html => answer.header(header::CONTENT_TYPE, "text/html").body(Body::from(
+                "<!DOCTYPE html><html><head><title>Sign in</title></head></html>",
+            )),
             Self::Empty => answer.body(Body::empty()),
             Self::CutOff => {
                 let half = wanted.slice(..wanted.len() / 2);

@@ -130,6 +130,7 @@ impl Running {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let text = status.unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+        line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
+            * 1024
     }
 }

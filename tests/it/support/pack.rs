@@ -42,7 +42,8 @@ impl Package {
     /// Packs a chart's folder: files in order of their names, fixed times and modes.
     pub(crate) fn folder(folder: &Path) -> Self {
         let files = leadsman::base::file::list_tree(folder).unwrap();
-        let contents = files.iter().map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap()));
+        let contents =
+            files.iter().map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap()));
         Self::files(contents.collect::<Vec<_>>())
     }
 

@@ -16,12 +16,8 @@ pub(crate) fn skip<T>(part: &str, why: &str) -> Option<T> {
 
 /// Returns the folder of the control plane's programs, or `None` after saying so.
 pub(crate) fn cluster() -> Option<PathBuf> {
-    let key = format!(
-        "k8s-{}-etcd-{}-kwok-{}",
-        version("KUBERNETES"),
-        version("ETCD"),
-        version("KWOK")
-    );
+    let key =
+        format!("k8s-{}-etcd-{}-kwok-{}", version("KUBERNETES"), version("ETCD"), version("KWOK"));
     let folder = folder().join(key);
     if folder.is_dir() {
         return Some(folder);

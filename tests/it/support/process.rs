@@ -74,7 +74,11 @@ impl Kept {
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap_or_else(|error| panic!("start {command:?}: {error}"));
         let guard = Command::new("sh")
-            .args(["-c", "trap '' INT TERM HUP; cat >/dev/null; kill -9 \"$1\" 2>/dev/null", "guard"])
+            .args([
+                "-c",
+                "trap '' INT TERM HUP; cat >/dev/null; kill -9 \"$1\" 2>/dev/null",
+                "guard",
+            ])
             .arg(child.id().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

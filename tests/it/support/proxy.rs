@@ -101,7 +101,12 @@ impl Proxy {
 
     /// Runs the callback once, at the `number`-th change from now on (the next one is the first).
     /// The client gets no honest answer to that call.
-    pub(crate) fn at(&self, number: usize, moment: Moment, callback: impl FnOnce() + Send + 'static) {
+    pub(crate) fn at(
+        &self,
+        number: usize,
+        moment: Moment,
+        callback: impl FnOnce() + Send + 'static,
+    ) {
         let mut log = self.log.lock().unwrap();
         let number = log.changes + number;
         log.trap = Some((number, moment, Box::new(callback)));

@@ -1,0 +1,493 @@
+//! From rendered files to a manifest: documents, hooks, order.
+//!
+//! Source: helm v4.3.1 pkg/release/v1/util (manifest_sorter.go, kind_sorter.go), pkg/action.
+
+use std::collections::BTreeMap;
+
+use super::Error;
+use crate::template::Rendered;
+use crate::yaml::{self, Map, Numbers, Value};
+
+/// One document of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The template that it came from.
+    pub path: String,
+    /// Its text, as rendered.
+    pub text: String,
+    /// Its kind; empty for a document of comments.
+    pub kind: String,
+}
+
+/// A document that runs at an event instead of being applied.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Hook {
+    /// Name of the object.
+    #[serde(default)]
+    pub name: String,
+    /// Kind of the object.
+    #[serde(default)]
+    pub kind: String,
+    /// The template that it came from.
+    #[serde(default)]
+    pub path: String,
+    /// Its text.
+    #[serde(default)]
+    pub manifest: String,
+    /// Events, such as `pre-install`.
+    #[serde(default, deserialize_with = "null_list")]
+    pub events: Vec<String>,
+    /// How the last run went.
+    #[serde(default)]
+    pub last_run: HookRun,
+    /// Order among hooks of an event.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub weight: i64,
+    /// When the object is deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_list")]
+    pub delete_policies: Vec<String>,
+    /// When its logs are printed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_list")]
+    pub output_log_policies: Vec<String>,
+}
+
+/// How the last run of a hook went.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct HookRun {
+    /// When it began.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub started_at: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub completed_at: String,
+    /// `Running`, `Succeeded`, `Failed`, `Unknown` or empty.
+    pub phase: String,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+fn null_list<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<String>, D::Error> {
+    use serde::Deserialize as _;
+    Ok(Option::deserialize(input)?.unwrap_or_default())
+}
+
+/// What rendered files are made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sorted {
+    /// Documents to apply, in install order.
+    pub documents: Vec<Document>,
+    /// Hooks, in install order of their kinds.
+    pub hooks: Vec<Hook>,
+}
+
+/// Order in which kinds are installed.
+pub const INSTALL_ORDER: &[&str] = &[
+    "PriorityClass",
+    "Namespace",
+    "NetworkPolicy",
+    "ResourceQuota",
+    "LimitRange",
+    "PodSecurityPolicy",
+    "PodDisruptionBudget",
+    "ServiceAccount",
+    "Secret",
+    "SecretList",
+    "ConfigMap",
+    "StorageClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "CustomResourceDefinition",
+    "ClusterRole",
+    "ClusterRoleList",
+    "ClusterRoleBinding",
+    "ClusterRoleBindingList",
+    "Role",
+    "RoleList",
+    "RoleBinding",
+    "RoleBindingList",
+    "Service",
+    "DaemonSet",
+    "Pod",
+    "ReplicationController",
+    "ReplicaSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "StatefulSet",
+    "Job",
+    "CronJob",
+    "IngressClass",
+    "Ingress",
+    "APIService",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
+
+/// Order in which kinds are uninstalled.
+pub const UNINSTALL_ORDER: &[&str] = &[
+    "ValidatingWebhookConfiguration",
+    "MutatingWebhookConfiguration",
+    "APIService",
+    "Ingress",
+    "IngressClass",
+    "Service",
+    "CronJob",
+    "Job",
+    "StatefulSet",
+    "HorizontalPodAutoscaler",
+    "Deployment",
+    "ReplicaSet",
+    "ReplicationController",
+    "Pod",
+    "DaemonSet",
+    "RoleBindingList",
+    "RoleBinding",
+    "RoleList",
+    "Role",
+    "ClusterRoleBindingList",
+    "ClusterRoleBinding",
+    "ClusterRoleList",
+    "ClusterRole",
+    "CustomResourceDefinition",
+    "PersistentVolumeClaim",
+    "PersistentVolume",
+    "StorageClass",
+    "ConfigMap",
+    "SecretList",
+    "Secret",
+    "ServiceAccount",
+    "PodDisruptionBudget",
+    "PodSecurityPolicy",
+    "LimitRange",
+    "ResourceQuota",
+    "NetworkPolicy",
+    "Namespace",
+    "PriorityClass",
+];
+
+const EVENTS: &[&str] = &[
+    "pre-install",
+    "post-install",
+    "pre-upgrade",
+    "post-upgrade",
+    "pre-rollback",
+    "post-rollback",
+    "pre-delete",
+    "post-delete",
+    "test",
+    "test-success",
+];
+
+/// Splits rendered files into documents and hooks, and sorts both by kind. `NOTES.txt` is left out.
+///
+/// # Errors
+/// A document is no object.
+pub fn sort(files: &[Rendered]) -> Result<Sorted, Error> {
+    let mut files: Vec<&Rendered> =
+        files.iter().filter(|file| !file.name.ends_with("NOTES.txt")).collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut sorted = Sorted::default();
+    for file in files {
+        for text in split(&file.text) {
+            add(&mut sorted, &file.name, text)?;
+        }
+    }
+    sort_by_kind(&mut sorted.documents, INSTALL_ORDER, |document| &document.kind);
+    sort_by_kind(&mut sorted.hooks, INSTALL_ORDER, |hook| &hook.kind);
+    Ok(sorted)
+}
+
+/// Splits a text at lines that begin with `---`; leading space of a document is dropped.
+pub fn split(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let whole = rest?;
+        let (document, after) = cut(whole);
+        rest = after;
+        Some(document)
+    })
+    .map(str::trim_start)
+    .filter(|document| !document.trim().is_empty())
+}
+
+/// `(?m)^---[ \t]*`
+fn cut(text: &str) -> (&str, Option<&str>) {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("---").map(|at| at + from) {
+        if at == 0 || text.as_bytes()[at - 1] == b'\n' {
+            return (&text[..at], Some(text[at + 3..].trim_start_matches([' ', '\t'])));
+        }
+        from = at + 3;
+    }
+    (text, None)
+}
+
+fn add(sorted: &mut Sorted, path: &str, text: &str) -> Result<(), Error> {
+    let head = head(text).map_err(|text| Error::Manifest { path: path.to_owned(), text })?;
+    let path = path.to_owned();
+    let Some(events) = head.annotations.get("helm.sh/hook") else {
+        sorted.documents.push(Document { path, text: text.to_owned(), kind: head.kind });
+        return Ok(());
+    };
+    let events = list(events);
+    if events.is_empty() || events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
+        tracing::info!(path, "skipping unknown hook");
+        return Ok(());
+    }
+    let events = events.into_iter().map(|event| match event.as_str() {
+        "test-success" => "test".to_owned(),
+        _ => event,
+    });
+    let policies = |key: &str| head.annotations.get(key).map(|text| raw_list(text));
+    sorted.hooks.push(Hook {
+        name: head.name,
+        kind: head.kind,
+        path,
+        manifest: text.to_owned(),
+        events: events.collect(),
+        last_run: HookRun::default(),
+        weight: head
+            .annotations
+            .get("helm.sh/hook-weight")
+            .and_then(|w| w.parse().ok())
+            .unwrap_or(0),
+        delete_policies: policies("helm.sh/hook-delete-policy").unwrap_or_default(),
+        output_log_policies: policies("helm.sh/hook-output-log-policy").unwrap_or_default(),
+    });
+    Ok(())
+}
+
+fn raw_list(text: &str) -> Vec<String> {
+    text.split(',').map(|part| part.trim().to_lowercase()).collect()
+}
+
+fn list(text: &str) -> Vec<String> {
+    raw_list(text).into_iter().filter(|part| !part.is_empty()).collect()
+}
+
+#[derive(Default)]
+struct Head {
+    kind: String,
+    name: String,
+    annotations: BTreeMap<String, String>,
+}
+
+/// Reads kind, name and annotations; scalars become strings as in Go.
+fn head(text: &str) -> Result<Head, String> {
+    let map = match yaml::parse(text, Numbers::Exact).map_err(|error| error.to_string())? {
+        Value::Object(map) => map,
+        Value::Null => return Ok(Head::default()),
+        other => {
+            let word = match other {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Bool(_) => "bool",
+                _ => "number",
+            };
+            return Err(format!(
+                "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {word} into Go value of type util.SimpleHead"
+            ));
+        }
+    };
+    let text_of = |map: &Map, key: &str| match map.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let mut head = Head { kind: text_of(&map, "kind"), ..Head::default() };
+    if let Some(Value::Object(metadata)) = map.get("metadata") {
+        head.name = text_of(metadata, "name");
+        match metadata.get("annotations") {
+            Some(Value::Object(annotations)) => {
+                for (key, value) in annotations {
+                    if value.is_array() || value.is_object() {
+                        let word = if value.is_array() { "array" } else { "object" };
+                        return Err(format!(
+                            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {word} into Go struct field .metadata.annotations of type string"
+                        ));
+                    }
+                    head.annotations.insert(key.clone(), text_of(annotations, key));
+                }
+            }
+            Some(Value::Array(_)) => {
+                return Err("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go struct field .metadata.annotations of type map[string]string".to_owned());
+            }
+            _ => {}
+        }
+    }
+    Ok(head)
+}
+
+/// Sorts by kind, stable; unknown kinds last, by name.
+pub fn sort_by_kind<T>(items: &mut [T], order: &[&str], kind: impl Fn(&T) -> &str) {
+    items.sort_by(|a, b| {
+        let rank =
+            |kind: &str| order.iter().position(|known| *known == kind).unwrap_or(order.len());
+        let (a, b) = (kind(a), kind(b));
+        let (rank_a, rank_b) = (rank(a), rank(b));
+        let by_name = if rank_a == order.len() { a.cmp(b) } else { std::cmp::Ordering::Equal };
+        rank_a.cmp(&rank_b).then(by_name)
+    });
+}
+
+/// Writes documents as Helm stores them.
+pub fn text(documents: &[Document]) -> String {
+    let size = documents.iter().map(|d| d.text.len() + d.path.len() + 20).sum();
+    let mut out = String::with_capacity(size);
+    for document in documents {
+        push(&mut out, &document.path, &document.text);
+    }
+    out
+}
+
+fn push(out: &mut String, path: &str, text: &str) {
+    out.push_str("---\n# Source: ");
+    out.push_str(path);
+    out.push('\n');
+    out.push_str(text);
+    out.push('\n');
+}
+
+/// Returns the objects of a stored manifest, lists taken apart, documents without kind left out.
+///
+/// # Errors
+/// The text is not YAML.
+pub fn objects(manifest: &str) -> Result<Vec<Value>, Error> {
+    let mut found = Vec::new();
+    for document in split(manifest) {
+        let value = yaml::parse(document, Numbers::Exact).map_err(|error| {
+            let path = document.lines().find_map(|line| line.strip_prefix("# Source: "));
+            Error::Manifest { path: path.unwrap_or_default().to_owned(), text: error.to_string() }
+        })?;
+        let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+        match value.get("items") {
+            Some(Value::Array(items)) if kind.ends_with("List") => {
+                found.extend(items.iter().cloned())
+            }
+            _ if kind.is_empty() => {}
+            _ => found.push(value),
+        }
+    }
+    Ok(found)
+}
+
+/// Which part of a rendering `leadsman template` prints.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only documents of these templates.
+    pub show_only: Vec<String>,
+    /// Leave test hooks out.
+    pub skip_tests: bool,
+    /// Leave all hooks out.
+    pub no_hooks: bool,
+}
+
+/// Returns what `helm template` prints.
+///
+/// # Errors
+/// A template of `show_only` does not exist.
+pub fn template_output(
+    manifest: &str,
+    hooks: &[Hook],
+    selection: &Selection,
+) -> Result<String, Error> {
+    let mut out = manifest.trim().to_owned();
+    out.push('\n');
+    let is_test = |hook: &Hook| hook.events.iter().any(|event| event == "test");
+    for hook in hooks.iter().filter(|hook| !(selection.skip_tests && is_test(hook))) {
+        if !selection.no_hooks {
+            push(&mut out, &hook.path, &hook.manifest);
+        }
+    }
+    if selection.show_only.is_empty() {
+        return Ok(out);
+    }
+    let mut shown = String::new();
+    for wanted in &selection.show_only {
+        let mut found = false;
+        for document in split(&out) {
+            let source = document.lines().find_map(|line| line.strip_prefix("# Source: "));
+            let path = source.and_then(|source| source.split_once('/')).map(|(_, path)| path);
+            if path.is_some_and(|path| glob(wanted, path)) {
+                found = true;
+                shown.push_str("---\n");
+                shown.push_str(document);
+                shown.push('\n');
+            }
+        }
+        if !found {
+            return Err(Error::Refused(format!("could not find template {wanted} in chart")));
+        }
+    }
+    Ok(shown)
+}
+
+/// `*` and `?` do not cross a slash.
+fn glob(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), path.chars().collect());
+    fn go(pattern: &[char], path: &[char]) -> bool {
+        match (pattern.first(), path.first()) {
+            (None, None) => true,
+            (Some('*'), _) => {
+                go(&pattern[1..], path)
+                    || path.first().is_some_and(|c| *c != '/') && go(pattern, &path[1..])
+            }
+            (Some('?'), Some(c)) if *c != '/' => go(&pattern[1..], &path[1..]),
+            (Some(a), Some(b)) if a == b => go(&pattern[1..], &path[1..]),
+            _ => false,
+        }
+    }
+    go(&pattern, &path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> Rendered {
+        Rendered { name: name.into(), text: text.into() }
+    }
+
+    #[test]
+    fn documents_are_split_and_sorted_as_helm_does() {
+        let files = [
+            file(
+                "c/templates/b.yaml",
+                "kind: Service\n---\n\nkind: Deployment\n--- # c\nkind: ConfigMap",
+            ),
+            file("c/templates/a.yaml", "kind: Zed\n---\nkind: Abc\n---\n# only a comment\n"),
+            file("c/templates/NOTES.txt", "hello"),
+            file(
+                "c/templates/h.yaml",
+                "kind: Job\nmetadata:\n  name: j\n  annotations:\n    helm.sh/hook: pre-install,post-install\n    helm.sh/hook-weight: \"-5\"\n",
+            ),
+            file(
+                "c/templates/x.yaml",
+                "kind: Job\nmetadata:\n  annotations:\n    helm.sh/hook: pre-install,foo\n",
+            ),
+        ];
+        let sorted = sort(&files).unwrap();
+        let kinds: Vec<_> = sorted.documents.iter().map(|d| d.kind.as_str()).collect();
+        assert_eq!(kinds, ["ConfigMap", "Service", "Deployment", "", "Abc", "Zed"]);
+        assert_eq!(sorted.documents[0].text, "# c\nkind: ConfigMap");
+        assert_eq!(sorted.hooks.len(), 1);
+        assert_eq!((sorted.hooks[0].weight, sorted.hooks[0].events.len()), (-5, 2));
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_in_helm_s_words() {
+        let error = sort(&[file("c/t.yaml", "- a\n")]).unwrap_err().to_string();
+        assert!(error.starts_with("YAML parse error on c/t.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type util.SimpleHead"), "{error}");
+    }
+
+    #[test]
+    fn lists_are_taken_apart() {
+        let text =
+            "---\n# Source: a\nkind: List\nitems:\n- kind: A\n- kind: B\n---\n# x\n---\nkind: C\n";
+        let kinds: Vec<_> = objects(text).unwrap().iter().map(|o| o["kind"].to_string()).collect();
+        assert_eq!(kinds, ["\"A\"", "\"B\"", "\"C\""]);
+    }
+}

@@ -1,0 +1,191 @@
+//! Chart and values → manifest.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Error;
+use super::manifest::{self, Hook};
+use crate::base::constraint::Constraint;
+use crate::base::version::Version;
+use crate::chart::{self, Chart};
+use crate::template::{Capabilities, Context, Lookup, Program, ReleaseInfo, Scope, TemplateFile};
+use crate::yaml::{Map, Value};
+
+/// Compiled charts that are kept.
+const KEPT: usize = 32;
+
+/// What is rendered.
+pub struct RenderRequest<'a> {
+    /// The chart, as loaded.
+    pub chart: &'a Arc<Chart>,
+    /// The user's values.
+    pub values: &'a Map,
+    /// `.Release`.
+    pub release: ReleaseInfo,
+    /// `.Capabilities`.
+    pub capabilities: &'a Capabilities,
+    /// Answers `lookup`.
+    pub lookup: Option<&'a dyn Lookup>,
+    /// Whether values are checked against the schemas.
+    pub check_schema: bool,
+}
+
+/// A rendered release.
+#[derive(Debug, Clone)]
+pub struct RenderedRelease {
+    /// The chart with its dependencies processed.
+    pub chart: Arc<Chart>,
+    /// Manifest text, hooks not included.
+    pub manifest: String,
+    /// Hooks.
+    pub hooks: Vec<Hook>,
+    /// `NOTES.txt` of the root chart.
+    pub notes: String,
+}
+
+/// Renders charts; keeps what it compiled.
+#[derive(Debug, Default)]
+pub struct Renderer {
+    programs: Mutex<HashMap<Key, (Arc<Chart>, Arc<Program>)>>,
+}
+
+/// A chart by identity, and which of its dependencies are enabled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    chart: usize,
+    scopes: Vec<String>,
+}
+
+impl Renderer {
+    /// Renders a chart.
+    ///
+    /// # Errors
+    /// The chart, the values or a template are wrong; texts are Helm's.
+    pub fn render(&self, request: &RenderRequest<'_>) -> Result<RenderedRelease, Error> {
+        chart::check_dependencies_present(request.chart)?;
+        let (chart, warnings) = chart::process_dependencies(request.chart, request.values)?;
+        let (values, more) = chart::coalesce(&chart, request.values)?;
+        for warning in warnings.iter().chain(&more) {
+            tracing::info!(%warning);
+        }
+        if request.check_schema {
+            chart::schema::validate(&chart, &values)?;
+        }
+        check_kube_version(&chart, request.capabilities)?;
+        if chart.metadata.is_library() {
+            return Err(Error::Library);
+        }
+        let scopes = scopes(&chart);
+        let program = self.compiled(request.chart, &chart, &scopes)?;
+        let values = Value::Object(values);
+        let context = Context {
+            scopes: &scopes,
+            values: &values,
+            release: &request.release,
+            capabilities: request.capabilities,
+            lookup: request.lookup,
+        };
+        let rendered = program.render(&context).map_err(Error::Template)?;
+        let sorted = manifest::sort(&rendered)?;
+        let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
+        let notes = rendered.into_iter().find(|file| file.name == notes_name);
+        Ok(RenderedRelease {
+            chart: Arc::new(chart),
+            manifest: manifest::text(&sorted.documents),
+            hooks: sorted.hooks,
+            notes: notes.map(|file| file.text).unwrap_or_default(),
+        })
+    }
+
+    fn compiled(
+        &self,
+        loaded: &Arc<Chart>,
+        chart: &Chart,
+        scopes: &[Scope],
+    ) -> Result<Arc<Program>, Error> {
+        let key = Key {
+            chart: Arc::as_ptr(loaded).addr(),
+            scopes: scopes.iter().map(|scope| scope.path.clone()).collect(),
+        };
+        let lock = || self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        // The chart is kept with its program, so its address stays its own.
+        if let Some((_, program)) = lock().get(&key) {
+            return Ok(Arc::clone(program));
+        }
+        let files = files(chart, scopes);
+        let program = Arc::new(Program::compile(files, scopes).map_err(Error::Template)?);
+        let mut programs = lock();
+        if programs.len() >= KEPT {
+            programs.clear();
+        }
+        programs.insert(key, (Arc::clone(loaded), Arc::clone(&program)));
+        Ok(program)
+    }
+}
+
+/// Returns every chart of a tree with its path, parents first.
+fn walk<'a>(
+    chart: &'a Chart,
+    path: String,
+    parent: Option<usize>,
+    found: &mut Vec<(&'a Chart, String, Option<usize>)>,
+) {
+    let index = found.len();
+    found.push((chart, path.clone(), parent));
+    for child in &chart.dependencies {
+        walk(child, format!("{path}/charts/{}", child.metadata.name), Some(index), found);
+    }
+}
+
+fn charts(chart: &Chart) -> Vec<(&Chart, String, Option<usize>)> {
+    let mut found = Vec::new();
+    walk(chart, chart.metadata.name.clone(), None, &mut found);
+    found
+}
+
+fn scopes(chart: &Chart) -> Vec<Scope> {
+    let found = charts(chart).into_iter().map(|(chart, path, parent)| {
+        let mut files: Vec<_> =
+            chart.files.iter().map(|file| (file.name.clone(), file.data.clone())).collect();
+        files.sort_by(|a, b| a.0.cmp(&b.0));
+        Scope {
+            path,
+            name: chart.metadata.name.clone(),
+            parent,
+            chart: chart.metadata.to_template_map(parent.is_none()),
+            files: files.into(),
+            library: chart.metadata.is_library(),
+        }
+    });
+    found.collect()
+}
+
+fn files(chart: &Chart, _scopes: &[Scope]) -> Vec<TemplateFile> {
+    let mut files = Vec::new();
+    for (scope, (chart, path, _)) in charts(chart).into_iter().enumerate() {
+        files.extend(chart.templates.iter().map(|file| TemplateFile {
+            name: format!("{path}/{}", file.name),
+            text: file.data.clone(),
+            scope,
+        }));
+    }
+    files
+}
+
+/// Source: helm v4.3.1 pkg/action/action.go: a constraint that cannot be read is not met, either.
+fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), Error> {
+    let wanted = &chart.metadata.kube_version;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let met = wanted.parse::<Constraint>().is_ok_and(|constraint| {
+        capabilities.kube_version.parse::<Version>().is_ok_and(|have| constraint.matches(&have))
+    });
+    if met {
+        return Ok(());
+    }
+    Err(Error::KubeVersion { wanted: wanted.clone(), have: capabilities.kube_version.clone() })
+}
+
+#[cfg(test)]
+mod tests;
