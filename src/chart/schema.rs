@@ -42,11 +42,20 @@ fn collect(chart: &Chart, name: &str, values: &Map, text: &mut String) {
 
 /// Returns one line for each value that does not fit.
 fn check(schema: &[u8], values: &Map) -> Vec<String> {
-    let schema: Value = match serde_json::from_slice(schema) {
+    let mut schema: Value = match serde_json::from_slice(schema) {
         Ok(schema) => schema,
         Err(error) if error.is_eof() => return vec!["unexpected EOF".to_owned()],
         Err(error) => return vec![error.to_string()],
     };
+    // The address without a draft means the newest one.
+    if let Value::Object(map) = &mut schema
+        && map
+            .get("$schema")
+            .and_then(Value::as_str)
+            .is_some_and(|draft| draft.trim_end_matches('#').ends_with("json-schema.org/schema"))
+    {
+        map.remove("$schema");
+    }
     let validator: Validator = match jsonschema::validator_for(&schema) {
         Ok(validator) => validator,
         Err(error) => {

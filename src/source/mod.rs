@@ -1,1 +1,12 @@
-//! Bytes from HTTP(S) repositories.
+//! Bytes from HTTP(S) repositories, from mirrors of them, and from folders.
+//!
+//! Invariants: every answer has a limit that holds while it is read; a credential goes only to the
+//! host it is for; every error names the address and what to do. Knows nothing of charts.
+
+mod error;
+mod http;
+mod mirror;
+
+pub use error::Error;
+pub use http::{Credentials, Fetch, Fetched, Fetcher};
+pub use mirror::{Mirror, Mirrors};

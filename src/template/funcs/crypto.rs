@@ -28,6 +28,14 @@ pub(super) const TABLE: &[Func] = &[
         rand::rng().fill(&mut bytes[..]);
         Ok(Value::str(base64::engine::general_purpose::STANDARD.encode(bytes)))
     }),
+    Func::new("bcrypt", &[Ty::Str], |_, a| hashed(a.str(0)).map(Value::str)),
+    Func::new("htpasswd", &[Ty::Str, Ty::Str], |_, a| {
+        let user = super::lossy(a.str(0));
+        if user.contains(':') {
+            return Ok(Value::str(format!("invalid username: {user}")));
+        }
+        Ok(Value::str(format!("{user}:{}", hashed(a.str(1))?)))
+    }),
     Func::new("uuidv4", &[], |_, _| {
         let random = rand::random::<u128>();
         let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
@@ -35,6 +43,12 @@ pub(super) const TABLE: &[Func] = &[
         Ok(Value::str([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")))
     }),
 ];
+
+fn hashed(password: &[u8]) -> Result<String, super::Fail> {
+    let hash = bcrypt::hash_with_result(password, 10).map_err(|error| error.to_string())?;
+    // Go's prefix: both mean the same today.
+    Ok(hash.format_for_version(bcrypt::Version::TwoA))
+}
 
 fn bounded(count: i64) -> Result<usize, super::Fail> {
     if count > MAX_BYTES {

@@ -1,0 +1,101 @@
+//! What can be wrong with a repository or a chart in it.
+
+use crate::base::class::{Class, chain};
+use crate::base::digest::Digest;
+use crate::base::file;
+use crate::base::secret::SafeUrl;
+use crate::{chart, source};
+
+/// What can be wrong with a repository or a chart in it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be fetched.
+    #[error(transparent)]
+    Fetch(#[from] source::Error),
+    /// It is no index.
+    #[error("index of `{url}`: {reason}")]
+    Index {
+        /// The repository.
+        url: SafeUrl,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It was not fetched yet.
+    #[error("index of `{0}` was not fetched yet")]
+    Unfetched(SafeUrl),
+    /// The chart is not in it.
+    #[error("no chart `{chart}` in `{url}`{}", hint(near, "it has "))]
+    NoChart {
+        /// The repository.
+        url: SafeUrl,
+        /// The chart.
+        chart: String,
+        /// Charts with similar names.
+        near: Vec<String>,
+    },
+    /// The constraint cannot be read.
+    #[error("improper constraint: \"{0}\"")]
+    Constraint(String),
+    /// No version satisfies.
+    #[error(
+        "no `{chart}` chart with version matching `{wanted}` in `{url}`{}",
+        hint(near, "the nearest are ")
+    )]
+    NoVersion {
+        /// The repository.
+        url: SafeUrl,
+        /// The chart.
+        chart: String,
+        /// The constraint.
+        wanted: String,
+        /// The nearest versions.
+        near: Vec<String>,
+    },
+    /// The entry says nowhere to get it.
+    #[error("chart `{0}` has no downloadable URLs")]
+    NoUrl(String),
+    /// The archive is not the one that the index means.
+    #[error(
+        "chart archive `{url}` has digest {have}, the index says {wanted}: the repository is inconsistent"
+    )]
+    Digest {
+        /// The archive.
+        url: SafeUrl,
+        /// What came.
+        have: Digest,
+        /// What was promised.
+        wanted: String,
+    },
+    /// The archive cannot be loaded.
+    #[error("chart archive `{url}`: {}", chain(source))]
+    Chart {
+        /// The archive.
+        url: SafeUrl,
+        /// What is wrong.
+        source: Box<chart::Error>,
+    },
+    /// The cache.
+    #[error("chart cache: {}", chain(.0))]
+    Cache(file::Error),
+}
+
+fn hint(near: &[String], words: &str) -> String {
+    if near.is_empty() { String::new() } else { format!(": {words}{}", near.join(", ")) }
+}
+
+impl Error {
+    /// Returns what to do about it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Fetch(error) => error.class(),
+            Self::Index { .. } | Self::Unfetched(_) | Self::Digest { .. } | Self::Cache(_) => {
+                Class::Retry
+            }
+            Self::NoChart { .. }
+            | Self::Constraint(_)
+            | Self::NoVersion { .. }
+            | Self::NoUrl(_)
+            | Self::Chart { .. } => Class::Stalled,
+        }
+    }
+}
