@@ -63,3 +63,20 @@ pub(crate) fn with_version(version: &str, api_versions: Vec<String>) -> Capabili
         helm_version: HELM_VERSION.to_owned(),
     }
 }
+
+/// Returns the capabilities of a cluster.
+///
+/// # Errors
+/// The cluster cannot be asked.
+pub async fn of_cluster(
+    cluster: &crate::cluster::Cluster,
+) -> Result<Capabilities, crate::cluster::Error> {
+    let version = cluster.version().await?;
+    Ok(Capabilities {
+        kube_version: version.git_version.clone(),
+        kube_major: version.major.clone(),
+        kube_minor: version.minor.clone(),
+        api_versions: cluster.api_versions().await?,
+        helm_version: HELM_VERSION.to_owned(),
+    })
+}

@@ -6,11 +6,29 @@
 //!
 //! Mirrors: helm v4.3.1 pkg/action, pkg/release, pkg/storage.
 
+mod action;
+mod apply;
 mod capabilities;
+pub mod digest;
+mod drift;
 mod error;
+mod hook;
+pub mod inventory;
 pub mod manifest;
+mod origin;
+pub mod record;
 mod render;
+mod rollback;
+mod storage;
+mod uninstall;
 
-pub use capabilities::offline;
+pub use action::{Deploy, Env, Kind, Outcome, deploy, unlock};
+pub use capabilities::{of_cluster, offline};
+pub use drift::{Drift, Ignore, correct, find as find_drift};
 pub use error::Error;
+pub use origin::Origin;
+pub use record::Record;
 pub use render::{RenderRequest, RenderedRelease, Renderer};
+pub use rollback::{Rollback, rollback};
+pub use storage::{Head, Storage};
+pub use uninstall::{Uninstall, uninstall};

@@ -1,0 +1,302 @@
+//! Install and upgrade, step by step; each step can be repeated.
+//!
+//! Source: helm v4.3.1 pkg/action (install.go, upgrade.go).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::apply::{self, Owner};
+use super::record::{Info, Record, chart_value};
+use super::{Error, Origin, RenderedRelease, Storage, hook};
+use crate::api::CrdPolicy;
+use crate::base::clock::{Clock, rfc3339_nano};
+use crate::chart;
+use crate::cluster::status::Reader;
+use crate::cluster::wait::{Progress, WaitOptions, wait_ready};
+use crate::cluster::{ApplyOptions, Cluster, Object};
+use crate::yaml::{self, Map, Numbers};
+
+/// Longest wait for CRDs of `crds/`.
+const CRD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What every action needs.
+pub struct Env<'a> {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Where the records are.
+    pub storage: Storage,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Names this process in pending records.
+    pub holder: &'a str,
+    /// Hears how waits go.
+    pub progress: &'a (dyn Fn(&Progress) + Sync),
+}
+
+/// Which of the two it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// A first revision, or one after an uninstalled one.
+    Install {
+        /// Newest revision that there ever was; 0: none.
+        after: u32,
+    },
+    /// The next revision.
+    Upgrade {
+        /// The record that objects are compared with: the newest deployed one, or the last.
+        current: Box<Record>,
+        /// Newest revision.
+        after: u32,
+    },
+}
+
+/// An install or upgrade.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "Helm's options, as they are")]
+pub struct Deploy {
+    /// Which.
+    pub kind: Kind,
+    /// Release name.
+    pub name: String,
+    /// Namespace of the objects.
+    pub namespace: String,
+    /// What was rendered.
+    pub rendered: RenderedRelease,
+    /// The user's values.
+    pub config: Map,
+    /// The `HelmRelease`, if there is one.
+    pub origin: Option<Origin>,
+    /// Limit of each wait.
+    pub timeout: Duration,
+    /// Whether readiness is awaited.
+    pub wait: bool,
+    /// Whether Jobs must complete.
+    pub wait_for_jobs: bool,
+    /// Whether hooks run.
+    pub hooks: bool,
+    /// Whether existing objects may be taken over.
+    pub take_ownership: bool,
+    /// Whether the namespace is created.
+    pub create_namespace: bool,
+    /// Whether new objects are deleted after a failure.
+    pub cleanup_on_fail: bool,
+    /// What happens to `crds/`.
+    pub crds: CrdPolicy,
+    /// Records that are kept; 0: all.
+    pub max_history: usize,
+}
+
+/// How an action ended. What was stored is listed also when it failed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Every record that was written, in order.
+    pub written: Vec<Record>,
+    /// How it ended.
+    pub result: Result<(), Error>,
+}
+
+impl Outcome {
+    pub(super) fn failed(error: Error) -> Self {
+        Self { written: Vec::new(), result: Err(error) }
+    }
+}
+
+/// Installs or upgrades a release.
+pub async fn deploy(env: &Env<'_>, deploy: Deploy) -> Outcome {
+    let mut written = Vec::new();
+    let result = match prepare(env, &deploy).await {
+        Ok((record, objects, old)) => {
+            run(env, &deploy, record, (&objects, &old), &mut written).await
+        }
+        Err(error) => Err(error),
+    };
+    Outcome { written, result }
+}
+
+/// Everything that may fail before anything is stored.
+async fn prepare(
+    env: &Env<'_>,
+    deploy: &Deploy,
+) -> Result<(Record, Vec<Object>, Vec<Object>), Error> {
+    install_crds(env, deploy).await?;
+    let (manifest, hooks) = match &deploy.origin {
+        Some(origin) => {
+            let mut hooks = deploy.rendered.hooks.clone();
+            origin.label_hooks(&mut hooks)?;
+            (origin.label_manifest(&deploy.rendered.manifest)?, hooks)
+        }
+        None => (deploy.rendered.manifest.clone(), deploy.rendered.hooks.clone()),
+    };
+    let now = rfc3339_nano(env.clock.now());
+    let (status, description, first, version, old) = match &deploy.kind {
+        Kind::Install { after } => {
+            ("pending-install", "Initial install underway", now.clone(), after + 1, Vec::new())
+        }
+        Kind::Upgrade { current, after } => {
+            let old = apply::objects(&env.cluster, &current.manifest, &current.namespace).await?;
+            let first = current.info.first_deployed.clone();
+            ("pending-upgrade", "Preparing upgrade", first, after + 1, old)
+        }
+    };
+    let record = Record {
+        name: deploy.name.clone(),
+        info: Info {
+            first_deployed: first,
+            last_deployed: now,
+            description: description.to_owned(),
+            status: status.to_owned(),
+            notes: deploy.rendered.notes.clone(),
+            ..Info::default()
+        },
+        chart: chart_value(&deploy.rendered.chart),
+        config: (!deploy.config.is_empty()).then(|| deploy.config.clone()),
+        manifest,
+        hooks,
+        version,
+        namespace: deploy.namespace.clone(),
+        apply_method: "ssa".to_owned(),
+    };
+    record.encode()?;
+    let mut objects = apply::objects(&env.cluster, &record.manifest, &deploy.namespace).await?;
+    let owner = Owner { name: &deploy.name, namespace: &deploy.namespace };
+    if !deploy.take_ownership {
+        let is_old = |object: &Object| old.iter().any(|other| other.id().same(&object.id()));
+        let new: Vec<Object> = objects.iter().filter(|object| !is_old(object)).cloned().collect();
+        let doing = if old.is_empty() { "install" } else { "update" };
+        apply::check_ownership(&env.cluster, &new, owner, doing).await?;
+    }
+    apply::own(&mut objects, owner);
+    if deploy.create_namespace {
+        apply::create_namespace(&env.cluster, &deploy.namespace).await?;
+    }
+    Ok((record, objects, old))
+}
+
+/// Everything after the record says that the action is under way.
+async fn run(
+    env: &Env<'_>,
+    deploy: &Deploy,
+    mut record: Record,
+    (objects, old): (&[Object], &[Object]),
+    written: &mut Vec<Record>,
+) -> Result<(), Error> {
+    if deploy.max_history > 0 {
+        env.storage.prune(&record.name, deploy.max_history.saturating_sub(1)).await?;
+    }
+    env.storage.create(&record, env.holder, &*env.clock).await?;
+    written.push(record.clone());
+    let result = change(env, deploy, &mut record, (objects, old)).await;
+    match &result {
+        Ok(()) => {
+            supersede(env, &record, written).await?;
+            let done = if matches!(deploy.kind, Kind::Install { .. }) {
+                "Install complete"
+            } else {
+                "Upgrade complete"
+            };
+            done.clone_into(&mut record.info.description);
+            "deployed".clone_into(&mut record.info.status);
+        }
+        Err(error) => {
+            "failed".clone_into(&mut record.info.status);
+            record.info.description = match deploy.kind {
+                Kind::Install { .. } => format!("Release \"{}\" failed: {error}", record.name),
+                Kind::Upgrade { .. } => format!("Upgrade \"{}\" failed: {error}", record.name),
+            };
+        }
+    }
+    env.storage.update(&record, env.holder, &*env.clock).await?;
+    written.push(record);
+    if result.is_err() && deploy.cleanup_on_fail {
+        apply::remove_surplus(&env.cluster, objects, old).await?;
+    }
+    result
+}
+
+async fn change(
+    env: &Env<'_>,
+    deploy: &Deploy,
+    record: &mut Record,
+    (objects, old): (&[Object], &[Object]),
+) -> Result<(), Error> {
+    let word = if matches!(deploy.kind, Kind::Install { .. }) { "install" } else { "upgrade" };
+    if deploy.hooks {
+        hook::run(env, record, &format!("pre-{word}"), deploy.timeout).await?;
+    }
+    apply::apply(&env.cluster, objects).await?;
+    apply::remove_surplus(&env.cluster, old, objects).await?;
+    if deploy.wait {
+        let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
+        let options = WaitOptions::resources(deploy.timeout, reader);
+        wait_ready(&env.cluster, objects, &options, &*env.clock, env.progress).await?;
+    }
+    if deploy.hooks {
+        hook::run(env, record, &format!("post-{word}"), deploy.timeout).await?;
+    }
+    Ok(())
+}
+
+/// Marks every other deployed record as superseded.
+pub(super) async fn supersede(
+    env: &Env<'_>,
+    record: &Record,
+    written: &mut Vec<Record>,
+) -> Result<(), Error> {
+    for head in env.storage.heads(&record.name).await? {
+        if head.status != "deployed" || head.version == record.version {
+            continue;
+        }
+        if let Some(mut old) = env.storage.get(&record.name, head.version).await? {
+            "superseded".clone_into(&mut old.info.status);
+            env.storage.update(&old, env.holder, &*env.clock).await?;
+            written.push(old);
+        }
+    }
+    Ok(())
+}
+
+async fn install_crds(env: &Env<'_>, deploy: &Deploy) -> Result<(), Error> {
+    if deploy.crds == CrdPolicy::Skip {
+        return Ok(());
+    }
+    let mut applied = Vec::new();
+    for (path, file) in chart::crds(&deploy.rendered.chart) {
+        let text = String::from_utf8_lossy(&file.data);
+        let documents = yaml::parse_documents(&text, Numbers::Exact)
+            .map_err(|error| Error::Manifest { path: path.clone(), text: error.to_string() })?;
+        for document in documents {
+            let mut object = Object(document.value);
+            if object.kind() != "CustomResourceDefinition" {
+                continue;
+            }
+            if let Some(origin) = &deploy.origin {
+                object.set_label(crate::api::annotation::ORIGIN_NAME, &origin.name);
+                object.set_label(crate::api::annotation::ORIGIN_NAMESPACE, &origin.namespace);
+            }
+            let exists = env.cluster.get(&object.id()).await?.is_some();
+            if exists && deploy.crds == CrdPolicy::Create {
+                continue;
+            }
+            env.cluster.apply(&object, &ApplyOptions::forced()).await.map_err(|error| {
+                Error::Refused(format!("failed to apply CustomResourceDefinitions: {error}"))
+            })?;
+            applied.push(object);
+        }
+    }
+    if !applied.is_empty() {
+        let options = WaitOptions::resources(CRD_TIMEOUT, Reader::Plain);
+        wait_ready(&env.cluster, &applied, &options, &*env.clock, env.progress).await?;
+        env.cluster.forget_discovery();
+    }
+    Ok(())
+}
+
+/// Marks a pending record as failed, so that the release can be acted on again.
+pub async fn unlock(env: &Env<'_>, mut record: Record) -> Outcome {
+    record.info.description = format!("Release unlocked from stale '{}' state", record.info.status);
+    "failed".clone_into(&mut record.info.status);
+    match env.storage.update(&record, env.holder, &*env.clock).await {
+        Ok(()) => Outcome { written: vec![record], result: Ok(()) },
+        Err(error) => Outcome::failed(error),
+    }
+}

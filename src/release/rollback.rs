@@ -1,0 +1,93 @@
+//! Rollback: an earlier revision again, as a new one.
+//!
+//! Source: helm v4.3.1 pkg/action/rollback.go.
+
+use std::time::Duration;
+
+use super::action::{Env, Outcome, supersede};
+use super::apply::{self, Owner};
+use super::record::Record;
+use super::{Error, hook};
+use crate::base::clock::rfc3339_nano;
+use crate::cluster::status::Reader;
+use crate::cluster::wait::{WaitOptions, wait_ready};
+
+/// A rollback.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "Helm's options, as they are")]
+pub struct Rollback {
+    /// The revision to return to.
+    pub target: Record,
+    /// The newest revision, whatever became of it.
+    pub last: Record,
+    /// Limit of each wait.
+    pub timeout: Duration,
+    /// Whether readiness is awaited.
+    pub wait: bool,
+    /// Whether Jobs must complete.
+    pub wait_for_jobs: bool,
+    /// Whether hooks run.
+    pub hooks: bool,
+    /// Whether new objects are deleted after a failure.
+    pub cleanup_on_fail: bool,
+    /// Records that are kept; 0: all.
+    pub max_history: usize,
+}
+
+/// Rolls a release back.
+pub async fn rollback(env: &Env<'_>, rollback: Rollback) -> Outcome {
+    let mut written = Vec::new();
+    let result = run(env, &rollback, &mut written).await;
+    Outcome { written, result }
+}
+
+async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> Result<(), Error> {
+    let (target, last) = (&rollback.target, &rollback.last);
+    let mut record = target.clone();
+    record.version = last.version + 1;
+    record.info.first_deployed.clone_from(&last.info.first_deployed);
+    record.info.last_deployed = rfc3339_nano(env.clock.now());
+    record.info.deleted.clear();
+    record.info.description = format!("Rollback to {}", target.version);
+    "pending-rollback".clone_into(&mut record.info.status);
+    record.info.rollback_revision = target.version;
+    let old = apply::objects(&env.cluster, &last.manifest, &last.namespace).await?;
+    let mut objects = apply::objects(&env.cluster, &record.manifest, &record.namespace).await?;
+    apply::own(&mut objects, Owner { name: &record.name, namespace: &record.namespace });
+    if rollback.max_history > 0 {
+        env.storage.prune(&record.name, rollback.max_history.saturating_sub(1)).await?;
+    }
+    env.storage.create(&record, env.holder, &*env.clock).await?;
+    written.push(record.clone());
+    let changed = async {
+        if rollback.hooks {
+            hook::run(env, &mut record, "pre-rollback", rollback.timeout).await?;
+        }
+        apply::apply(&env.cluster, &objects).await?;
+        apply::remove_surplus(&env.cluster, &old, &objects).await?;
+        if rollback.wait {
+            let reader = if rollback.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
+            let options = WaitOptions::resources(rollback.timeout, reader);
+            wait_ready(&env.cluster, &objects, &options, &*env.clock, env.progress).await?;
+        }
+        if rollback.hooks {
+            hook::run(env, &mut record, "post-rollback", rollback.timeout).await?;
+        }
+        Ok::<(), Error>(())
+    }
+    .await;
+    supersede(env, &record, written).await?;
+    match &changed {
+        Ok(()) => "deployed".clone_into(&mut record.info.status),
+        Err(error) => {
+            "failed".clone_into(&mut record.info.status);
+            record.info.description = format!("Rollback \"{}\" failed: {error}", record.name);
+        }
+    }
+    env.storage.update(&record, env.holder, &*env.clock).await?;
+    written.push(record);
+    if changed.is_err() && rollback.cleanup_on_fail {
+        apply::remove_surplus(&env.cluster, &objects, &old).await?;
+    }
+    changed
+}
