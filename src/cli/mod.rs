@@ -1,1 +1,74 @@
-//! Commands.
+//! Commands: they turn arguments into calls and results into text.
+//!
+//! Invariants: the only reader of the environment and writer to stdout; results go to stdout,
+//! everything else to stderr; exit codes are 0 done, 1 failed, 2 usage, 130 interrupted.
+
+mod args;
+mod connect;
+mod edit;
+mod inspect;
+mod run;
+mod template;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+
+/// Runs the command line and returns its exit code.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    start_log(args.verbose);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = runtime.map_err(Into::into).and_then(|runtime| {
+        let result = runtime.block_on(dispatch(args));
+        // A watch that hangs must not keep the process.
+        runtime.shutdown_background();
+        result
+    });
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            ui::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "leadsman=warn",
+        1 => "leadsman=info",
+        _ => "leadsman=debug",
+    };
+    let filter = crate::base::file::env_var("LEADSMAN_LOG").unwrap_or_else(|| level.to_owned());
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}
+
+async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
+    let connection = args.connection;
+    match args.command {
+        Command::Template(template) => template::run(template, connection.namespace).await,
+        Command::Run(run) => run::run(run, &connection).await,
+        Command::List(list) => inspect::list(list, &connection).await,
+        Command::History(history) => inspect::history(history, &connection).await,
+        Command::Status(status) => inspect::status(status, &connection).await,
+        Command::Why(why) => inspect::why(why, &connection).await,
+        Command::Get(get) => inspect::get(get, &connection).await,
+        Command::Pin(pin) => edit::pin(pin, &connection).await,
+        Command::Unpin(unpin) => edit::unpin(unpin, &connection).await,
+        Command::Hold(hold) => edit::hold(hold, &connection).await,
+        Command::Unhold(unhold) => edit::unhold(unhold, &connection).await,
+        Command::Suspend(one) => edit::suspend(one, true, &connection).await,
+        Command::Resume(one) => edit::suspend(one, false, &connection).await,
+        Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
+        Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
+    }
+}

@@ -434,7 +434,7 @@ impl<'a> Waiter<'a> {
         Ok(all_ready)
     }
 
-    async fn explain(&self, mut unready: Vec<Unready>) -> Vec<Unready> {
+    async fn explain(&mut self, mut unready: Vec<Unready>) -> Vec<Unready> {
         for entry in unready.iter_mut().take(CAUSES) {
             let live = self.targets.iter().find(|target| target.id == entry.id);
             if let Some(live) = live.and_then(|target| target.live.as_ref()) {

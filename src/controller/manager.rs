@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -116,7 +116,9 @@ impl Manager {
                 Ok(Change::Deleted(object)) => self.deleted(kind, &object),
                 Ok(Change::Synced) => {
                     synced.insert(kind);
-                    self.shared.standing.send_modify(|standing| standing.synced = synced.len() == 2);
+                    self.shared
+                        .standing
+                        .send_modify(|standing| standing.synced = synced.len() == 2);
                 }
                 Err(error) => {
                     let error = crate::base::class::chain(&error);
@@ -171,7 +173,13 @@ impl Manager {
         }
         tasks.spawn(async move {
             let backoff = context.options.backoff;
-            attend(waker, backoff, || reconcile_one(&context, &shared, &key)).await;
+            // Each turn owns what it uses: a future that borrows from its maker is not `Send`.
+            let turn = move || {
+                let (context, shared) = (Arc::clone(&context), Arc::clone(&shared));
+                let key = key.clone();
+                async move { reconcile_one(&context, &shared, &key).await }.boxed()
+            };
+            attend(waker, backoff, turn).await;
         });
     }
 }

@@ -10,10 +10,23 @@
 //!
 //! Mirrors: fluxcd/helm-controller and the HelmRepository part of fluxcd/source-controller.
 
+pub mod context;
+mod dependency;
 pub mod determine;
+mod execute;
+pub mod folder;
 pub mod history;
+mod ignore;
+pub mod manager;
+pub mod memory;
 pub mod next;
+pub mod notice;
+mod prerequisite;
+pub mod queue;
+mod reconcile;
+mod repository;
 pub mod request;
+mod status;
 pub mod summary;
 pub mod target;
 pub mod values;

@@ -2,7 +2,7 @@
 //!
 //! Source: helm v4.3.1 pkg/action (install.go, upgrade.go, validate.go), pkg/kube/client.go.
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::future::try_join_all;
 
 use super::{Error, manifest};
 use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
@@ -109,28 +109,27 @@ pub(super) async fn check_ownership(
 /// Applies objects in their order; objects of one kind in a row go at the same time.
 pub(super) async fn apply(cluster: &Cluster, objects: &[Object]) -> Result<(), Error> {
     for group in objects.chunk_by(|a, b| a.kind() == b.kind()) {
-        stream::iter(group)
-            .map(|object| async move {
-                cluster.apply(object, &ApplyOptions::forced()).await.map_err(|source| {
-                    let id = object.id();
-                    let doing = if source.is_conflict() {
-                        "conflict occurred while applying object"
-                    } else {
-                        "server-side apply failed for object"
-                    };
-                    Error::Refused(format!(
-                        "{doing} {}/{} {}: {source}",
-                        id.namespace,
-                        id.name,
-                        id.go_kind()
-                    ))
-                })
-            })
-            .buffer_unordered(AT_ONCE)
-            .try_for_each(|_| async { Ok(()) })
-            .await?;
+        for part in group.chunks(AT_ONCE) {
+            try_join_all(part.iter().map(|object| apply_one(cluster, object))).await?;
+        }
     }
     Ok(())
+}
+
+async fn apply_one(cluster: &Cluster, object: &Object) -> Result<(), Error> {
+    match cluster.apply(object, &ApplyOptions::forced()).await {
+        Ok(_) => Ok(()),
+        Err(source) => {
+            let id = object.id();
+            let doing = if source.is_conflict() {
+                "conflict occurred while applying object"
+            } else {
+                "server-side apply failed for object"
+            };
+            let of = format!("{}/{} {}", id.namespace, id.name, id.go_kind());
+            Err(Error::Refused(format!("{doing} {of}: {source}")))
+        }
+    }
 }
 
 /// Deletes the objects of an old manifest that a new one lacks, but not those that ask to be kept.

@@ -4,7 +4,7 @@
 //!
 //! Source: fluxcd/helm-controller internal/action/diff.go; fluxcd/pkg ssa jsondiff.
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::future::try_join_all;
 
 use super::apply::{self, Owner};
 use super::{Error, Record};
@@ -57,12 +57,12 @@ pub async fn find(
 ) -> Result<Vec<Drift>, Error> {
     let mut objects = apply::objects(cluster, &record.manifest, &record.namespace).await?;
     apply::own(&mut objects, Owner { name: &record.name, namespace: &record.namespace });
-    let found: Vec<Option<Drift>> = stream::iter(objects)
-        .map(|object| compare(cluster, object, ignore))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    Ok(found.into_iter().flatten().collect())
+    let mut found = Vec::new();
+    for part in objects.chunks(AT_ONCE) {
+        let compared = part.iter().map(|object| compare(cluster, object.clone(), ignore));
+        found.extend(try_join_all(compared).await?.into_iter().flatten());
+    }
+    Ok(found)
 }
 
 async fn compare(

@@ -1,0 +1,242 @@
+//! Arguments, as they are typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::base::duration::GoDuration;
+use crate::source::Mirror;
+
+/// A Helm release manager with automatic chart upgrades.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) connection: Connection,
+    /// Say more on stderr (repeatable).
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(super) verbose: u8,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Which cluster, and which namespace.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Connection {
+    /// Path of the kubeconfig file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig file.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) context: Option<String>,
+    /// Namespace.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(super) namespace: Option<String>,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Render a chart, as `helm template` does.
+    Template(Template),
+    /// Keep releases as their HelmReleases say.
+    Run(Run),
+    /// List releases.
+    List(List),
+    /// Show the revisions of a release.
+    History(History),
+    /// Show the conditions of a HelmRelease.
+    Status(One),
+    /// Explain which version runs, which are held back, and what failed.
+    Why(One),
+    /// Show parts of a release's record.
+    Get(Get),
+    /// Run exactly one version of the chart, until `unpin`.
+    Pin(Pin),
+    /// Let the version move again.
+    Unpin(One),
+    /// Let no version move, until `unhold`.
+    Hold(Hold),
+    /// Let the version move again.
+    Unhold(One),
+    /// Stop reconciling a HelmRelease.
+    Suspend(One),
+    /// Reconcile a HelmRelease again.
+    Resume(One),
+    /// Reconcile a HelmRelease now, and wait for the result.
+    Reconcile(Reconcile),
+    /// Roll a release back to an earlier revision.
+    Rollback(Rollback),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Template {
+    /// Name of the release.
+    pub(super) name: String,
+    /// Archive, folder, or (with --repo) name of the chart.
+    pub(super) chart: String,
+    /// Repository of the chart.
+    #[arg(long, value_name = "URL")]
+    pub(super) repo: Option<String>,
+    /// Version or constraint (with --repo).
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
+    /// Values file (repeatable; `-` is stdin).
+    #[arg(short = 'f', long = "values", value_name = "FILE")]
+    pub(super) values: Vec<String>,
+    /// Value, such as `a.b=1` (repeatable).
+    #[arg(long = "set", value_name = "PAIRS")]
+    pub(super) set: Vec<String>,
+    /// Value that stays text (repeatable).
+    #[arg(long = "set-string", value_name = "PAIRS")]
+    pub(super) set_string: Vec<String>,
+    /// Kubernetes version that templates are told.
+    #[arg(long)]
+    pub(super) kube_version: Option<String>,
+    /// Further API versions that templates are told (repeatable).
+    #[arg(short = 'a', long, value_delimiter = ',')]
+    pub(super) api_versions: Vec<String>,
+    /// Print the chart's CRDs, too.
+    #[arg(long)]
+    pub(super) include_crds: bool,
+    /// Print only these templates (repeatable).
+    #[arg(short = 's', long)]
+    pub(super) show_only: Vec<String>,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+}
+
+/// Where repositories and the cache are.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Sources {
+    /// Send what begins with FROM to TO, an address or a folder (repeatable).
+    #[arg(long, value_name = "FROM=TO")]
+    pub(super) mirror: Vec<Mirror>,
+    /// Folder of the cache.
+    #[arg(long, env = "LEADSMAN_CACHE", default_value = "charts-cache", value_name = "DIR")]
+    pub(super) cache: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Run {
+    /// Folder of YAML that is kept applied; without it, objects are read from the cluster.
+    pub(super) source: Option<PathBuf>,
+    /// Exit when every release is ready (0) or failed (1).
+    #[arg(long)]
+    pub(super) once: bool,
+    /// Delete what vanishes from SOURCE.
+    #[arg(long)]
+    pub(super) prune: bool,
+    /// Overrule every spec.interval.
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    pub(super) interval: Option<Duration>,
+    #[command(flatten)]
+    pub(super) sources: Sources,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<GoDuration>().map(|duration| duration.0).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct List {
+    /// Releases of all namespaces.
+    #[arg(short = 'A', long)]
+    pub(super) all_namespaces: bool,
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct History {
+    /// Name of the release or HelmRelease.
+    pub(super) release: String,
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct One {
+    /// Name of the HelmRelease.
+    pub(super) release: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Part {
+    /// The user's values.
+    Values,
+    /// The manifest.
+    Manifest,
+    /// The notes.
+    Notes,
+    /// The hooks.
+    Hooks,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Get {
+    /// What to show.
+    pub(super) part: Part,
+    /// Name of the release or HelmRelease.
+    pub(super) release: String,
+    /// Revision; the newest without it.
+    #[arg(long)]
+    pub(super) revision: Option<u32>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Pin {
+    /// Name of the HelmRelease.
+    pub(super) release: String,
+    /// Version of the chart.
+    pub(super) version: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Hold {
+    /// Name of the HelmRelease.
+    pub(super) release: String,
+    /// Why.
+    #[arg(long, default_value = "held by hand")]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Reconcile {
+    /// Name of the HelmRelease.
+    pub(super) release: String,
+    /// Upgrade even when in sync.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Start failure counters anew.
+    #[arg(long)]
+    pub(super) reset: bool,
+    /// Longest wait.
+    #[arg(long, value_parser = duration, default_value = "5m", value_name = "DURATION")]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Rollback {
+    /// Name of the release or HelmRelease.
+    pub(super) release: String,
+    /// Revision; the one before the last without it.
+    pub(super) revision: Option<u32>,
+    /// Longest wait for readiness.
+    #[arg(long, value_parser = duration, default_value = "5m", value_name = "DURATION")]
+    pub(super) timeout: Duration,
+}

@@ -1,0 +1,178 @@
+//! `leadsman run`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use super::args::{Connection, Run};
+use super::{connect, ui};
+use crate::api::crd;
+use crate::base::class::chain;
+use crate::base::clock::SystemClock;
+use crate::cluster::status::Reader;
+use crate::cluster::wait::{WaitOptions, wait_ready};
+use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId};
+use crate::controller::context::{Context, Options};
+use crate::controller::folder::Folder;
+use crate::controller::manager::Manager;
+use crate::controller::notice::{Notice, Recorder, Severity};
+use crate::release::Renderer;
+use crate::yaml::{self, Numbers};
+
+/// How often a SOURCE folder is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often a SOURCE folder is applied again though it did not change.
+const REPEAT: u32 = 15;
+
+pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<ExitCode> {
+    let connected = connect::cluster(connection).await?;
+    let cluster = connected.cluster;
+    reach(&cluster).await?;
+    ensure_crds(&cluster).await?;
+    let clock: Arc<dyn crate::base::clock::Clock> = Arc::new(SystemClock);
+    let context = Arc::new(Context {
+        cluster: cluster.clone(),
+        repositories: Arc::new(connect::repositories(&args.sources)?),
+        renderer: Renderer::default(),
+        recorder: Recorder::new(cluster.clone(), Arc::clone(&clock)),
+        clock,
+        options: options(&args),
+    });
+    let mut notices = context.recorder.listen();
+    tokio::spawn(async move {
+        loop {
+            match notices.recv().await {
+                Ok(notice) => ui::say(&line(&notice)),
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    });
+    let applied = match &args.source {
+        Some(path) => {
+            let folder = Folder::new(path, args.prune);
+            let good = sync_once(&folder, &cluster).await?;
+            tokio::spawn(keep_applied(folder, cluster.clone()));
+            good
+        }
+        None => true,
+    };
+    let manager = Manager::new(context);
+    let mut standing = manager.standing();
+    tokio::select! {
+        () = manager.run(connection.namespace.clone()) => bail!("the watches ended"),
+        _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(130)),
+        settled = standing.wait_for(crate::controller::manager::Standing::is_settled), if args.once => {
+            let ready = settled.map(|standing| standing.is_ready()).unwrap_or(false);
+            Ok(if ready && applied { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}
+
+fn options(args: &Run) -> Options {
+    let mut options = Options { interval: args.interval, ..Options::default() };
+    if let Some(interval) = args.interval {
+        options.requeue_dependency = options.requeue_dependency.min(interval);
+    }
+    options
+}
+
+/// Waits until the cluster answers: it may start later than Leadsman.
+async fn reach(cluster: &Cluster) -> anyhow::Result<()> {
+    let mut said = false;
+    for attempt in 0..60_u32 {
+        match cluster.version().await {
+            Ok(_) => return Ok(()),
+            Err(error) if attempt < 59 && error.is_transient() => {
+                if !said {
+                    ui::say(&format!(
+                        "the cluster cannot be reached yet: {}; trying again",
+                        chain(&error)
+                    ));
+                    said = true;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(error).context("reach the cluster"),
+        }
+    }
+    Ok(())
+}
+
+/// Installs the CRDs where they are absent. Those of Flux are left as they are.
+async fn ensure_crds(cluster: &Cluster) -> anyhow::Result<()> {
+    let mut applied = Vec::new();
+    for text in [crd::HELM_RELEASE, crd::HELM_REPOSITORY] {
+        let object = Object(yaml::parse(text, Numbers::Exact)?);
+        let id: ObjectId = object.id();
+        if cluster.get(&id).await.context("look for the CRDs")?.is_none() {
+            ui::say(&format!("installing {id}"));
+            let manager = cluster.with_manager("leadsman");
+            manager
+                .apply(&object, &ApplyOptions::forced())
+                .await
+                .with_context(|| format!("install {id}"))?;
+            applied.push(object);
+        }
+    }
+    if !applied.is_empty() {
+        let options = WaitOptions::resources(Duration::from_secs(30), Reader::Plain);
+        wait_ready(cluster, &applied, &options, &SystemClock, &|_| {}).await?;
+        cluster.forget_discovery();
+    }
+    Ok(())
+}
+
+async fn sync_once(folder: &Folder, cluster: &Cluster) -> anyhow::Result<bool> {
+    let content = folder.load().context("read SOURCE")?;
+    for problem in &content.problems {
+        ui::say(&format!("SOURCE {}: {}", problem.place, problem.reason));
+    }
+    let failed = folder.apply(cluster, &content).await;
+    for line in &failed {
+        ui::say(&format!("SOURCE {line}"));
+    }
+    Ok(content.problems.is_empty() && failed.is_empty())
+}
+
+/// Applies the folder when a file changed, when applying failed, and now and then.
+async fn keep_applied(folder: Folder, cluster: Cluster) {
+    let mut known = folder.fingerprint().unwrap_or_default();
+    let (mut good, mut quiet) = (true, 0);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        quiet += 1;
+        let now = match folder.fingerprint() {
+            Ok(now) => now,
+            Err(error) => {
+                ui::say(&format!("SOURCE: {}", chain(&error)));
+                continue;
+            }
+        };
+        if now != known || !good || quiet >= REPEAT {
+            good = match sync_once(&folder, &cluster).await {
+                Ok(good) => good,
+                Err(error) => {
+                    ui::error(&error);
+                    false
+                }
+            };
+            known = now;
+            quiet = 0;
+        }
+    }
+}
+
+/// One line for people.
+fn line(notice: &Notice) -> String {
+    let time = notice.at.strftime("%H:%M:%S");
+    let mark = match notice.severity {
+        Severity::Normal => "✔",
+        Severity::Warning => "✗",
+        Severity::Progress => "►",
+    };
+    let message = notice.message.replace('\n', "; ");
+    format!("{time} {mark} {} {}: {message}", notice.subject, notice.reason)
+}

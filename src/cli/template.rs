@@ -1,0 +1,93 @@
+//! `leadsman template`.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::args::Template;
+use super::{connect, ui};
+use crate::base::{file, limit};
+use crate::chart::{self, Chart, merge_values, set};
+use crate::release::manifest::{Selection, template_output};
+use crate::release::{RenderRequest, Renderer, offline};
+use crate::repo::RepositorySpec;
+use crate::template::ReleaseInfo;
+use crate::yaml::Map;
+
+pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Result<ExitCode> {
+    let chart = Arc::new(load(&args).await?);
+    let values = values(&args)?;
+    let capabilities = offline(args.kube_version.as_deref(), &args.api_versions);
+    let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+    let request = RenderRequest {
+        chart: &chart,
+        values: &values,
+        release: ReleaseInfo { name: args.name.clone(), namespace, revision: 1, is_upgrade: false },
+        capabilities: &capabilities,
+        lookup: None,
+        check_schema: true,
+    };
+    let rendered = Renderer::default().render(&request).map_err(|error| {
+        let text = crate::base::class::chain(&error);
+        anyhow::anyhow!("{text}\n\nUse --debug flag to render out invalid YAML")
+    })?;
+    let mut manifest = String::new();
+    if args.include_crds {
+        for (path, file) in chart::crds(&rendered.chart) {
+            let text = String::from_utf8_lossy(&file.data);
+            manifest.push_str(&format!("---\n# Source: {path}\n{text}\n"));
+        }
+    }
+    manifest.push_str(&rendered.manifest);
+    let selection = Selection { show_only: args.show_only.clone(), ..Selection::default() };
+    ui::print(&template_output(&manifest, &rendered.hooks, &selection)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn load(args: &Template) -> anyhow::Result<Chart> {
+    if let Some(url) = &args.repo {
+        let repositories = connect::repositories(&args.sources)?;
+        let spec = RepositorySpec {
+            url: url.parse()?,
+            timeout: Duration::from_secs(60),
+            credentials: None,
+        };
+        repositories.refresh(&spec).await?;
+        let found = repositories.resolve(&spec.url, &args.chart, &args.version)?;
+        let newest = found.first().context("no version")?;
+        let pulled = repositories.pull(&spec, newest).await?;
+        return Ok(Arc::unwrap_or_clone(pulled.chart));
+    }
+    let path = Path::new(&args.chart);
+    if path.is_dir() {
+        return Ok(chart::load_folder(path)?);
+    }
+    Ok(chart::load_archive(&file::read_bytes(path, limit::UNPACKED_BYTES)?)?)
+}
+
+fn values(args: &Template) -> anyhow::Result<Map> {
+    let mut values = Map::new();
+    for name in &args.values {
+        let text = if name == "-" {
+            let mut text = String::new();
+            std::io::stdin().take(limit::SOURCE_FILE_BYTES).read_to_string(&mut text)?;
+            text
+        } else {
+            file::read_text(Path::new(name), limit::SOURCE_FILE_BYTES)?
+        };
+        let more = chart::parse_values(text.as_bytes())
+            .with_context(|| format!("failed to parse {name}"))?;
+        values = merge_values(values, more);
+    }
+    for pairs in &args.set {
+        set::parse_set(pairs, &mut values).context("failed parsing --set data")?;
+    }
+    for pairs in &args.set_string {
+        set::parse_set_string(pairs, &mut values).context("failed parsing --set-string data")?;
+    }
+    Ok(values)
+}

@@ -1,0 +1,77 @@
+//! Text for people and for programs.
+
+use std::io::Write as _;
+
+use serde::Serialize;
+
+use super::args::Output;
+use crate::yaml;
+
+/// Writes to stdout. A reader that went away ends the output, not the program.
+pub(super) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes a line to stderr.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Writes an error and its causes as one line; texts that repeat their cause are not doubled.
+pub(super) fn error(error: &anyhow::Error) {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let next = cause.to_string();
+        if text.is_empty() {
+            text = next;
+        } else if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+    }
+    say(&format!("Error: {text}"));
+}
+
+/// Writes rows as helm does: columns padded, a tab between them.
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("{}\n", padded.collect::<Vec<_>>().join("\t").trim_end())
+    };
+    let mut out = line(header.to_vec());
+    for row in rows {
+        out.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    out
+}
+
+/// Writes a result as asked.
+pub(super) fn show<T: Serialize>(
+    output: Output,
+    data: &T,
+    table: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    let text = match output {
+        Output::Table => table(),
+        Output::Json => format!("{}\n", serde_json::to_string_pretty(data)?),
+        Output::Yaml => yaml::print(&serde_json::to_value(data)?)?,
+    };
+    print(&text);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn columns_are_padded() {
+        let rows =
+            [vec!["a".to_owned(), "long name".to_owned()], vec!["bbb".to_owned(), "x".to_owned()]];
+        let text = super::table(&["ID", "NAME"], &rows);
+        assert_eq!(text, "ID \tNAME\na  \tlong name\nbbb\tx\n");
+    }
+}

@@ -1,0 +1,431 @@
+//! Act: runs one step, and writes down what storage confirmed.
+//!
+//! Source: fluxcd/helm-controller internal/reconcile (install.go, upgrade.go, rollback.go, …).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::Context;
+use super::history;
+use super::next::Step;
+use super::notice::{Severity, Subject};
+use super::prerequisite::Prerequisites;
+use super::summary::{chart_text, reason, release_text, success_text, summarize};
+use super::target::Target;
+use crate::api::condition::{ConditionList, Conditions, RELEASED, REMEDIATED, Truth};
+use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
+use crate::base::duration::GoDuration;
+use crate::cluster::wait::Progress;
+use crate::cluster::{Cluster, Propagation};
+use crate::policy::Evidence;
+use crate::release::{
+    self, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest, Rollback, Storage, Uninstall,
+};
+use crate::template::ReleaseInfo;
+
+/// A reconciliation that is under way.
+pub(super) struct Work<'a> {
+    pub(super) context: &'a Context,
+    pub(super) release: &'a HelmRelease,
+    pub(super) target: &'a Target,
+    pub(super) subject: &'a Subject,
+    pub(super) storage: Storage,
+    pub(super) status: HelmReleaseStatus,
+}
+
+/// How a step went.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// Why it failed, if it did.
+    pub(super) error: Option<release::Error>,
+    /// Whether anything was stored.
+    pub(super) persisted: bool,
+    /// Objects that were not ready.
+    pub(super) evidence: Vec<Evidence>,
+}
+
+impl Work<'_> {
+    /// Edits the conditions.
+    pub(super) fn conditions<T>(&mut self, edit: impl FnOnce(&mut Conditions<'_>) -> T) -> T {
+        let mut list: ConditionList = std::mem::take(&mut self.status.conditions);
+        let generation = self.release.metadata.generation;
+        let result = edit(&mut Conditions::new(&mut list, generation, self.context.clock.now()));
+        self.status.conditions = list;
+        result
+    }
+
+    /// Runs a step and notes how it went.
+    pub(super) async fn run(&mut self, step: Step, needs: &Prerequisites) -> Done {
+        let subject = self.subject.clone();
+        let recorder = &self.context.recorder;
+        let progress = move |progress: &Progress| {
+            let waiting: Vec<_> =
+                progress.unready.iter().take(3).map(ToString::to_string).collect();
+            let text =
+                format!("{} of {} ready; {}", progress.ready, progress.total, waiting.join(", "));
+            recorder.progress(&subject, "Waiting", text);
+        };
+        let env = Env {
+            cluster: self.context.cluster.clone(),
+            storage: self.storage.clone(),
+            clock: Arc::clone(&self.context.clock),
+            holder: &self.context.options.holder,
+            progress: &progress,
+        };
+        let began = tokio::time::Instant::now();
+        let outcome = match step {
+            Step::Install | Step::Upgrade => self.deploy(&env, step, needs).await,
+            Step::Rollback { to } => self.rollback(&env, to).await,
+            Step::UninstallRemediation | Step::FinishUninstall => self.uninstall(&env).await,
+            Step::Unlock => self.unlock(&env).await,
+            Step::CorrectDrift => Outcome { written: Vec::new(), result: Ok(()) },
+        };
+        if matches!(step, Step::Install | Step::Upgrade) {
+            step.name().clone_into(&mut self.status.last_attempted_release_action);
+            self.status.last_attempted_release_action_duration =
+                GoDuration(began.elapsed()).to_string();
+        }
+        self.note(step, needs, outcome).await
+    }
+
+    async fn deploy(&mut self, env: &Env<'_>, step: Step, needs: &Prerequisites) -> Outcome {
+        match self.rendered(env, step, needs).await {
+            Ok(deploy) => release::deploy(env, deploy).await,
+            Err(error) => Outcome { written: Vec::new(), result: Err(error) },
+        }
+    }
+
+    async fn rendered(
+        &mut self,
+        env: &Env<'_>,
+        step: Step,
+        needs: &Prerequisites,
+    ) -> Result<Deploy, release::Error> {
+        let spec = &self.release.spec;
+        let name = &self.target.name;
+        let heads = self.storage.heads(name).await?;
+        let after = heads.first().map_or(0, |head| head.version);
+        let kind = if step == Step::Install {
+            self.status.history.clear();
+            self.conditions(|conditions| conditions.delete(REMEDIATED));
+            Kind::Install { after }
+        } else {
+            self.conditions(|conditions| conditions.delete(REMEDIATED));
+            let deployed = heads.iter().find(|head| head.status == "deployed").or(heads.first());
+            let Some(head) = deployed else {
+                return Err(release::Error::Refused(format!(
+                    "\"{name}\" has no deployed releases"
+                )));
+            };
+            let current = self.storage.get(name, head.version).await?;
+            Kind::Upgrade { current: Box::new(current.unwrap_or_default()), after }
+        };
+        let install = step == Step::Install;
+        let capabilities = release::of_cluster(&env.cluster).await?;
+        let lookup = ClusterLookup {
+            cluster: env.cluster.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let request = RenderRequest {
+            chart: &needs.pulled.chart,
+            values: &needs.values,
+            release: ReleaseInfo {
+                name: name.clone(),
+                namespace: self.target.namespace.clone(),
+                revision: after + 1,
+                is_upgrade: !install,
+            },
+            capabilities: &capabilities,
+            lookup: Some(&lookup),
+            check_schema: !(if install {
+                spec.install.disable_schema_validation
+            } else {
+                spec.upgrade.disable_schema_validation
+            }),
+        };
+        let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request))?;
+        let (i, u) = (&spec.install, &spec.upgrade);
+        let pick = |a: bool, b: bool| if install { a } else { b };
+        Ok(Deploy {
+            kind,
+            name: name.clone(),
+            namespace: self.target.namespace.clone(),
+            rendered,
+            config: needs.values.clone(),
+            origin: Some(Origin {
+                name: self.release.metadata.name.clone(),
+                namespace: self.release.metadata.namespace.clone(),
+            }),
+            timeout: step.timeout(spec).0,
+            wait: !pick(i.disable_wait, u.disable_wait),
+            wait_for_jobs: !pick(i.disable_wait_for_jobs, u.disable_wait_for_jobs),
+            hooks: !pick(i.disable_hooks, u.disable_hooks),
+            take_ownership: !pick(i.disable_take_ownership, u.disable_take_ownership),
+            create_namespace: install && i.create_namespace && !spec.target_namespace.is_empty(),
+            cleanup_on_fail: !install && u.cleanup_on_fail,
+            crds: (if install { i.crds } else { u.crds }).unwrap_or(CrdPolicy::Create),
+            max_history: spec.max_history.unwrap_or(5) as usize,
+        })
+    }
+
+    async fn rollback(&mut self, env: &Env<'_>, to: u32) -> Outcome {
+        let spec = &self.release.spec;
+        let name = &self.target.name;
+        let records = async {
+            let target = self.storage.get(name, to).await?;
+            let last = self.storage.last(name).await?.map(|(_, record)| record);
+            Ok::<_, release::Error>(target.zip(last))
+        };
+        match records.await {
+            Ok(Some((target, last))) => {
+                let rollback = Rollback {
+                    target,
+                    last,
+                    timeout: Step::Rollback { to }.timeout(spec).0,
+                    wait: !spec.rollback.disable_wait,
+                    wait_for_jobs: !spec.rollback.disable_wait_for_jobs,
+                    hooks: !spec.rollback.disable_hooks,
+                    cleanup_on_fail: spec.rollback.cleanup_on_fail,
+                    max_history: spec.max_history.unwrap_or(5) as usize,
+                };
+                release::rollback(env, rollback).await
+            }
+            Ok(None) => {
+                let error = release::Error::Refused(format!("release has no {to} version"));
+                Outcome { written: Vec::new(), result: Err(error) }
+            }
+            Err(error) => Outcome { written: Vec::new(), result: Err(error) },
+        }
+    }
+
+    pub(super) async fn uninstall(&mut self, env: &Env<'_>) -> Outcome {
+        let spec = &self.release.spec.uninstall;
+        match self.storage.last(&self.target.name).await {
+            Ok(Some((_, last))) => {
+                let propagation = match spec.deletion_propagation.as_deref() {
+                    Some("foreground") => Propagation::Foreground,
+                    Some("orphan") => Propagation::Orphan,
+                    _ => Propagation::Background,
+                };
+                let uninstall = Uninstall {
+                    last,
+                    timeout: self.release.spec.action_timeout(spec.timeout).0,
+                    wait: !spec.disable_wait,
+                    hooks: !spec.disable_hooks,
+                    keep_history: spec.keep_history,
+                    propagation,
+                };
+                release::uninstall(env, uninstall).await
+            }
+            Ok(None) => Outcome { written: Vec::new(), result: Ok(()) },
+            Err(error) => Outcome { written: Vec::new(), result: Err(error) },
+        }
+    }
+
+    async fn unlock(&mut self, env: &Env<'_>) -> Outcome {
+        match self.storage.last(&self.target.name).await {
+            Ok(Some((_, record))) if record.is_pending() => release::unlock(env, record).await,
+            Ok(_) => Outcome { written: Vec::new(), result: Ok(()) },
+            Err(error) => Outcome { written: Vec::new(), result: Err(error) },
+        }
+    }
+
+    /// Takes over what was stored, sets conditions, counts failures, sends the event.
+    async fn note(&mut self, step: Step, needs: &Prerequisites, outcome: Outcome) -> Done {
+        let snapshots: Vec<Snapshot> = outcome.written.iter().map(snapshot).collect();
+        let before = history::latest(&self.status.history).cloned();
+        match step {
+            Step::Install => history::record(&mut self.status.history, &snapshots, Action::Install),
+            Step::Upgrade => history::record(&mut self.status.history, &snapshots, Action::Upgrade),
+            Step::Rollback { .. } => {
+                history::record(&mut self.status.history, &snapshots, Action::Rollback)
+            }
+            Step::UninstallRemediation | Step::FinishUninstall => {
+                history::record(&mut self.status.history, &snapshots, Action::UninstallRemediation);
+            }
+            Step::Unlock => history::record_unlock(&mut self.status.history, &snapshots),
+            Step::CorrectDrift => {}
+        }
+        if let Some(last) = outcome.written.iter().max_by_key(|record| record.version)
+            && matches!(step, Step::Install | Step::Upgrade | Step::Rollback { .. })
+            && let Ok(inventory) =
+                release::inventory::of(&self.context.cluster, &last.manifest, &last.namespace).await
+        {
+            self.status.inventory = Some(inventory);
+        }
+        let persisted = !outcome.written.is_empty();
+        let evidence = evidence(&outcome);
+        let error = outcome.result.err();
+        self.conclude(step, needs, before.as_ref(), error.as_ref(), persisted).await;
+        Done { error, persisted, evidence }
+    }
+
+    async fn conclude(
+        &mut self,
+        step: Step,
+        needs: &Prerequisites,
+        before: Option<&Snapshot>,
+        error: Option<&release::Error>,
+        persisted: bool,
+    ) {
+        let metadata = &needs.pulled.chart.metadata;
+        let wanted = format!("{}@{}", metadata.name, metadata.version);
+        let latest = history::latest(&self.status.history).cloned().unwrap_or_default();
+        let full = format!("{}/{}", self.target.namespace, self.target.full_name);
+        let said = error.map(crate::base::class::chain_of);
+        let (kind, good, bad, text) = match (step, &said) {
+            (Step::Install, None) => {
+                (RELEASED, reason::INSTALL_SUCCEEDED, "", success_text(Action::Install, &latest))
+            }
+            (Step::Upgrade, None) => {
+                (RELEASED, reason::UPGRADE_SUCCEEDED, "", success_text(Action::Upgrade, &latest))
+            }
+            (Step::Install, Some(error)) => (
+                RELEASED,
+                "",
+                reason::INSTALL_FAILED,
+                format!("Helm install failed for release {full} with chart {wanted}: {error}"),
+            ),
+            (Step::Upgrade, Some(error)) => (
+                RELEASED,
+                "",
+                reason::UPGRADE_FAILED,
+                format!("Helm upgrade failed for release {full} with chart {wanted}: {error}"),
+            ),
+            (Step::Rollback { to }, said) => {
+                let target = self.status.history.iter().find(|entry| entry.version == to).cloned();
+                let target = target.unwrap_or_default();
+                let head = format!(
+                    "Helm rollback to previous release {} with chart {}",
+                    release_text(&target),
+                    chart_text(&target)
+                );
+                let text = match said {
+                    None => format!("{head} succeeded"),
+                    Some(error) => format!("{head} failed: {error}"),
+                };
+                (REMEDIATED, reason::ROLLBACK_SUCCEEDED, reason::ROLLBACK_FAILED, text)
+            }
+            (Step::UninstallRemediation | Step::FinishUninstall, said) => {
+                let of = before.cloned().unwrap_or_default();
+                let head = format!(
+                    "Helm uninstall remediation for release {} with chart {}",
+                    release_text(&of),
+                    chart_text(&of)
+                );
+                let text = match said {
+                    None => format!("{head} succeeded"),
+                    Some(error) => format!("{head} failed: {error}"),
+                };
+                (REMEDIATED, reason::UNINSTALL_SUCCEEDED, reason::UNINSTALL_FAILED, text)
+            }
+            (Step::Unlock, said) => {
+                let text = match said {
+                    None => format!("Unlocked Helm release {full} with chart {wanted}"),
+                    Some(error) => format!("Unlock of Helm release {full} failed: {error}"),
+                };
+                (RELEASED, reason::PENDING_RELEASE, reason::PENDING_RELEASE, text)
+            }
+            (Step::CorrectDrift, _) => return,
+        };
+        let ok = error.is_none();
+        if !ok {
+            self.status.failures += 1;
+            match step {
+                Step::Install if persisted => self.status.install_failures += 1,
+                Step::Upgrade if persisted => self.status.upgrade_failures += 1,
+                _ => {}
+            }
+        }
+        let truth = if ok && step != Step::Unlock { Truth::True } else { Truth::False };
+        let word = if ok { good } else { bad };
+        self.conditions(|conditions| {
+            conditions.set(kind, truth, word, &text);
+            summarize(conditions);
+        });
+        let severity = if ok { Severity::Normal } else { Severity::Warning };
+        let annotations = BTreeMap::from([
+            ("helm.toolkit.fluxcd.io/revision".to_owned(), metadata.version.clone()),
+            ("helm.toolkit.fluxcd.io/app-version".to_owned(), metadata.app_version.clone()),
+            ("helm.toolkit.fluxcd.io/token".to_owned(), needs.config_digest.clone()),
+        ]);
+        self.context.recorder.record(self.subject, severity, word, text, &annotations).await;
+    }
+}
+
+fn evidence(outcome: &Outcome) -> Vec<Evidence> {
+    let Err(release::Error::Wait(wait)) = &outcome.result else {
+        return Vec::new();
+    };
+    let unready = wait.unready().iter();
+    unready
+        .map(|unready| Evidence {
+            object: unready.id.to_string(),
+            status: unready.status.status.to_string(),
+            condition: unready.status.message.clone(),
+            cause: unready.cause.as_ref().map(ToString::to_string).unwrap_or_default(),
+        })
+        .collect()
+}
+
+/// Returns the history entry of a record.
+pub(super) fn snapshot(record: &Record) -> Snapshot {
+    let metadata = record.metadata();
+    let config = record.config.clone().unwrap_or_default();
+    // Times in a status have whole seconds.
+    let seconds = |time: &str| {
+        time.parse().map(crate::base::clock::rfc3339_seconds).unwrap_or_else(|_| time.to_owned())
+    };
+    Snapshot {
+        api_version: "v2".to_owned(),
+        digest: release::digest::of(record),
+        name: record.name.clone(),
+        namespace: record.namespace.clone(),
+        version: record.version,
+        status: record.info.status.clone(),
+        action: None,
+        chart_name: metadata.name,
+        chart_version: metadata.version,
+        app_version: metadata.app_version,
+        config_digest: super::values::digest(&config),
+        first_deployed: seconds(&record.info.first_deployed),
+        last_deployed: seconds(&record.info.last_deployed),
+        deleted: (!record.info.deleted.is_empty()).then(|| seconds(&record.info.deleted)),
+        test_hooks: None,
+        oci_digest: String::new(),
+    }
+}
+
+/// Answers `lookup` from the cluster. Templates run outside the runtime's workers, so they may wait.
+struct ClusterLookup {
+    cluster: Cluster,
+    runtime: tokio::runtime::Handle,
+}
+
+impl crate::template::Lookup for ClusterLookup {
+    fn lookup(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<crate::yaml::Value, String> {
+        use crate::cluster::{ObjectId, Selection};
+        let empty = || crate::yaml::Value::Object(crate::yaml::Map::new());
+        self.runtime.block_on(async {
+            if name.is_empty() {
+                let selection = match namespace {
+                    "" => Selection::default(),
+                    namespace => Selection::namespace(namespace),
+                };
+                let found = self.cluster.list(api_version, kind, &selection).await;
+                let found = found.map_err(|error| error.to_string())?;
+                let items: Vec<_> = found.into_iter().map(|object| object.0).collect();
+                return Ok(serde_json::json!({"apiVersion": api_version, "kind": format!("{kind}List"), "items": items}));
+            }
+            let id = ObjectId::new(api_version, kind, namespace, name);
+            let found = self.cluster.get(&id).await.map_err(|error| error.to_string())?;
+            Ok(found.map_or_else(empty, |object| object.0))
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! What a release needs before anything is decided: dependencies, version, values, chart.
+
+use std::collections::BTreeMap;
+
+use super::context::Context;
+use super::memory::Memory;
+use super::values::{self, Fetched};
+use super::{dependency, history, repository};
+use crate::api::annotation::{HOLD, PIN};
+use crate::api::crd::HELM_REPOSITORY_API;
+use crate::api::{HelmRelease, HelmRepository, ValuesReference};
+use crate::base::class::{Class, chain};
+use crate::cluster::{Cluster, Object, ObjectId};
+use crate::policy::{Candidate, Decision, Rules, Seen, Verdict, decide};
+use crate::repo::Pulled;
+use crate::yaml::{Map, Value};
+
+/// Everything that a decision about a release needs.
+#[derive(Debug)]
+pub struct Prerequisites {
+    /// The chart of the chosen version.
+    pub pulled: Pulled,
+    /// The composed values.
+    pub values: Map,
+    /// Their digest.
+    pub config_digest: String,
+    /// The chosen version, and the ones held back.
+    pub decision: Decision,
+    /// The constraint.
+    pub constraint: String,
+}
+
+/// Why a release cannot go on: what its condition says.
+#[derive(Debug)]
+pub struct Problem {
+    /// Reason of the condition.
+    pub reason: &'static str,
+    /// Its message.
+    pub message: String,
+    /// What to do about it.
+    pub class: Class,
+    /// Whether a person has to change something (`Stalled`).
+    pub stalled: bool,
+    /// Whether it waits for another object.
+    pub waits: bool,
+}
+
+impl Problem {
+    fn new(reason: &'static str, message: impl Into<String>, class: Class) -> Self {
+        Self { reason, message: message.into(), class, stalled: false, waits: false }
+    }
+
+    fn waiting(mut self) -> Self {
+        self.waits = true;
+        self
+    }
+
+    fn stalled(mut self) -> Self {
+        self.stalled = true;
+        self
+    }
+}
+
+/// Checks and fetches, in Flux's order.
+///
+/// # Errors
+/// The first thing that is missing.
+pub async fn gather(
+    context: &Context,
+    release: &HelmRelease,
+    memory: &mut Memory,
+) -> Result<Prerequisites, Problem> {
+    let unsupported = release.spec.unsupported();
+    if !unsupported.is_empty() {
+        let text = format!(
+            "not supported by this version of Leadsman: {}; remove it or leave this release to Flux",
+            unsupported.join(", ")
+        );
+        return Err(Problem::new("Unsupported", text, Class::Stalled).stalled());
+    }
+    dependency::check(&context.cluster, release).await.map_err(|error| match error {
+        dependency::Error::Circle(_) => {
+            Problem::new("DependencyCycle", error.to_string(), Class::Stalled).stalled()
+        }
+        _ => Problem::new("DependencyNotReady", error.to_string(), Class::Retry).waiting(),
+    })?;
+    let repository = source(context, release).await?;
+    let values = compose(&context.cluster, release).await?;
+    let config_digest = values::digest(&values);
+    let (decision, constraint) = choose(context, release, &repository, &config_digest, memory)?;
+    let pulled = pull(context, release, &repository, &decision).await?;
+    Ok(Prerequisites { pulled, values, config_digest, decision, constraint })
+}
+
+async fn source(context: &Context, release: &HelmRelease) -> Result<HelmRepository, Problem> {
+    let Some(chart) = &release.spec.chart else {
+        let text = "spec.chart is missing";
+        return Err(Problem::new("ArtifactFailed", text, Class::Stalled).stalled());
+    };
+    let source = &chart.spec.source_ref;
+    if source.kind != repository::KIND {
+        let text =
+            format!("sourceRef.kind {} is not supported by this version of Leadsman", source.kind);
+        return Err(Problem::new("Unsupported", text, Class::Stalled).stalled());
+    }
+    let own = &release.metadata.namespace;
+    let namespace = if source.namespace.is_empty() { own } else { &source.namespace };
+    let id = ObjectId::new(HELM_REPOSITORY_API, repository::KIND, namespace, &source.name);
+    let found = context.cluster.get(&id).await.map_err(|error| {
+        Problem::new(
+            "ArtifactFailed",
+            format!("could not get Source object: {error}"),
+            error.class(),
+        )
+    })?;
+    let Some(found) = found else {
+        let text = format!(
+            "HelmRepository '{namespace}/{}' is not ready: it does not exist; create it or correct sourceRef",
+            source.name
+        );
+        return Err(Problem::new("SourceNotReady", text, Class::Retry).waiting());
+    };
+    let repository: HelmRepository = serde_json::from_value(found.0).unwrap_or_default();
+    if repository.status.artifact.is_none() {
+        let ready = crate::api::condition::find(&repository.status.conditions, "Ready");
+        let why = ready.map_or("does not have an artifact", |condition| &condition.message);
+        let text = format!("HelmRepository '{namespace}/{}' is not ready: {why}", source.name);
+        return Err(Problem::new("SourceNotReady", text, Class::Retry).waiting());
+    }
+    Ok(repository)
+}
+
+fn not_ready(repository: &HelmRepository, text: &str) -> String {
+    format!("HelmRepository '{}' is not ready: {text}", repository.metadata.key())
+}
+
+fn choose(
+    context: &Context,
+    release: &HelmRelease,
+    repository: &HelmRepository,
+    config_digest: &str,
+    memory: &mut Memory,
+) -> Result<(Decision, String), Problem> {
+    let chart = &release.spec.chart.as_ref().map(|chart| chart.spec.clone()).unwrap_or_default();
+    let constraint = chart.version.clone().unwrap_or_else(|| "*".to_owned());
+    let quarantine = std::mem::take(&mut memory.quarantine);
+    memory.quarantine = quarantine.still_valid(&constraint, config_digest);
+    let url = repository.spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
+        Problem::new("SourceNotReady", not_ready(repository, &error.to_string()), Class::Stalled)
+    })?;
+    let candidates = match context.repositories.resolve(&url, &chart.chart, &constraint) {
+        Ok(entries) => entries
+            .into_iter()
+            .map(|entry| Candidate { text: entry.text, version: entry.version })
+            .collect(),
+        // What runs may go on running when the range is empty.
+        Err(crate::repo::Error::NoVersion { .. }) if release.metadata.annotation(PIN).is_some() => {
+            Vec::new()
+        }
+        Err(error) => {
+            let problem = Problem::new(
+                "SourceNotReady",
+                not_ready(repository, &chain(&error)),
+                error.class(),
+            );
+            return Err(problem.waiting());
+        }
+    };
+    let rules = Rules {
+        pin: release.metadata.annotation(PIN).filter(|pin| !pin.is_empty()),
+        hold: release.metadata.annotation(HOLD),
+    };
+    let seen = Seen {
+        deployed: history::newest_good(&release.status.history).map(|h| h.chart_version.as_str()),
+        constraint_changed: memory.constraint != constraint,
+        quarantine: &memory.quarantine,
+    };
+    Ok((decide(&candidates, rules, &seen), constraint))
+}
+
+async fn pull(
+    context: &Context,
+    release: &HelmRelease,
+    repository: &HelmRepository,
+    decision: &Decision,
+) -> Result<Pulled, Problem> {
+    let chart =
+        release.spec.chart.as_ref().map(|chart| chart.spec.chart.clone()).unwrap_or_default();
+    let Verdict::Run(wanted) = &decision.verdict else {
+        let held: Vec<_> =
+            decision.held.iter().map(|h| format!("{} ({})", h.version, h.reason)).collect();
+        let text = format!("no version may be installed: {}", held.join("; "));
+        return Err(Problem::new("VersionHeld", text, Class::Stalled).stalled());
+    };
+    let spec =
+        repository::spec(&context.cluster, repository).await.map_err(|(_, text, class)| {
+            Problem::new("SourceNotReady", not_ready(repository, &text), class).waiting()
+        })?;
+    let entries = context.repositories.versions(&spec.url, &chart);
+    let entries = entries.map_err(|error| {
+        Problem::new("SourceNotReady", not_ready(repository, &chain(&error)), error.class())
+            .waiting()
+    })?;
+    let Some(entry) = entries.iter().find(|entry| entry.text == *wanted) else {
+        let text = format!("version {wanted} of chart {chart} is not in the repository any more");
+        return Err(
+            Problem::new("SourceNotReady", not_ready(repository, &text), Class::Retry).waiting()
+        );
+    };
+    context.repositories.pull(&spec, entry).await.map_err(|error| {
+        Problem::new(
+            "ArtifactFailed",
+            format!("Could not load chart: {}", chain(&error)),
+            error.class(),
+        )
+    })
+}
+
+async fn compose(cluster: &Cluster, release: &HelmRelease) -> Result<Map, Problem> {
+    let namespace = &release.metadata.namespace;
+    let mut fetched: BTreeMap<(String, String), Fetched> = BTreeMap::new();
+    for reference in &release.spec.values_from {
+        let key = (reference.kind.clone(), reference.name.clone());
+        if !fetched.contains_key(&key) {
+            fetched.insert(key, fetch(cluster, namespace, reference).await);
+        }
+    }
+    let find = |reference: &ValuesReference| {
+        let key = (reference.kind.clone(), reference.name.clone());
+        fetched.get(&key).cloned().unwrap_or(Ok(None))
+    };
+    values::compose(namespace, &release.spec.values_from, release.spec.values.as_ref(), find)
+        .map_err(|error| Problem::new("ValuesError", error.to_string(), Class::Retry))
+}
+
+async fn fetch(cluster: &Cluster, namespace: &str, reference: &ValuesReference) -> Fetched {
+    if !matches!(reference.kind.as_str(), "ConfigMap" | "Secret") {
+        return Err("unsupported values reference kind".to_owned());
+    }
+    let id = ObjectId::new("v1", &reference.kind, namespace, &reference.name);
+    match cluster.get(&id).await {
+        Ok(Some(found)) => Ok(Some(decoded(&found))),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Returns the texts of a ConfigMap or Secret.
+pub fn decoded(object: &Object) -> BTreeMap<String, String> {
+    use base64::Engine as _;
+    let secret = object.kind() == "Secret";
+    let data = object.at("/data").and_then(Value::as_object);
+    data.into_iter()
+        .flatten()
+        .map(|(key, value)| {
+            let text = value.as_str().unwrap_or_default();
+            let text = if secret {
+                let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+                String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+            } else {
+                text.to_owned()
+            };
+            (key.clone(), text)
+        })
+        .collect()
+}

@@ -1,0 +1,698 @@
+//! One reconciliation of a `HelmRelease`: observe, decide, act, until nothing is left to do.
+//!
+//! Source: fluxcd/helm-controller internal/controller/helmrelease_controller.go,
+//! internal/reconcile/atomic_release.go.
+
+use serde_json::json;
+
+use super::context::Context;
+use super::determine::{Last, Seen, State, Wanted, determine};
+use super::execute::{Work, snapshot};
+use super::memory::{self, Memory};
+use super::next::{Next, Question, Step, StepKind, budget, next, retry_interval};
+use super::notice::{Severity, Subject};
+use super::prerequisite::{Prerequisites, Problem, gather};
+use super::queue::{Phase, Report, Requeue, jittered};
+use super::summary::settle_in_sync;
+use super::target::Target;
+use super::{history, request, status};
+use crate::api::annotation::{FINALIZER, REQUESTED_AT};
+use crate::api::condition::{self, DRIFTED, HELD, READY, RECONCILING, STALLED, Truth};
+use crate::api::crd::HELM_RELEASE_API;
+use crate::api::{DriftMode, HelmRelease};
+use crate::base::class::{Class, chain};
+use crate::base::clock::rfc3339_seconds;
+use crate::base::name::NamespacedName;
+use crate::cluster::ObjectId;
+use crate::policy::Quarantined;
+use crate::release::{self, Storage};
+
+/// Kind of the objects.
+pub const KIND: &str = "HelmRelease";
+
+type Failure = crate::cluster::Error;
+
+/// Looks at a release and does what is to be done.
+pub async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
+    match look(context, key).await {
+        Ok(report) => report,
+        Err(error) => {
+            tracing::warn!(release = %key, error = chain(&error), "trying again");
+            Report::new(Requeue::Backoff, Phase::Working)
+        }
+    }
+}
+
+fn id_of(key: &NamespacedName) -> ObjectId {
+    ObjectId::new(HELM_RELEASE_API, KIND, &key.namespace, &key.name)
+}
+
+async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure> {
+    let id = id_of(key);
+    let Some(found) = context.cluster.get(&id).await? else {
+        return Ok(Report::new(Requeue::Gone, Phase::Ready));
+    };
+    let release: HelmRelease = match serde_json::from_value(found.0.clone()) {
+        Ok(release) => release,
+        Err(error) => {
+            tracing::error!(release = %key, %error, "the object cannot be read: correct it");
+            return Ok(Report::new(Requeue::OnChange, Phase::Failed));
+        }
+    };
+    if release.metadata.deletion_timestamp.is_some() {
+        return delete(context, &release, &id).await;
+    }
+    if !release.metadata.finalizers.iter().any(|one| one == FINALIZER) {
+        let mut finalizers = release.metadata.finalizers.clone();
+        finalizers.push(FINALIZER.to_owned());
+        let patch = json!({"metadata": {"finalizers": finalizers}});
+        context.cluster.patch_merge(&id, &patch, "").await?;
+    }
+    if release.spec.suspend {
+        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
+    }
+    let target = Target::of(&release);
+    let subject = Subject::new(HELM_RELEASE_API, KIND, &release.metadata);
+    let mut work = Work {
+        context,
+        release: &release,
+        target: &target,
+        subject: &subject,
+        storage: Storage::new(&context.cluster, &target.storage_namespace),
+        status: release.status.clone(),
+    };
+    let report = go(&mut work, &id).await?;
+    finish(&mut work, &id, report).await
+}
+
+/// Writes what is left to be written, and says when to look again.
+async fn finish(work: &mut Work<'_>, id: &ObjectId, report: Report) -> Result<Report, Failure> {
+    let meta = &work.release.metadata;
+    if let Some(requested) = meta.annotation(REQUESTED_AT) {
+        requested.clone_into(&mut work.status.last_handled_reconcile_at);
+    }
+    let settled = matches!(report.requeue, Requeue::After(_) | Requeue::OnChange);
+    if settled && report.phase != Phase::Waiting && report.phase != Phase::Working {
+        work.status.observed_generation = meta.generation;
+    }
+    save(work, id).await?;
+    Ok(report)
+}
+
+async fn save(work: &mut Work<'_>, id: &ObjectId) -> Result<(), Failure> {
+    // Another write of this reconciliation may have come before: compare with what is there.
+    let live = work.context.cluster.get(id).await?;
+    let old = live.and_then(|live| live.0.get("status").cloned()).unwrap_or(json!({}));
+    status::write(&work.context.cluster, id, &old, &work.status).await
+}
+
+async fn go(work: &mut Work<'_>, id: &ObjectId) -> Result<Report, Failure> {
+    let meta = &work.release.metadata;
+    let mut remembered = memory::read(&work.context.cluster, &meta.namespace, &meta.name).await?;
+    let before = remembered.clone();
+    let needs = match gather(work.context, work.release, &mut remembered).await {
+        Ok(needs) => needs,
+        Err(problem) => return Ok(stopped(work, problem).await),
+    };
+    work.status.helm_chart.clear();
+    if let Some(report) = moved(work).await? {
+        return Ok(report);
+    }
+    let requests = request::take(meta, &mut work.status);
+    attempt(work, &needs, requests.reset);
+    held(work, &needs).await;
+    adopt_rollback(work, &mut remembered, &needs).await;
+    let result = run(work, id, &needs, &mut remembered, requests.force).await;
+    let good = matches!(&result, Ok(report) if report.phase == Phase::Ready);
+    if good {
+        remembered.constraint.clone_from(&needs.constraint);
+    }
+    if remembered != before {
+        memory::write(&work.context.cluster, work.release, &remembered).await?;
+    }
+    result
+}
+
+/// A prerequisite is missing: the condition says which.
+async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
+    let Problem { reason, message, class, stalled, waits } = problem;
+    let known = condition::find(&work.status.conditions, READY)
+        .is_some_and(|ready| ready.reason == reason && ready.message == message);
+    work.conditions(|conditions| {
+        if stalled {
+            conditions.delete(RECONCILING);
+            conditions.set(STALLED, Truth::True, reason, &message);
+        } else {
+            conditions.delete(STALLED);
+            conditions.set(RECONCILING, Truth::True, "Progressing", "Fulfilling prerequisites");
+        }
+        conditions.set(READY, Truth::False, reason, &message);
+    });
+    if !known {
+        let severity = if waits { Severity::Normal } else { Severity::Warning };
+        work.context
+            .recorder
+            .record(work.subject, severity, reason, message, &Default::default())
+            .await;
+    }
+    let pause = work.context.options.requeue_dependency;
+    match (stalled, waits, class) {
+        (true, ..) => Report::new(Requeue::OnChange, Phase::Failed),
+        (_, true, Class::Stalled) => Report::new(Requeue::After(pause), Phase::Failed),
+        (_, true, _) => Report::new(Requeue::After(pause), Phase::Waiting),
+        (_, _, Class::Wait(pause)) => Report::new(Requeue::After(pause), Phase::Failed),
+        _ => Report::new(Requeue::Backoff, Phase::Failed),
+    }
+}
+
+/// The release was moved to another name or namespace: the old one is uninstalled first.
+async fn moved(work: &mut Work<'_>) -> Result<Option<Report>, Failure> {
+    let Some(latest) = history::latest(&work.status.history).cloned() else {
+        work.status.storage_namespace.clone_from(&work.target.storage_namespace);
+        return Ok(None);
+    };
+    let old = &work.status.storage_namespace;
+    let target = work.target;
+    let same = (old.is_empty() || *old == target.storage_namespace)
+        && latest.namespace == target.namespace
+        && latest.name == target.name;
+    if same {
+        work.status.storage_namespace.clone_from(&target.storage_namespace);
+        return Ok(None);
+    }
+    let gone = Target {
+        name: latest.name.clone(),
+        full_name: latest.name.clone(),
+        namespace: latest.namespace.clone(),
+        storage_namespace: old.clone(),
+    };
+    let removed = remove(work.context, work.release, &gone, work.subject).await;
+    if let Err(text) = removed {
+        work.conditions(|conditions| conditions.set(READY, Truth::False, "UninstallFailed", text));
+        return Ok(Some(Report::new(Requeue::Backoff, Phase::Failed)));
+    }
+    work.status.history.clear();
+    work.status.storage_namespace.clear();
+    (work.status.failures, work.status.install_failures, work.status.upgrade_failures) = (0, 0, 0);
+    Ok(Some(Report::new(Requeue::Now, Phase::Working)))
+}
+
+/// Notes what is attempted now; a new attempt starts with fresh counters.
+fn attempt(work: &mut Work<'_>, needs: &Prerequisites, reset: bool) {
+    let version = &needs.pulled.chart.metadata.version;
+    let generation = work.release.metadata.generation;
+    let status = &mut work.status;
+    let other_values = !status.last_attempted_config_digest.is_empty()
+        && status.last_attempted_config_digest != needs.config_digest;
+    if reset
+        || status.last_attempted_generation != generation
+        || status.last_attempted_revision != *version
+        || other_values
+    {
+        (status.failures, status.install_failures, status.upgrade_failures) = (0, 0, 0);
+    }
+    status.last_attempted_generation = generation;
+    status.last_attempted_revision.clone_from(version);
+    status.last_attempted_config_digest.clone_from(&needs.config_digest);
+}
+
+/// Says which newer versions are held back, once for each change.
+async fn held(work: &mut Work<'_>, needs: &Prerequisites) {
+    let held = &needs.decision.held;
+    let Some(first) = held.first() else {
+        work.conditions(|conditions| conditions.delete(HELD));
+        return;
+    };
+    let lines: Vec<_> = held
+        .iter()
+        .map(|held| format!("{}: {}: {}", held.version, held.rule.as_str(), held.reason))
+        .collect();
+    let message = lines.join("\n");
+    let known =
+        condition::find(&work.status.conditions, HELD).is_some_and(|old| old.message == message);
+    let mut word = first.rule.as_str().to_owned();
+    word[..1].make_ascii_uppercase();
+    work.conditions(|conditions| conditions.set(HELD, Truth::True, &word, &message));
+    if !known {
+        let recorder = &work.context.recorder;
+        recorder
+            .record(work.subject, Severity::Normal, "VersionHeld", message, &Default::default())
+            .await;
+    }
+}
+
+/// Somebody rolled the release back by hand: that is respected. The version that was left is not
+/// taken again by itself.
+async fn adopt_rollback(work: &mut Work<'_>, remembered: &mut Memory, needs: &Prerequisites) {
+    let Some(latest) = history::latest(&work.status.history).cloned() else { return };
+    let Ok(Some((_, record))) = work.storage.last(&work.target.name).await else { return };
+    let by_hand = record.version > latest.version
+        && record.info.status == "deployed"
+        && (record.info.rollback_revision > 0
+            || record.info.description.starts_with("Rollback to "));
+    if !by_hand {
+        return;
+    }
+    let mut adopted = snapshot(&record);
+    let left = latest.chart_version.clone();
+    if left != adopted.chart_version {
+        remembered.quarantine.constraint.clone_from(&needs.constraint);
+        remembered.quarantine.config_digest.clone_from(&needs.config_digest);
+        remembered.quarantine.add(Quarantined {
+            version: left.clone(),
+            message: format!("rolled back by hand to {}", adopted.chart_version),
+            since: rfc3339_seconds(work.context.clock.now()),
+            evidence: Vec::new(),
+            revision: latest.version,
+            by_hand: true,
+        });
+    }
+    adopted.action = Some(crate::api::Action::Rollback);
+    for entry in &mut work.status.history {
+        if entry.status == "deployed" {
+            // Its record was superseded from outside; what it says now is read again.
+            if let Ok(Some(old)) = work.storage.get(&entry.name, entry.version).await {
+                let action = entry.action;
+                *entry = snapshot(&old);
+                entry.action = action;
+            }
+        }
+    }
+    work.status.history.push(adopted.clone());
+    history::sort(&mut work.status.history);
+    let text = format!(
+        "{} was rolled back by hand to {}; {left} is not taken again by itself",
+        super::summary::release_text(&adopted),
+        adopted.chart_version
+    );
+    let recorder = &work.context.recorder;
+    recorder
+        .record(work.subject, Severity::Normal, "RollbackRespected", text, &Default::default())
+        .await;
+}
+
+/// Whether the step from what runs to what is wanted is Leadsman's own: nothing but the version
+/// differs, and the user's last change was finished.
+fn is_automatic(work: &Work<'_>, needs: &Prerequisites) -> bool {
+    let good = work
+        .status
+        .history
+        .iter()
+        .filter(|h| matches!(h.status.as_str(), "deployed" | "superseded"));
+    let Some(good) = good.max_by_key(|entry| entry.version) else { return false };
+    work.release.status.observed_generation == work.release.metadata.generation
+        && good.config_digest == needs.config_digest
+        && good.chart_version != needs.pulled.chart.metadata.version
+}
+
+/// The loop: determine, decide, act.
+async fn run(
+    work: &mut Work<'_>,
+    id: &ObjectId,
+    needs: &Prerequisites,
+    remembered: &mut Memory,
+    force: bool,
+) -> Result<Report, Failure> {
+    let interval = work.release.spec.interval.map_or(std::time::Duration::from_secs(300), |i| i.0);
+    let interval = jittered(work.context.options.interval.unwrap_or(interval));
+    let mut ran: Vec<StepKind> = Vec::new();
+    let automatic = is_automatic(work, needs);
+    let mut force = force;
+    loop {
+        let state = match observe(work, needs).await {
+            Ok(state) => state,
+            Err(error) => {
+                let text = format!("Could not determine release state: {}", chain(&error));
+                work.conditions(|conditions| {
+                    conditions.set(READY, Truth::False, "StateError", text)
+                });
+                return Ok(Report::new(Requeue::Backoff, Phase::Failed));
+            }
+        };
+        if let State::Locked { .. } = &state
+            && let Some(report) = locked(work).await
+        {
+            return Ok(report);
+        }
+        let failed = history::latest(&work.status.history).filter(|entry| entry.status == "failed");
+        let quarantined =
+            failed.is_some_and(|e| remembered.quarantine.find(&e.chart_version).is_some());
+        let question = Question {
+            spec: &work.release.spec,
+            status: &work.status,
+            force,
+            automatic: automatic || quarantined,
+        };
+        let own_step = question.automatic;
+        let todo = next(&state, &question);
+        force = false;
+        let step = match todo {
+            Next::Nothing => {
+                if let Some(step) = in_sync(work).await? {
+                    step
+                } else {
+                    work.conditions(|conditions| conditions.delete(RECONCILING));
+                    return Ok(Report::new(Requeue::After(interval), Phase::Ready));
+                }
+            }
+            Next::Exhausted => return Ok(exhausted(work)),
+            Next::NoRollbackTarget => {
+                let text = "Failed to perform remediation: missing target release for rollback: cannot remediate failed release";
+                work.conditions(|conditions| {
+                    conditions.delete(RECONCILING);
+                    conditions.set(STALLED, Truth::True, "MissingRollbackTarget", text);
+                });
+                return Ok(Report::new(Requeue::OnChange, Phase::Failed));
+            }
+            Next::Do(step) => step,
+        };
+        if ran.contains(&step.kind()) {
+            return Ok(again(work));
+        }
+        if let Step::Rollback { .. } | Step::UninstallRemediation = step
+            && own_step
+        {
+            quarantine(work, needs, remembered).await?;
+        }
+        begin(work, id, step).await?;
+        let done = work.run(step, needs).await;
+        if !done.evidence.is_empty() {
+            evidence_of(work, remembered, &done.evidence);
+        }
+        if let Some(error) = &done.error
+            && !done.persisted
+        {
+            let pause = retry_interval(&work.release.spec, &work.status);
+            tracing::warn!(release = %work.release.metadata.key(), step = step.name(), error = chain(error), "step failed");
+            if let Some(pause) = pause {
+                return Ok(Report::new(Requeue::After(jittered(pause.0)), Phase::Failed));
+            }
+            return Ok(Report::new(Requeue::Backoff, Phase::Failed));
+        }
+        save(work, id).await?;
+        if step.kind() == StepKind::Remediate {
+            return Ok(remediated(work, own_step));
+        }
+        if done.error.is_some() && retry_interval(&work.release.spec, &work.status).is_some() {
+            return Ok(again(work));
+        }
+        ran.push(step.kind());
+    }
+}
+
+/// A pending record: ours from an earlier life, or somebody's at work.
+async fn locked(work: &mut Work<'_>) -> Option<Report> {
+    let (head, record) = work.storage.last(&work.target.name).await.ok()??;
+    let ours = head.holder.starts_with("controller/");
+    let timeout = work.release.spec.action_timeout(None).0;
+    let began: Option<crate::base::clock::Timestamp> = record.info.last_deployed.parse().ok();
+    let age =
+        began.and_then(|began| work.context.clock.now().duration_since(began).try_into().ok());
+    let old = age.is_none_or(|age: std::time::Duration| age > timeout);
+    // Without any history nobody here can tell; a release that was never seen is unlocked as in Flux.
+    if ours || old || work.status.history.is_empty() && head.holder.is_empty() {
+        return None;
+    }
+    let who = if head.holder.is_empty() { "helm" } else { &head.holder };
+    let text = format!(
+        "waiting for another operation: revision {} is {} ({who}, since {})",
+        record.version, record.info.status, record.info.last_deployed
+    );
+    work.conditions(|conditions| conditions.set(RECONCILING, Truth::True, "Progressing", text));
+    Some(Report::new(Requeue::After(work.context.options.requeue_dependency), Phase::Working))
+}
+
+async fn observe(work: &Work<'_>, needs: &Prerequisites) -> Result<State, release::Error> {
+    let last = work.storage.last(&work.target.name).await?.map(|(_, record)| {
+        let metadata = record.metadata();
+        Last {
+            version: record.version,
+            status: record.info.status.clone(),
+            digest: release::digest::of(&record),
+            chart_name: metadata.name,
+            chart_version: metadata.version,
+        }
+    });
+    let metadata = &needs.pulled.chart.metadata;
+    let wanted = Wanted {
+        chart_name: &metadata.name,
+        chart_version: &metadata.version,
+        config_digest: &needs.config_digest,
+    };
+    Ok(determine(wanted, Seen { last: last.as_ref(), history: &work.status.history }))
+}
+
+/// Chart and values are as wanted: conditions say so, and live objects are compared.
+async fn in_sync(work: &mut Work<'_>) -> Result<Option<Step>, Failure> {
+    history::truncate(&mut work.status.history, false);
+    let latest = history::latest(&work.status.history).cloned().unwrap_or_default();
+    work.conditions(|conditions| settle_in_sync(conditions, &latest));
+    let mode = work.release.spec.drift_detection.mode;
+    if mode == DriftMode::Disabled {
+        work.conditions(|conditions| conditions.delete(DRIFTED));
+        return Ok(None);
+    }
+    let Ok(Some((_, record))) = work.storage.last(&work.target.name).await else { return Ok(None) };
+    let ignore = super::ignore::Rules::new(&work.release.spec.drift_detection.ignore);
+    let drifts = match release::find_drift(&work.context.cluster, &record, &ignore).await {
+        Ok(drifts) => drifts,
+        Err(error) => {
+            tracing::warn!(release = %work.release.metadata.key(), error = chain(&error), "drift cannot be determined");
+            return Ok(None);
+        }
+    };
+    if drifts.is_empty() {
+        let text = "No drift detected against the cluster state";
+        work.conditions(|conditions| {
+            conditions.set(DRIFTED, Truth::False, "NoDriftDetected", text)
+        });
+        return Ok(None);
+    }
+    let lines: Vec<_> = drifts.iter().map(release::Drift::summary).collect();
+    let of = super::summary::release_text(&latest);
+    let text = format!(
+        "Cluster state of release {of} has drifted from the desired state:\n{}",
+        lines.join("\n")
+    );
+    work.conditions(|conditions| conditions.set(DRIFTED, Truth::True, "DriftDetected", &text));
+    let recorder = &work.context.recorder;
+    recorder
+        .record(work.subject, Severity::Warning, "DriftDetected", text, &Default::default())
+        .await;
+    if mode == DriftMode::Warn {
+        return Ok(None);
+    }
+    let (done, failed) = release::correct(&work.context.cluster, &drifts).await;
+    if failed.is_empty() {
+        let text =
+            format!("Cluster state of release {of} has been corrected:\n{}", done.join("\n"));
+        recorder
+            .record(work.subject, Severity::Normal, "DriftCorrected", text, &Default::default())
+            .await;
+        let text = "No drift detected against the cluster state";
+        work.conditions(|conditions| {
+            conditions.set(DRIFTED, Truth::False, "NoDriftDetected", text)
+        });
+    } else {
+        let text =
+            format!("Failed to correct cluster state of release {of}:\n{}", failed.join("\n"));
+        recorder
+            .record(
+                work.subject,
+                Severity::Warning,
+                "DriftCorrectionFailed",
+                text,
+                &Default::default(),
+            )
+            .await;
+    }
+    Ok(None)
+}
+
+/// Says that a step begins.
+async fn begin(work: &mut Work<'_>, id: &ObjectId, step: Step) -> Result<(), Failure> {
+    let limit = step.timeout(&work.release.spec);
+    let text = format!("Running '{}' action with timeout of {limit}", step.name());
+    work.conditions(|conditions| {
+        conditions.delete(STALLED);
+        conditions.set(RECONCILING, Truth::True, "Progressing", &text);
+        if step.kind() == StepKind::Release {
+            conditions.set(READY, Truth::Unknown, "Progressing", &text);
+        }
+    });
+    work.context.recorder.progress(work.subject, "Progressing", text);
+    save(work, id).await
+}
+
+fn exhausted(work: &mut Work<'_>) -> Report {
+    let status = &work.status;
+    let action = status.last_attempted_release_action.clone();
+    let count = if action == "install" { status.install_failures } else { status.upgrade_failures };
+    let text = format!("Failed to {action} after {count} attempt(s)");
+    work.conditions(|conditions| {
+        conditions.delete(RECONCILING);
+        conditions.set(STALLED, Truth::True, "RetriesExceeded", text);
+    });
+    Report::new(Requeue::OnChange, Phase::Failed)
+}
+
+/// The step of this kind ran already: it is tried again, later or at once.
+fn again(work: &mut Work<'_>) -> Report {
+    if let Some(pause) = retry_interval(&work.release.spec, &work.status) {
+        let text = format!("retrying after {pause}");
+        work.conditions(|c| c.set(RECONCILING, Truth::True, "ProgressingWithRetry", text));
+        return Report::new(Requeue::After(jittered(pause.0)), Phase::Failed);
+    }
+    let ready = condition::find(&work.status.conditions, READY).map(|ready| ready.message.clone());
+    work.conditions(|conditions| {
+        conditions.set(RECONCILING, Truth::True, "ProgressingWithRetry", ready.unwrap_or_default());
+    });
+    Report::new(Requeue::Backoff, Phase::Working)
+}
+
+/// After a rollback or uninstall: another try, or the end.
+fn remediated(work: &mut Work<'_>, own_step: bool) -> Report {
+    let question = Question {
+        spec: &work.release.spec,
+        status: &work.status,
+        force: false,
+        automatic: own_step,
+    };
+    let more = budget(&question).is_none_or(|budget| {
+        !budget.is_exhausted()
+            || budget.strategy == crate::api::RemediationStrategy::Uninstall
+                && work.status.last_attempted_release_action == "upgrade"
+    });
+    if own_step && condition::is_true(&work.status.conditions, condition::REMEDIATED) {
+        // The version is quarantined: what is decided next is the version that runs again.
+        return Report::new(Requeue::Now, Phase::Working);
+    }
+    if more { again(work) } else { exhausted(work) }
+}
+
+/// Remembers the version that failed, with the evidence, before it is rolled back.
+async fn quarantine(
+    work: &mut Work<'_>,
+    needs: &Prerequisites,
+    remembered: &mut Memory,
+) -> Result<(), Failure> {
+    let Some(latest) = history::latest(&work.status.history).cloned() else { return Ok(()) };
+    if latest.status != "failed" {
+        return Ok(());
+    }
+    let released = condition::find(&work.status.conditions, condition::RELEASED);
+    let message = released.map(|released| released.message.clone()).unwrap_or_default();
+    let known = remembered.quarantine.find(&latest.chart_version).cloned();
+    remembered.quarantine.constraint.clone_from(&needs.constraint);
+    remembered.quarantine.config_digest.clone_from(&needs.config_digest);
+    let entry = Quarantined {
+        version: latest.chart_version.clone(),
+        message,
+        since: rfc3339_seconds(work.context.clock.now()),
+        evidence: known.map(|known| known.evidence).unwrap_or_default(),
+        revision: latest.version,
+        by_hand: false,
+    };
+    let text = format!("{} is quarantined: {}", entry.version, entry.reason());
+    remembered.quarantine.add(entry);
+    memory::write(&work.context.cluster, work.release, remembered).await?;
+    let recorder = &work.context.recorder;
+    recorder
+        .record(work.subject, Severity::Warning, "VersionQuarantined", text, &Default::default())
+        .await;
+    Ok(())
+}
+
+/// Keeps why objects were not ready until it is known whether the version is quarantined.
+fn evidence_of(work: &Work<'_>, remembered: &mut Memory, evidence: &[crate::policy::Evidence]) {
+    let Some(latest) = history::latest(&work.status.history) else { return };
+    let automatic = work.release.status.observed_generation == work.release.metadata.generation;
+    if latest.status == "failed" && automatic {
+        remembered.quarantine.add(Quarantined {
+            version: latest.chart_version.clone(),
+            evidence: evidence.to_vec(),
+            revision: latest.version,
+            ..Quarantined::default()
+        });
+    }
+}
+
+async fn delete(
+    context: &Context,
+    release: &HelmRelease,
+    id: &ObjectId,
+) -> Result<Report, Failure> {
+    let ours = release.metadata.finalizers.iter().any(|one| one == FINALIZER);
+    if !ours {
+        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
+    }
+    let subject = Subject::new(HELM_RELEASE_API, KIND, &release.metadata);
+    if !release.spec.suspend && !release.status.storage_namespace.is_empty() {
+        let mut target = Target::of(release);
+        if let Some(latest) = history::latest(&release.status.history) {
+            target.name.clone_from(&latest.name);
+            target.namespace.clone_from(&latest.namespace);
+        }
+        target.storage_namespace.clone_from(&release.status.storage_namespace);
+        if let Err(text) = remove(context, release, &target, &subject).await {
+            let recorder = &context.recorder;
+            recorder
+                .record(&subject, Severity::Warning, "UninstallFailed", text, &Default::default())
+                .await;
+            return Ok(Report::new(Requeue::Backoff, Phase::Failed));
+        }
+    }
+    let rest: Vec<_> = release.metadata.finalizers.iter().filter(|one| *one != FINALIZER).collect();
+    let patch = json!({"metadata": {"finalizers": rest}});
+    match context.cluster.patch_merge(id, &patch, "").await {
+        Ok(_) => {}
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(Report::new(Requeue::Gone, Phase::Ready))
+}
+
+/// Uninstalls a release for good.
+async fn remove(
+    context: &Context,
+    release: &HelmRelease,
+    target: &Target,
+    subject: &Subject,
+) -> Result<(), String> {
+    let mut work = Work {
+        context,
+        release,
+        target,
+        subject,
+        storage: Storage::new(&context.cluster, &target.storage_namespace),
+        status: release.status.clone(),
+    };
+    let quiet = |_: &crate::cluster::wait::Progress| {};
+    let env = release::Env {
+        cluster: context.cluster.clone(),
+        storage: work.storage.clone(),
+        clock: std::sync::Arc::clone(&context.clock),
+        holder: &context.options.holder,
+        progress: &quiet,
+    };
+    let outcome = work.uninstall(&env).await;
+    match outcome.result {
+        Ok(()) => {
+            let text = format!(
+                "Helm uninstall succeeded for release {}/{}",
+                target.namespace, target.name
+            );
+            let recorder = &context.recorder;
+            recorder
+                .record(subject, Severity::Normal, "UninstallSucceeded", text, &Default::default())
+                .await;
+            Ok(())
+        }
+        Err(error) => Err(format!(
+            "Helm uninstall failed for release {}/{}: {}",
+            target.namespace,
+            target.name,
+            chain(&error)
+        )),
+    }
+}

@@ -1,0 +1,200 @@
+//! Keeps one `HelmRepository` fresh.
+//!
+//! Source: fluxcd/source-controller internal/controller/helmrepository_controller.go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::context::Context;
+use super::notice::{Severity, Subject};
+use super::queue::{Phase, Report, Requeue, jittered};
+use super::status;
+use crate::api::annotation::REQUESTED_AT;
+use crate::api::condition::{ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, Truth};
+use crate::api::crd::HELM_REPOSITORY_API;
+use crate::api::{Artifact, HelmRepository};
+use crate::base::class::{Class, chain};
+use crate::base::clock::rfc3339_seconds;
+use crate::base::name::NamespacedName;
+use crate::base::secret::Secret;
+use crate::cluster::{Cluster, ObjectId};
+use crate::repo::{Refreshed, RepositorySpec};
+use crate::source::Credentials;
+
+/// Kind of the objects.
+pub const KIND: &str = "HelmRepository";
+
+/// Fetches the index if it is time, and says how it went.
+pub async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
+    match reconcile_inner(context, key).await {
+        Ok(report) => report,
+        Err(error) => {
+            tracing::warn!(repository = %key, error = chain(&error), "trying again");
+            Report::new(Requeue::Backoff, Phase::Failed)
+        }
+    }
+}
+
+async fn reconcile_inner(
+    context: &Context,
+    key: &NamespacedName,
+) -> Result<Report, crate::cluster::Error> {
+    let id = ObjectId::new(HELM_REPOSITORY_API, KIND, &key.namespace, &key.name);
+    let Some(found) = context.cluster.get(&id).await? else {
+        return Ok(Report::new(Requeue::Gone, Phase::Ready));
+    };
+    let repository: HelmRepository = serde_json::from_value(found.0).unwrap_or_default();
+    if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
+        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
+    }
+    let result = match spec(&context.cluster, &repository).await {
+        Ok(spec) => context.repositories.refresh(&spec).await.map_err(|error| {
+            let reason = match &error {
+                crate::repo::Error::Index { .. } => "IndexationFailed",
+                _ => "Failed",
+            };
+            (reason, chain(&error), error.class())
+        }),
+        Err(problem) => Err(problem),
+    };
+    let report = report(context, &repository, result.as_ref());
+    note(context, &repository, &id, result).await?;
+    Ok(report)
+}
+
+fn report(
+    context: &Context,
+    repository: &HelmRepository,
+    result: Result<&Refreshed, &(&'static str, String, Class)>,
+) -> Report {
+    let interval = repository.spec.interval.map_or(Duration::from_secs(60), |interval| interval.0);
+    let interval = context.options.interval.unwrap_or(interval);
+    match result {
+        Ok(_) => Report::new(Requeue::After(jittered(interval)), Phase::Ready),
+        Err((_, _, Class::Wait(pause))) => Report::new(Requeue::After(*pause), Phase::Failed),
+        Err((_, _, Class::Stalled)) => {
+            Report::new(Requeue::After(jittered(interval)), Phase::Failed)
+        }
+        Err(_) => Report::new(Requeue::Backoff, Phase::Failed),
+    }
+}
+
+async fn note(
+    context: &Context,
+    repository: &HelmRepository,
+    id: &ObjectId,
+    result: Result<Refreshed, (&'static str, String, Class)>,
+) -> Result<(), crate::cluster::Error> {
+    let now = context.clock.now();
+    let meta = &repository.metadata;
+    let mut new = repository.status.clone();
+    let mut list = std::mem::take(&mut new.conditions);
+    let mut conditions = Conditions::new(&mut list, meta.generation, now);
+    let subject = Subject::new(HELM_REPOSITORY_API, KIND, meta);
+    let url = &repository.spec.url;
+    let mut event = None;
+    match result {
+        Ok(refreshed) => {
+            let message = format!("stored artifact: revision '{}'", refreshed.revision);
+            conditions.delete(FETCH_FAILED);
+            conditions.set(READY, Truth::True, "Succeeded", &message);
+            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, "Succeeded", &message);
+            let known = new.artifact.as_ref().is_some_and(|a| a.revision == refreshed.revision);
+            if !known {
+                let text =
+                    format!("stored fetched index of size {} from '{url}'", size(refreshed.size));
+                event = Some((Severity::Normal, "NewArtifact", text));
+                new.artifact = Some(artifact(repository, &refreshed, rfc3339_seconds(now)));
+            }
+            new.observed_generation = meta.generation;
+        }
+        Err((reason, text, class)) => {
+            let message = format!("failed to fetch Helm repository index: {text}");
+            conditions.set(FETCH_FAILED, Truth::True, reason, &message);
+            conditions.set(READY, Truth::False, reason, &message);
+            if class == Class::Stalled {
+                new.observed_generation = meta.generation;
+            }
+            event = Some((Severity::Warning, reason, message));
+        }
+    }
+    new.conditions = list;
+    if let Some(requested) = meta.annotation(REQUESTED_AT) {
+        requested.clone_into(&mut new.last_handled_reconcile_at);
+    }
+    if let Some((severity, reason, message)) = event {
+        context.recorder.record(&subject, severity, reason, message, &BTreeMap::new()).await;
+    }
+    status::write(&context.cluster, id, &repository.status, &new).await
+}
+
+fn artifact(repository: &HelmRepository, refreshed: &Refreshed, time: String) -> Artifact {
+    let meta = &repository.metadata;
+    let hex = refreshed.revision.trim_start_matches("sha256:");
+    Artifact {
+        path: format!("helmrepository/{}/{}/index-{hex}.yaml", meta.namespace, meta.name),
+        url: format!("{}/index.yaml", repository.spec.url.trim_end_matches('/')),
+        revision: refreshed.revision.clone(),
+        digest: refreshed.revision.clone(),
+        last_update_time: time,
+        size: refreshed.size,
+    }
+}
+
+/// Decimal units, four significant digits.
+fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    let mut number = bytes as f64;
+    for unit in ["B", "kB", "MB"] {
+        if number < 1000.0 {
+            return format!("{number:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
+                + unit;
+        }
+        number /= 1000.0;
+    }
+    format!("{number:.3}GB")
+}
+
+/// Returns how a repository is asked: its address, limits and credentials.
+///
+/// # Errors
+/// Reason and text of the condition, and what to do about it.
+pub async fn spec(
+    cluster: &Cluster,
+    repository: &HelmRepository,
+) -> Result<RepositorySpec, (&'static str, String, Class)> {
+    if repository.spec.kind == "oci" || repository.spec.url.starts_with("oci://") {
+        let text = "OCI repositories are not supported by this version of Leadsman; use an https:// repository";
+        return Err(("URLInvalid", text.to_owned(), Class::Stalled));
+    }
+    if repository.spec.cert_secret_ref.is_some() {
+        let text = "spec.certSecretRef is not supported by this version of Leadsman";
+        return Err(("AuthenticationFailed", text.to_owned(), Class::Stalled));
+    }
+    let url: crate::base::secret::SafeUrl =
+        repository.spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
+            ("URLInvalid", error.to_string(), Class::Stalled)
+        })?;
+    let timeout = repository.spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
+    let mut spec = RepositorySpec { url, timeout, credentials: None };
+    if let Some(secret) = &repository.spec.secret_ref {
+        let namespace = &repository.metadata.namespace;
+        let fail = |text: String| ("AuthenticationFailed", text, Class::Retry);
+        let id = ObjectId::new("v1", "Secret", namespace, &secret.name);
+        let found = cluster.get(&id).await.map_err(|error| fail(error.to_string()))?;
+        let found = found.ok_or_else(|| fail(format!("secrets \"{}\" not found", secret.name)))?;
+        let data = super::prerequisite::decoded(&found);
+        let (user, password) = (data.get("username"), data.get("password"));
+        let (Some(user), Some(password)) = (user, password) else {
+            let text = "the Secret needs both `username` and `password`";
+            return Err(fail(format!("secret '{}/{}': {text}", namespace, secret.name)));
+        };
+        spec.credentials = Some(Credentials {
+            user: user.clone(),
+            password: Secret::new(password.clone()),
+            repository: spec.url.clone(),
+            everywhere: repository.spec.pass_credentials,
+        });
+    }
+    Ok(spec)
+}
