@@ -10,7 +10,7 @@ use crate::source::Mirror;
 
 /// A Helm release manager with automatic chart upgrades.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(version)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) connection: Connection,
