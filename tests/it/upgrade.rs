@@ -45,7 +45,10 @@ impl World {
             let release = self.release().await;
             let newest = &release["status"]["history"][0];
             let ready = condition(&release, "Ready").is_some_and(|c| c["status"] == "True");
-            let good = newest["chartVersion"] == version && newest["status"] == "deployed" && ready;
+            let done = release["status"]["observedGeneration"] == release["metadata"]["generation"]
+                && condition(&release, "Reconciling").is_none();
+            let good = newest["chartVersion"] == version && newest["status"] == "deployed";
+            let good = good && ready && done;
             if good { Ok(release) } else { Err(release["status"].to_string()) }
         })
         .await
