@@ -113,8 +113,9 @@ impl Fetcher {
         if !request.last_modified.is_empty() {
             call = call.header(header::IF_MODIFIED_SINCE, &request.last_modified);
         }
+        // The host that is really asked counts: a mirror is another one.
         if let Some(credentials) = &request.credentials
-            && (credentials.everywhere || same_host(&credentials.repository, &request.url))
+            && (credentials.everywhere || same_host(&credentials.repository, &url))
         {
             call = call.basic_auth(&credentials.user, Some(credentials.password.expose()));
         }

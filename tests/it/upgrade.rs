@@ -110,9 +110,16 @@ async fn a_version_that_fails_is_rolled_back_and_not_tried_again() {
     world.runs("1.3.0").await;
     let back = world.release().await["status"]["history"][1]["version"].to_string();
     helm.ok(&["rollback", "web", &back, "-n", &world.namespace, "--force-conflicts"]).await;
-    let release = world.runs("1.1.0").await;
-    let held = condition(&release, "VersionHeld").unwrap()["message"].as_str().unwrap().to_owned();
-    assert!(held.contains("1.3.0") && held.contains("rolled back by hand"), "{held}");
+    world.runs("1.1.0").await;
+    until("the version that was left is held back", SOON, async || {
+        let release = world.release().await;
+        let held = condition(&release, "VersionHeld").cloned().unwrap_or_default();
+        let text = held["message"].as_str().unwrap_or_default();
+        let good = text.contains("1.3.0") && text.contains("rolled back by hand");
+        if good { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    world.runs("1.1.0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
