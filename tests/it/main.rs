@@ -10,6 +10,7 @@ mod bad_input;
 mod crash;
 mod flagship;
 mod harness;
+mod simulate;
 mod support;
 mod template;
 mod tidy;
