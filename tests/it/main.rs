@@ -9,6 +9,7 @@
 mod bad_input;
 mod crash;
 mod flagship;
+mod flux;
 mod harness;
 mod simulate;
 mod support;

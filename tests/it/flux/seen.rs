@@ -1,0 +1,293 @@
+//! What stood in the cluster after a step, without what differs from run to run.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::support::api::Api;
+
+/// Conditions about versions, which Flux does not have.
+const OURS: &[&str] = &["VersionHeld"];
+/// Parts of a status that no second run repeats, or that Leadsman chose not to have.
+const VOLATILE: &[&str] =
+    &["conditions", "history", "lastAttemptedReleaseActionDuration", "helmChart"];
+
+/// What is compared, each with a name to report.
+#[derive(Debug)]
+pub(super) struct Seen {
+    releases: Vec<Value>,
+    rows: BTreeMap<String, Value>,
+}
+
+/// Returns what Flux left.
+pub(super) fn expected(after: &Value) -> Seen {
+    let list = |key: &str| after[key].as_array().cloned().unwrap_or_default();
+    let records = list("releases").into_iter().map(|release| release["record"].clone());
+    Seen::new(list("helmreleases"), records.collect(), list("objects"), list("events"))
+}
+
+/// Returns what stands there now, of the kinds and names that Flux left.
+pub(super) async fn observed(api: &Api, namespace: &str, want: &Seen) -> Seen {
+    let core = format!("/api/v1/namespaces/{namespace}");
+    let releases = format!("/apis/helm.toolkit.fluxcd.io/v2/namespaces/{namespace}/helmreleases");
+    let secrets = api.list(&format!("{core}/secrets")).await;
+    let records = secrets.iter().filter(|secret| secret["type"] == "helm.sh/release.v1");
+    let records = records.map(|secret| record(&secret["data"]["release"])).collect();
+    let mut objects = Vec::new();
+    for path in want.object_paths() {
+        objects.extend(api.get(path).await);
+    }
+    let events = api.list(&format!("{core}/events")).await;
+    Seen::new(api.list(&releases).await, records, objects, events)
+}
+
+impl Seen {
+    fn new(
+        releases: Vec<Value>,
+        records: Vec<Value>,
+        objects: Vec<Value>,
+        events: Vec<Value>,
+    ) -> Self {
+        let mut rows = BTreeMap::new();
+        for release in &releases {
+            let name = release["metadata"]["name"].as_str().unwrap_or_default();
+            rows.insert(
+                format!("release {name}: finalizers"),
+                release["metadata"]["finalizers"].clone(),
+            );
+            rows.insert(format!("release {name}: conditions"), conditions(release));
+            rows.insert(format!("release {name}: history"), history(release));
+            rows.insert(format!("release {name}: status"), status(release));
+        }
+        for record in records {
+            let (name, row) = plain_record(&record);
+            rows.insert(name, row);
+        }
+        for object in objects {
+            rows.insert(format!("object {}", path(&object)), plain_object(object));
+        }
+        rows.insert("events".to_owned(), plain_events(&events));
+        Self { releases, rows }
+    }
+
+    /// Whether it was seen in the middle of an action.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.releases.iter().any(|release| {
+            let conditions = release["status"]["conditions"].as_array();
+            conditions
+                .into_iter()
+                .flatten()
+                .any(|c| c["type"] == "Ready" && c["status"] == "Unknown")
+        })
+    }
+
+    /// Returns what differs in what was seen.
+    pub(super) fn differences(&self, seen: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        for name in
+            self.rows.keys().chain(seen.rows.keys().filter(|name| !self.rows.contains_key(*name)))
+        {
+            differ(name, self.rows.get(name), seen.rows.get(name), &mut found);
+        }
+        found
+    }
+
+    fn object_paths(&self) -> impl Iterator<Item = &str> {
+        self.rows.keys().filter_map(|name| name.strip_prefix("object "))
+    }
+}
+
+/// Adds a line for each leaf that differs.
+fn differ(at: &str, want: Option<&Value>, seen: Option<&Value>, found: &mut Vec<String>) {
+    match (want, seen) {
+        (Some(Value::Object(want)), Some(Value::Object(seen))) => {
+            for key in want.keys().chain(seen.keys().filter(|key| !want.contains_key(*key))) {
+                differ(&format!("{at}/{key}"), want.get(key), seen.get(key), found);
+            }
+        }
+        (Some(Value::Array(want)), Some(Value::Array(seen))) if want.len() == seen.len() => {
+            for (number, (want, seen)) in want.iter().zip(seen).enumerate() {
+                differ(&format!("{at}/{number}"), Some(want), Some(seen), found);
+            }
+        }
+        (want, seen) if want == seen => {}
+        (Some(Value::String(want)), Some(Value::String(seen))) if want.contains('\n') => {
+            let missing = want.lines().filter(|line| !seen.lines().any(|other| other == *line));
+            let more = seen.lines().filter(|line| !want.lines().any(|other| other == *line));
+            let (missing, more) = (missing.collect::<Vec<_>>(), more.collect::<Vec<_>>());
+            found.push(format!("{at}: lacks {missing:?}, has {more:?} (or another order)"));
+        }
+        (want, seen) => {
+            let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
+            found.push(format!("{at}: want {}, got {}", show(want), show(seen)));
+        }
+    }
+}
+
+fn conditions(release: &Value) -> Value {
+    let all = release["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let rows = all.iter().filter(|c| !OURS.contains(&c["type"].as_str().unwrap_or_default()));
+    let rows = rows.map(|c| {
+        let mut row = c.clone();
+        row.as_object_mut().unwrap().remove("lastTransitionTime");
+        row["message"] = json!(message(&c["reason"], c["message"].as_str().unwrap_or_default()));
+        (c["type"].as_str().unwrap_or_default().to_owned(), row)
+    });
+    Value::Object(rows.collect())
+}
+
+/// Returns a message as far as it has to be the same.
+fn message(reason: &Value, text: &str) -> String {
+    match reason.as_str() {
+        // Flux names the `HelmChart`, which Leadsman does not make.
+        Some("SourceNotReady") => String::new(),
+        // Its limit on calls cut Flux's own wait short.
+        Some("InstallFailed" | "UpgradeFailed" | "RetriesExceeded")
+            if text.contains("client rate limiter Wait") =>
+        {
+            let (start, _) = text.split_once("client rate limiter").unwrap();
+            format!("{start}timeout")
+        }
+        _ => text.to_owned(),
+    }
+}
+
+fn history(release: &Value) -> Value {
+    let entries = release["status"]["history"].as_array().cloned().unwrap_or_default();
+    let rows = entries.into_iter().map(|mut entry| {
+        let fields = entry.as_object_mut().unwrap();
+        // The digest covers times; that it is computed alike is a test of its own.
+        for volatile in ["firstDeployed", "lastDeployed", "deleted", "digest"] {
+            if let Some(value) = fields.get_mut(volatile) {
+                *value = json!("set");
+            }
+        }
+        entry
+    });
+    Value::Array(rows.collect())
+}
+
+fn status(release: &Value) -> Value {
+    let mut status = release["status"].as_object().cloned().unwrap_or_default();
+    let retried = conditions(release)["Reconciling"]["status"] == "True";
+    for volatile in VOLATILE {
+        status.remove(*volatile);
+    }
+    if retried && status.contains_key("failures") {
+        // It was tried again and again until somebody looked.
+        status.insert("failures".to_owned(), json!("some"));
+    }
+    if let Some(entries) = status.get_mut("inventory").and_then(|i| i["entries"].as_array_mut()) {
+        entries.sort_by_key(|entry| entry["id"].to_string());
+    }
+    Value::Object(status)
+}
+
+fn record(data: &Value) -> Value {
+    let text = STANDARD.decode(data.as_str().unwrap_or_default()).unwrap();
+    let packed = STANDARD.decode(text).unwrap();
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn plain_record(record: &Value) -> (String, Value) {
+    let mut row = record.clone();
+    row["chart"] = json!({
+        "metadata": record["chart"]["metadata"], "values": record["chart"]["values"],
+    });
+    for time in ["first_deployed", "last_deployed", "deleted"] {
+        if let Some(value) = row["info"].get_mut(time) {
+            *value = json!("set");
+        }
+    }
+    for hook in row["hooks"].as_array_mut().into_iter().flatten() {
+        for time in ["started_at", "completed_at"] {
+            if let Some(value) = hook["last_run"].get_mut(time) {
+                *value = json!("set");
+            }
+        }
+        scramble(hook);
+    }
+    let text = row["info"]["description"].as_str().unwrap_or_default();
+    row["info"]["description"] = json!(message(&json!("InstallFailed"), text));
+    (format!("record {}.v{}", record["name"].as_str().unwrap_or_default(), record["version"]), row)
+}
+
+/// Takes the random end off the names of podinfo's test Pods.
+fn scramble(hook: &mut Value) {
+    let name = hook["name"].as_str().unwrap_or_default().to_owned();
+    if let Some((start, end)) = name.rsplit_once('-')
+        && start.ends_with("-test")
+    {
+        let manifest = hook["manifest"].as_str().unwrap_or_default().replace(end, "random");
+        hook["manifest"] = json!(manifest);
+        hook["name"] = json!(format!("{start}-random"));
+    }
+}
+
+/// Returns the path of a live object.
+fn path(object: &Value) -> String {
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let root = if version.contains('/') { "apis" } else { "api" };
+    let plural = match object["kind"].as_str().unwrap_or_default() {
+        "Ingress" => "ingresses".to_owned(),
+        kind => format!("{}s", kind.to_lowercase()),
+    };
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => format!("/{root}/{version}/namespaces/{namespace}/{plural}/{name}"),
+        None => format!("/{root}/{version}/{plural}/{name}"),
+    }
+}
+
+/// Returns what was declared of an object, and what of it its manager owns.
+fn plain_object(mut object: Value) -> Value {
+    let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    let entries = entries.into_iter().filter(|entry| entry["manager"] == "helm-controller");
+    let owned: Vec<_> = entries
+        .map(|entry| json!({"operation": entry["operation"], "fields": entry["fieldsV1"]}))
+        .collect();
+    let fields = object.as_object_mut().unwrap();
+    fields.remove("status");
+    let metadata = fields.remove("metadata").unwrap_or_default();
+    let mut kept: Map<String, Value> = fields.clone();
+    if let Some(spec) = kept.get_mut("spec").and_then(Value::as_object_mut) {
+        for given in ["clusterIP", "clusterIPs"] {
+            spec.remove(given);
+        }
+    }
+    let mut annotations = metadata["annotations"].clone();
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.remove("deployment.kubernetes.io/revision");
+    }
+    kept.insert("labels".to_owned(), metadata["labels"].clone());
+    kept.insert("annotations".to_owned(), annotations);
+    kept.insert("owned".to_owned(), json!(owned));
+    Value::Object(kept)
+}
+
+/// Returns the events of releases in order; one that repeats counts once.
+fn plain_events(events: &[Value]) -> Value {
+    let mut rows: Vec<(String, Value)> = Vec::new();
+    for event in events {
+        let object = event.get("involvedObject").unwrap_or(event);
+        let kind = &object["kind"];
+        // Flux says that it made a `HelmChart`.
+        if kind != "HelmRelease" || event["reason"] == "HelmChartCreated" {
+            continue;
+        }
+        let name = object.get("name").or(event.get("object")).cloned().unwrap_or_default();
+        let text = message(&event["reason"], event["message"].as_str().unwrap_or_default());
+        let row = json!([event["type"], name, event["reason"], text]);
+        let time = event["firstTimestamp"].as_str().unwrap_or_default().to_owned();
+        if rows.iter().all(|(_, known)| *known != row) {
+            rows.push((time, row));
+        }
+    }
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    Value::Array(rows.into_iter().map(|(_, row)| row).collect())
+}

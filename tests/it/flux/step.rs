@@ -1,0 +1,55 @@
+//! What the person of a scenario did.
+
+use serde_json::{Value, json};
+
+use crate::support::api::Api;
+use crate::support::wait::{SOON, until};
+
+/// Does it. Waiting steps wait for nothing here: their state is waited for.
+pub(super) async fn perform(api: &Api, namespace: &str, what: &Value) {
+    for object in what["apply"].as_array().into_iter().flatten() {
+        let mut object = object.clone();
+        object["metadata"]["namespace"] = json!(namespace);
+        if object.get("apiVersion").is_none() {
+            object["apiVersion"] = json!("v1");
+        }
+        api.apply(&object).await;
+    }
+    if let Some(arguments) = what["kubectl"].as_array() {
+        let arguments: Vec<_> = arguments.iter().map(|word| word.as_str().unwrap()).collect();
+        kubectl(api, namespace, &arguments).await;
+    }
+}
+
+/// Does what `kubectl` with these arguments does.
+async fn kubectl(api: &Api, namespace: &str, arguments: &[&str]) {
+    let core = format!("/api/v1/namespaces/{namespace}");
+    let releases = format!("/apis/helm.toolkit.fluxcd.io/v2/namespaces/{namespace}/helmreleases");
+    match arguments {
+        ["create", "cm", name] => {
+            let object =
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+            api.create(&format!("{core}/configmaps"), &object).await.unwrap();
+        }
+        ["delete", "svc", name] => api.delete(&format!("{core}/services/{name}")).await,
+        ["delete", "hr", name, ..] => {
+            let path = format!("{releases}/{name}");
+            api.delete(&path).await;
+            until("the release is gone", SOON, async || api.get(&path).await.is_none()).await;
+        }
+        ["scale", target, replicas] => {
+            let name = target.strip_prefix("deploy/").unwrap();
+            let replicas: u32 = replicas.strip_prefix("--replicas=").unwrap().parse().unwrap();
+            let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale");
+            api.merge(&path, &json!({"spec": {"replicas": replicas}})).await;
+        }
+        ["annotate", "hr", name, annotations @ ..] => {
+            let pairs = annotations.iter().filter_map(|word| word.split_once('='));
+            let pairs: serde_json::Map<String, Value> =
+                pairs.map(|(key, value)| (key.to_owned(), json!(value))).collect();
+            let patch = json!({"metadata": {"annotations": pairs}});
+            api.merge(&format!("{releases}/{name}"), &patch).await;
+        }
+        unknown => panic!("the replay does not know kubectl {unknown:?}"),
+    }
+}
