@@ -7,5 +7,6 @@
 )]
 
 mod harness;
+mod repository;
 mod support;
 mod tidy;
