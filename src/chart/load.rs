@@ -240,5 +240,4 @@ pub(crate) fn parse_exact(data: &[u8], file: &'static str) -> Result<Value, Erro
 }
 
 #[cfg(test)]
-#[path = "load_tests.rs"]
 mod tests;

@@ -429,5 +429,4 @@ fn floats(value: Value) -> Value {
 }
 
 #[cfg(test)]
-#[path = "set_tests.rs"]
 mod tests;

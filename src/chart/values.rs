@@ -265,5 +265,4 @@ fn join(prefix: &str, key: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "values_tests.rs"]
 mod tests;

@@ -53,6 +53,8 @@ pub(super) enum Command {
     Template(Template),
     /// Keep releases as their HelmReleases say.
     Run(Run),
+    /// Serve the simulated cluster on loopback.
+    Sim(Sim),
     /// List releases.
     List(List),
     /// Show the revisions of a release.
@@ -139,6 +141,9 @@ pub(super) struct Run {
     /// Delete what vanishes from SOURCE.
     #[arg(long)]
     pub(super) prune: bool,
+    /// Use the built-in simulated cluster: nothing outside this process is touched.
+    #[arg(long)]
+    pub(super) simulate: bool,
     /// Overrule every spec.interval.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     pub(super) interval: Option<Duration>,
@@ -148,6 +153,16 @@ pub(super) struct Run {
 
 fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<GoDuration>().map(|duration| duration.0).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Sim {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(super) listen: std::net::SocketAddr,
+    /// Write a kubeconfig for it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig_out: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

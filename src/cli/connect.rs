@@ -16,29 +16,10 @@ pub(super) struct Connected {
 
 /// Connects to the cluster that the arguments or the environment name.
 pub(super) async fn cluster(connection: &Connection) -> anyhow::Result<Connected> {
-    let options = kube::config::KubeConfigOptions {
-        context: connection.context.clone(),
-        ..kube::config::KubeConfigOptions::default()
-    };
-    let config = match &connection.kubeconfig {
-        Some(path) => {
-            let read = kube::config::Kubeconfig::read_from(path)
-                .with_context(|| format!("read kubeconfig `{}`", path.display()))?;
-            kube::Config::from_custom_kubeconfig(read, &options)
-                .await
-                .context("use the kubeconfig")?
-        }
-        None if connection.context.is_some() => kube::Config::from_kubeconfig(&options)
-            .await
-            .context("find a cluster: give --kubeconfig FILE, or set KUBECONFIG")?,
-        None => kube::Config::infer()
-            .await
-            .context("find a cluster: give --kubeconfig FILE, or set KUBECONFIG")?,
-    };
-    let namespace =
-        connection.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let cluster = Cluster::connect(config, RELEASE_MANAGER).context("connect to the cluster")?;
-    Ok(Connected { cluster, namespace })
+    let file = connection.kubeconfig.as_deref();
+    let context = connection.context.as_deref();
+    let (cluster, default) = Cluster::from_kubeconfig(file, context, RELEASE_MANAGER).await?;
+    Ok(Connected { cluster, namespace: connection.namespace.clone().unwrap_or(default) })
 }
 
 /// Returns the repositories of a command.

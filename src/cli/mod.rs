@@ -57,6 +57,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Template(template) => template::run(template, connection.namespace).await,
         Command::Run(run) => run::run(run, &connection).await,
+        Command::Sim(sim) => run::sim(sim).await,
         Command::List(list) => inspect::list(list, &connection).await,
         Command::History(history) => inspect::history(history, &connection).await,
         Command::Status(status) => inspect::status(status, &connection).await,

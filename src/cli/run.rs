@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
-use super::args::{Connection, Run};
+use super::args::{self, Connection, Run};
 use super::{connect, ui};
+use crate::api::annotation::RELEASE_MANAGER;
 use crate::api::crd;
 use crate::base::class::chain;
 use crate::base::clock::SystemClock;
@@ -19,6 +20,7 @@ use crate::controller::folder::Folder;
 use crate::controller::manager::Manager;
 use crate::controller::notice::{Notice, Recorder, Severity};
 use crate::release::Renderer;
+use crate::sim::{Sim, SimOptions};
 use crate::yaml::{self, Numbers};
 
 /// How often a SOURCE folder is looked at.
@@ -27,8 +29,12 @@ const LOOK: Duration = Duration::from_secs(1);
 const REPEAT: u32 = 15;
 
 pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let connected = connect::cluster(connection).await?;
-    let cluster = connected.cluster;
+    let cluster = if args.simulate {
+        let simulated = Sim::new(SimOptions::default());
+        Cluster::new(simulated.client("default"), RELEASE_MANAGER)
+    } else {
+        connect::cluster(connection).await?.cluster
+    };
     reach(&cluster).await?;
     ensure_crds(&cluster).await?;
     let clock: Arc<dyn crate::base::clock::Clock> = Arc::new(SystemClock);
@@ -69,6 +75,16 @@ pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<Ex
             Ok(if ready && applied { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
+}
+
+/// Serves the simulated cluster until it is interrupted.
+pub(super) async fn sim(args: args::Sim) -> anyhow::Result<ExitCode> {
+    let simulated = Sim::new(SimOptions::default());
+    let served = simulated.serve(args.listen).await.context("serve the simulated cluster")?;
+    crate::base::file::write_atomic(&args.kubeconfig_out, served.kubeconfig.as_bytes())?;
+    ui::say(&format!("the simulated cluster listens on {}", served.addr));
+    tokio::signal::ctrl_c().await?;
+    Ok(ExitCode::from(130))
 }
 
 fn options(args: &Run) -> Options {

@@ -216,7 +216,7 @@ mod tests {
         };
         write(
             "a.yaml",
-            "apiVersion: v1\nkind: HelmRelease\nmetadata: {name: r}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n",
+            "apiVersion: v1\nkind: HelmRelease\nmetadata: {name: r}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: ns}\n",
         );
         write("b/c.yml", "apiVersion: v1\nkind: HelmRelease\nmetadata: {name: r}\n---\nkind: X\n");
         write("broken.yaml", "a: 1\nb: [\n");

@@ -24,6 +24,9 @@ pub struct Memory {
     /// Constraint under which the running version was chosen; empty: none was yet.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub constraint: String,
+    /// Version that Leadsman takes, or took last, by itself; empty after a change of the user.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub automatic: String,
     /// Versions that failed.
     pub quarantine: Quarantine,
 }

@@ -7,24 +7,24 @@ use serde_json::json;
 
 use super::context::Context;
 use super::determine::{Last, Seen, State, Wanted, determine};
-use super::execute::{Work, snapshot};
+use super::execute::Work;
 use super::memory::{self, Memory};
 use super::next::{Next, Question, Step, StepKind, budget, next, retry_interval};
 use super::notice::{Severity, Subject};
 use super::prerequisite::{Prerequisites, Problem, gather};
 use super::queue::{Phase, Report, Requeue, jittered};
+use super::removal;
 use super::summary::settle_in_sync;
 use super::target::Target;
+use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
 use super::{history, request, status};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
-use crate::api::condition::{self, DRIFTED, HELD, READY, RECONCILING, STALLED, Truth};
+use crate::api::condition::{self, DRIFTED, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::api::{DriftMode, HelmRelease};
 use crate::base::class::{Class, chain};
-use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::cluster::ObjectId;
-use crate::policy::Quarantined;
 use crate::release::{self, Storage};
 
 /// Kind of the objects.
@@ -60,7 +60,7 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
         }
     };
     if release.metadata.deletion_timestamp.is_some() {
-        return delete(context, &release, &id).await;
+        return removal::delete(context, &release, &id).await;
     }
     if !release.metadata.finalizers.iter().any(|one| one == FINALIZER) {
         let mut finalizers = release.metadata.finalizers.clone();
@@ -120,8 +120,15 @@ async fn go(work: &mut Work<'_>, id: &ObjectId) -> Result<Report, Failure> {
     }
     let requests = request::take(meta, &mut work.status);
     attempt(work, &needs, requests.reset);
-    held(work, &needs).await;
-    adopt_rollback(work, &mut remembered, &needs).await;
+    if adopt_rollback(work, &mut remembered, &needs).await {
+        memory::write(&work.context.cluster, work.release, &remembered).await?;
+        return Ok(Report::new(Requeue::Now, Phase::Working));
+    }
+    say_held(work, &needs).await;
+    note_origin(work, &mut remembered, &needs);
+    if remembered.automatic != before.automatic {
+        memory::write(&work.context.cluster, work.release, &remembered).await?;
+    }
     let result = run(work, id, &needs, &mut remembered, requests.force).await;
     let good = matches!(&result, Ok(report) if report.phase == Phase::Ready);
     if good {
@@ -186,7 +193,7 @@ async fn moved(work: &mut Work<'_>) -> Result<Option<Report>, Failure> {
         namespace: latest.namespace.clone(),
         storage_namespace: old.clone(),
     };
-    let removed = remove(work.context, work.release, &gone, work.subject).await;
+    let removed = removal::remove(work.context, work.release, &gone, work.subject).await;
     if let Err(text) = removed {
         work.conditions(|conditions| conditions.set(READY, Truth::False, "UninstallFailed", text));
         return Ok(Some(Report::new(Requeue::Backoff, Phase::Failed)));
@@ -216,95 +223,6 @@ fn attempt(work: &mut Work<'_>, needs: &Prerequisites, reset: bool) {
     status.last_attempted_config_digest.clone_from(&needs.config_digest);
 }
 
-/// Says which newer versions are held back, once for each change.
-async fn held(work: &mut Work<'_>, needs: &Prerequisites) {
-    let held = &needs.decision.held;
-    let Some(first) = held.first() else {
-        work.conditions(|conditions| conditions.delete(HELD));
-        return;
-    };
-    let lines: Vec<_> = held
-        .iter()
-        .map(|held| format!("{}: {}: {}", held.version, held.rule.as_str(), held.reason))
-        .collect();
-    let message = lines.join("\n");
-    let known =
-        condition::find(&work.status.conditions, HELD).is_some_and(|old| old.message == message);
-    let mut word = first.rule.as_str().to_owned();
-    word[..1].make_ascii_uppercase();
-    work.conditions(|conditions| conditions.set(HELD, Truth::True, &word, &message));
-    if !known {
-        let recorder = &work.context.recorder;
-        recorder
-            .record(work.subject, Severity::Normal, "VersionHeld", message, &Default::default())
-            .await;
-    }
-}
-
-/// Somebody rolled the release back by hand: that is respected. The version that was left is not
-/// taken again by itself.
-async fn adopt_rollback(work: &mut Work<'_>, remembered: &mut Memory, needs: &Prerequisites) {
-    let Some(latest) = history::latest(&work.status.history).cloned() else { return };
-    let Ok(Some((_, record))) = work.storage.last(&work.target.name).await else { return };
-    let by_hand = record.version > latest.version
-        && record.info.status == "deployed"
-        && (record.info.rollback_revision > 0
-            || record.info.description.starts_with("Rollback to "));
-    if !by_hand {
-        return;
-    }
-    let mut adopted = snapshot(&record);
-    let left = latest.chart_version.clone();
-    if left != adopted.chart_version {
-        remembered.quarantine.constraint.clone_from(&needs.constraint);
-        remembered.quarantine.config_digest.clone_from(&needs.config_digest);
-        remembered.quarantine.add(Quarantined {
-            version: left.clone(),
-            message: format!("rolled back by hand to {}", adopted.chart_version),
-            since: rfc3339_seconds(work.context.clock.now()),
-            evidence: Vec::new(),
-            revision: latest.version,
-            by_hand: true,
-        });
-    }
-    adopted.action = Some(crate::api::Action::Rollback);
-    for entry in &mut work.status.history {
-        if entry.status == "deployed" {
-            // Its record was superseded from outside; what it says now is read again.
-            if let Ok(Some(old)) = work.storage.get(&entry.name, entry.version).await {
-                let action = entry.action;
-                *entry = snapshot(&old);
-                entry.action = action;
-            }
-        }
-    }
-    work.status.history.push(adopted.clone());
-    history::sort(&mut work.status.history);
-    let text = format!(
-        "{} was rolled back by hand to {}; {left} is not taken again by itself",
-        super::summary::release_text(&adopted),
-        adopted.chart_version
-    );
-    let recorder = &work.context.recorder;
-    recorder
-        .record(work.subject, Severity::Normal, "RollbackRespected", text, &Default::default())
-        .await;
-}
-
-/// Whether the step from what runs to what is wanted is Leadsman's own: nothing but the version
-/// differs, and the user's last change was finished.
-fn is_automatic(work: &Work<'_>, needs: &Prerequisites) -> bool {
-    let good = work
-        .status
-        .history
-        .iter()
-        .filter(|h| matches!(h.status.as_str(), "deployed" | "superseded"));
-    let Some(good) = good.max_by_key(|entry| entry.version) else { return false };
-    work.release.status.observed_generation == work.release.metadata.generation
-        && good.config_digest == needs.config_digest
-        && good.chart_version != needs.pulled.chart.metadata.version
-}
-
 /// The loop: determine, decide, act.
 async fn run(
     work: &mut Work<'_>,
@@ -316,7 +234,7 @@ async fn run(
     let interval = work.release.spec.interval.map_or(std::time::Duration::from_secs(300), |i| i.0);
     let interval = jittered(work.context.options.interval.unwrap_or(interval));
     let mut ran: Vec<StepKind> = Vec::new();
-    let automatic = is_automatic(work, needs);
+    let automatic = remembered.automatic == needs.pulled.chart.metadata.version;
     let mut force = force;
     loop {
         let state = match observe(work, needs).await {
@@ -376,8 +294,8 @@ async fn run(
         }
         begin(work, id, step).await?;
         let done = work.run(step, needs).await;
-        if !done.evidence.is_empty() {
-            evidence_of(work, remembered, &done.evidence);
+        if automatic && !done.evidence.is_empty() {
+            keep_evidence(work, remembered, &done.evidence);
         }
         if let Some(error) = &done.error
             && !done.persisted
@@ -568,131 +486,4 @@ fn remediated(work: &mut Work<'_>, own_step: bool) -> Report {
         return Report::new(Requeue::Now, Phase::Working);
     }
     if more { again(work) } else { exhausted(work) }
-}
-
-/// Remembers the version that failed, with the evidence, before it is rolled back.
-async fn quarantine(
-    work: &mut Work<'_>,
-    needs: &Prerequisites,
-    remembered: &mut Memory,
-) -> Result<(), Failure> {
-    let Some(latest) = history::latest(&work.status.history).cloned() else { return Ok(()) };
-    if latest.status != "failed" {
-        return Ok(());
-    }
-    let released = condition::find(&work.status.conditions, condition::RELEASED);
-    let message = released.map(|released| released.message.clone()).unwrap_or_default();
-    let known = remembered.quarantine.find(&latest.chart_version).cloned();
-    remembered.quarantine.constraint.clone_from(&needs.constraint);
-    remembered.quarantine.config_digest.clone_from(&needs.config_digest);
-    let entry = Quarantined {
-        version: latest.chart_version.clone(),
-        message,
-        since: rfc3339_seconds(work.context.clock.now()),
-        evidence: known.map(|known| known.evidence).unwrap_or_default(),
-        revision: latest.version,
-        by_hand: false,
-    };
-    let text = format!("{} is quarantined: {}", entry.version, entry.reason());
-    remembered.quarantine.add(entry);
-    memory::write(&work.context.cluster, work.release, remembered).await?;
-    let recorder = &work.context.recorder;
-    recorder
-        .record(work.subject, Severity::Warning, "VersionQuarantined", text, &Default::default())
-        .await;
-    Ok(())
-}
-
-/// Keeps why objects were not ready until it is known whether the version is quarantined.
-fn evidence_of(work: &Work<'_>, remembered: &mut Memory, evidence: &[crate::policy::Evidence]) {
-    let Some(latest) = history::latest(&work.status.history) else { return };
-    let automatic = work.release.status.observed_generation == work.release.metadata.generation;
-    if latest.status == "failed" && automatic {
-        remembered.quarantine.add(Quarantined {
-            version: latest.chart_version.clone(),
-            evidence: evidence.to_vec(),
-            revision: latest.version,
-            ..Quarantined::default()
-        });
-    }
-}
-
-async fn delete(
-    context: &Context,
-    release: &HelmRelease,
-    id: &ObjectId,
-) -> Result<Report, Failure> {
-    let ours = release.metadata.finalizers.iter().any(|one| one == FINALIZER);
-    if !ours {
-        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
-    }
-    let subject = Subject::new(HELM_RELEASE_API, KIND, &release.metadata);
-    if !release.spec.suspend && !release.status.storage_namespace.is_empty() {
-        let mut target = Target::of(release);
-        if let Some(latest) = history::latest(&release.status.history) {
-            target.name.clone_from(&latest.name);
-            target.namespace.clone_from(&latest.namespace);
-        }
-        target.storage_namespace.clone_from(&release.status.storage_namespace);
-        if let Err(text) = remove(context, release, &target, &subject).await {
-            let recorder = &context.recorder;
-            recorder
-                .record(&subject, Severity::Warning, "UninstallFailed", text, &Default::default())
-                .await;
-            return Ok(Report::new(Requeue::Backoff, Phase::Failed));
-        }
-    }
-    let rest: Vec<_> = release.metadata.finalizers.iter().filter(|one| *one != FINALIZER).collect();
-    let patch = json!({"metadata": {"finalizers": rest}});
-    match context.cluster.patch_merge(id, &patch, "").await {
-        Ok(_) => {}
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error),
-    }
-    Ok(Report::new(Requeue::Gone, Phase::Ready))
-}
-
-/// Uninstalls a release for good.
-async fn remove(
-    context: &Context,
-    release: &HelmRelease,
-    target: &Target,
-    subject: &Subject,
-) -> Result<(), String> {
-    let mut work = Work {
-        context,
-        release,
-        target,
-        subject,
-        storage: Storage::new(&context.cluster, &target.storage_namespace),
-        status: release.status.clone(),
-    };
-    let quiet = |_: &crate::cluster::wait::Progress| {};
-    let env = release::Env {
-        cluster: context.cluster.clone(),
-        storage: work.storage.clone(),
-        clock: std::sync::Arc::clone(&context.clock),
-        holder: &context.options.holder,
-        progress: &quiet,
-    };
-    let outcome = work.uninstall(&env).await;
-    match outcome.result {
-        Ok(()) => {
-            let text = format!(
-                "Helm uninstall succeeded for release {}/{}",
-                target.namespace, target.name
-            );
-            let recorder = &context.recorder;
-            recorder
-                .record(subject, Severity::Normal, "UninstallSucceeded", text, &Default::default())
-                .await;
-            Ok(())
-        }
-        Err(error) => Err(format!(
-            "Helm uninstall failed for release {}/{}: {}",
-            target.namespace,
-            target.name,
-            chain(&error)
-        )),
-    }
 }

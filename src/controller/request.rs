@@ -20,7 +20,7 @@ pub struct Requests {
 pub fn take(meta: &Meta, status: &mut HelmReleaseStatus) -> Requests {
     let requested = meta.annotation(REQUESTED_AT).unwrap_or_default().to_owned();
     let fresh = !requested.is_empty() && status.last_handled_reconcile_at != requested;
-    let mut one = |key: &str, handled: &mut String| {
+    let one = |key: &str, handled: &mut String| {
         let Some(value) = meta.annotation(key) else {
             return false;
         };

@@ -162,7 +162,7 @@ impl Fetcher {
         if request.kind == Kind::Text {
             call = call.header(header::ACCEPT_ENCODING, "gzip");
         }
-        // A mirror is another host: it gets them only when every host does.
+        // The host that is really asked counts: a mirror is another one.
         if let Some(credentials) = &request.credentials
             && (credentials.everywhere || same_host(&credentials.repository, &url))
         {

@@ -81,6 +81,8 @@ struct Anchor {
     /// None while the node is still being read: it contains itself.
     value: Option<Node>,
     nodes: u64,
+    /// How deep the node is nested: an alias may stand deep already.
+    height: usize,
 }
 
 /// A node and, for a scalar, what it is as a key.
@@ -141,7 +143,7 @@ impl Reader<'_, '_> {
         let before = self.decoded;
         let at = event.start_mark;
         match event.data {
-            EventData::Alias { anchor } => self.alias(&anchor, &at),
+            EventData::Alias { anchor } => self.alias(&anchor, depth, &at),
             EventData::Scalar { anchor, tag, mut value, plain_implicit, style, .. } => {
                 let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 let last = self.cut.is_some_and(|end| event.end_mark.index >= end);
@@ -218,18 +220,21 @@ impl Reader<'_, '_> {
     /// Marks an anchor as being read.
     fn open(&mut self, anchor: Option<&str>) {
         if let Some(anchor) = anchor {
-            self.anchors.insert(anchor.to_owned(), Anchor { value: None, nodes: 0 });
+            self.anchors.insert(anchor.to_owned(), Anchor { value: None, nodes: 0, height: 0 });
         }
     }
 
     fn keep(&mut self, anchor: Option<String>, node: &Node, before: u64) {
         if let Some(anchor) = anchor {
             let nodes = self.decoded - before + 1;
-            self.anchors.insert(anchor, Anchor { value: Some(node.clone()), nodes });
+            self.anchors.insert(
+                anchor,
+                Anchor { value: Some(node.clone()), nodes, height: height(&node.value) },
+            );
         }
     }
 
-    fn alias(&mut self, name: &str, at: &Mark) -> Result<Node, Error> {
+    fn alias(&mut self, name: &str, depth: usize, at: &Mark) -> Result<Node, Error> {
         let fail = |text: String| Err(Error::syntax(text, Some(line(at))));
         let Some(anchor) = self.anchors.get(name) else {
             return fail(format!("yaml: unknown anchor '{name}' referenced"));
@@ -237,6 +242,9 @@ impl Reader<'_, '_> {
         let Some(node) = &anchor.value else {
             return fail(format!("yaml: anchor '{name}' value contains itself"));
         };
+        if depth + anchor.height > MAX_DEPTH {
+            return fail(format!("yaml: exceeded max depth of {MAX_DEPTH}"));
+        }
         let node = node.clone();
         self.decoded += anchor.nodes;
         self.aliased += anchor.nodes;
@@ -303,6 +311,15 @@ impl Reader<'_, '_> {
             Numbers::Exact => whole.map(Into::into),
             Numbers::Float => None,
         }
+    }
+}
+
+/// Returns how many levels of lists and maps a value has.
+fn height(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(height).max().unwrap_or(0),
+        Value::Object(map) => 1 + map.values().map(height).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

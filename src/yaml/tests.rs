@@ -99,6 +99,10 @@ fn bombs_and_towers_are_refused() {
     assert!(error.contains("excessive aliasing"), "{error}");
     let tower = "[".repeat(50_000);
     assert!(parse(&tower, Numbers::Float).is_err());
+    // Aliases must not pile up what the bound forbids.
+    let wrap = |inner: &str| format!("{}{inner}{}", "[".repeat(200), "]".repeat(200));
+    let piled = format!("a: &a {}\nb: &b {}\nc: {}\n", wrap("1"), wrap("*a"), wrap("*b"));
+    assert!(parse(&piled, Numbers::Float).unwrap_err().to_string().contains("max depth"));
     assert!(parse_strict("a: 1\na: 2\n", Numbers::Float).is_err());
 }
 

@@ -6,7 +6,13 @@
     reason = "tests stop at the first surprise, read the environment, and not every test file uses every helper"
 )]
 
+mod bad_input;
+mod crash;
+mod flagship;
 mod harness;
 mod repository;
+mod simulate;
 mod support;
+mod template;
 mod tidy;
+mod upgrade;

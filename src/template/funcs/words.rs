@@ -231,10 +231,5 @@ fn connected(text: &str, connector: char) -> String {
 fn starts_number_word(chars: &[char], at: usize) -> bool {
     let rest = &chars[at..];
     let digits = rest.iter().take_while(|c| sort(**c) == Sort::Digit).count();
-    let (first, second) =
-        (rest.get(digits).map(|c| sort(*c)), rest.get(digits + 1).map(|c| sort(*c)));
-    match first {
-        Some(Sort::Lower) => true,
-        _ => false,
-    }
+    rest.get(digits).map(|c| sort(*c)) == Some(Sort::Lower)
 }

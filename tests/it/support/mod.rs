@@ -16,6 +16,7 @@
 #![allow(dead_code, reason = "not every test file uses every helper")]
 
 pub(crate) mod api;
+pub(crate) mod chart;
 pub(crate) mod control_plane;
 pub(crate) mod corpus;
 pub(crate) mod fault;

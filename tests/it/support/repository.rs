@@ -209,28 +209,44 @@ fn app() -> (Router, Arc<Mutex<Shelf>>) {
     (Router::new().fallback(answer).with_state(Arc::clone(&shelf)), shelf)
 }
 
-async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: Request) -> Response<Body> {
+/// What a request asks for, and what stands ready for it.
+struct Asking {
+    path: String,
+    known: Option<String>,
+    file: Option<Bytes>,
+    fault: Option<Fault>,
+    refused: bool,
+    at: usize,
+}
+
+fn ask(shelf: &Mutex<Shelf>, request: &Request) -> Asking {
     let path = request.uri().path().to_owned();
     let text = |name| {
         let value = request.headers().get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
-    let (file, fault, refused, at) = {
-        let mut shelf = shelf.lock().unwrap();
-        let conditional = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE]
-            .iter()
-            .any(|name| request.headers().contains_key(name));
-        let agent = text(header::USER_AGENT).unwrap_or_default();
-        shelf.asked.push(Asked { path: path.clone(), status: 0, conditional, agent });
-        let refused = shelf.user.is_some() && shelf.user != text(header::AUTHORIZATION);
-        let at = shelf.asked.len() - 1;
-        (shelf.files.get(&path).cloned(), shelf.fault(&path), refused, at)
-    };
+    let conditional = [header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE]
+        .iter()
+        .any(|name| request.headers().contains_key(name));
+    let agent = text(header::USER_AGENT).unwrap_or_default();
+    let mut shelf = shelf.lock().unwrap();
+    shelf.asked.push(Asked { path: path.clone(), status: 0, conditional, agent });
+    let refused = shelf.user.is_some() && shelf.user != text(header::AUTHORIZATION);
+    let at = shelf.asked.len() - 1;
+    let file = shelf.files.get(&path).cloned();
+    let fault = shelf.fault(&path);
+    Asking { known: text(header::IF_NONE_MATCH), path, file, fault, refused, at }
+}
+
+async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: Request) -> Response<Body> {
+    let asking = ask(&shelf, &request);
+    drop(request);
+    let Asking { path, known, file, fault, refused, at } = asking;
     let answer = match (fault, file) {
         (Some(fault), file) => fault.answer(&path, file.unwrap_or_default()).await,
         (None, _) if refused => Fault::Unauthorized.answer(&path, Bytes::new()).await,
         (None, None) => Fault::Status(404).answer(&path, Bytes::new()).await,
-        (None, Some(file)) => honest(file, text(header::IF_NONE_MATCH)),
+        (None, Some(file)) => honest(file, known),
     };
     shelf.lock().unwrap().asked[at].status = answer.status().as_u16();
     answer

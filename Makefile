@@ -1,0 +1,4 @@
+.PHONY: check
+check:
+	cargo fmt --check
+	cargo test

@@ -1,0 +1,99 @@
+//! Uninstalls what is no longer wanted.
+
+use serde_json::json;
+
+use super::context::Context;
+use super::execute::Work;
+use super::history;
+use super::notice::{Severity, Subject};
+use super::queue::{Phase, Report, Requeue};
+use super::target::Target;
+use crate::api::HelmRelease;
+use crate::api::annotation::FINALIZER;
+use crate::api::crd::HELM_RELEASE_API;
+use crate::base::class::chain;
+use crate::cluster::ObjectId;
+use crate::release::{self, Storage};
+
+type Failure = crate::cluster::Error;
+
+/// Uninstalls a release whose `HelmRelease` is being deleted, then lets the object go.
+pub(super) async fn delete(
+    context: &Context,
+    release: &HelmRelease,
+    id: &ObjectId,
+) -> Result<Report, Failure> {
+    let ours = release.metadata.finalizers.iter().any(|one| one == FINALIZER);
+    if !ours {
+        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
+    }
+    let subject = Subject::new(HELM_RELEASE_API, super::reconcile::KIND, &release.metadata);
+    if !release.spec.suspend && !release.status.storage_namespace.is_empty() {
+        let mut target = Target::of(release);
+        if let Some(latest) = history::latest(&release.status.history) {
+            target.name.clone_from(&latest.name);
+            target.namespace.clone_from(&latest.namespace);
+        }
+        target.storage_namespace.clone_from(&release.status.storage_namespace);
+        if let Err(text) = remove(context, release, &target, &subject).await {
+            let recorder = &context.recorder;
+            recorder
+                .record(&subject, Severity::Warning, "UninstallFailed", text, &Default::default())
+                .await;
+            return Ok(Report::new(Requeue::Backoff, Phase::Failed));
+        }
+    }
+    let rest: Vec<_> = release.metadata.finalizers.iter().filter(|one| *one != FINALIZER).collect();
+    let patch = json!({"metadata": {"finalizers": rest}});
+    match context.cluster.patch_merge(id, &patch, "").await {
+        Ok(_) => {}
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(Report::new(Requeue::Gone, Phase::Ready))
+}
+
+/// Uninstalls a release for good.
+pub(super) async fn remove(
+    context: &Context,
+    release: &HelmRelease,
+    target: &Target,
+    subject: &Subject,
+) -> Result<(), String> {
+    let mut work = Work {
+        context,
+        release,
+        target,
+        subject,
+        storage: Storage::new(&context.cluster, &target.storage_namespace),
+        status: release.status.clone(),
+    };
+    let quiet = |_: &crate::cluster::wait::Progress| {};
+    let env = release::Env {
+        cluster: context.cluster.clone(),
+        storage: work.storage.clone(),
+        clock: std::sync::Arc::clone(&context.clock),
+        holder: &context.options.holder,
+        progress: &quiet,
+    };
+    let outcome = work.uninstall(&env).await;
+    match outcome.result {
+        Ok(()) => {
+            let text = format!(
+                "Helm uninstall succeeded for release {}/{}",
+                target.namespace, target.name
+            );
+            let recorder = &context.recorder;
+            recorder
+                .record(subject, Severity::Normal, "UninstallSucceeded", text, &Default::default())
+                .await;
+            Ok(())
+        }
+        Err(error) => Err(format!(
+            "Helm uninstall failed for release {}/{}: {}",
+            target.namespace,
+            target.name,
+            chain(&error)
+        )),
+    }
+}

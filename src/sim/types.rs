@@ -1,0 +1,365 @@
+//! What is known of the shape of objects: a table for built-in kinds, the structural schema for
+//! custom ones. One view, [`Ty`], serves decoding, patches and field ownership.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
+
+use crate::yaml::Value;
+
+/// The scalar or container kind of a field of a built-in type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Form {
+    Text,
+    Int,
+    Number,
+    Bool,
+    Quantity,
+    IntOrText,
+    Time,
+    MicroTime,
+    Bytes,
+    Any,
+    Struct(usize),
+    List(Box<Field>),
+    Map(Box<Field>),
+}
+
+/// How a list is merged by server-side apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Merging {
+    #[default]
+    Atomic,
+    Set,
+    Keyed,
+}
+
+/// How strategic merge treats a field.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Strategy {
+    /// Lists are merged, by `key` or as a set.
+    pub(crate) merge: bool,
+    /// Only the keys listed in `$retainKeys` stay.
+    pub(crate) retain_keys: bool,
+    /// The merge key; absent for lists of scalars.
+    pub(crate) key: Option<&'static str>,
+}
+
+/// A field of a built-in type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Field {
+    pub(crate) form: Form,
+    merging: Merging,
+    keys: Vec<&'static str>,
+    atomic: bool,
+    pub(crate) strategy: Strategy,
+    /// The field is always present in Go's struct: present in the zero object.
+    pub(crate) zero: bool,
+    pub(crate) required: bool,
+    default: Option<Value>,
+}
+
+/// A built-in type.
+#[derive(Debug)]
+pub(crate) struct Def {
+    pub(crate) name: &'static str,
+    atomic: bool,
+    pub(crate) fields: BTreeMap<&'static str, Field>,
+    root: Field,
+}
+
+#[derive(Debug)]
+struct Table {
+    defs: Vec<Def>,
+    by_name: HashMap<&'static str, usize>,
+}
+
+const TABLE: &str = include_str!("tables/types.txt");
+
+fn table() -> &'static Table {
+    static PARSED: OnceLock<Table> = OnceLock::new();
+    PARSED.get_or_init(|| parse(TABLE))
+}
+
+fn parse(text: &'static str) -> Table {
+    let lines = || text.lines().filter(|line| !line.starts_with('#'));
+    let names = lines().filter_map(|line| line.strip_prefix("T "));
+    let names = names.filter_map(|rest| rest.split(' ').next());
+    let by_name: HashMap<_, _> = names.enumerate().map(|(index, name)| (name, index)).collect();
+    let mut defs: Vec<Def> = Vec::with_capacity(by_name.len());
+    for line in lines() {
+        if let Some(rest) = line.strip_prefix("T ") {
+            let mut words = rest.split(' ');
+            let name = words.next().unwrap_or_default();
+            let root = Field::plain(Form::Struct(defs.len()));
+            let atomic = words.next() == Some("atomic");
+            defs.push(Def { name, atomic, fields: BTreeMap::new(), root });
+        } else if let (Some(def), Some((name, rest))) =
+            (defs.last_mut(), line.trim_start().split_once(' '))
+        {
+            def.fields.insert(name, parse_field(rest, &by_name));
+        }
+    }
+    Table { defs, by_name }
+}
+
+fn parse_form(text: &'static str, by_name: &HashMap<&'static str, usize>) -> Form {
+    let inner = |rest| Box::new(Field::plain(parse_form(rest, by_name)));
+    match text.as_bytes().first() {
+        Some(b's') => Form::Text,
+        Some(b'i') => Form::Int,
+        Some(b'n') => Form::Number,
+        Some(b'b') => Form::Bool,
+        Some(b'q') => Form::Quantity,
+        Some(b'x') => Form::IntOrText,
+        Some(b't') => Form::Time,
+        Some(b'u') => Form::MicroTime,
+        Some(b'y') => Form::Bytes,
+        Some(b'[') => Form::List(inner(&text[1..])),
+        Some(b'{') => Form::Map(inner(&text[1..])),
+        Some(b'@') => by_name.get(&text[1..]).map_or(Form::Any, |index| Form::Struct(*index)),
+        _ => Form::Any,
+    }
+}
+
+fn parse_field(text: &'static str, by_name: &HashMap<&'static str, usize>) -> Field {
+    let mut words = text.split(' ');
+    let mut field = Field::plain(parse_form(words.next().unwrap_or_default(), by_name));
+    for word in words {
+        match word.split_at(1) {
+            _ if word == "atomic" => field.atomic = true,
+            _ if word == "req" => field.required = true,
+            _ if word == "zero" => field.zero = true,
+            ("L", "set") => field.merging = Merging::Set,
+            ("L", keys) => {
+                field.merging = Merging::Keyed;
+                field.keys = keys.trim_start_matches("map:").split(',').collect();
+            }
+            ("P", rest) => {
+                let (how, key) = rest.split_once(':').map_or((rest, None), |(h, k)| (h, Some(k)));
+                field.strategy.merge = how.split(',').any(|part| part == "merge");
+                field.strategy.retain_keys = how.split(',').any(|part| part == "retainKeys");
+                field.strategy.key = key;
+            }
+            ("D", json) => field.default = serde_json::from_str(json).ok(),
+            _ => {}
+        }
+    }
+    field
+}
+
+impl Field {
+    const fn plain(form: Form) -> Self {
+        Self {
+            form,
+            merging: Merging::Atomic,
+            keys: Vec::new(),
+            atomic: false,
+            strategy: Strategy { merge: false, retain_keys: false, key: None },
+            zero: false,
+            required: false,
+            default: None,
+        }
+    }
+}
+
+/// Returns the type at an index of the table.
+pub(crate) fn def(index: usize) -> &'static Def {
+    &table().defs[index]
+}
+
+/// Returns every built-in type with its index.
+pub(crate) fn all() -> &'static [Def] {
+    &table().defs
+}
+
+/// What is known of a value's shape.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ty<'a> {
+    /// A field of a built-in type.
+    Known(&'static Field),
+    /// A whole custom resource with its structural schema.
+    Custom(&'a Value),
+    /// A value inside a custom resource.
+    Schema(&'a Value),
+    /// Nothing: the value speaks for itself (maps granular, lists atomic).
+    Any,
+}
+
+/// How a value is merged and owned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shape<'a> {
+    /// Owned as one.
+    Leaf,
+    /// Each key is owned by itself.
+    Map,
+    /// Each item is owned by itself, known by its value.
+    Set,
+    /// Each item is owned by itself, known by these keys.
+    Keyed(Vec<&'a str>),
+    /// As the value is.
+    Deduced,
+}
+
+const SCHEMA_KEYS: &str = "x-kubernetes-list-map-keys";
+
+impl Ty<'static> {
+    /// Returns a built-in type by its name in the table.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        table().by_name.get(name).map(|index| Self::Known(&table().defs[*index].root))
+    }
+
+    /// Returns the type of `metadata`.
+    pub(crate) fn metadata() -> Self {
+        Self::named("apimachinery.pkg.apis.meta.v1.ObjectMeta").unwrap_or(Self::Any)
+    }
+}
+
+impl<'a> Ty<'a> {
+    /// Returns the built-in struct behind this type.
+    pub(crate) fn def(self) -> Option<&'static Def> {
+        match self {
+            Self::Known(Field { form: Form::Struct(index), .. }) => Some(def(*index)),
+            Self::Known(_) | Self::Custom(_) | Self::Schema(_) | Self::Any => None,
+        }
+    }
+
+    /// Returns the type of a declared field.
+    pub(crate) fn field(self, name: &str) -> Option<Self> {
+        match self {
+            Self::Known(_) => self.def()?.fields.get(name).map(Self::Known),
+            Self::Custom(schema) => match name {
+                "metadata" => Some(Ty::metadata()),
+                "apiVersion" | "kind" => Ty::metadata().def()?.fields.get("name").map(Self::Known),
+                _ => schema.get("properties")?.get(name).map(Self::Schema),
+            },
+            Self::Schema(schema) => {
+                if let Some(found) = schema.get("properties").and_then(|map| map.get(name)) {
+                    return Some(Self::Schema(found));
+                }
+                let embedded = schema.get("x-kubernetes-embedded-resource").is_some();
+                (embedded && name == "metadata").then(Ty::metadata)
+            }
+            Self::Any => None,
+        }
+    }
+
+    /// Returns the type of the values of a map.
+    pub(crate) fn values(self) -> Option<Self> {
+        match self {
+            Self::Known(Field { form: Form::Map(inner), .. }) => Some(Self::Known(inner)),
+            Self::Schema(schema) | Self::Custom(schema) => {
+                schema.get("additionalProperties").filter(|s| s.is_object()).map(Self::Schema)
+            }
+            Self::Known(_) | Self::Any => None,
+        }
+    }
+
+    /// Returns the type below a key: the declared field, else the map's values, else anything.
+    pub(crate) fn child(self, name: &str) -> Self {
+        self.field(name).or_else(|| self.values()).unwrap_or(Ty::Any)
+    }
+
+    /// Returns the type of a list's items.
+    pub(crate) fn item(self) -> Self {
+        match self {
+            Self::Known(Field { form: Form::List(inner), .. }) => Self::Known(inner),
+            Self::Schema(schema) => schema.get("items").map_or(Ty::Any, Self::Schema),
+            Self::Known(_) | Self::Custom(_) | Self::Any => Ty::Any,
+        }
+    }
+
+    /// Returns how values of this type are merged and owned.
+    pub(crate) fn shape(self) -> Shape<'a> {
+        match self {
+            Self::Any => Shape::Deduced,
+            Self::Custom(_) => Shape::Map,
+            Self::Known(field) => field.shape(),
+            Self::Schema(schema) => schema_shape(schema),
+        }
+    }
+
+    /// Returns the default of a declared field: keyed lists fill their keys with it.
+    pub(crate) fn default_of(self, name: &str) -> Option<&'a Value> {
+        match self.field(name)? {
+            Self::Known(field) => field.default.as_ref(),
+            Self::Schema(schema) => schema.get("default"),
+            Self::Custom(_) | Self::Any => None,
+        }
+    }
+
+    /// Returns how strategic merge treats this field.
+    pub(crate) fn strategy(self) -> Option<&'static Strategy> {
+        match self {
+            Self::Known(field) => Some(&field.strategy),
+            Self::Custom(_) | Self::Schema(_) | Self::Any => None,
+        }
+    }
+}
+
+impl Field {
+    fn shape(&self) -> Shape<'static> {
+        match &self.form {
+            Form::Struct(index) if self.atomic || def(*index).atomic => Shape::Leaf,
+            Form::Map(_) if self.atomic => Shape::Leaf,
+            Form::Struct(_) | Form::Map(_) => Shape::Map,
+            Form::List(_) => match self.merging {
+                Merging::Atomic => Shape::Leaf,
+                Merging::Set => Shape::Set,
+                Merging::Keyed => Shape::Keyed(self.keys.clone()),
+            },
+            Form::Any => Shape::Deduced,
+            Form::Text
+            | Form::Int
+            | Form::Number
+            | Form::Bool
+            | Form::Quantity
+            | Form::IntOrText
+            | Form::Time
+            | Form::MicroTime
+            | Form::Bytes => Shape::Leaf,
+        }
+    }
+}
+
+fn schema_shape(schema: &Value) -> Shape<'_> {
+    let mark = |key: &str| schema.get(key).and_then(Value::as_str);
+    match mark("type") {
+        Some("object") if mark("x-kubernetes-map-type") == Some("atomic") => Shape::Leaf,
+        Some("object") => {
+            let known = schema.get("properties").is_some()
+                || schema.get("additionalProperties").is_some_and(Value::is_object);
+            if known { Shape::Map } else { Shape::Deduced }
+        }
+        Some("array") => match mark("x-kubernetes-list-type") {
+            Some("set") => Shape::Set,
+            Some("map") => {
+                let keys = schema.get(SCHEMA_KEYS).and_then(Value::as_array);
+                Shape::Keyed(keys.into_iter().flatten().filter_map(Value::as_str).collect())
+            }
+            _ => Shape::Leaf,
+        },
+        Some(_) => Shape::Leaf,
+        None => Shape::Deduced,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_knows_lists_maps_and_strategies() {
+        let deployment = Ty::named("api.apps.v1.Deployment").unwrap();
+        let pod = deployment.child("spec").child("template").child("spec");
+        assert_eq!(pod.child("containers").shape(), Shape::Keyed(vec!["name"]));
+        let ports = pod.child("containers").item().child("ports");
+        assert_eq!(ports.shape(), Shape::Keyed(vec!["containerPort", "protocol"]));
+        assert_eq!(ports.item().default_of("protocol"), Some(&Value::from("TCP")));
+        assert_eq!(ports.strategy().unwrap().key, Some("containerPort"));
+        assert_eq!(pod.child("nodeSelector").shape(), Shape::Leaf);
+        assert_eq!(pod.child("tolerations").shape(), Shape::Leaf);
+        assert_eq!(deployment.child("spec").child("selector").shape(), Shape::Leaf);
+        assert!(deployment.child("spec").child("strategy").strategy().unwrap().retain_keys);
+        assert_eq!(Ty::metadata().child("finalizers").shape(), Shape::Set);
+    }
+}

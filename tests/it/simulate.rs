@@ -1,0 +1,26 @@
+//! The simulated cluster: the same manager, without any cluster.
+
+use crate::support::chart::{web, yaml};
+use crate::support::leadsman::Leadsman;
+use crate::support::repository::Repository;
+use crate::support::wait::SOON;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_installed_and_upgraded_without_a_cluster() {
+    let repository = Repository::start();
+    repository.publish_package(web("1.0.0", ""));
+    let leadsman = Leadsman::new();
+    leadsman.file("source/web.yaml", &yaml("apps", "web", &repository.url(), ""));
+    let once = leadsman.run(&["run", "source", "--simulate", "--once", "--interval", "1s"]).await;
+    assert_eq!(once.code, Some(0), "{}", once.stderr);
+    let running = leadsman.spawn(&["run", "source", "--simulate", "--interval", "1s"]);
+    let done = |word: &'static str, version: &'static str| {
+        move |line: &str| line.contains(word) && line.contains(&format!("web@{version}"))
+    };
+    running.line(SOON, done("InstallSucceeded", "1.0.0")).await;
+    repository.publish_package(web("1.1.0", "unready"));
+    running.line(SOON, |line| line.contains("VersionQuarantined: 1.1.0")).await;
+    running.line(SOON, done("RollbackSucceeded", "1.0.0")).await;
+    repository.publish_package(web("1.2.0", ""));
+    running.line(SOON, done("UpgradeSucceeded", "1.2.0")).await;
+}
