@@ -15,6 +15,7 @@ use super::target::Target;
 use crate::api::condition::{ConditionList, Conditions, RELEASED, REMEDIATED, Truth};
 use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::duration::GoDuration;
+use crate::chart;
 use crate::cluster::wait::Progress;
 use crate::cluster::{Cluster, Propagation};
 use crate::policy::Evidence;
@@ -121,6 +122,14 @@ impl Work<'_> {
             Kind::Upgrade { current: Box::new(current.unwrap_or_default()), after }
         };
         let install = step == Step::Install;
+        let origin = Origin {
+            name: self.release.metadata.name.clone(),
+            namespace: self.release.metadata.namespace.clone(),
+        };
+        let crds = if install { spec.install.crds } else { spec.upgrade.crds };
+        let (processed, _) = chart::process_dependencies(&needs.pulled.chart, &needs.values)?;
+        let policy = crds.unwrap_or(CrdPolicy::Create);
+        release::install_crds(env, &processed, policy, Some(&origin)).await?;
         let capabilities = release::of_cluster(&env.cluster).await?;
         let lookup = ClusterLookup {
             cluster: env.cluster.clone(),
@@ -152,10 +161,7 @@ impl Work<'_> {
             namespace: self.target.namespace.clone(),
             rendered,
             config: needs.values.clone(),
-            origin: Some(Origin {
-                name: self.release.metadata.name.clone(),
-                namespace: self.release.metadata.namespace.clone(),
-            }),
+            origin: Some(origin),
             timeout: step.timeout(spec).0,
             wait: !pick(i.disable_wait, u.disable_wait),
             wait_for_jobs: !pick(i.disable_wait_for_jobs, u.disable_wait_for_jobs),
@@ -163,7 +169,6 @@ impl Work<'_> {
             take_ownership: !pick(i.disable_take_ownership, u.disable_take_ownership),
             create_namespace: install && i.create_namespace && !spec.target_namespace.is_empty(),
             cleanup_on_fail: !install && u.cleanup_on_fail,
-            crds: (if install { i.crds } else { u.crds }).unwrap_or(CrdPolicy::Create),
             max_history: spec.max_history.unwrap_or(5) as usize,
         })
     }
@@ -248,8 +253,14 @@ impl Work<'_> {
         }
         if let Some(last) = outcome.written.iter().max_by_key(|record| record.version)
             && matches!(step, Step::Install | Step::Upgrade | Step::Rollback { .. })
-            && let Ok(inventory) =
-                release::inventory::of(&self.context.cluster, &last.manifest, &last.namespace).await
+            && let Ok((chart, _)) = chart::process_dependencies(&needs.pulled.chart, &needs.values)
+            && let Ok(inventory) = release::inventory::of(
+                &self.context.cluster,
+                &last.manifest,
+                &last.namespace,
+                &chart,
+            )
+            .await
         {
             self.status.inventory = Some(inventory);
         }
@@ -354,11 +365,10 @@ impl Work<'_> {
 }
 
 fn evidence(outcome: &Outcome) -> Vec<Evidence> {
-    let Err(release::Error::Wait(wait)) = &outcome.result else {
-        return Vec::new();
-    };
-    let unready = wait.unready().iter();
+    let failed = outcome.result.as_ref().err();
+    let unready = failed.map(release::Error::unready).unwrap_or_default();
     unready
+        .iter()
         .map(|unready| Evidence {
             object: unready.id.to_string(),
             status: unready.status.status.to_string(),

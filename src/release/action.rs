@@ -8,16 +8,12 @@ use std::time::Duration;
 use super::apply::{self, Owner};
 use super::record::{Info, Record, chart_value};
 use super::{Error, Origin, RenderedRelease, Storage, hook};
-use crate::api::CrdPolicy;
+use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
-use crate::chart;
 use crate::cluster::status::Reader;
 use crate::cluster::wait::{Progress, WaitOptions, wait_ready};
-use crate::cluster::{ApplyOptions, Cluster, Object};
-use crate::yaml::{self, Map, Numbers};
-
-/// Longest wait for CRDs of `crds/`.
-const CRD_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::cluster::{Cluster, Object};
+use crate::yaml::Map;
 
 /// What every action needs.
 pub struct Env<'a> {
@@ -80,8 +76,6 @@ pub struct Deploy {
     pub create_namespace: bool,
     /// Whether new objects are deleted after a failure.
     pub cleanup_on_fail: bool,
-    /// What happens to `crds/`.
-    pub crds: CrdPolicy,
     /// Records that are kept; 0: all.
     pub max_history: usize,
 }
@@ -118,7 +112,6 @@ async fn prepare(
     env: &Env<'_>,
     deploy: &Deploy,
 ) -> Result<(Record, Vec<Object>, Vec<Object>), Error> {
-    install_crds(env, deploy).await?;
     let (manifest, hooks) = match &deploy.origin {
         Some(origin) => {
             let mut hooks = deploy.rendered.hooks.clone();
@@ -133,7 +126,8 @@ async fn prepare(
             ("pending-install", "Initial install underway", now.clone(), after + 1, Vec::new())
         }
         Kind::Upgrade { current, after } => {
-            let old = apply::objects(&env.cluster, &current.manifest, &current.namespace).await?;
+            let old =
+                apply::old_objects(&env.cluster, &current.manifest, &current.namespace).await?;
             let first = current.info.first_deployed.clone();
             ("pending-upgrade", "Preparing upgrade", first, after + 1, old)
         }
@@ -148,13 +142,17 @@ async fn prepare(
             notes: deploy.rendered.notes.clone(),
             ..Info::default()
         },
-        chart: chart_value(&deploy.rendered.chart),
+        chart: Arc::new(chart_value(&deploy.rendered.chart)),
         config: (!deploy.config.is_empty()).then(|| deploy.config.clone()),
         manifest,
         hooks,
         version,
         namespace: deploy.namespace.clone(),
         apply_method: "ssa".to_owned(),
+        labels: match &deploy.kind {
+            Kind::Install { .. } => Default::default(),
+            Kind::Upgrade { current, .. } => current.labels.clone(),
+        },
     };
     record.encode()?;
     let mut objects = apply::objects(&env.cluster, &record.manifest, &deploy.namespace).await?;
@@ -200,8 +198,12 @@ async fn run(
         Err(error) => {
             "failed".clone_into(&mut record.info.status);
             record.info.description = match deploy.kind {
-                Kind::Install { .. } => format!("Release \"{}\" failed: {error}", record.name),
-                Kind::Upgrade { .. } => format!("Upgrade \"{}\" failed: {error}", record.name),
+                Kind::Install { .. } => {
+                    format!("Release \"{}\" failed: {}", record.name, chain(error))
+                }
+                Kind::Upgrade { .. } => {
+                    format!("Upgrade \"{}\" failed: {}", record.name, chain(error))
+                }
             };
         }
     }
@@ -223,12 +225,12 @@ async fn change(
     if deploy.hooks {
         hook::run(env, record, &format!("pre-{word}"), deploy.timeout).await?;
     }
-    apply::apply(&env.cluster, objects).await?;
+    let live = apply::apply(&env.cluster, objects).await?;
     apply::remove_surplus(&env.cluster, old, objects).await?;
     if deploy.wait {
         let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
         let options = WaitOptions::resources(deploy.timeout, reader);
-        wait_ready(&env.cluster, objects, &options, &*env.clock, env.progress).await?;
+        wait_ready(&env.cluster, &live, &options, &*env.clock, env.progress).await?;
     }
     if deploy.hooks {
         hook::run(env, record, &format!("post-{word}"), deploy.timeout).await?;
@@ -251,42 +253,6 @@ pub(super) async fn supersede(
             env.storage.update(&old, env.holder, &*env.clock).await?;
             written.push(old);
         }
-    }
-    Ok(())
-}
-
-async fn install_crds(env: &Env<'_>, deploy: &Deploy) -> Result<(), Error> {
-    if deploy.crds == CrdPolicy::Skip {
-        return Ok(());
-    }
-    let mut applied = Vec::new();
-    for (path, file) in chart::crds(&deploy.rendered.chart) {
-        let text = String::from_utf8_lossy(&file.data);
-        let documents = yaml::parse_documents(&text, Numbers::Exact)
-            .map_err(|error| Error::Manifest { path: path.clone(), text: error.to_string() })?;
-        for document in documents {
-            let mut object = Object(document.value);
-            if object.kind() != "CustomResourceDefinition" {
-                continue;
-            }
-            if let Some(origin) = &deploy.origin {
-                object.set_label(crate::api::annotation::ORIGIN_NAME, &origin.name);
-                object.set_label(crate::api::annotation::ORIGIN_NAMESPACE, &origin.namespace);
-            }
-            let exists = env.cluster.get(&object.id()).await?.is_some();
-            if exists && deploy.crds == CrdPolicy::Create {
-                continue;
-            }
-            env.cluster.apply(&object, &ApplyOptions::forced()).await.map_err(|error| {
-                Error::Refused(format!("failed to apply CustomResourceDefinitions: {error}"))
-            })?;
-            applied.push(object);
-        }
-    }
-    if !applied.is_empty() {
-        let options = WaitOptions::resources(CRD_TIMEOUT, Reader::Plain);
-        wait_ready(&env.cluster, &applied, &options, &*env.clock, env.progress).await?;
-        env.cluster.forget_discovery();
     }
     Ok(())
 }

@@ -2,14 +2,20 @@
 //!
 //! Source: helm v4.3.1 pkg/action (install.go, upgrade.go, validate.go), pkg/kube/client.go.
 
-use futures::future::try_join_all;
+use std::time::Duration;
 
-use super::{Error, manifest};
-use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
+use futures::future::join_all;
+
+use super::{Error, manager, manifest};
+use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
 use crate::yaml::Value;
 
 /// Objects of one kind that are applied at the same time.
 const AT_ONCE: usize = 8;
+/// Field manager of Helm's command line.
+const HELM: &str = "helm";
+/// Tries against a quota that others change at the same time.
+const QUOTA_ATTEMPTS: u64 = 5;
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
@@ -28,19 +34,16 @@ pub(super) async fn placed(
     namespace: &str,
 ) -> Result<(Object, Resource), Error> {
     let mut object = Object(value);
-    let id = object.id();
-    let Some(resource) = cluster.resource(object.api_version(), object.kind()).await? else {
-        return Err(Error::Refused(format!(
-            "unable to build kubernetes objects from release manifest: resource mapping not found for name: \"{}\" namespace: \"{}\" from \"\": no matches for kind \"{}\" in version \"{}\"\nensure CRDs are installed first",
-            id.name,
-            id.namespace,
-            id.kind,
-            id.api_version(),
-        )));
-    };
+    let resource = cluster.served(&object.id()).await.map_err(|error| match error {
+        error @ cluster::Error::NoKind { .. } => Error::Doing {
+            doing: "unable to build kubernetes objects from release manifest".to_owned(),
+            source: error,
+        },
+        error => error.into(),
+    })?;
     if !resource.namespaced {
         object.set_namespace("");
-    } else if id.namespace.is_empty() {
+    } else if object.namespace().is_empty() {
         object.set_namespace(namespace);
     }
     Ok((object, resource))
@@ -55,6 +58,27 @@ pub(super) async fn objects(
     let mut found = Vec::new();
     for value in manifest::objects(text)? {
         found.push(placed(cluster, value, namespace).await?.0);
+    }
+    Ok(found)
+}
+
+/// Returns the objects of an old manifest, but for those whose kind the server does not serve any
+/// more: they cannot exist. (Helm refuses to go on there, and the release can never be upgraded or
+/// uninstalled again.)
+pub(super) async fn old_objects(
+    cluster: &Cluster,
+    text: &str,
+    namespace: &str,
+) -> Result<Vec<Object>, Error> {
+    let mut found = Vec::new();
+    for value in manifest::objects(text)? {
+        match placed(cluster, value, namespace).await {
+            Ok((object, _)) => found.push(object),
+            Err(Error::Doing { source: error @ cluster::Error::NoKind { .. }, .. }) => {
+                tracing::info!(%error, "an old object's kind is gone, and the object with it");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(found)
 }
@@ -75,61 +99,123 @@ pub(super) async fn check_ownership(
     owner: Owner<'_>,
     doing: &str,
 ) -> Result<(), Error> {
-    for object in objects {
-        let id = object.id();
-        let Some(live) = cluster.get(&id).await? else { continue };
-        let mut wrong = Vec::new();
-        let mut check = |what: &str, key: &str, want: &str, have: Option<&str>| {
-            match have {
-            Some(have) if have == want => {}
-            Some(have) => wrong.push(format!(
-                "{what} validation error: key \"{key}\" must equal \"{want}\": current value is \"{have}\""
-            )),
-            None => wrong.push(format!(
-                "{what} validation error: missing key \"{key}\": must be set to \"{want}\""
-            )),
-        }
-        };
-        check("label", MANAGED_BY, "Helm", live.label(MANAGED_BY));
-        check("annotation", RELEASE_NAME, owner.name, live.annotation(RELEASE_NAME));
-        check("annotation", RELEASE_NAMESPACE, owner.namespace, live.annotation(RELEASE_NAMESPACE));
-        if !wrong.is_empty() {
-            return Err(Error::Refused(format!(
-                "unable to continue with {doing}: {} \"{}\" in namespace \"{}\" exists and cannot be imported into the current release: invalid ownership metadata; {}",
-                id.kind,
-                id.name,
-                id.namespace,
-                wrong.join("; "),
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Applies objects in their order; objects of one kind in a row go at the same time.
-pub(super) async fn apply(cluster: &Cluster, objects: &[Object]) -> Result<(), Error> {
-    for group in objects.chunk_by(|a, b| a.kind() == b.kind()) {
-        for part in group.chunks(AT_ONCE) {
-            try_join_all(part.iter().map(|object| apply_one(cluster, object))).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn apply_one(cluster: &Cluster, object: &Object) -> Result<(), Error> {
-    match cluster.apply(object, &ApplyOptions::forced()).await {
-        Ok(_) => Ok(()),
-        Err(source) => {
+    for part in objects.chunks(AT_ONCE) {
+        let found = part.iter().map(|object| async move { cluster.get(&object.id()).await });
+        for (object, live) in part.iter().zip(join_all(found).await) {
             let id = object.id();
-            let doing = if source.is_conflict() {
-                "conflict occurred while applying object"
-            } else {
-                "server-side apply failed for object"
-            };
-            let of = format!("{}/{} {}", id.namespace, id.name, id.go_kind());
-            Err(Error::Refused(format!("{doing} {of}: {source}")))
+            let live = live.map_err(|source| Error::Doing {
+                doing: format!(
+                    "could not get information about the resource {} \"{}\" in namespace \"{}\"",
+                    id.kind, id.name, id.namespace
+                ),
+                source,
+            })?;
+            let Some(live) = live else { continue };
+            let wrong = foreign(&live, owner);
+            if !wrong.is_empty() {
+                return Err(Error::Refused(format!(
+                    "unable to continue with {doing}: {} \"{}\" in namespace \"{}\" exists and cannot be imported into the current release: invalid ownership metadata; {}",
+                    id.kind,
+                    id.name,
+                    id.namespace,
+                    wrong.join("; "),
+                )));
+            }
         }
     }
+    Ok(())
+}
+
+/// Returns why a live object is not the release's; nothing if it is.
+pub(super) fn foreign(live: &Object, owner: Owner<'_>) -> Vec<String> {
+    let marks = [
+        ("label", MANAGED_BY, "Helm", live.label(MANAGED_BY)),
+        ("annotation", RELEASE_NAME, owner.name, live.annotation(RELEASE_NAME)),
+        ("annotation", RELEASE_NAMESPACE, owner.namespace, live.annotation(RELEASE_NAMESPACE)),
+    ];
+    let problem = |(what, key, want, have): (&str, &str, &str, Option<&str>)| match have {
+        Some(have) if have == want => None,
+        Some(have) => Some(format!(
+            "{what} validation error: key \"{key}\" must equal \"{want}\": current value is \"{have}\""
+        )),
+        None => Some(format!(
+            "{what} validation error: missing key \"{key}\": must be set to \"{want}\""
+        )),
+    };
+    marks.into_iter().filter_map(problem).collect()
+}
+
+/// Applies objects in their order; objects of one kind in a row go at the same time, and all of
+/// them are tried. Returns them as the server has them now.
+pub(super) async fn apply(cluster: &Cluster, objects: &[Object]) -> Result<Vec<Object>, Error> {
+    let mut live = Vec::with_capacity(objects.len());
+    for group in objects.chunk_by(|a, b| a.kind() == b.kind()) {
+        let mut first = None;
+        for part in group.chunks(AT_ONCE) {
+            for applied in join_all(part.iter().map(|object| apply_one(cluster, object))).await {
+                match applied {
+                    Ok(object) => live.push(object),
+                    Err(error) => first = first.or(Some(error)),
+                }
+            }
+        }
+        if let Some(error) = first {
+            return Err(error);
+        }
+    }
+    Ok(live)
+}
+
+/// Applies one object, and takes over what Helm's own command line owned of it: a field that the
+/// chart dropped would else stay behind as its.
+pub(super) async fn apply_one(cluster: &Cluster, object: &Object) -> Result<Object, Error> {
+    let live = apply_once(cluster, object).await?;
+    let Some(fields) = manager::folded(&live, HELM, cluster.manager()) else { return Ok(live) };
+    let patch = serde_json::json!([
+        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
+    ]);
+    match cluster.patch_json(&object.id(), &patch, "").await {
+        Ok(_) => apply_once(cluster, object).await,
+        Err(error) if error.is_conflict() => {
+            tracing::info!(id = %object.id(), %error, "fields of Helm are not taken over this time");
+            Ok(live)
+        }
+        Err(error) => Err(refused(object, error)),
+    }
+}
+
+async fn apply_once(cluster: &Cluster, object: &Object) -> Result<Object, Error> {
+    let mut attempt = 0;
+    loop {
+        match cluster.apply(object, &ApplyOptions::forced()).await {
+            Ok(live) => return Ok(live),
+            // Many objects at once trip over the quota's own bookkeeping.
+            Err(error) if attempt < QUOTA_ATTEMPTS && is_quota_race(&error) => {
+                attempt += 1;
+                tokio::time::sleep(Duration::from_millis(20 * attempt)).await;
+            }
+            Err(error) => return Err(refused(object, error)),
+        }
+    }
+}
+
+fn is_quota_race(error: &cluster::Error) -> bool {
+    let text = error.to_string();
+    error.is_conflict()
+        && text.contains("Operation cannot be fulfilled on resourcequotas")
+        && text.contains("the object has been modified")
+}
+
+fn refused(object: &Object, source: cluster::Error) -> Error {
+    let id = object.id();
+    let doing = if source.is_conflict() {
+        "conflict occurred while applying object"
+    } else {
+        "server-side apply failed for object"
+    };
+    let doing = format!("{doing} {}/{} {}", id.namespace, id.name, id.go_kind());
+    Error::Doing { doing, source }
 }
 
 /// Deletes the objects of an old manifest that a new one lacks, but not those that ask to be kept.
@@ -145,7 +231,14 @@ pub(super) async fn remove_surplus(
         }
         let Some(live) = cluster.get(&id).await? else { continue };
         if live.annotation("helm.sh/resource-policy") != Some("keep") {
-            cluster.delete(&id, Propagation::Background).await?;
+            let deleted = cluster.delete(&id, Propagation::Background).await;
+            deleted.map_err(|source| Error::Doing {
+                doing: format!(
+                    "failed to delete resource namespace={}, name={}, kind={}",
+                    id.namespace, id.name, id.kind
+                ),
+                source,
+            })?;
         }
     }
     Ok(())

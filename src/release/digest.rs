@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::Record;
+use super::record::go_json;
 use crate::base::digest::Digest;
 use crate::yaml::{self, Value};
 
@@ -39,37 +40,24 @@ pub fn of(record: &Record) -> String {
         .filter(|hook| hook.events.iter().all(|event| event != "test"))
         .collect();
     let config = match &record.config {
-        Some(config) if !config.is_empty() => yaml::json::to_string(&Value::Object(config.clone())),
+        Some(config) if !config.is_empty() => {
+            let mut config = Value::Object(config.clone());
+            yaml::json::to_floats(&mut config);
+            yaml::json::to_string(&config)
+        }
         _ => "null".to_owned(),
     };
-    let hooks = if hooks.is_empty() { "null".to_owned() } else { go(&hooks) };
+    let hooks = if hooks.is_empty() { "null".to_owned() } else { go_json(&hooks) };
     let text = format!(
         "{{\"name\":{},\"version\":{},\"info\":{},\"chartMetadata\":{},\"config\":{config},\"manifest\":{},\"hooks\":{hooks},\"namespace\":{}}}\n",
-        go(&record.name),
+        go_json(&record.name),
         record.version,
-        go(&info),
-        go(&record.metadata()),
-        go(&record.manifest),
-        go(&record.namespace),
+        go_json(&info),
+        go_json(&record.metadata()),
+        go_json(&record.manifest),
+        go_json(&record.namespace),
     );
     Digest::of(text).to_string()
-}
-
-/// JSON in the order of the fields, escaped as Go does: the characters occur only inside strings.
-fn go(value: &impl Serialize) -> String {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("\\u003c"),
-            '>' => out.push_str("\\u003e"),
-            '&' => out.push_str("\\u0026"),
-            '\u{2028}' => out.push_str("\\u2028"),
-            '\u{2029}' => out.push_str("\\u2029"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

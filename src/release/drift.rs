@@ -4,12 +4,13 @@
 //!
 //! Source: fluxcd/helm-controller internal/action/diff.go; fluxcd/pkg ssa jsondiff.
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 
 use super::apply::{self, Owner};
-use super::{Error, Record};
-use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId};
-use crate::yaml::Value;
+use super::jsondiff::{self, Operation};
+use super::{Error, Record, manifest};
+use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId};
+use crate::yaml::{Map, Value};
 
 /// Objects that are compared at the same time.
 const AT_ONCE: usize = 8;
@@ -46,30 +47,44 @@ impl Drift {
     }
 }
 
-/// Compares the objects of a release with the cluster.
+/// Compares the objects of a release with the cluster. One object that cannot be compared does not
+/// hide what was found of the others.
 ///
 /// # Errors
-/// An object cannot be compared.
+/// Nothing was found, and at least one object cannot be compared.
 pub async fn find(
     cluster: &Cluster,
     record: &Record,
     ignore: &dyn Ignore,
 ) -> Result<Vec<Drift>, Error> {
-    let mut objects = apply::objects(cluster, &record.manifest, &record.namespace).await?;
-    apply::own(&mut objects, Owner { name: &record.name, namespace: &record.namespace });
-    let mut found = Vec::new();
-    for part in objects.chunks(AT_ONCE) {
-        let compared = part.iter().map(|object| compare(cluster, object.clone(), ignore));
-        found.extend(try_join_all(compared).await?.into_iter().flatten());
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    let values = manifest::objects(&record.manifest)?;
+    for part in values.chunks(AT_ONCE) {
+        let compared = part.iter().map(|value| compare(cluster, record, value.clone(), ignore));
+        for one in join_all(compared).await {
+            match one {
+                Ok(drift) => found.extend(drift),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    if found.is_empty()
+        && let Some(first) = errors.into_iter().next()
+    {
+        return Err(first.during("unable to determine cluster state"));
     }
     Ok(found)
 }
 
 async fn compare(
     cluster: &Cluster,
-    mut desired: Object,
+    record: &Record,
+    value: Value,
     ignore: &dyn Ignore,
 ) -> Result<Option<Drift>, Error> {
+    let mut desired = apply::placed(cluster, value, &record.namespace).await?.0;
+    let owner = Owner { name: &record.name, namespace: &record.namespace };
+    apply::own(std::slice::from_mut(&mut desired), owner);
     normalize(&mut desired);
     let id = desired.id();
     let out = |object: &Object| {
@@ -86,74 +101,108 @@ async fn compare(
     if out(&live) {
         return Ok(None);
     }
-    let would = cluster.apply(&desired, &ApplyOptions::dry_run()).await.map_err(|error| {
-        Error::Refused(format!("{id} dry-run failed ({}): {error}", error.reason()))
-    })?;
-    let mut counts = (0, 0, 0);
-    for key in ["labels", "annotations"] {
-        let at = format!("/metadata/{key}");
-        let (live, would) = (live.at(&at), would.at(&at));
-        let (live, would) = (without(live, &paths, &at), without(would, &paths, &at));
-        let mut one = (0, 0, 0);
-        count(&live, &would, &mut one);
-        counts.0 += one.0;
-        counts.1 += one.1;
+    let would = cluster.apply(&desired, &ApplyOptions::dry_run()).await;
+    let would = would.map_err(|source| Error::Doing { doing: doing(&id, &source), source })?;
+    let counts = counts(&live.0, &would.0, &paths);
+    // Correcting must not touch what is to be left alone: there the live value is applied.
+    for path in &paths {
+        adopt(&mut desired.0, &live.0, path);
     }
-    let body = |object: &Object| {
-        let mut value = without(Some(&object.0), &paths, "");
-        if let Value::Object(map) = &mut value {
-            map.remove("metadata");
-            map.remove("status");
-        }
-        value
-    };
-    count(&body(&live), &body(&would), &mut counts);
     Ok((counts != (0, 0, 0)).then_some(Drift { id, desired, changes: Some(counts) }))
 }
 
-fn without(value: Option<&Value>, paths: &[String], at: &str) -> Value {
-    let mut value = value.cloned().unwrap_or(Value::Null);
-    for path in paths {
-        let Some(rest) = path.strip_prefix(at) else { continue };
-        let Some((parent, key)) = rest.rsplit_once('/') else { continue };
-        let key = key.replace("~1", "/").replace("~0", "~");
-        match value.pointer_mut(parent) {
-            Some(Value::Object(map)) => {
-                map.remove(&key);
-            }
-            Some(Value::Array(list)) => {
-                if let Some(index) = key.parse().ok().filter(|index: &usize| *index < list.len()) {
-                    list.remove(index);
-                }
-            }
-            _ => {}
-        }
+fn doing(id: &ObjectId, error: &cluster::Error) -> String {
+    if error.is_not_found() {
+        return format!("{id} not found");
     }
-    value
+    let conflict = match error {
+        cluster::Error::Api { causes, .. } => {
+            causes.iter().find(|cause| cause.reason == "FieldManagerConflict")
+        }
+        _ => None,
+    };
+    match conflict.map_or(error.reason(), |cause| cause.reason.as_str()) {
+        "" => format!("{id} dry-run failed"),
+        reason => format!("{id} dry-run failed ({reason})"),
+    }
 }
 
-/// Counts what turns one value into the other: additions, changes, removals.
-fn count(live: &Value, would: &Value, counts: &mut (usize, usize, usize)) {
-    match (live, would) {
-        (Value::Object(live), Value::Object(would)) => {
-            for (key, value) in live {
-                match would.get(key) {
-                    Some(other) => count(value, other, counts),
-                    None => counts.2 += 1,
-                }
-            }
-            counts.0 += would.keys().filter(|key| !live.contains_key(*key)).count();
+/// Counts what the server would change: additions, changes, removals. Of the metadata only labels
+/// and annotations matter, and only what is added or changed there.
+fn counts(live: &Value, would: &Value, paths: &[String]) -> (usize, usize, usize) {
+    let (mut live, mut would) = (live.clone(), would.clone());
+    for path in paths {
+        remove(&mut live, path);
+        remove(&mut would, path);
+    }
+    let metadata = |value: &Value| {
+        let keys = ["annotations", "labels"].into_iter();
+        let given =
+            keys.filter_map(|key| Some((key.to_owned(), value["metadata"].get(key)?.clone())));
+        given.collect::<Map>()
+    };
+    let mut operations = Vec::new();
+    let (before, after) = (metadata(&live), metadata(&would));
+    for (key, after) in &after {
+        let path = format!("/metadata/{key}");
+        match before.get(key) {
+            Some(before) => operations.extend(jsondiff::diff(before, after, &path)),
+            None => operations.push(Operation::Add(path, after.clone())),
         }
-        (Value::Array(live), Value::Array(would)) => {
-            counts.2 += live.len().saturating_sub(would.len());
-            counts.0 += would.len().saturating_sub(live.len());
-            for (live, would) in live.iter().zip(would) {
-                count(live, would, counts);
+    }
+    operations.retain(|operation| !matches!(operation, Operation::Remove(_)));
+    for value in [&mut live, &mut would] {
+        if let Value::Object(map) = value {
+            map.remove("metadata");
+            map.remove("status");
+        }
+    }
+    operations.extend(jsondiff::diff(&live, &would, ""));
+    let mut counts = (0, 0, 0);
+    for operation in &operations {
+        match operation {
+            Operation::Add(..) => counts.0 += 1,
+            Operation::Replace(..) => counts.1 += 1,
+            Operation::Remove(_) => counts.2 += 1,
+        }
+    }
+    counts
+}
+
+/// Splits a JSON pointer into the pointer of the parent and the last key.
+fn cut(path: &str) -> Option<(&str, String)> {
+    let (parent, key) = path.rsplit_once('/')?;
+    Some((parent, key.replace("~1", "/").replace("~0", "~")))
+}
+
+/// Removes what is at a JSON pointer; nothing there is fine. Negative indices count from the end.
+fn remove(value: &mut Value, path: &str) {
+    let Some((parent, key)) = cut(path) else { return };
+    match value.pointer_mut(parent) {
+        Some(Value::Object(map)) => {
+            map.remove(&key);
+        }
+        Some(Value::Array(list)) => {
+            let index = match key.strip_prefix('-') {
+                Some(back) => back.parse().ok().and_then(|back| list.len().checked_sub(back)),
+                None => key.parse().ok(),
+            };
+            if let Some(index) = index.filter(|index: &usize| *index < list.len()) {
+                list.remove(index);
             }
         }
-        (Value::Null, Value::Object(map)) if !map.is_empty() => counts.0 += 1,
-        (live, would) if live != would => counts.1 += 1,
         _ => {}
+    }
+}
+
+/// Puts the live value at a pointer, or removes it where there is none.
+fn adopt(desired: &mut Value, live: &Value, path: &str) {
+    let Some(value) = live.pointer(path) else {
+        remove(desired, path);
+        return;
+    };
+    if let Some(slot) = desired.pointer_mut(path) {
+        *slot = value.clone();
     }
 }
 
@@ -174,38 +223,143 @@ fn normalize(object: &mut Object) {
     }
 }
 
-/// Puts drifted objects right; returns what was done and what failed, a line each.
+/// Puts drifted objects right, missing ones first; returns what was done and what failed, a line
+/// each.
 pub async fn correct(cluster: &Cluster, drifts: &[Drift]) -> (Vec<String>, Vec<String>) {
+    let mut order: Vec<&Drift> = drifts.iter().collect();
+    order.sort_by_key(|drift| {
+        let id = &drift.id;
+        (drift.changes.is_some(), rank(&id.kind), (&id.group, &id.kind, &id.namespace, &id.name))
+    });
     let (mut done, mut failed) = (Vec::new(), Vec::new());
-    for drift in drifts {
+    for drift in order {
         match cluster.apply(&drift.desired, &ApplyOptions::forced()).await {
             Ok(_) if drift.changes.is_none() => done.push(format!("{} created", drift.id)),
             Ok(_) => done.push(format!("{} configured", drift.id)),
-            Err(error) => failed.push(format!("{}: {error}", drift.id)),
+            Err(error) => failed.push(format!("{}: {}", drift.id, harmless(drift, &error))),
         }
     }
     (done, failed)
 }
 
+/// A Secret that is invalid is quoted by the server: what is said ends before the value.
+fn harmless(drift: &Drift, error: &cluster::Error) -> String {
+    let text = error.to_string();
+    if drift.id.kind == "Secret" && error.reason() == "Invalid" {
+        return text.rsplit(':').next().unwrap_or_default().trim().to_owned();
+    }
+    text
+}
+
+/// Source: fluxcd/pkg ssa sort.go.
+fn rank(kind: &str) -> usize {
+    const FIRST: [&str; 23] = [
+        "CustomResourceDefinition",
+        "Namespace",
+        "ClusterRole",
+        "ClusterClass",
+        "RuntimeClass",
+        "PriorityClass",
+        "StorageClass",
+        "VolumeSnapshotClass",
+        "IngressClass",
+        "GatewayClass",
+        "ClusterRoleBinding",
+        "ResourceQuota",
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "ConfigMap",
+        "Secret",
+        "Service",
+        "LimitRange",
+        "Deployment",
+        "StatefulSet",
+        "CronJob",
+        "PodDisruptionBudget",
+    ];
+    let last = FIRST.len() + 1;
+    match kind {
+        "MutatingWebhookConfiguration" => last,
+        "ValidatingWebhookConfiguration" => last + 1,
+        kind => FIRST.iter().position(|known| *known == kind).unwrap_or(FIRST.len()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn what_turns_one_value_into_the_other_is_counted() {
-        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        for (live, would, want) in [
-            (r#"{"a":1}"#, r#"{"a":1}"#, (0, 0, 0)),
-            (r#"{"a":1,"b":2}"#, r#"{"a":2,"c":3}"#, (1, 1, 1)),
-            (r#"{"l":[1,2,3]}"#, r#"{"l":[1,4]}"#, (0, 1, 1)),
-            ("null", r#"{"x":"y"}"#, (1, 0, 0)),
-        ] {
-            let mut counts = (0, 0, 0);
-            count(&json(live), &json(would), &mut counts);
-            assert_eq!(counts, want, "{live} {would}");
+    fn what_the_server_would_change_is_counted_as_flux_counts() {
+        let object = |labels: Value, spec: Value| json!({"metadata": {"labels": labels, "uid": "x"}, "spec": spec, "status": {"a": 1}});
+        let long = "a text so long that replacing the whole is never shorter than the parts of it";
+        let spec = |replicas: u8| json!({"replicas": replicas, "text": long});
+        let ignore: &[&str] = &["/spec/replicas", "/metadata/labels/a~1b", "/spec/none/at/all"];
+        let rows: [(&str, Value, Value, &[&str], (usize, usize, usize)); 7] = [
+            (
+                "same",
+                object(json!({"a": "1"}), spec(1)),
+                object(json!({"a": "1"}), spec(1)),
+                &[],
+                (0, 0, 0),
+            ),
+            ("scaled", object(json!({}), spec(0)), object(json!({}), spec(2)), &[], (0, 1, 0)),
+            (
+                "ignored",
+                object(json!({"a/b": "1"}), spec(0)),
+                object(json!({"a/b": "2"}), spec(2)),
+                ignore,
+                (0, 0, 0),
+            ),
+            (
+                "a label more is nobody's business",
+                object(json!({"a": "1", "b": "2"}), spec(1)),
+                object(json!({"a": "1"}), spec(1)),
+                &[],
+                (0, 0, 0),
+            ),
+            (
+                "a label less is",
+                object(json!({}), spec(1)),
+                object(json!({"a": "1", "b": "2"}), spec(1)),
+                &[],
+                (2, 0, 0),
+            ),
+            (
+                "no labels at all",
+                json!({"metadata": {}}),
+                object(json!({"a": "1"}), Value::Null),
+                &[],
+                (2, 0, 0),
+            ),
+            (
+                "a field more",
+                object(json!({}), json!({"text": long, "more": 1})),
+                object(json!({}), json!({"text": long})),
+                &[],
+                (0, 0, 1),
+            ),
+        ];
+        for (name, live, would, paths, want) in rows {
+            let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+            assert_eq!(counts(&live, &would, &paths), want, "{name}");
         }
-        let paths = ["/spec/replicas".to_owned()];
-        let value = json(r#"{"spec":{"replicas":1,"x":2}}"#);
-        assert_eq!(without(Some(&value), &paths, ""), json(r#"{"spec":{"x":2}}"#));
+    }
+
+    #[test]
+    fn a_correction_keeps_what_is_ignored_as_it_lives() {
+        let live = json!({"spec": {"replicas": 7, "l": [1, 2]}});
+        let mut desired = json!({"spec": {"replicas": 1, "paused": true, "l": [5, 6]}});
+        for path in ["/spec/replicas", "/spec/paused", "/spec/l/0", "/spec/none"] {
+            adopt(&mut desired, &live, path);
+        }
+        assert_eq!(desired, json!({"spec": {"replicas": 7, "l": [1, 6]}}));
+        let mut list = json!({"l": [1, 2, 3]});
+        remove(&mut list, "/l/-1");
+        remove(&mut list, "/l/9");
+        assert_eq!(list, json!({"l": [1, 2]}));
     }
 }

@@ -1,9 +1,11 @@
 //! Why a release could not be rendered or acted on.
 
 use crate::base::class::Class;
+use crate::cluster::wait::Unready;
 use crate::{chart, cluster, template};
 
-/// Why a release could not be rendered or acted on. Texts of Helm are kept.
+/// Why a release could not be rendered or acted on. Texts of Helm are kept: the chain of causes,
+/// joined by `: `, is what Helm prints.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The chart or its values.
@@ -34,10 +36,26 @@ pub enum Error {
     /// The cluster refused.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
+    /// The cluster refused while something was being done that Helm has words for.
+    #[error("{doing}")]
+    Doing {
+        /// What was being done, to which object.
+        doing: String,
+        /// What the cluster said.
+        source: cluster::Error,
+    },
     /// Objects did not become ready.
     #[error(transparent)]
     Wait(#[from] cluster::wait::WaitError),
-    /// A record cannot be read.
+    /// Something failed inside a larger step, such as the hooks of an event.
+    #[error("{step}")]
+    Step {
+        /// The step, in Helm's words.
+        step: String,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// A record cannot be read or written.
     #[error("release record {name}: {reason}")]
     Record {
         /// Name of the Secret.
@@ -45,19 +63,42 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// Anything that Helm has a text for.
+    /// Anything else that Helm has a text for.
     #[error("{0}")]
     Refused(String),
 }
 
 impl Error {
+    /// Names the step inside which it happened.
+    pub(super) fn during(self, step: impl Into<String>) -> Self {
+        Self::Step { step: step.into(), source: Box::new(self) }
+    }
+
+    /// Returns the objects that did not become ready, with their causes.
+    pub fn unready(&self) -> &[Unready] {
+        match self {
+            Self::Wait(error) => error.unready(),
+            Self::Step { source, .. } => source.unready(),
+            Self::Chart(_)
+            | Self::Template(_)
+            | Self::KubeVersion { .. }
+            | Self::Library
+            | Self::Manifest { .. }
+            | Self::Cluster(_)
+            | Self::Doing { .. }
+            | Self::Record { .. }
+            | Self::Refused(_) => &[],
+        }
+    }
+
     /// Returns what to do about it.
     pub fn class(&self) -> Class {
         match self {
             Self::Chart(error) => error.class(),
             Self::Template(error) => error.class(),
-            Self::Cluster(error) => error.class(),
+            Self::Cluster(error) | Self::Doing { source: error, .. } => error.class(),
             Self::Wait(error) => error.class(),
+            Self::Step { source, .. } => source.class(),
             Self::KubeVersion { .. }
             | Self::Library
             | Self::Manifest { .. }

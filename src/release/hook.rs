@@ -13,50 +13,87 @@ use crate::cluster::wait::{WaitOptions, wait_deleted, wait_ready};
 use crate::cluster::{ApplyOptions, Object, Propagation};
 use crate::yaml::{self, Numbers};
 
-/// Runs the hooks of an event, by weight and name. What became of each is noted in the record.
+/// Runs the hooks of an event, by weight and name. What became of each is noted in the record,
+/// which is stored before the hook's object is made.
 pub(super) async fn run(
     env: &Env<'_>,
     record: &mut Record,
     event: &str,
     timeout: Duration,
 ) -> Result<(), Error> {
-    let mut order: Vec<usize> = (0..record.hooks.len())
-        .filter(|index| record.hooks[*index].events.iter().any(|e| e == event))
-        .collect();
-    order.sort_by(|a, b| {
-        let (a, b) = (&record.hooks[*a], &record.hooks[*b]);
-        a.weight.cmp(&b.weight).then_with(|| a.name.cmp(&b.name))
-    });
     let mut done: Vec<usize> = Vec::new();
-    for index in order {
+    for index in order(&record.hooks, event) {
+        let hook = &mut record.hooks[index];
+        if hook.delete_policies.is_empty() {
+            // Without any policy the old object is deleted before a new one is made.
+            hook.delete_policies.push("before-hook-creation".to_owned());
+        }
         let object = object(env, &record.hooks[index], &record.namespace).await?;
         if has(&record.hooks[index], "before-hook-creation") {
             delete(env, &object, timeout).await?;
         }
-        record.hooks[index].last_run.started_at = rfc3339_nano(env.clock.now());
-        record.hooks[index].last_run.completed_at.clear();
-        record.hooks[index].last_run.phase = "Running".to_owned();
-        env.cluster.apply(&object, &ApplyOptions::forced()).await.map_err(|error| {
-            let hook = &record.hooks[index];
-            Error::Refused(format!("warning: Hook {event} {} failed: {error}", hook.path))
-        })?;
-        let options = WaitOptions::hook(timeout);
-        let waited =
-            wait_ready(&env.cluster, &[object.clone()], &options, &*env.clock, env.progress).await;
-        record.hooks[index].last_run.completed_at = rfc3339_nano(env.clock.now());
-        let phase = if waited.is_ok() { "Succeeded" } else { "Failed" };
-        phase.clone_into(&mut record.hooks[index].last_run.phase);
-        if let Err(error) = waited {
-            if has(&record.hooks[index], "hook-failed") {
-                delete(env, &object, timeout).await?;
+        let run = &mut record.hooks[index].last_run;
+        run.started_at = rfc3339_nano(env.clock.now());
+        run.completed_at.clear();
+        run.phase = "Running".to_owned();
+        env.storage.update(record, env.holder, &*env.clock).await?;
+        let ran = run_one(env, &record.hooks[index], event, &object, timeout).await;
+        let run = &mut record.hooks[index].last_run;
+        run.completed_at = rfc3339_nano(env.clock.now());
+        run.phase = if ran.is_ok() { "Succeeded" } else { "Failed" }.to_owned();
+        if let Err(error) = ran {
+            // Tidying up must not hide why the hook failed.
+            if has(&record.hooks[index], "hook-failed")
+                && let Err(error) = delete(env, &object, timeout).await
+            {
+                tracing::warn!(%error, "a failed hook cannot be deleted");
             }
-            clean(env, record, &done, timeout).await?;
-            return Err(Error::Refused(format!("failed {event}: {error}")));
+            if let Err(error) = clean(env, record, &done, timeout).await {
+                tracing::warn!(%error, "finished hooks cannot be deleted");
+            }
+            return Err(match step(event) {
+                Some(step) => error.during(step),
+                None => error,
+            });
         }
         done.push(index);
     }
     done.reverse();
     clean(env, record, &done, timeout).await
+}
+
+/// Returns the hooks of an event by weight, then by name.
+fn order(hooks: &[Hook], event: &str) -> Vec<usize> {
+    let is_meant = |index: &usize| hooks[*index].events.iter().any(|known| known == event);
+    let mut order: Vec<usize> = (0..hooks.len()).filter(is_meant).collect();
+    order.sort_by_key(|index| (hooks[*index].weight, &hooks[*index].name));
+    order
+}
+
+async fn run_one(
+    env: &Env<'_>,
+    hook: &Hook,
+    event: &str,
+    object: &Object,
+    timeout: Duration,
+) -> Result<(), Error> {
+    let live = env.cluster.apply(object, &ApplyOptions::forced()).await;
+    let live = live.map_err(|source| Error::Doing {
+        doing: format!("warning: Hook {event} {} failed", hook.path),
+        source,
+    })?;
+    let options = WaitOptions::hook(timeout);
+    wait_ready(&env.cluster, &[live], &options, &*env.clock, env.progress).await?;
+    Ok(())
+}
+
+/// Returns how Helm begins its text about an event's hooks.
+fn step(event: &str) -> Option<String> {
+    match event {
+        "pre-install" | "post-install" => Some(format!("failed {event}")),
+        "pre-upgrade" | "post-upgrade" => Some(format!("{event} hooks failed")),
+        _ => None,
+    }
 }
 
 async fn clean(
@@ -75,11 +112,7 @@ async fn clean(
     Ok(())
 }
 
-/// Without any policy the old object is deleted before a new one is made.
 fn has(hook: &Hook, policy: &str) -> bool {
-    if hook.delete_policies.is_empty() {
-        return policy == "before-hook-creation";
-    }
     hook.delete_policies.iter().any(|known| known == policy)
 }
 
@@ -99,4 +132,37 @@ async fn delete(env: &Env<'_>, object: &Object, timeout: Duration) -> Result<(),
         wait_deleted(&env.cluster, &[id], timeout).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn hooks_of_an_event_run_by_weight_and_name() {
+        let hook = |name: &str, weight: i64, events: &[&str]| -> Hook {
+            serde_json::from_value(json!({"name": name, "weight": weight, "events": events}))
+                .unwrap()
+        };
+        let hooks = [
+            hook("d", 0, &["pre-install"]),
+            hook("c", 0, &["pre-install", "pre-upgrade"]),
+            hook("b", -1, &["pre-install"]),
+            hook("a", 5, &["pre-install"]),
+            hook("x", -9, &["post-install"]),
+        ];
+        assert_eq!(order(&hooks, "pre-install"), [2, 1, 0, 3]);
+        assert_eq!(order(&hooks, "pre-upgrade"), [1]);
+        assert!(order(&hooks, "test").is_empty());
+    }
+
+    #[test]
+    fn failures_are_told_in_helm_s_words() {
+        let failed = |event: &str| step(event).unwrap_or_default();
+        assert_eq!(failed("pre-install"), "failed pre-install");
+        assert_eq!(failed("post-upgrade"), "post-upgrade hooks failed");
+        assert_eq!(failed("pre-rollback"), "");
+    }
 }

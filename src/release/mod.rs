@@ -9,11 +9,14 @@
 mod action;
 mod apply;
 mod capabilities;
+mod crd;
 pub mod digest;
 mod drift;
 mod error;
 mod hook;
 pub mod inventory;
+mod jsondiff;
+mod manager;
 pub mod manifest;
 mod origin;
 pub mod record;
@@ -24,6 +27,7 @@ mod uninstall;
 
 pub use action::{Deploy, Env, Kind, Outcome, deploy, unlock};
 pub use capabilities::{of_cluster, offline};
+pub use crd::install_crds;
 pub use drift::{Drift, Ignore, correct, find as find_drift};
 pub use error::Error;
 pub use origin::Origin;

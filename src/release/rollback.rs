@@ -8,6 +8,7 @@ use super::action::{Env, Outcome, supersede};
 use super::apply::{self, Owner};
 use super::record::Record;
 use super::{Error, hook};
+use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::status::Reader;
 use crate::cluster::wait::{WaitOptions, wait_ready};
@@ -51,7 +52,7 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
     record.info.description = format!("Rollback to {}", target.version);
     "pending-rollback".clone_into(&mut record.info.status);
     record.info.rollback_revision = target.version;
-    let old = apply::objects(&env.cluster, &last.manifest, &last.namespace).await?;
+    let old = apply::old_objects(&env.cluster, &last.manifest, &last.namespace).await?;
     let mut objects = apply::objects(&env.cluster, &record.manifest, &record.namespace).await?;
     apply::own(&mut objects, Owner { name: &record.name, namespace: &record.namespace });
     if rollback.max_history > 0 {
@@ -63,12 +64,12 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
         if rollback.hooks {
             hook::run(env, &mut record, "pre-rollback", rollback.timeout).await?;
         }
-        apply::apply(&env.cluster, &objects).await?;
+        let live = apply::apply(&env.cluster, &objects).await?;
         apply::remove_surplus(&env.cluster, &old, &objects).await?;
         if rollback.wait {
             let reader = if rollback.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
             let options = WaitOptions::resources(rollback.timeout, reader);
-            wait_ready(&env.cluster, &objects, &options, &*env.clock, env.progress).await?;
+            wait_ready(&env.cluster, &live, &options, &*env.clock, env.progress).await?;
         }
         if rollback.hooks {
             hook::run(env, &mut record, "post-rollback", rollback.timeout).await?;
@@ -81,7 +82,11 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
         Ok(()) => "deployed".clone_into(&mut record.info.status),
         Err(error) => {
             "failed".clone_into(&mut record.info.status);
-            record.info.description = format!("Rollback \"{}\" failed: {error}", record.name);
+            record.info.description = match error {
+                // Helm tells a rollback that was applied, but is not ready, from one that was not.
+                Error::Wait(_) => format!("Release \"{}\" failed: {}", record.name, chain(error)),
+                _ => format!("Rollback \"{}\" failed: {}", record.name, chain(error)),
+            };
         }
     }
     env.storage.update(&record, env.holder, &*env.clock).await?;

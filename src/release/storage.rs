@@ -9,7 +9,10 @@ use serde_json::json;
 use super::{Error, Record};
 use crate::base::clock::Clock;
 use crate::cluster::{Cluster, Object, ObjectId, Propagation, Selection};
+use crate::yaml::Value;
 
+/// Labels that Helm sets itself.
+const SYSTEM_LABELS: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
 /// Annotation that names who wrote a pending record.
 pub const HOLDER: &str = "leadsman.dev/holder";
 
@@ -68,7 +71,13 @@ impl Storage {
         let data = secret.text("/data/release");
         let refuse = |reason: String| Error::Record { name: name.clone(), reason };
         let text = STANDARD.decode(data).map_err(|error| refuse(error.to_string()))?;
-        Record::decode(&name, &text).map(Some)
+        let mut record = Record::decode(&name, &text)?;
+        let given = secret.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        let own = given.filter(|(key, _)| !SYSTEM_LABELS.contains(&key.as_str()));
+        record.labels = own
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect();
+        Ok(Some(record))
     }
 
     /// Returns the newest record of a release, with its head.
@@ -98,7 +107,7 @@ impl Storage {
             if error.is_already_exists() {
                 Error::Refused("release: already exists".to_owned())
             } else {
-                Error::Refused(format!("create: failed to create: {error}"))
+                Error::Doing { doing: "create: failed to create".to_owned(), source: error }
             }
         })
     }
@@ -115,8 +124,11 @@ impl Storage {
     ) -> Result<(), Error> {
         let now = clock.now().as_second().to_string();
         let secret = self.secret(record, ("modifiedAt", &now), holder)?;
-        self.cluster.replace(&secret).await?;
-        Ok(())
+        let replaced = self.cluster.replace(&secret).await;
+        replaced.map(drop).map_err(|source| Error::Doing {
+            doing: format!("update: failed to update {}", record.secret_name()),
+            source,
+        })
     }
 
     /// Deletes a record.
@@ -158,6 +170,9 @@ impl Storage {
             "version": record.version.to_string(),
         });
         labels[time.0] = time.1.into();
+        for (key, value) in &record.labels {
+            labels[key] = value.as_str().into();
+        }
         let mut metadata = json!({
             "name": record.secret_name(),
             "namespace": self.namespace,

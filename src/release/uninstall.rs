@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use super::action::{Env, Outcome};
+use super::action::{Env, Outcome, supersede};
+use super::apply::Owner;
 use super::manifest::{UNINSTALL_ORDER, sort_by_kind};
 use super::record::Record;
 use super::{Error, apply, hook};
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::wait::wait_deleted;
-use crate::cluster::{Object, Propagation};
+use crate::cluster::{self, Object, ObjectId, Propagation};
 
 /// An uninstall.
 #[derive(Debug, Clone)]
@@ -47,22 +48,7 @@ async fn run(env: &Env<'_>, uninstall: &Uninstall, written: &mut Vec<Record>) ->
     }
     env.storage.update(&record, env.holder, &*env.clock).await?;
     written.push(record.clone());
-    let mut objects = apply::objects(&env.cluster, &record.manifest, &record.namespace).await?;
-    sort_by_kind(&mut objects, UNINSTALL_ORDER, Object::kind);
-    let mut deleted = Vec::new();
-    for object in &objects {
-        let id = object.id();
-        if object.annotation("helm.sh/resource-policy").is_some() {
-            continue;
-        }
-        let Some(live) = env.cluster.get(&id).await? else { continue };
-        // Somebody else's object of the same name stays.
-        if live.annotation("meta.helm.sh/release-name") != Some(&record.name) {
-            continue;
-        }
-        env.cluster.delete(&id, uninstall.propagation).await?;
-        deleted.push(id);
-    }
+    let deleted = delete_objects(env, &record, uninstall.propagation).await?;
     if uninstall.wait {
         wait_deleted(&env.cluster, &deleted, uninstall.timeout).await?;
     }
@@ -72,6 +58,7 @@ async fn run(env: &Env<'_>, uninstall: &Uninstall, written: &mut Vec<Record>) ->
     "uninstalled".clone_into(&mut record.info.status);
     "Uninstallation complete".clone_into(&mut record.info.description);
     if uninstall.keep_history {
+        supersede(env, &record, written).await?;
         env.storage.update(&record, env.holder, &*env.clock).await?;
     } else {
         for head in env.storage.heads(&record.name).await? {
@@ -80,4 +67,50 @@ async fn run(env: &Env<'_>, uninstall: &Uninstall, written: &mut Vec<Record>) ->
     }
     written.push(record);
     Ok(())
+}
+
+/// Deletes the objects of a record one after another, those that ask to be kept or belong to
+/// somebody else aside. One that cannot be deleted does not keep the others.
+async fn delete_objects(
+    env: &Env<'_>,
+    record: &Record,
+    propagation: Propagation,
+) -> Result<Vec<ObjectId>, Error> {
+    let mut objects = apply::old_objects(&env.cluster, &record.manifest, &record.namespace).await?;
+    sort_by_kind(&mut objects, UNINSTALL_ORDER, Object::kind);
+    let owner = Owner { name: &record.name, namespace: &record.namespace };
+    let (mut deleted, mut first) = (Vec::new(), None);
+    for object in &objects {
+        let id = object.id();
+        // Any value of the policy keeps the object, as in Helm.
+        if object.annotation("helm.sh/resource-policy").is_some() {
+            continue;
+        }
+        match delete_object(env, &id, owner, propagation).await {
+            Ok(true) => deleted.push(id),
+            Ok(false) => {}
+            Err(source) => {
+                let doing = format!("failed to delete {id}");
+                first = first.or(Some(Error::Doing { doing, source }));
+            }
+        }
+    }
+    match first {
+        Some(error) => Err(error.during(format!("failed to delete release: {}", record.name))),
+        None => Ok(deleted),
+    }
+}
+
+async fn delete_object(
+    env: &Env<'_>,
+    id: &ObjectId,
+    owner: Owner<'_>,
+    propagation: Propagation,
+) -> Result<bool, cluster::Error> {
+    let Some(live) = env.cluster.get(id).await? else { return Ok(false) };
+    if !apply::foreign(&live, owner).is_empty() {
+        tracing::info!(%id, "somebody else's object of the same name stays");
+        return Ok(false);
+    }
+    env.cluster.delete(id, propagation).await
 }

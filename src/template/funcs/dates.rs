@@ -65,7 +65,12 @@ impl GoTime {
             + i128::from(nanos);
         let unix = i64::try_from(total.div_euclid(1_000_000_000)).unwrap_or(self.unix);
         let rest = i32::try_from(total.rem_euclid(1_000_000_000)).unwrap_or(0);
-        Self::new(unix, rest, &TimeZone::UTC).unwrap_or_else(|| self.clone())
+        let zone =
+            jiff::tz::Offset::from_seconds(self.offset).map_or(TimeZone::UTC, TimeZone::fixed);
+        match Self::new(unix, rest, &zone) {
+            Some(moved) => Self { zone: self.zone.clone(), ..moved },
+            None => self.clone(),
+        }
     }
 
     fn format(&self, layout: &str) -> String {
@@ -277,6 +282,18 @@ fn parse_duration(text: &str) -> Option<i64> {
     let duration: crate::base::duration::GoDuration = rest.parse().ok()?;
     let nanos = i64::try_from(duration.0.as_nanos()).ok()?;
     Some(if negative { -nanos } else { nanos })
+}
+
+/// Reads a date or time of TOML; local ones are taken as UTC.
+pub(super) fn from_toml(text: &str) -> Value {
+    const LAYOUTS: [&str; 4] = [
+        "2006-01-02T15:04:05.999999999Z07:00",
+        "2006-01-02T15:04:05.999999999",
+        "2006-01-02",
+        "15:04:05.999999999",
+    ];
+    let time = LAYOUTS.iter().find_map(|layout| parse(layout, text).ok());
+    time.map_or_else(|| Value::str(text), |time| Value::Time(Rc::new(time)))
 }
 
 pub(super) const TABLE: &[Func] = &[

@@ -122,7 +122,7 @@ fn list_or_error(plain: Result<yaml::Value, yaml::Error>) -> Value {
     }
 }
 
-fn decode_base64(value: &[u8]) -> Vec<u8> {
+pub(super) fn decode_base64(value: &[u8]) -> Vec<u8> {
     let packed: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
     match STANDARD.decode(&packed) {
         Ok(bytes) => bytes,

@@ -5,12 +5,15 @@
 //! look the same to a template, so both are an `Err` here.
 
 mod builtins;
+mod certs;
+mod ciphers;
 mod crypto;
 pub(super) mod dates;
 mod dicts;
 mod encoding;
 mod globs;
 mod helm;
+mod keys;
 mod lists;
 mod math;
 mod objects;
@@ -200,6 +203,8 @@ fn lossy(text: &[u8]) -> std::borrow::Cow<'_, str> {
 
 const TABLES: &[&[Func]] = &[
     builtins::TABLE,
+    certs::TABLE,
+    ciphers::TABLE,
     crypto::TABLE,
     dates::TABLE,
     dicts::TABLE,

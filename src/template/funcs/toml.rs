@@ -4,12 +4,13 @@
 
 use super::super::convert::to_plain;
 use super::super::strconv;
-use super::super::value::Value;
-use super::{Func, Ty};
+use super::super::value::{Map, Value, text};
+use super::{Func, Ty, dates, lossy};
 use crate::yaml;
 
 pub(super) const TABLE: &[Func] = &[
     Func::new("toToml", &[Ty::Any], |_, a| Ok(encode(a.any(0)).unwrap_or_else(Value::str))),
+    Func::new("fromToml", &[Ty::Str], |_, a| Ok(decode(&lossy(a.str(0))))),
     Func::new("mustToToml", &[Ty::Any], |_, a| encode(a.any(0)).map_err(Into::into)),
 ];
 
@@ -20,6 +21,36 @@ fn encode(value: &Value) -> Result<Value, String> {
     let mut out = String::new();
     table(&mut out, &map, &mut Vec::new())?;
     Ok(Value::str(out))
+}
+
+/// What is no TOML becomes a map with the key `Error`, whose text is not upstream's.
+fn decode(source: &str) -> Value {
+    let map = Map::default();
+    match source.parse::<toml::Table>() {
+        Ok(table) => return Value::map(from_table(table)),
+        Err(error) => map.set(text("Error"), Value::str(format!("toml: {}", error.message()))),
+    }
+    Value::map(map)
+}
+
+fn from_table(table: toml::Table) -> Map {
+    let map = Map::default();
+    for (key, value) in table {
+        map.set(text(&key), from_toml(value));
+    }
+    map
+}
+
+fn from_toml(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(value) => Value::str(value),
+        toml::Value::Integer(value) => Value::int64(value),
+        toml::Value::Float(value) => Value::Float(value),
+        toml::Value::Boolean(value) => Value::Bool(value),
+        toml::Value::Datetime(value) => dates::from_toml(&value.to_string()),
+        toml::Value::Array(items) => Value::list(items.into_iter().map(from_toml).collect()),
+        toml::Value::Table(table) => Value::map(from_table(table)),
+    }
 }
 
 fn is_table(value: &yaml::Value) -> bool {

@@ -1,0 +1,120 @@
+//! The objects of `crds/`: they come before rendering, so that charts can ask for their kinds.
+//!
+//! Source: fluxcd/helm-controller internal/action/crds.go.
+
+use std::time::Duration;
+
+use super::{Env, Error, Origin};
+use crate::api::CrdPolicy;
+use crate::api::annotation::{ORIGIN_NAME, ORIGIN_NAMESPACE};
+use crate::chart::{self, Chart};
+use crate::cluster::status::Reader;
+use crate::cluster::wait::{WaitOptions, wait_ready};
+use crate::cluster::{Cluster, Object};
+use crate::yaml::{self, Numbers, Value};
+
+/// Longest wait for definitions to be established, and then to be listed by discovery.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Applies the definitions of a chart and its enabled dependencies (dependencies processed),
+/// waits until they are served, and forgets what was known of the server.
+///
+/// # Errors
+/// A file is not YAML, the cluster refuses, or a definition is not established in time.
+pub async fn install_crds(
+    env: &Env<'_>,
+    chart: &Chart,
+    policy: CrdPolicy,
+    origin: Option<&Origin>,
+) -> Result<(), Error> {
+    if policy == CrdPolicy::Skip {
+        return Ok(());
+    }
+    let mut applied = Vec::new();
+    for mut object in objects(chart)? {
+        if object.kind() != "CustomResourceDefinition" {
+            tracing::warn!(id = %object.id(), "an object of crds/ is no definition, and left out");
+            continue;
+        }
+        if let Some(origin) = origin {
+            object.set_label(ORIGIN_NAME, &origin.name);
+            object.set_label(ORIGIN_NAMESPACE, &origin.namespace);
+        }
+        if policy == CrdPolicy::Create && env.cluster.get(&object.id()).await?.is_some() {
+            continue;
+        }
+        let live = super::apply::apply_one(&env.cluster, &object).await;
+        applied.push(live.map_err(|error| error.during(FAILED))?);
+    }
+    if applied.is_empty() {
+        return Ok(());
+    }
+    let options = WaitOptions::resources(LIMIT, Reader::Plain);
+    let waited = wait_ready(&env.cluster, &applied, &options, &*env.clock, env.progress).await;
+    waited.map_err(|error| Error::from(error).during(FAILED))?;
+    until_listed(&env.cluster, &applied).await.map_err(|error| error.during(FAILED))
+}
+
+const FAILED: &str = "failed to apply CustomResourceDefinitions";
+
+/// An established definition appears in discovery a moment later.
+async fn until_listed(cluster: &Cluster, definitions: &[Object]) -> Result<(), Error> {
+    let deadline = tokio::time::Instant::now() + LIMIT;
+    for definition in definitions {
+        for (api_version, kind) in served(definition) {
+            loop {
+                cluster.forget_discovery();
+                if cluster.resource(&api_version, &kind).await?.is_some() {
+                    break;
+                }
+                if tokio::time::Instant::now() > deadline {
+                    return Err(Error::Refused(format!(
+                        "{kind} of {api_version} is established but not served"
+                    )));
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the versions and kind that a definition makes the server serve.
+fn served(definition: &Object) -> Vec<(String, String)> {
+    let group = definition.text("/spec/group");
+    let kind = definition.text("/spec/names/kind");
+    let versions = definition.at("/spec/versions").and_then(Value::as_array);
+    let served = versions.into_iter().flatten().filter(|version| version["served"] == true);
+    served
+        .filter_map(|version| Some(format!("{group}/{}", version["name"].as_str()?)))
+        .map(|api_version| (api_version, kind.to_owned()))
+        .collect()
+}
+
+/// Returns the objects of `crds/` of a chart and its dependencies.
+pub(super) fn objects(chart: &Chart) -> Result<Vec<Object>, Error> {
+    let mut found = Vec::new();
+    for (path, file) in chart::crds(chart) {
+        let text = String::from_utf8_lossy(&file.data);
+        let documents = yaml::parse_documents(&text, Numbers::Exact)
+            .map_err(|error| Error::Manifest { path: path.clone(), text: error.to_string() })?;
+        let documents = documents.into_iter().map(|document| Object(document.value));
+        found.extend(documents.filter(|object| !object.kind().is_empty()));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_served_versions_are_waited_for() {
+        let definition =
+            Object(json!({"spec": {"group": "a.io", "names": {"kind": "Foo"}, "versions": [
+            {"name": "v1", "served": true}, {"name": "v0", "served": false}]}}));
+        assert_eq!(served(&definition), [("a.io/v1".to_owned(), "Foo".to_owned())]);
+    }
+}
