@@ -23,19 +23,19 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hook {
     /// Name of the object.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Kind of the object.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// The template that it came from.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// Its text.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub manifest: String,
     /// Events, such as `pre-install`.
-    #[serde(default, deserialize_with = "null_list")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_list")]
     pub events: Vec<String>,
     /// How the last run went.
     #[serde(default)]
