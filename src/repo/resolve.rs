@@ -34,8 +34,9 @@ pub(super) fn choose(entries: &[Entry], wanted: &str) -> Result<Choice, constrai
     if !found.is_empty() {
         return Ok(Choice::Found(found));
     }
-    let loose = constraint.with_prereleases();
-    let only = |entry: &&Entry| loose.matches(&entry.version);
+    // The advice is tried before it is given.
+    let loose = format!("{wanted}-0").parse::<Constraint>().ok();
+    let only = |entry: &&Entry| loose.as_ref().is_some_and(|loose| loose.matches(&entry.version));
     let prereleases: Vec<String> = entries
         .iter()
         .filter(only)
