@@ -55,6 +55,7 @@ async fn load(args: &Template) -> anyhow::Result<Chart> {
             url: url.parse()?,
             timeout: Duration::from_secs(60),
             credentials: None,
+            tls: None,
         };
         repositories.refresh(&spec).await?;
         let found = repositories.resolve(&spec.url, &args.chart, &args.version)?;

@@ -176,7 +176,7 @@ pub async fn spec(
             ("URLInvalid", error.to_string(), Class::Stalled)
         })?;
     let timeout = repository.spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
-    let mut spec = RepositorySpec { url, timeout, credentials: None };
+    let mut spec = RepositorySpec { url, timeout, credentials: None, tls: None };
     if let Some(secret) = &repository.spec.secret_ref {
         let namespace = &repository.metadata.namespace;
         let fail = |text: String| ("AuthenticationFailed", text, Class::Retry);

@@ -1,22 +1,45 @@
-//! The cache on disk, shared by several processes.
+//! The cache on disk, shared by several processes and safe to delete.
 //!
 //! ```text
 //! charts-cache/
-//!   index-v1/<sha256 of the address>/index.yaml    as downloaded
-//!   index-v1/<sha256 of the address>/meta.json     ETag, Last-Modified, digest
+//!   CACHEDIR.TAG                                   backups pass over the folder
+//!   index-v1/<sha256 of the address>/
+//!     meta.json                                    ETag, Last-Modified, revision: written last
+//!     index-<revision>.yaml                        the charts' text
+//!     index-<revision>.json                        where each chart is in it
+//!     chart-<sha256 of the name>.json              versions of a chart that was asked for
 //!   chart-v1/sha256/<digest>.tgz                   as downloaded, checked when read
 //! ```
+//!
+//! Every file is written whole under another name and renamed. Archives beyond a total size go,
+//! those unused for longest first; so do indexes that were not refreshed for a month.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::entry::{Entry, Row};
+use super::index::{Block, Index};
+use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::secret::SafeUrl;
 use crate::base::{file, limit};
+
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This folder is a cache of chart repositories: it may be deleted at any time.\n";
+/// Sum of the archives that are kept.
+const ARCHIVES_BYTES: u64 = 1 << 30;
+/// Age at which an index that nobody refreshes goes.
+const INDEX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Age at which a file that was never finished goes.
+const UNFINISHED_AGE: Duration = Duration::from_secs(24 * 3600);
+/// A use is noted on an archive when the last one is older.
+const USE_STEP: Duration = Duration::from_secs(3600);
+/// Largest file of ours beside texts and archives.
+const SMALL_BYTES: u64 = 64 << 20;
 
 /// What is known of a cached index.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,74 +51,336 @@ pub(super) struct Meta {
     /// Digest of the bytes, `sha256:…`.
     pub(super) revision: String,
     pub(super) size: u64,
+    /// When these bytes were fetched.
+    pub(super) fetched: String,
+}
+
+/// Versions of a chart as they were found in an index.
+#[derive(Debug, Serialize, Deserialize)]
+struct Chart {
+    revision: String,
+    chart: String,
+    rows: Vec<Row>,
 }
 
 /// The folder.
 #[derive(Debug, Clone)]
-pub(super) struct Cache(PathBuf);
+pub(super) struct Cache {
+    folder: PathBuf,
+    archives_bytes: u64,
+}
 
 impl Cache {
     pub(super) fn new(folder: &Path) -> Self {
-        Self(folder.to_owned())
+        Self { folder: folder.to_owned(), archives_bytes: ARCHIVES_BYTES }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_archives_bytes(mut self, bytes: u64) -> Self {
+        self.archives_bytes = bytes;
+        self
     }
 
     fn index_folder(&self, url: &SafeUrl) -> PathBuf {
-        self.0.join("index-v1").join(Digest::of(url.expose().as_str()).to_hex())
+        self.folder.join("index-v1").join(Digest::of(url.expose().as_str()).to_hex())
+    }
+
+    fn index_file(&self, url: &SafeUrl, revision: &str, end: &str) -> PathBuf {
+        let revision = revision.trim_start_matches("sha256:");
+        let name = format!("index-{}.{end}", revision.get(..16).unwrap_or(revision));
+        self.index_folder(url).join(name)
     }
 
     /// Returns what is known of an index; anything unreadable counts as nothing.
     pub(super) fn meta(&self, url: &SafeUrl) -> Meta {
         let path = self.index_folder(url).join("meta.json");
-        let text = file::read_text(&path, limit::SOURCE_FILE_BYTES).unwrap_or_default();
-        let meta: Meta = serde_json::from_str(&text).unwrap_or_default();
-        let there = self.index_folder(url).join("index.yaml").is_file();
+        let meta: Meta = read_json(&path).unwrap_or_default();
+        let there = self.index_file(url, &meta.revision, "yaml").is_file();
         if there { meta } else { Meta::default() }
     }
 
-    pub(super) fn index(&self, url: &SafeUrl) -> Result<String, file::Error> {
-        file::read_text(&self.index_folder(url).join("index.yaml"), limit::INDEX_BYTES)
+    /// Returns where the charts of an index are.
+    pub(super) fn index(&self, url: &SafeUrl, revision: &str) -> Option<Index> {
+        read_json(&self.index_file(url, revision, "json"))
     }
 
-    /// Reads a part of an index.
-    pub(super) fn index_part(
+    /// Reads the part of an index that is about one chart; none if it is damaged.
+    pub(super) fn block(
         &self,
         url: &SafeUrl,
-        range: Range<usize>,
-    ) -> Result<String, file::Error> {
-        let path = self.index_folder(url).join("index.yaml");
+        revision: &str,
+        block: &Block,
+    ) -> Result<Option<String>, file::Error> {
+        let path = self.index_file(url, revision, "yaml");
         let read = || {
             let mut file = std::fs::File::open(&path)?;
-            file.seek(SeekFrom::Start(range.start as u64))?;
-            let mut text = String::with_capacity(range.len());
-            file.take(range.len() as u64).read_to_string(&mut text)?;
-            Ok(text)
+            file.seek(SeekFrom::Start(block.range.start as u64))?;
+            let mut bytes = Vec::with_capacity(block.range.len());
+            file.take(block.range.len() as u64).read_to_end(&mut bytes)?;
+            Ok(bytes)
         };
-        read().map_err(file::failed("read", &path))
+        let bytes = read().map_err(file::failed("read", &path))?;
+        Ok(String::from_utf8(bytes).ok().filter(|text| block.fits(text)))
     }
 
+    /// Keeps an index; the files of the one before go.
     pub(super) fn put_index(
         &self,
         url: &SafeUrl,
         text: &[u8],
+        index: &Index,
         meta: &Meta,
     ) -> Result<(), file::Error> {
+        self.tag()?;
         let folder = self.index_folder(url);
-        file::write_atomic(&folder.join("index.yaml"), text)?;
-        let meta = serde_json::to_vec(meta).unwrap_or_default();
-        file::write_atomic(&folder.join("meta.json"), &meta)
+        let [yaml, json] = ["yaml", "json"].map(|end| self.index_file(url, &meta.revision, end));
+        file::write_atomic(&yaml, text)?;
+        write_json(&json, index)?;
+        self.put_meta(url, meta)?;
+        for path in files(&folder) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with("index-") && path != yaml && path != json {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        Ok(())
     }
 
-    fn chart_path(&self, digest: &Digest) -> PathBuf {
-        self.0.join("chart-v1/sha256").join(format!("{}.tgz", digest.to_hex()))
+    /// Keeps what is known of an index that did not change.
+    pub(super) fn put_meta(&self, url: &SafeUrl, meta: &Meta) -> Result<(), file::Error> {
+        write_json(&self.index_folder(url).join("meta.json"), meta)
+    }
+
+    /// Notes that an index is still in use.
+    pub(super) fn touch_index(&self, url: &SafeUrl, now: Timestamp) {
+        touch(&self.index_folder(url).join("meta.json"), now);
+    }
+
+    /// Forgets what is known of an index: the next request for it is not conditional.
+    pub(super) fn forget(&self, url: &SafeUrl) {
+        let _ = std::fs::remove_file(self.index_folder(url).join("meta.json"));
+    }
+
+    fn chart_file(&self, url: &SafeUrl, chart: &str) -> PathBuf {
+        let name = format!("chart-{}.json", Digest::of(chart).to_hex());
+        self.index_folder(url).join(name)
+    }
+
+    /// Returns the versions of a chart that were found last, and in which revision.
+    pub(super) fn entries(&self, url: &SafeUrl, chart: &str) -> Option<(String, Vec<Entry>)> {
+        let found: Chart = read_json(&self.chart_file(url, chart))?;
+        if found.chart != chart {
+            return None;
+        }
+        let entries = found.rows.into_iter().map(Row::into_entry).collect::<Option<_>>()?;
+        Some((found.revision, entries))
+    }
+
+    /// Keeps the versions of a chart.
+    pub(super) fn put_entries(
+        &self,
+        url: &SafeUrl,
+        chart: &str,
+        revision: &str,
+        entries: &[Entry],
+    ) -> Result<(), file::Error> {
+        let rows = entries.iter().map(Row::from).collect();
+        let (chart_name, revision) = (chart.to_owned(), revision.to_owned());
+        let kept = Chart { revision, chart: chart_name, rows };
+        write_json(&self.chart_file(url, chart), &kept)
+    }
+
+    fn archives(&self) -> PathBuf {
+        self.folder.join("chart-v1/sha256")
+    }
+
+    fn archive_file(&self, digest: &Digest) -> PathBuf {
+        self.archives().join(format!("{}.tgz", digest.to_hex()))
     }
 
     /// Returns an archive, if it is there and undamaged.
-    pub(super) fn chart(&self, digest: &Digest) -> Option<Bytes> {
-        let bytes = file::read_bytes(&self.chart_path(digest), limit::ARCHIVE_BYTES).ok()?;
-        (Digest::of(&bytes) == *digest).then(|| bytes.into())
+    pub(super) fn archive(&self, digest: &Digest, now: Timestamp) -> Option<Bytes> {
+        let path = self.archive_file(digest);
+        let bytes = file::read_bytes(&path, limit::ARCHIVE_BYTES).ok()?;
+        if Digest::of(&bytes) != *digest {
+            tracing::warn!(path = %path.display(), "cached chart is damaged: fetching it anew");
+            let _ = std::fs::remove_file(&path);
+            return None;
+        }
+        touch(&path, now);
+        Some(bytes.into())
     }
 
-    pub(super) fn put_chart(&self, digest: &Digest, bytes: &[u8]) -> Result<(), file::Error> {
-        file::write_atomic(&self.chart_path(digest), bytes)
+    /// Keeps an archive, and lets others go when there are too many.
+    pub(super) fn put_archive(
+        &self,
+        digest: &Digest,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Result<(), file::Error> {
+        self.tag()?;
+        let path = self.archive_file(digest);
+        file::write_atomic(&path, bytes)?;
+        touch(&path, now);
+        self.sweep(&path, now);
+        Ok(())
+    }
+
+    fn tag(&self) -> Result<(), file::Error> {
+        let path = self.folder.join("CACHEDIR.TAG");
+        if path.exists() { Ok(()) } else { file::write_atomic(&path, TAG.as_bytes()) }
+    }
+
+    /// Lets go what is too much or too old. What cannot be removed stays: another process may
+    /// have been first.
+    fn sweep(&self, keep: &Path, now: Timestamp) {
+        let now = SystemTime::from(now);
+        let older = |time: SystemTime, age| now.duration_since(time).is_ok_and(|past| past > age);
+        let mut archives = Vec::new();
+        for path in files(&self.archives()) {
+            let Ok(meta) = std::fs::metadata(&path) else { continue };
+            let used = meta.modified().unwrap_or(now);
+            if path.extension().is_some_and(|end| end == "tgz") {
+                archives.push((used, meta.len(), path));
+            } else if older(used, UNFINISHED_AGE) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        archives.sort();
+        let mut total: u64 = archives.iter().map(|(_, size, _)| size).sum();
+        for (_, size, path) in archives {
+            if total <= self.archives_bytes {
+                break;
+            }
+            if path != keep {
+                total -= size;
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        for folder in files(&self.folder.join("index-v1")) {
+            let meta = std::fs::metadata(folder.join("meta.json"));
+            let used = meta.and_then(|meta| meta.modified());
+            if used.is_ok_and(|used| older(used, INDEX_AGE)) {
+                let _ = std::fs::remove_dir_all(folder);
+            }
+        }
+    }
+}
+
+/// Lists a folder; one that is not there is empty.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
+/// Notes a use, unless one was noted lately. A cache that cannot be written is used all the same.
+fn touch(path: &Path, now: Timestamp) {
+    let now = SystemTime::from(now);
+    let noted = std::fs::metadata(path).and_then(|meta| meta.modified());
+    let near = |noted: SystemTime| {
+        let apart = now.duration_since(noted).or_else(|_| noted.duration_since(now));
+        apart.is_ok_and(|apart| apart < USE_STEP)
+    };
+    if noted.is_ok_and(near) {
+        return;
+    }
+    let file = std::fs::OpenOptions::new().append(true).open(path);
+    let _ = file.and_then(|file| file.set_modified(now));
+}
+
+/// Reads a file that [`write_json`] wrote; a damaged one is none.
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
+    let text = file::read_text(path, SMALL_BYTES).ok()?;
+    let (check, body) = text.split_once('\n')?;
+    if check != Digest::of(body).to_string() {
+        tracing::warn!(path = %path.display(), "cache file is damaged: ignored");
+        return None;
+    }
+    serde_json::from_str(body).ok()
+}
+
+/// Writes a value below a line with the digest of its text.
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), file::Error> {
+    let body = serde_json::to_string(value).unwrap_or_default();
+    file::write_atomic(path, format!("{}\n{body}", Digest::of(&body)).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn archives_beyond_the_size_go_unused_ones_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path()).with_archives_bytes(25);
+        let archives =
+            ["one-one-on", "two-two-tw", "six-six-si"].map(|text| (Digest::of(text), text));
+        cache
+            .put_archive(&archives[0].0, archives[0].1.as_bytes(), time("2026-01-01T00:00:00Z"))
+            .unwrap();
+        cache
+            .put_archive(&archives[1].0, archives[1].1.as_bytes(), time("2026-01-02T00:00:00Z"))
+            .unwrap();
+        // The older one is used again, so the other one is the least needed.
+        assert!(cache.archive(&archives[0].0, time("2026-01-03T00:00:00Z")).is_some());
+        cache
+            .put_archive(&archives[2].0, archives[2].1.as_bytes(), time("2026-01-04T00:00:00Z"))
+            .unwrap();
+        let there = archives
+            .map(|(digest, _)| cache.archive(&digest, time("2026-01-04T00:00:00Z")).is_some());
+        assert_eq!(there, [true, false, true]);
+        assert!(folder.path().join("CACHEDIR.TAG").is_file());
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        let now = time("2026-01-01T00:00:00Z");
+        let (url, digest) = ("https://a.example".parse().unwrap(), Digest::of("archive"));
+        cache.put_archive(&digest, b"archive", now).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(cache.archive_file(&digest))
+            .unwrap()
+            .set_len(3)
+            .unwrap();
+        assert!(cache.archive(&digest, now).is_none());
+        let text = "apiVersion: v1\nentries:\n  a:\n  - name: a\n    version: 1.0.0\n";
+        let (index, _) = Index::find(text).unwrap();
+        let revision = Digest::of(text).to_string();
+        let meta = Meta { revision: revision.clone(), ..Meta::default() };
+        cache.put_index(&url, text.as_bytes(), &index, &meta).unwrap();
+        assert_eq!(cache.meta(&url), meta);
+        assert_eq!(cache.index(&url, &revision).as_ref(), Some(&index));
+        let block = index.block("a").unwrap();
+        assert!(cache.block(&url, &revision, block).unwrap().is_some());
+        let path = cache.index_file(&url, &revision, "yaml");
+        file::write_atomic(&path, text.replace("1.0.0", "6.6.6").as_bytes()).unwrap();
+        assert!(cache.block(&url, &revision, block).unwrap().is_none());
+        let meta_file = cache.index_folder(&url).join("meta.json");
+        let damaged = file::read_text(&meta_file, 1 << 20).unwrap().replace("sha256:", "sha256;");
+        file::write_atomic(&meta_file, damaged.as_bytes()).unwrap();
+        assert_eq!(cache.meta(&url), Meta::default());
+    }
+
+    #[test]
+    fn a_new_revision_takes_the_place_of_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path());
+        let url = "https://a.example".parse().unwrap();
+        for number in 0..3 {
+            let text = format!("apiVersion: v1\nentries: {{}}\ngenerated: '{number}'\n");
+            let (index, _) = Index::find(&text).unwrap();
+            let revision = Digest::of(&text).to_string();
+            cache
+                .put_index(&url, text.as_bytes(), &index, &Meta { revision, ..Meta::default() })
+                .unwrap();
+        }
+        assert_eq!(files(&cache.index_folder(&url)).len(), 3);
     }
 }

@@ -1,6 +1,7 @@
 //! What can be wrong with a repository or a chart in it.
 
 use crate::base::class::{Class, chain};
+use crate::base::constraint;
 use crate::base::digest::Digest;
 use crate::base::file;
 use crate::base::secret::SafeUrl;
@@ -34,8 +35,19 @@ pub enum Error {
         near: Vec<String>,
     },
     /// The constraint cannot be read.
-    #[error("improper constraint: \"{0}\"")]
-    Constraint(String),
+    #[error(transparent)]
+    Constraint(#[from] constraint::Error),
+    /// The cache's copy of the index is damaged.
+    #[error("cached index of `{0}` is damaged: it is fetched anew at the next refresh")]
+    Damaged(SafeUrl),
+    /// The entry's address is none.
+    #[error("`{reference}` of `{repository}` is not the address of an archive")]
+    BadUrl {
+        /// The repository.
+        repository: SafeUrl,
+        /// What the index says.
+        reference: String,
+    },
     /// No version satisfies.
     #[error(
         "no `{chart}` chart with version matching `{wanted}` in `{url}`{}",
@@ -74,6 +86,14 @@ pub enum Error {
         /// What is wrong.
         source: Box<chart::Error>,
     },
+    /// A folder of packages.
+    #[error("index of the packages in `{}`", folder.display())]
+    Packages {
+        /// The folder.
+        folder: std::path::PathBuf,
+        /// What is wrong.
+        source: file::Error,
+    },
     /// The cache.
     #[error("chart cache: {}", chain(.0))]
     Cache(file::Error),
@@ -88,11 +108,15 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Fetch(error) => error.class(),
-            Self::Index { .. } | Self::Unfetched(_) | Self::Digest { .. } | Self::Cache(_) => {
-                Class::Retry
-            }
+            Self::Index { .. }
+            | Self::Unfetched(_)
+            | Self::Damaged(_)
+            | Self::Digest { .. }
+            | Self::Packages { .. }
+            | Self::Cache(_) => Class::Retry,
             Self::NoChart { .. }
             | Self::Constraint(_)
+            | Self::BadUrl { .. }
             | Self::NoVersion { .. }
             | Self::NoUrl(_)
             | Self::Chart { .. } => Class::Stalled,

@@ -5,10 +5,15 @@
 //! time.
 
 mod cache;
+mod entry;
 mod error;
 mod index;
+mod packages;
 mod repositories;
+mod resolve;
 
+pub use entry::{Entry, Warning};
 pub use error::Error;
-pub use index::{Entry, Index, Warning};
+pub use index::Index;
+pub use packages::{Packages, package_index};
 pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec};

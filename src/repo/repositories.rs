@@ -5,18 +5,24 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::cache::{Cache, Meta};
+use super::entry::Entry;
 use super::error::Error;
-use super::index::{Entry, Index};
-use crate::base::constraint::Constraint;
+use super::index::{Index, parse_block};
+use super::resolve::{Choice, choose, similar};
+use crate::base::class::chain;
 use crate::base::digest::Digest;
 use crate::base::limit;
 use crate::base::secret::SafeUrl;
 use crate::chart::{self, Chart};
-use crate::source::{Credentials, Fetch, Fetched, Fetcher};
+use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 
 /// Loaded charts that are kept.
 const KEPT: usize = 8;
+/// Charts whose versions are kept.
+const KEPT_VERSIONS: usize = 32;
 
 /// A repository, and how it is asked.
 #[derive(Debug, Clone)]
@@ -27,6 +33,8 @@ pub struct RepositorySpec {
     pub timeout: Duration,
     /// User and password.
     pub credentials: Option<Credentials>,
+    /// Certificates.
+    pub tls: Option<Tls>,
 }
 
 /// What a refresh gave.
@@ -49,19 +57,55 @@ pub struct Pulled {
     pub chart: Arc<Chart>,
 }
 
+/// An index that the cache could not take.
+#[derive(Debug)]
+struct Held {
+    meta: Meta,
+    index: Arc<Index>,
+    text: Bytes,
+}
+
+/// The versions of a chart in a revision of an index.
+type Versions = (String, Arc<[Entry]>);
+/// Only one task at a time fetches an archive.
+type Gate = Arc<tokio::sync::Mutex<()>>;
+
 /// All repositories of a process, over one cache.
 #[derive(Debug)]
 pub struct Repositories {
     fetcher: Fetcher,
     cache: Cache,
     indexes: Mutex<HashMap<SafeUrl, (String, Arc<Index>)>>,
-    charts: Mutex<Vec<Pulled>>,
+    held: Mutex<HashMap<SafeUrl, Arc<Held>>>,
+    versions: Mutex<Vec<((SafeUrl, String), Versions)>>,
+    charts: Mutex<Vec<(Digest, Pulled)>>,
     /// Digests of archives whose entry names none, by address.
     undigested: Mutex<HashMap<SafeUrl, Digest>>,
+    gates: Mutex<HashMap<SafeUrl, Gate>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns what is remembered, as the last used.
+fn recall<K: PartialEq, V: Clone>(memory: &Mutex<Vec<(K, V)>>, key: &K) -> Option<V> {
+    let mut memory = locked(memory);
+    let at = memory.iter().position(|(known, _)| known == key)?;
+    let found = memory.remove(at);
+    let value = found.1.clone();
+    memory.push(found);
+    Some(value)
+}
+
+/// Remembers something; what was not used for longest is forgotten beyond `most`.
+fn remember<K: PartialEq, V>(memory: &Mutex<Vec<(K, V)>>, most: usize, key: K, value: V) {
+    let mut memory = locked(memory);
+    memory.retain(|(known, _)| *known != key);
+    if memory.len() >= most {
+        memory.remove(0);
+    }
+    memory.push((key, value));
 }
 
 impl Repositories {
@@ -71,66 +115,168 @@ impl Repositories {
             fetcher,
             cache: Cache::new(folder),
             indexes: Mutex::default(),
+            held: Mutex::default(),
+            versions: Mutex::default(),
             charts: Mutex::default(),
             undigested: Mutex::default(),
+            gates: Mutex::default(),
         }
     }
 
-    /// Fetches the index of a repository, if it changed.
+    fn meta(&self, url: &SafeUrl) -> Meta {
+        let held = locked(&self.held).get(url).map(|held| held.meta.clone());
+        held.unwrap_or_else(|| self.cache.meta(url))
+    }
+
+    /// Fetches the index of a repository, if it changed. A cache that cannot be written is said
+    /// in the log, and the index is kept in memory.
     ///
     /// # Errors
     /// It cannot be fetched, or is no index; what was known before stays.
     pub async fn refresh(&self, spec: &RepositorySpec) -> Result<Refreshed, Error> {
-        let known = self.cache.meta(&spec.url);
-        let fetch = Fetch {
-            url: below(&spec.url, "index.yaml")?,
-            etag: known.etag.clone(),
-            last_modified: known.last_modified.clone(),
-            limit_bytes: limit::INDEX_BYTES,
-            timeout: spec.timeout,
-            credentials: spec.credentials.clone(),
-        };
-        let old =
-            |changed| Refreshed { changed, revision: known.revision.clone(), size: known.size };
+        let url = &spec.url;
+        let known = self.meta(url);
+        let mut fetch = fetch(spec, below(url, "index.yaml"), limit::INDEX_BYTES, Kind::Text);
+        fetch.etag.clone_from(&known.etag);
+        fetch.last_modified.clone_from(&known.last_modified);
+        let now = self.fetcher.clock().now();
         let (bytes, etag, last_modified) = match self.fetcher.fetch(&fetch).await? {
-            Fetched::NotModified => return Ok(old(false)),
+            Fetched::NotModified => {
+                self.cache.touch_index(url, now);
+                let Meta { revision, size, .. } = known;
+                return Ok(Refreshed { changed: false, revision, size });
+            }
             Fetched::Body { bytes, etag, last_modified } => (bytes, etag, last_modified),
         };
         let revision = Digest::of(&bytes).to_string();
         let size = bytes.len() as u64;
-        let refuse = |reason: String| Error::Index { url: spec.url.clone(), reason };
-        if revision != known.revision {
-            let text =
-                std::str::from_utf8(&bytes).map_err(|_| refuse("it is not text".to_owned()))?;
-            let index = Arc::new(Index::find(text).map_err(refuse)?);
-            locked(&self.indexes).insert(spec.url.clone(), (revision.clone(), index));
+        let changed = revision != known.revision;
+        let fetched = if changed { now.to_string() } else { known.fetched };
+        let shown = url.to_string();
+        let meta = Meta { url: shown, etag, last_modified, revision, size, fetched };
+        let refreshed = Refreshed { changed, revision: meta.revision.clone(), size };
+        if changed {
+            self.take_index(url, bytes, meta)?;
+        } else if let Err(error) = self.cache.put_meta(url, &meta) {
+            tracing::warn!(%url, error = chain(&error), "chart cache cannot be written");
         }
-        let url = spec.url.to_string();
-        let meta = Meta { url, etag, last_modified, revision: revision.clone(), size };
-        self.cache.put_index(&spec.url, &bytes, &meta).map_err(Error::Cache)?;
-        Ok(Refreshed { changed: revision != known.revision, revision, size })
+        Ok(refreshed)
+    }
+
+    fn take_index(&self, url: &SafeUrl, bytes: Bytes, meta: Meta) -> Result<(), Error> {
+        let refuse = |reason: String| Error::Index { url: url.clone(), reason };
+        let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is not text".to_owned()))?;
+        let (index, rewritten) = Index::find(text).map_err(refuse)?;
+        let text = rewritten.map_or_else(|| bytes.clone(), Bytes::from);
+        let index = Arc::new(index);
+        match self.cache.put_index(url, &text, &index, &meta) {
+            Ok(()) => {
+                locked(&self.held).remove(url);
+                let kept = (meta.revision, index);
+                locked(&self.indexes).insert(url.clone(), kept);
+            }
+            Err(error) => {
+                let error = chain(&error);
+                tracing::warn!(%url, error, "chart cache cannot be written: index kept in memory");
+                locked(&self.held).insert(url.clone(), Arc::new(Held { meta, index, text }));
+            }
+        }
+        Ok(())
     }
 
     /// Returns every version of a chart, newest first.
     ///
     /// # Errors
     /// The index was not fetched, or does not have the chart.
-    pub fn versions(&self, url: &SafeUrl, chart: &str) -> Result<Vec<Entry>, Error> {
-        let index = self.index(url)?;
-        let refuse = |reason: String| Error::Index { url: url.clone(), reason };
-        let block = match index.range(chart) {
-            Some(range) => self.cache.index_part(url, range).map_err(Error::Cache)?,
-            None => String::new(),
+    pub fn versions(&self, url: &SafeUrl, chart: &str) -> Result<Arc<[Entry]>, Error> {
+        let revision = self.meta(url).revision;
+        match self.versions_of(url, chart, &revision) {
+            Err(Error::Damaged(_) | Error::Cache(_)) if self.meta(url).revision != revision => {
+                // Another process put a newer index in its place meanwhile.
+                let revision = self.meta(url).revision;
+                self.versions_of(url, chart, &revision)
+            }
+            Err(Error::Damaged(_)) => {
+                // Without its `ETag` the next refresh fetches it whole.
+                self.cache.forget(url);
+                locked(&self.indexes).remove(url);
+                Err(Error::Damaged(url.clone()))
+            }
+            other => other,
+        }
+    }
+
+    fn versions_of(
+        &self,
+        url: &SafeUrl,
+        chart: &str,
+        revision: &str,
+    ) -> Result<Arc<[Entry]>, Error> {
+        if revision.is_empty() {
+            return Err(Error::Unfetched(url.clone()));
+        }
+        let key = (url.clone(), chart.to_owned());
+        if let Some((known, entries)) = recall(&self.versions, &key)
+            && known == revision
+        {
+            return Ok(entries);
+        }
+        let before = self.cache.entries(url, chart);
+        let entries: Arc<[Entry]> = match before {
+            Some((known, entries)) if known == revision => entries.into(),
+            before => {
+                let entries = self.read_versions(url, chart, revision, before)?;
+                if let Err(error) = self.cache.put_entries(url, chart, revision, &entries) {
+                    tracing::debug!(%url, error = chain(&error), "versions could not be cached");
+                }
+                entries.into()
+            }
         };
-        let (entries, warnings) = index.entries(chart, &block).map_err(refuse)?;
+        let kept = (revision.to_owned(), Arc::clone(&entries));
+        remember(&self.versions, KEPT_VERSIONS, key, kept);
+        Ok(entries)
+    }
+
+    /// Reads the versions of a chart from an index; `before` is what was found the last time.
+    fn read_versions(
+        &self,
+        url: &SafeUrl,
+        chart: &str,
+        revision: &str,
+        before: Option<(String, Vec<Entry>)>,
+    ) -> Result<Vec<Entry>, Error> {
+        let refuse = |reason: String| Error::Index { url: url.clone(), reason };
+        let held = locked(&self.held).get(url).cloned();
+        let index = match &held {
+            Some(held) => Arc::clone(&held.index),
+            None => self.index(url, revision)?,
+        };
+        let (mut entries, warnings) = match (index.block(chart), held) {
+            (None, _) => (Vec::new(), Vec::new()),
+            (Some(_), Some(held)) => {
+                let text = std::str::from_utf8(&held.text).unwrap_or_default();
+                index.entries(chart, text).map_err(refuse)?
+            }
+            (Some(block), None) => {
+                let text = self.cache.block(url, revision, block).map_err(Error::Cache)?;
+                let text = text.ok_or_else(|| Error::Damaged(url.clone()))?;
+                parse_block(chart, &text).map_err(refuse)?
+            }
+        };
         for warning in warnings {
-            tracing::debug!(%url, chart, warning = warning.0, "entry left out");
+            tracing::warn!(%url, chart, warning = warning.0, "entry left out");
         }
         if entries.is_empty() {
-            let charts = index.charts();
-            let near = |name: &&&str| name.contains(chart) || chart.contains(**name);
-            let near = charts.iter().filter(near).take(5).map(|name| (*name).to_owned()).collect();
+            let near = similar(index.charts(), chart);
             return Err(Error::NoChart { url: url.clone(), chart: chart.to_owned(), near });
+        }
+        if let Some((_, before)) = before {
+            let now = self.fetcher.clock().now();
+            let seen: HashMap<&str, _> =
+                before.iter().map(|entry| (entry.text.as_str(), entry.first_seen)).collect();
+            for entry in &mut entries {
+                entry.first_seen = seen.get(entry.text.as_str()).copied().unwrap_or(Some(now));
+            }
         }
         Ok(entries)
     }
@@ -143,20 +289,13 @@ impl Repositories {
     /// None satisfies, or as [`Repositories::versions`].
     pub fn resolve(&self, url: &SafeUrl, chart: &str, wanted: &str) -> Result<Vec<Entry>, Error> {
         let entries = self.versions(url, chart)?;
-        if let Some(exact) = entries.iter().find(|entry| entry.text == wanted) {
-            return Ok(vec![exact.clone()]);
+        match choose(&entries, wanted)? {
+            Choice::Found(found) => Ok(found),
+            Choice::Nothing(near) => {
+                let (chart, wanted) = (chart.to_owned(), wanted.to_owned());
+                Err(Error::NoVersion { url: url.clone(), chart, wanted, near })
+            }
         }
-        let text = if wanted.is_empty() { "*" } else { wanted };
-        let constraint: Constraint =
-            text.parse().map_err(|_| Error::Constraint(wanted.to_owned()))?;
-        let near = || entries.iter().take(3).map(|entry| entry.text.clone()).collect();
-        let found: Vec<Entry> =
-            entries.iter().filter(|entry| constraint.matches(&entry.version)).cloned().collect();
-        if found.is_empty() {
-            let (chart, wanted) = (chart.to_owned(), wanted.to_owned());
-            return Err(Error::NoVersion { url: url.clone(), chart, wanted, near: near() });
-        }
-        Ok(found)
     }
 
     /// Returns a chart: from memory, from the cache, or from the repository.
@@ -167,91 +306,112 @@ impl Repositories {
         let url = entry.urls.first().ok_or_else(|| Error::NoUrl(entry.name.clone()))?;
         let url = chart_url(&spec.url, url)?;
         let promised: Option<Digest> = entry.digest.parse().ok();
-        let known = promised.or_else(|| locked(&self.undigested).get(&url).copied());
-        if let Some(digest) = known {
-            let kept = locked(&self.charts).iter().find(|kept| kept.digest == digest).cloned();
-            if let Some(kept) = kept {
-                return Ok(kept);
-            }
-            if let Some(bytes) = self.cache.chart(&digest) {
-                return self.keep(&url, digest, &bytes);
-            }
+        if let Some(known) = self.known(&url, promised)? {
+            return Ok(known);
         }
-        let fetch = Fetch {
-            url: url.clone(),
-            etag: String::new(),
-            last_modified: String::new(),
-            limit_bytes: limit::ARCHIVE_BYTES,
-            timeout: spec.timeout,
-            credentials: spec.credentials.clone(),
+        let gate = Arc::clone(locked(&self.gates).entry(url.clone()).or_default());
+        let passed = gate.lock().await;
+        // Another task may have fetched it meanwhile.
+        let pulled = match self.known(&url, promised)? {
+            Some(known) => Ok(known),
+            None => self.download(spec, entry, &url, promised).await,
         };
+        drop(passed);
+        locked(&self.gates).remove(&url);
+        pulled
+    }
+
+    async fn download(
+        &self,
+        spec: &RepositorySpec,
+        entry: &Entry,
+        url: &SafeUrl,
+        promised: Option<Digest>,
+    ) -> Result<Pulled, Error> {
+        let fetch = fetch(spec, url.clone(), limit::ARCHIVE_BYTES, Kind::Archive);
         let Fetched::Body { bytes, .. } = self.fetcher.fetch(&fetch).await? else {
-            return Err(Error::Index {
-                url,
-                reason: "the server has nothing new of it".to_owned(),
-            });
+            let reason = "the server has nothing new of it".to_owned();
+            return Err(Error::Index { url: url.clone(), reason });
         };
         let digest = Digest::of(&bytes);
         if promised.is_some_and(|promised| promised != digest) {
-            return Err(Error::Digest { url, have: digest, wanted: entry.digest.clone() });
+            let (url, wanted) = (url.clone(), entry.digest.clone());
+            return Err(Error::Digest { url, have: digest, wanted });
         }
-        let pulled = self.keep(&url, digest, &bytes)?;
+        let pulled = self.load(url, digest, &bytes)?;
         if promised.is_none() {
-            locked(&self.undigested).insert(url, digest);
+            locked(&self.undigested).insert(url.clone(), digest);
         }
-        if let Err(error) = self.cache.put_chart(&digest, &bytes) {
-            tracing::warn!(error = crate::base::class::chain(&error), "chart could not be cached");
+        let now = self.fetcher.clock().now();
+        if let Err(error) = self.cache.put_archive(&digest, &bytes, now) {
+            tracing::warn!(error = chain(&error), "chart cache cannot be written: chart not kept");
         }
         Ok(pulled)
     }
 
-    fn keep(&self, url: &SafeUrl, digest: Digest, bytes: &[u8]) -> Result<Pulled, Error> {
+    /// Returns a chart that needs no request.
+    fn known(&self, url: &SafeUrl, promised: Option<Digest>) -> Result<Option<Pulled>, Error> {
+        let digest = promised.or_else(|| locked(&self.undigested).get(url).copied());
+        let Some(digest) = digest else { return Ok(None) };
+        if let Some(kept) = recall(&self.charts, &digest) {
+            return Ok(Some(kept));
+        }
+        let bytes = self.cache.archive(&digest, self.fetcher.clock().now());
+        bytes.map(|bytes| self.load(url, digest, &bytes)).transpose()
+    }
+
+    fn load(&self, url: &SafeUrl, digest: Digest, bytes: &[u8]) -> Result<Pulled, Error> {
         let chart = chart::load_archive(bytes)
             .map_err(|error| Error::Chart { url: url.clone(), source: Box::new(error) })?;
         let pulled = Pulled { digest, chart: Arc::new(chart) };
-        let mut charts = locked(&self.charts);
-        if charts.len() >= KEPT {
-            charts.remove(0);
-        }
-        charts.push(pulled.clone());
+        remember(&self.charts, KEPT, digest, pulled.clone());
         Ok(pulled)
     }
 
-    fn index(&self, url: &SafeUrl) -> Result<Arc<Index>, Error> {
-        let revision = self.cache.meta(url).revision;
-        if revision.is_empty() {
-            return Err(Error::Unfetched(url.clone()));
-        }
+    fn index(&self, url: &SafeUrl, revision: &str) -> Result<Arc<Index>, Error> {
         if let Some((known, index)) = locked(&self.indexes).get(url)
-            && *known == revision
+            && known == revision
         {
             return Ok(Arc::clone(index));
         }
-        let text = self.cache.index(url).map_err(Error::Cache)?;
-        let refuse = |reason: String| Error::Index { url: url.clone(), reason };
-        let index = Arc::new(Index::find(&text).map_err(refuse)?);
-        locked(&self.indexes).insert(url.clone(), (revision, Arc::clone(&index)));
+        let index = self.cache.index(url, revision).ok_or_else(|| Error::Damaged(url.clone()))?;
+        let index = Arc::new(index);
+        locked(&self.indexes).insert(url.clone(), (revision.to_owned(), Arc::clone(&index)));
         Ok(index)
     }
 }
 
+fn fetch(spec: &RepositorySpec, url: SafeUrl, limit_bytes: u64, kind: Kind) -> Fetch {
+    Fetch {
+        url,
+        etag: String::new(),
+        last_modified: String::new(),
+        limit_bytes,
+        timeout: spec.timeout,
+        credentials: spec.credentials.clone(),
+        tls: spec.tls.clone(),
+        kind,
+    }
+}
+
 /// Returns an address below a repository; the query stays.
-fn below(root: &SafeUrl, name: &str) -> Result<SafeUrl, Error> {
+fn below(root: &SafeUrl, name: &str) -> SafeUrl {
     let mut url = root.expose().clone();
     let path = format!("{}/{name}", url.path().trim_end_matches('/'));
     url.set_path(&path);
-    Ok(url.into())
+    url.into()
 }
 
 /// Source: helm v4.3.1 pkg/repo/v1/chartrepo.go (ResolveReferenceURL).
 fn chart_url(root: &SafeUrl, reference: &str) -> Result<SafeUrl, Error> {
+    let refuse = || Error::BadUrl { repository: root.clone(), reference: reference.to_owned() };
     if reference.contains("://") {
-        return reference.parse().map_err(|_| Error::NoUrl(reference.to_owned()));
+        return reference.parse().map_err(|_| refuse());
     }
     let mut base = root.expose().clone();
     let path = format!("{}/", base.path().trim_end_matches('/'));
     base.set_path(&path);
-    let mut url = base.join(reference).map_err(|_| Error::NoUrl(reference.to_owned()))?;
+    let mut url = base.join(reference).map_err(|_| refuse())?;
     url.set_query(base.query());
     Ok(url.into())
 }

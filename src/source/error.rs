@@ -24,10 +24,12 @@ pub enum Error {
         url: SafeUrl,
     },
     /// The server asks for patience.
-    #[error("fetch `{url}`: 429 Too Many Requests: trying again in {} s", after.as_secs())]
+    #[error("fetch `{url}`: {status}: trying again in {} s", after.as_secs())]
     TooMany {
         /// What was asked for.
         url: SafeUrl,
+        /// Status line.
+        status: String,
         /// When to come back.
         after: Duration,
     },
@@ -42,7 +44,7 @@ pub enum Error {
         server: bool,
     },
     /// The answer did not come in time.
-    #[error("fetch `{url}`: no answer within {} s", after.as_secs())]
+    #[error("fetch `{url}`: not answered in full within {} s: check the server or raise the timeout", after.as_secs_f32())]
     Timeout {
         /// What was asked for.
         url: SafeUrl,
@@ -50,7 +52,7 @@ pub enum Error {
         after: Duration,
     },
     /// Redirects lead nowhere.
-    #[error("fetch `{url}`: more than {limit} redirects")]
+    #[error("fetch `{url}`: more than {limit} redirects: check the address")]
     Redirects {
         /// What was asked for.
         url: SafeUrl,
@@ -64,6 +66,24 @@ pub enum Error {
         url: SafeUrl,
         /// The limit.
         limit_bytes: u64,
+    },
+    /// No trust could be agreed on.
+    #[error(
+        "fetch `{url}`: TLS: {reason}: check the server's certificate and the authorities trusted here"
+    )]
+    Tls {
+        /// What was asked for.
+        url: SafeUrl,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The answer is packed, and broken.
+    #[error("fetch `{url}`: the compressed answer is broken")]
+    Compressed {
+        /// What was asked for.
+        url: SafeUrl,
+        /// What is wrong.
+        source: std::io::Error,
     },
     /// The server cannot be reached, or the connection broke.
     #[error("fetch `{url}`: {reason}")]
@@ -98,6 +118,8 @@ impl Error {
             | Self::Redirects { .. }
             | Self::TooLarge { .. }
             | Self::Connection { .. }
+            | Self::Tls { .. }
+            | Self::Compressed { .. }
             | Self::File(_) => Class::Retry,
             Self::Unusable { .. } => Class::Stalled,
         }

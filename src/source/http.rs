@@ -1,16 +1,26 @@
 //! Requests.
 
+use std::collections::HashMap;
+use std::error::Error as StdError;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
+use bytes::Bytes;
 use reqwest::header;
 
+use super::body;
 use super::error::Error;
 use super::mirror::{Mirrors, Place};
+use crate::base::clock::{Clock, SystemClock};
+use crate::base::digest::Digest;
 use crate::base::secret::{SafeUrl, Secret};
 use crate::base::{file, limit};
+
+/// Longest pause that a server may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// Pause when a server asks for one without saying how long.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// User and password of a repository.
 #[derive(Debug, Clone)]
@@ -25,6 +35,17 @@ pub struct Credentials {
     pub everywhere: bool,
 }
 
+/// Whom to trust and how to show who we are, as PEM; empty parts are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Authorities that are trusted beside the system's.
+    pub authorities: String,
+    /// Our certificate.
+    pub certificate: String,
+    /// The key of our certificate.
+    pub key: Secret<String>,
+}
+
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Fetch {
@@ -36,10 +57,23 @@ pub struct Fetch {
     pub last_modified: String,
     /// Largest answer.
     pub limit_bytes: u64,
-    /// Longest time.
+    /// Longest time, for the whole answer.
     pub timeout: Duration,
     /// User and password.
     pub credentials: Option<Credentials>,
+    /// Certificates.
+    pub tls: Option<Tls>,
+    /// What the bytes are.
+    pub kind: Kind,
+}
+
+/// What the bytes of an answer are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, which may travel compressed.
+    Text,
+    /// A file whose bytes must arrive as they are.
+    Archive,
 }
 
 /// An answer.
@@ -62,7 +96,10 @@ pub enum Fetched {
 #[derive(Debug, Clone)]
 pub struct Fetcher {
     client: reqwest::Client,
+    /// Clients with other certificates, by the digest of those.
+    others: Arc<Mutex<HashMap<Digest, reqwest::Client>>>,
     mirrors: Mirrors,
+    clock: Arc<dyn Clock>,
 }
 
 impl Fetcher {
@@ -73,13 +110,21 @@ impl Fetcher {
     pub fn new(mirrors: Mirrors) -> Result<Self, reqwest::Error> {
         // A second installation is refused, and the first one stays: both are what we want.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("leadsman/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::limited(limit::REDIRECTS))
-            .connect_timeout(Duration::from_secs(30))
-            .pool_idle_timeout(Duration::from_secs(60))
-            .build()?;
-        Ok(Self { client, mirrors })
+        let client = builder().build()?;
+        let clock = Arc::new(SystemClock);
+        Ok(Self { client, others: Arc::default(), mirrors, clock })
+    }
+
+    /// Returns the fetcher with another clock (which reads a `Retry-After` that is a date).
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Returns the clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// Fetches one address.
@@ -89,6 +134,7 @@ impl Fetcher {
     pub async fn fetch(&self, request: &Fetch) -> Result<Fetched, Error> {
         match self.mirrors.place(&request.url) {
             Place::Folder(path) => from_folder(request, path),
+            Place::Unusable(reason) => Err(Error::Unusable { url: request.url.clone(), reason }),
             Place::Url(url) => {
                 let answer = self.over_http(request, url);
                 match tokio::time::timeout(request.timeout, answer).await {
@@ -106,12 +152,15 @@ impl Fetcher {
             let reason = "only http:// and https:// are fetched";
             return Err(Error::Unusable { url, reason });
         }
-        let mut call = self.client.get(url.expose().clone());
+        let mut call = self.client(request, &url)?.get(url.expose().clone());
         if !request.etag.is_empty() {
             call = call.header(header::IF_NONE_MATCH, &request.etag);
         }
         if !request.last_modified.is_empty() {
             call = call.header(header::IF_MODIFIED_SINCE, &request.last_modified);
+        }
+        if request.kind == Kind::Text {
+            call = call.header(header::ACCEPT_ENCODING, "gzip");
         }
         // The host that is really asked counts: a mirror is another one.
         if let Some(credentials) = &request.credentials
@@ -120,21 +169,88 @@ impl Fetcher {
             call = call.basic_auth(&credentials.user, Some(credentials.password.expose()));
         }
         let answer = call.send().await.map_err(|error| connection(&url, &error))?;
-        if answer.status() == reqwest::StatusCode::NOT_MODIFIED {
+        let conditional = !request.etag.is_empty() || !request.last_modified.is_empty();
+        if answer.status() == reqwest::StatusCode::NOT_MODIFIED && conditional {
             return Ok(Fetched::NotModified);
         }
-        refuse(&url, &answer)?;
-        let text = |name| {
-            let value = answer
-                .headers()
-                .get(name)
-                .and_then(|value: &header::HeaderValue| value.to_str().ok());
-            value.unwrap_or_default().to_owned()
-        };
+        self.refuse(&url, &answer)?;
+        let text = |name| header_text(&answer, name).to_owned();
         let (etag, last_modified) = (text(header::ETAG), text(header::LAST_MODIFIED));
-        let bytes = body(&url, answer, request.limit_bytes).await?;
+        let packed = header_text(&answer, header::CONTENT_ENCODING).eq_ignore_ascii_case("gzip");
+        let packed = packed && request.kind == Kind::Text;
+        let bytes = body::read(&url, answer, request.limit_bytes, packed).await?;
         Ok(Fetched::Body { bytes, etag, last_modified })
     }
+
+    fn client(&self, request: &Fetch, url: &SafeUrl) -> Result<reqwest::Client, Error> {
+        let Some(tls) = &request.tls else { return Ok(self.client.clone()) };
+        let key = tls.key.expose();
+        let known = Digest::of(format!("{}\0{}\0{key}", tls.authorities, tls.certificate));
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = others.get(&known) {
+            return Ok(client.clone());
+        }
+        let refuse =
+            |error: reqwest::Error| Error::Tls { url: url.clone(), reason: deepest(&error) };
+        let mut builder = builder();
+        for authority in
+            reqwest::Certificate::from_pem_bundle(tls.authorities.as_bytes()).map_err(refuse)?
+        {
+            builder = builder.add_root_certificate(authority);
+        }
+        if !tls.certificate.is_empty() {
+            let pem = format!("{}\n{key}", tls.certificate);
+            let identity = reqwest::Identity::from_pem(pem.as_bytes()).map_err(refuse)?;
+            builder = builder.identity(identity);
+        }
+        let client = builder.build().map_err(refuse)?;
+        // Certificates are renewed: clients of old ones are let go.
+        if others.len() >= 64 {
+            others.clear();
+        }
+        others.insert(known, client.clone());
+        Ok(client)
+    }
+
+    fn refuse(&self, url: &SafeUrl, answer: &reqwest::Response) -> Result<(), Error> {
+        let (url, status) = (url.clone(), answer.status());
+        let pause = self.pause(header_text(answer, header::RETRY_AFTER));
+        let text = status.to_string();
+        match (status.as_u16(), pause) {
+            (200, _) => Ok(()),
+            (401 | 403, _) => Err(Error::Unauthorized { url, status: text }),
+            (404, _) => Err(Error::NotFound { url }),
+            (429, pause) => {
+                Err(Error::TooMany { url, status: text, after: pause.unwrap_or(PAUSE) })
+            }
+            (503, Some(after)) => Err(Error::TooMany { url, status: text, after }),
+            _ => Err(Error::Status { url, status: text, server: status.is_server_error() }),
+        }
+    }
+
+    /// Reads a `Retry-After`: seconds, or a date.
+    fn pause(&self, text: &str) -> Option<Duration> {
+        let pause = match text.trim().parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => {
+                let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+                date.duration_since(self.clock.now()).try_into().unwrap_or(Duration::ZERO)
+            }
+        };
+        Some(pause.min(LONGEST_PAUSE))
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("leadsman/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::limited(limit::REDIRECTS))
+        .connect_timeout(Duration::from_secs(30))
+        .pool_idle_timeout(Duration::from_secs(60))
+}
+
+fn header_text(answer: &reqwest::Response, name: header::HeaderName) -> &str {
+    answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn same_host(a: &SafeUrl, b: &SafeUrl) -> bool {
@@ -144,52 +260,30 @@ fn same_host(a: &SafeUrl, b: &SafeUrl) -> bool {
         && a.port_or_known_default() == b.port_or_known_default()
 }
 
-fn refuse(url: &SafeUrl, answer: &reqwest::Response) -> Result<(), Error> {
-    let (url, status) = (url.clone(), answer.status());
-    match status.as_u16() {
-        200 => Ok(()),
-        401 | 403 => Err(Error::Unauthorized { url, status: status.to_string() }),
-        404 => Err(Error::NotFound { url }),
-        429 => {
-            let after = answer.headers().get(header::RETRY_AFTER);
-            let after = after.and_then(|value| value.to_str().ok()?.parse().ok());
-            Err(Error::TooMany { url, after: Duration::from_secs(after.unwrap_or(60)) })
-        }
-        _ => {
-            Err(Error::Status { url, status: status.to_string(), server: status.is_server_error() })
-        }
+/// Returns the innermost cause: it says what happened; the outer ones repeat the address.
+fn deepest(error: &dyn StdError) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
+    cause.to_string()
 }
 
-async fn body(url: &SafeUrl, answer: reqwest::Response, limit_bytes: u64) -> Result<Bytes, Error> {
-    let too_large = || Error::TooLarge { url: url.clone(), limit_bytes };
-    let announced = answer.content_length().unwrap_or(0);
-    if announced > limit_bytes {
-        return Err(too_large());
-    }
-    let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
-    let mut stream = answer.bytes_stream();
-    while let Some(part) = stream.next().await {
-        let part = part.map_err(|error| connection(url, &error))?;
-        if (bytes.len() + part.len()) as u64 > limit_bytes {
-            return Err(too_large());
-        }
-        bytes.extend_from_slice(&part);
-    }
-    Ok(bytes.freeze())
-}
-
-fn connection(url: &SafeUrl, error: &reqwest::Error) -> Error {
+pub(super) fn connection(url: &SafeUrl, error: &reqwest::Error) -> Error {
     let url = url.clone();
     if error.is_redirect() {
         return Error::Redirects { url, limit: limit::REDIRECTS };
     }
-    // The innermost cause says it; the outer ones repeat the address.
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
+    let reason = deepest(error);
+    if reason.contains("certificate") || reason.contains("handshake") {
+        return Error::Tls { url, reason };
     }
-    Error::Connection { url, reason: cause.to_string() }
+    let reason = if error.is_connect() {
+        format!("{reason}: check that the server runs and can be reached from here")
+    } else {
+        format!("{reason}: the connection broke")
+    };
+    Error::Connection { url, reason }
 }
 
 /// A folder answers as a server would: its tag is size and time of the file.
@@ -201,6 +295,10 @@ fn from_folder(request: &Fetch, path: PathBuf) -> Result<Fetched, Error> {
         }
         Err(error) => return Err(file::failed("read", &path)(error).into()),
     };
+    if meta.len() > request.limit_bytes {
+        let limit_bytes = request.limit_bytes;
+        return Err(Error::TooLarge { url: request.url.clone(), limit_bytes });
+    }
     let changed =
         meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let etag = format!("\"{}-{}\"", meta.len(), changed.map_or(0, |time| time.as_nanos()));
@@ -209,4 +307,36 @@ fn from_folder(request: &Fetch, path: PathBuf) -> Result<Fetched, Error> {
     }
     let bytes = file::read_bytes(&path, request.limit_bytes)?.into();
     Ok(Fetched::Body { bytes, etag, last_modified: String::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::ManualClock;
+
+    #[test]
+    fn a_pause_is_seconds_or_a_date_and_bounded() {
+        let clock = ManualClock::new("2026-01-02T03:04:05Z".parse().unwrap());
+        let fetcher = Fetcher::new(Mirrors::default()).unwrap().with_clock(Arc::new(clock));
+        let rows = [
+            ("17", Some(17)),
+            ("Fri, 02 Jan 2026 03:05:05 GMT", Some(60)),
+            ("Fri, 02 Jan 2026 03:00:00 GMT", Some(0)),
+            ("99999999", Some(3600)),
+            ("", None),
+            ("soon", None),
+        ];
+        for (text, seconds) in rows {
+            assert_eq!(fetcher.pause(text), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_stay_with_scheme_host_and_port() {
+        let same = |a: &str, b: &str| same_host(&a.parse().unwrap(), &b.parse().unwrap());
+        assert!(same("https://a.example/x", "https://a.example:443/y"));
+        assert!(!same("https://a.example", "http://a.example"));
+        assert!(!same("https://a.example", "https://a.example:8443"));
+        assert!(!same("https://a.example", "https://b.example"));
+    }
 }

@@ -17,6 +17,8 @@ pub struct Mirror {
 pub(super) enum Place {
     Url(SafeUrl),
     Folder(PathBuf),
+    /// A mirror fits, but the address has no place in it.
+    Unusable(&'static str),
 }
 
 /// A text that is no mirror.
@@ -57,17 +59,53 @@ impl Mirrors {
             }
             let path = rest.split(['?', '#']).next().unwrap_or_default().trim_start_matches('/');
             match &mirror.to {
-                Place::Folder(folder) => return Place::Folder(folder.join(path)),
-                Place::Url(to) => {
-                    let joined = format!("{}/{path}", to.expose().as_str().trim_end_matches('/'));
-                    if let Ok(url) = joined.parse() {
-                        return Place::Url(url);
-                    }
+                Place::Folder(folder) => {
+                    return inside(path).map_or(
+                        Place::Unusable("its path would leave the mirror's folder"),
+                        |path| Place::Folder(folder.join(path)),
+                    );
                 }
+                // A query of the mirror's own address, such as a token, stays.
+                Place::Url(to) => {
+                    let mut to = to.expose().clone();
+                    let joined = format!("{}/{path}", to.path().trim_end_matches('/'));
+                    to.set_path(&joined);
+                    return Place::Url(to.into());
+                }
+                Place::Unusable(_) => {}
             }
         }
         Place::Url(url.clone())
     }
+}
+
+/// Decodes the path of an address for a folder; none if a part of it is no plain name.
+fn inside(path: &str) -> Option<PathBuf> {
+    let mut decoded = PathBuf::new();
+    for part in path.split('/').filter(|part| !part.is_empty()) {
+        let part = unescape(part)?;
+        if part == ".." || part.contains(['/', '\\', '\0']) {
+            return None;
+        }
+        decoded.push(part);
+    }
+    Some(decoded)
+}
+
+fn unescape(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        if first == b'%' {
+            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = &rest[2..];
+        } else {
+            bytes.push(first);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -88,5 +126,11 @@ mod tests {
         let moved = Place::Url("http://127.0.0.1:1/x/i.tgz".parse().unwrap());
         assert_eq!(place("https://b.example/i.tgz"), moved);
         assert!("a=b".parse::<Mirror>().is_err());
+        let plus = Place::Folder("/srv/a/x-1.0.0+b.tgz".into());
+        assert_eq!(place("https://a.example/charts/x-1.0.0%2Bb.tgz"), plus);
+        for outside in ["..%2f..%2fetc%2fpasswd", "a%00b", "x%5c..%5cy", "%zz"] {
+            let place = place(&format!("https://a.example/charts/{outside}"));
+            assert!(matches!(place, Place::Unusable(_)), "{outside}: {place:?}");
+        }
     }
 }

@@ -3,10 +3,11 @@
 //! Invariants: every answer has a limit that holds while it is read; a credential goes only to the
 //! host it is for; every error names the address and what to do. Knows nothing of charts.
 
+mod body;
 mod error;
 mod http;
 mod mirror;
 
 pub use error::Error;
-pub use http::{Credentials, Fetch, Fetched, Fetcher};
+pub use http::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 pub use mirror::{Mirror, Mirrors};

@@ -11,6 +11,7 @@ mod crash;
 mod flagship;
 mod flux;
 mod harness;
+mod repository;
 mod simulate;
 mod support;
 mod template;

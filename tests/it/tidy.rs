@@ -34,7 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libyaml_safer", &["yaml"]),
     ("jsonschema", &["chart", "sim"]),
     ("tar", &["chart"]),
-    ("flate2", &["chart", "repo", "release"]),
+    ("flate2", &["chart", "source", "repo", "release"]),
     ("handlebars", &["controller", "web", "cli"]),
     ("semver", &["base"]),
     ("sha1", &["template"]),

@@ -7,6 +7,7 @@ fn spec() -> RepositorySpec {
         url: "https://charts.example/stable".parse().unwrap(),
         timeout: Duration::from_secs(5),
         credentials: None,
+        tls: None,
     }
 }
 

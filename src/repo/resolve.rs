@@ -1,0 +1,199 @@
+//! Chooses among the versions of a chart.
+
+use std::cmp::Reverse;
+
+use super::entry::Entry;
+use crate::base::constraint::{self, Constraint};
+use crate::base::version::Version;
+
+/// Most names or versions that an error proposes.
+const PROPOSED: usize = 3;
+
+/// What came of a choice.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Choice {
+    /// These satisfy, the best first.
+    Found(Vec<Entry>),
+    /// None does; these come near.
+    Nothing(Vec<String>),
+}
+
+/// Chooses the versions that satisfy a constraint, newest first; `entries` are newest first too.
+/// A version that is exactly the constraint's text is taken alone. An empty constraint is `*`.
+///
+/// Source: fluxcd/source-controller v1.9.1 internal/helm/repository (`getChartVersion`).
+pub(super) fn choose(entries: &[Entry], wanted: &str) -> Result<Choice, constraint::Error> {
+    if let Some(exact) = entries.iter().find(|entry| entry.text == wanted) {
+        return Ok(Choice::Found(vec![exact.clone()]));
+    }
+    let constraint: Constraint = if wanted.is_empty() { "*" } else { wanted }.parse()?;
+    // A version of fewer than three parts is found by its exact text only.
+    let whole = |entry: &&Entry| entry.text.matches('.').count() >= 2;
+    let satisfies = |entry: &&Entry| constraint.matches(&entry.version);
+    let found: Vec<Entry> = entries.iter().filter(whole).filter(satisfies).cloned().collect();
+    if !found.is_empty() {
+        return Ok(Choice::Found(found));
+    }
+    // The advice is tried before it is given.
+    let loose = format!("{wanted}-0").parse::<Constraint>().ok();
+    let only = |entry: &&Entry| loose.as_ref().is_some_and(|loose| loose.matches(&entry.version));
+    let prereleases: Vec<String> = entries
+        .iter()
+        .filter(only)
+        .take(PROPOSED)
+        .map(|entry| {
+            format!("{} (a prerelease; end the constraint in `-0` to take it)", entry.text)
+        })
+        .collect();
+    let near = if prereleases.is_empty() { nearest(entries, wanted) } else { prereleases };
+    Ok(Choice::Nothing(near))
+}
+
+/// Returns the versions around the first version that a constraint names, newest first.
+fn nearest(entries: &[Entry], wanted: &str) -> Vec<String> {
+    let pivot = wanted
+        .split(|c: char| !(c.is_ascii_alphanumeric() || ".-+".contains(c)))
+        .map(|word| word.trim_end_matches(['x', 'X', '*', '.']))
+        .find_map(|word| word.parse::<Version>().ok());
+    let stable: Vec<&Entry> = entries.iter().filter(|e| e.version.pre().is_empty()).collect();
+    let pool = if stable.is_empty() { entries.iter().collect() } else { stable };
+    let Some(pivot) = pivot else {
+        return pool.iter().take(PROPOSED).map(|entry| entry.text.clone()).collect();
+    };
+    // Newest first: those above the pivot stand before `at`.
+    let at = pool.partition_point(|entry| entry.version > pivot);
+    let above = at.min(if at < pool.len() { 1 } else { PROPOSED });
+    let near = pool[at - above..].iter().take(PROPOSED);
+    near.map(|entry| entry.text.clone()).collect()
+}
+
+/// Returns names that are like the one that is not there, the most similar first.
+pub(super) fn similar<'a>(names: impl Iterator<Item = &'a str>, wanted: &str) -> Vec<String> {
+    let mut found: Vec<(usize, Reverse<usize>, &str)> = names
+        .filter_map(|name| {
+            let steps = distance(name, wanted);
+            let part = name.contains(wanted) || wanted.contains(name);
+            let common = name.bytes().zip(wanted.bytes()).take_while(|(a, b)| a == b).count();
+            (part || steps <= 1 + wanted.len() / 4).then_some((steps, Reverse(common), name))
+        })
+        .collect();
+    found.sort_unstable();
+    found.into_iter().take(PROPOSED).map(|(_, _, name)| name.to_owned()).collect()
+}
+
+/// Counts the letters to add, drop or change (Levenshtein's distance).
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, letter) in left.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = index + 1;
+        for (column, other) in right.iter().enumerate() {
+            let changed = before + usize::from(letter != *other);
+            before = row[column + 1];
+            row[column + 1] = changed.min(before + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::entry::entries_of;
+    use super::*;
+
+    fn entries(versions: &[(&str, &str)]) -> Vec<Entry> {
+        let list: Vec<_> = versions
+            .iter()
+            .map(|(version, created)| json!({"name": "chart", "version": version, "created": created}))
+            .collect();
+        entries_of(&json!(list)).0
+    }
+
+    fn flux() -> Vec<Entry> {
+        let (now, minute, hour) =
+            ("2026-01-01T12:00:00Z", "2026-01-01T11:59:00Z", "2026-01-01T11:00:00Z");
+        entries(&[
+            ("0.0.1", now),
+            ("0.1.0", now),
+            ("0.1.1", now),
+            ("0.1.5+b.min.minute", minute),
+            ("0.1.5+a.min.hour", hour),
+            ("0.1.5+c.now", now),
+            ("0.2.0", now),
+            ("1.0.0", now),
+            ("1.1.0-rc.1", now),
+        ])
+    }
+
+    #[test]
+    fn chooses_as_flux_does() {
+        let rows = [
+            ("exact", "0.0.1", "0.0.1"),
+            ("empty is the newest release", "", "1.0.0"),
+            ("star", "*", "1.0.0"),
+            ("range", "<1.0.0", "0.2.0"),
+            ("equal precedence: newest created", "0.1.5", "0.1.5+c.now"),
+            ("exact with build metadata", "0.1.5+a.min.hour", "0.1.5+a.min.hour"),
+            ("prerelease by its text", "1.1.0-rc.1", "1.1.0-rc.1"),
+            ("prereleases on request", ">=1.0.0-0", "1.1.0-rc.1"),
+            ("leading v", "v1.0.0", "1.0.0"),
+            ("any of two", "<0.0.2 || ~0.1.0", "0.1.5+c.now"),
+        ];
+        for (name, wanted, expected) in rows {
+            let Choice::Found(found) = choose(&flux(), wanted).unwrap() else {
+                panic!("{name}: nothing found")
+            };
+            assert_eq!(found[0].text, expected, "{name}");
+        }
+        assert_eq!(
+            choose(&flux(), "latest").unwrap_err().to_string(),
+            "improper constraint: \"latest\""
+        );
+    }
+
+    #[test]
+    fn what_comes_near_is_said() {
+        let rows: [(&str, &[&str]); 5] = [
+            (">2.0.0", &["1.0.0", "0.2.0", "0.1.5+c.now"]),
+            ("0.1.7", &["0.2.0", "0.1.5+c.now", "0.1.5+b.min.minute"]),
+            ("<0.0.1", &["0.1.0", "0.0.1"]),
+            ("~1.1.0", &["1.1.0-rc.1 (a prerelease; end the constraint in `-0` to take it)"]),
+            ("<x", &["1.0.0", "0.2.0", "0.1.5+c.now"]),
+        ];
+        for (wanted, expected) in rows {
+            let found = choose(&flux(), wanted).unwrap();
+            let Choice::Nothing(near) = found else { panic!("{wanted}: {found:?}") };
+            assert_eq!(near, expected, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn short_versions_are_found_by_their_text_only() {
+        let entries = entries(&[("2", ""), ("1.5", ""), ("1.0.0", "")]);
+        let first = |wanted: &str| match choose(&entries, wanted).unwrap() {
+            Choice::Found(found) => found[0].text.clone(),
+            Choice::Nothing(_) => String::new(),
+        };
+        assert_eq!((first("2").as_str(), first("*").as_str()), ("2", "1.0.0"));
+    }
+
+    #[test]
+    fn similar_names_are_proposed() {
+        let names =
+            ["nginx", "nginx-ingress-controller", "kong", "podinfo", "redis-cluster", "redis"];
+        let rows: [(&str, &[&str]); 4] = [
+            ("ngnix", &["nginx"]),
+            ("nginx-ingress", &["nginx", "nginx-ingress-controller"]),
+            ("pod-info", &["podinfo"]),
+            ("zzz", &[]),
+        ];
+        for (wanted, expected) in rows {
+            let mut found = similar(names.into_iter(), wanted);
+            found.sort();
+            assert_eq!(found, expected, "{wanted}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Repositories over real HTTP: what is asked for, what is not asked for again, and how each kind
+//! of misbehaviour is said.
+
+use std::time::Duration;
+
+use leadsman::base::class::{Class, chain};
+use leadsman::base::secret::{SafeUrl, Secret};
+use leadsman::repo::{Error, Repositories, RepositorySpec};
+use leadsman::source::{self, Credentials, Fetcher, Mirrors, Tls};
+
+use crate::support::fault::Fault;
+use crate::support::pack::Package;
+use crate::support::repository::Repository;
+
+const INDEX: &str = "/index.yaml";
+
+struct Setup {
+    server: Repository,
+    ours: Repositories,
+    spec: RepositorySpec,
+    cache: tempfile::TempDir,
+}
+
+fn package(version: &str) -> Package {
+    let chart = format!("apiVersion: v2\nname: web\nversion: {version}\n");
+    Package::files([("Chart.yaml", chart), ("templates/a.yaml", "a: b\n".to_owned())])
+}
+
+fn repositories(cache: &std::path::Path, mirrors: &[String]) -> Repositories {
+    let mirrors = mirrors.iter().map(|mirror| mirror.parse().unwrap()).collect();
+    Repositories::new(Fetcher::new(Mirrors(mirrors)).unwrap(), cache)
+}
+
+fn spec(url: &str) -> RepositorySpec {
+    let timeout = Duration::from_secs(10);
+    RepositorySpec { url: url.parse().unwrap(), timeout, credentials: None, tls: None }
+}
+
+fn setup() -> Setup {
+    let (server, cache) = (Repository::start(), tempfile::tempdir().unwrap());
+    for version in ["1.0.0", "1.1.0"] {
+        server.publish_package(package(version));
+    }
+    let ours = repositories(cache.path(), &[]);
+    Setup { spec: spec(&server.url()), server, ours, cache }
+}
+
+impl Setup {
+    async fn refresh(&self) -> Result<bool, Error> {
+        self.ours.refresh(&self.spec).await.map(|refreshed| refreshed.changed)
+    }
+
+    fn newest(&self) -> leadsman::repo::Entry {
+        self.ours.resolve(&self.spec.url, "web", "1.x").unwrap().remove(0)
+    }
+
+    fn credentials(&self, everywhere: bool) -> Credentials {
+        Credentials {
+            user: "me".to_owned(),
+            password: Secret::new("s3cr3t".to_owned()),
+            repository: self.spec.url.clone(),
+            everywhere,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_did_not_change_costs_one_304_and_nothing() {
+    let setup = setup();
+    assert!(setup.refresh().await.unwrap());
+    for _ in 0..3 {
+        assert!(!setup.refresh().await.unwrap());
+    }
+    assert_eq!((setup.server.count(INDEX, 200), setup.server.count(INDEX, 304)), (1, 3));
+    let entry = setup.newest();
+    for _ in 0..3 {
+        setup.ours.pull(&setup.spec, &entry).await.unwrap();
+    }
+    assert_eq!(setup.server.count("/web-1.1.0.tgz", 200), 1);
+    // Another process over the same cache asks for nothing more.
+    let other = repositories(setup.cache.path(), &[]);
+    assert!(!other.refresh(&setup.spec).await.unwrap().changed);
+    assert_eq!(other.resolve(&setup.spec.url, "web", "1.x").unwrap()[0], entry);
+    other.pull(&setup.spec, &entry).await.unwrap();
+    assert_eq!(setup.server.count("/web-1.1.0.tgz", 200), 1);
+    assert!(setup.server.asked().iter().all(|asked| asked.agent.starts_with("leadsman/")));
+}
+
+#[tokio::test]
+async fn many_who_want_one_archive_ask_once() {
+    let setup = setup();
+    setup.refresh().await.unwrap();
+    let entry = setup.newest();
+    let pulls = (0..20).map(|_| setup.ours.pull(&setup.spec, &entry));
+    for pulled in futures::future::join_all(pulls).await {
+        pulled.unwrap();
+    }
+    assert_eq!(setup.server.count("/web-1.1.0.tgz", 200), 1);
+}
+
+#[tokio::test]
+async fn a_version_that_appears_is_found_and_dated() {
+    let setup = setup();
+    setup.refresh().await.unwrap();
+    assert_eq!(setup.newest().first_seen, None);
+    setup.server.publish_package(package("1.2.0"));
+    assert_eq!(setup.newest().text, "1.1.0");
+    assert!(setup.refresh().await.unwrap());
+    let newest = setup.newest();
+    assert_eq!(newest.text, "1.2.0");
+    assert!(newest.first_seen.is_some());
+    let all = setup.ours.versions(&setup.spec.url, "web").unwrap();
+    assert!(all.iter().skip(1).all(|entry| entry.first_seen.is_none()));
+}
+
+/// Faults of an index: name, fault, what the error says, what is done about it.
+fn index_faults() -> Vec<(&'static str, Fault, &'static str, Class)> {
+    let wait = |seconds| Class::Wait(Duration::from_secs(seconds));
+    let broken_gzip = "index of";
+    vec![
+        ("401", Fault::Unauthorized, "401 Unauthorized: check user and password", Class::Retry),
+        ("403", Fault::Status(403), "403 Forbidden: check user and password", Class::Retry),
+        ("404", Fault::Status(404), "404 Not Found: check the address", Class::Retry),
+        (
+            "429",
+            Fault::TooManyRequests("17"),
+            "429 Too Many Requests: trying again in 17 s",
+            wait(17),
+        ),
+        ("429 without a time", Fault::TooManyRequests("soon"), "trying again in 60 s", wait(60)),
+        ("500", Fault::Status(500), "500 Internal Server Error", Class::Retry),
+        ("304 unasked", Fault::Status(304), "304 Not Modified", Class::Retry),
+        ("hang", Fault::Hang, "not answered in full within 0.3 s", Class::Retry),
+        ("redirect loop", Fault::RedirectLoop, "more than 10 redirects", Class::Retry),
+        (
+            "web page",
+            Fault::Html,
+            "it is a web page, not an index: check the address",
+            Class::Retry,
+        ),
+        ("empty", Fault::Empty, "it is empty", Class::Retry),
+        ("cut off", Fault::CutOff, "the connection broke", Class::Retry),
+        ("half", Fault::Half, broken_gzip, Class::Retry),
+        ("too large", Fault::Oversized(51 << 20), "larger than 52428800 bytes", Class::Retry),
+        ("not text", Fault::Body((&b"\xff\xfe\n"[..]).into()), "it is not text", Class::Retry),
+        (
+            "no version",
+            Fault::Body("entries: {}\n".into()),
+            "no API version specified",
+            Class::Retry,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn each_fault_of_an_index_is_said_and_heals() {
+    let mut failed = Vec::new();
+    for (name, fault, wanted, class) in index_faults() {
+        let mut setup = setup();
+        if name == "hang" {
+            setup.spec.timeout = Duration::from_millis(300);
+        } else {
+            setup.spec.timeout = Duration::from_secs(60);
+        }
+        setup.server.misbehave_times(
+            INDEX,
+            fault.clone(),
+            if name == "redirect loop" { 11 } else { 1 },
+        );
+        let error = setup.refresh().await.unwrap_err();
+        let text = chain(&error);
+        if !text.contains(wanted) || !text.contains(&setup.server.url()) || error.class() != class {
+            failed.push(format!("{name}: {text} ({:?})", error.class()));
+        }
+        setup.server.behave();
+        if !setup.refresh().await.unwrap_or(false) {
+            failed.push(format!("{name}: does not heal"));
+        }
+        // What was known stays usable while the repository misbehaves.
+        setup.server.publish_package(package("1.5.0"));
+        setup.server.misbehave(INDEX, fault);
+        if name != "304 unasked" && setup.refresh().await.is_ok() {
+            failed.push(format!("{name}: not refused the second time"));
+        }
+        if setup.newest().text != "1.1.0" {
+            failed.push(format!("{name}: the last good index is lost"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[tokio::test]
+async fn each_fault_of_an_archive_is_said_and_heals() {
+    let setup = setup();
+    setup.refresh().await.unwrap();
+    let entry = setup.newest();
+    let rows = [
+        ("404", Fault::Status(404), "404 Not Found"),
+        ("500", Fault::Status(500), "500 Internal Server Error"),
+        ("other bytes", Fault::Body("else".into()), "the index says"),
+        ("half", Fault::Half, "the index says"),
+        ("cut off", Fault::CutOff, "the connection broke"),
+        ("too large", Fault::Oversized(11 << 20), "larger than 10485760 bytes"),
+    ];
+    let mut failed = Vec::new();
+    for (name, fault, wanted) in rows {
+        setup.server.misbehave("/web-1.1.0.tgz", fault);
+        let text = chain(&setup.ours.pull(&setup.spec, &entry).await.unwrap_err());
+        if !text.contains(wanted) || !text.contains("/web-1.1.0.tgz") {
+            failed.push(format!("{name}: {text}"));
+        }
+        setup.server.behave();
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert_eq!(setup.ours.pull(&setup.spec, &entry).await.unwrap().chart.metadata.version, "1.1.0");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_said() {
+    let setup = setup();
+    let gone = spec("http://127.0.0.1:1");
+    let error = setup.ours.refresh(&gone).await.unwrap_err();
+    assert!(chain(&error).contains("refused"), "{}", chain(&error));
+    let odd = spec("ftp://charts.example");
+    let error = setup.ours.refresh(&odd).await.unwrap_err();
+    assert_eq!(error.class(), Class::Stalled);
+    assert!(chain(&error).contains("only http:// and https://"), "{}", chain(&error));
+}
+
+#[tokio::test]
+async fn credentials_go_to_the_repository_alone() {
+    let mut setup = setup();
+    setup.server.require("me", "s3cr3t");
+    assert!(setup.refresh().await.is_err());
+    setup.spec.credentials = Some(setup.credentials(false));
+    assert!(setup.refresh().await.unwrap());
+    assert!(setup.ours.pull(&setup.spec, &setup.newest()).await.is_ok());
+    // The same server by another name is another host.
+    let other = setup.server.url().replace("127.0.0.1", "localhost");
+    let elsewhere = format!("{other}/web-1.0.0.tgz");
+    let mut entry = setup.ours.resolve(&setup.spec.url, "web", "1.0.0").unwrap().remove(0);
+    entry.urls = vec![elsewhere];
+    let error = setup.ours.pull(&setup.spec, &entry).await.unwrap_err();
+    let refused = matches!(error, Error::Fetch(source::Error::Unauthorized { .. }));
+    assert!(refused, "{error}");
+    assert!(!error.to_string().contains("s3cr3t"));
+    setup.spec.credentials = Some(setup.credentials(true));
+    assert!(setup.ours.pull(&setup.spec, &entry).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_mirror_answers_for_a_repository_but_gets_no_credentials() {
+    let setup = setup();
+    let cache = tempfile::tempdir().unwrap();
+    let mirror = format!("https://charts.example/stable={}", setup.server.url());
+    let ours = repositories(cache.path(), &[mirror]);
+    let mut spec = spec("https://charts.example/stable");
+    assert!(ours.refresh(&spec).await.unwrap().changed);
+    let entry = ours.resolve(&spec.url, "web", "").unwrap().remove(0);
+    assert!(ours.pull(&spec, &entry).await.is_ok());
+    setup.server.require("me", "s3cr3t");
+    let credentials = setup.credentials(false);
+    spec.credentials = Some(Credentials { repository: spec.url.clone(), ..credentials });
+    assert!(ours.refresh(&spec).await.is_err());
+}
+
+#[tokio::test]
+async fn https_needs_an_authority_that_is_trusted() {
+    let server = Repository::start_tls();
+    server.publish_package(package("1.0.0"));
+    let cache = tempfile::tempdir().unwrap();
+    let ours = repositories(cache.path(), &[]);
+    let mut spec = spec(&server.url());
+    let error = ours.refresh(&spec).await.unwrap_err();
+    assert!(matches!(error, Error::Fetch(source::Error::Tls { .. })), "{error}");
+    let authorities = server.authority().unwrap().to_owned();
+    spec.tls = Some(Tls { authorities, ..Tls::default() });
+    assert!(ours.refresh(&spec).await.unwrap().changed);
+    spec.tls = Some(Tls {
+        authorities: "no PEM".to_owned(),
+        certificate: "x".to_owned(),
+        key: Secret::default(),
+    });
+    let error = ours.refresh(&spec).await.unwrap_err();
+    assert!(matches!(error, Error::Fetch(source::Error::Tls { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_written_stops_nothing() {
+    let setup = setup();
+    // A file where the folder should be: no user may write below it, not even root.
+    let folder = setup.cache.path().join("occupied");
+    std::fs::write(&folder, "").unwrap();
+    let ours = repositories(&folder, &[]);
+    assert!(ours.refresh(&setup.spec).await.unwrap().changed);
+    assert!(!ours.refresh(&setup.spec).await.unwrap().changed);
+    assert_eq!(setup.server.count(INDEX, 304), 1);
+    let entry = ours.resolve(&setup.spec.url, "web", "1.x").unwrap().remove(0);
+    assert_eq!(entry.text, "1.1.0");
+    assert!(ours.pull(&setup.spec, &entry).await.is_ok());
+    assert!(ours.pull(&setup.spec, &entry).await.is_ok());
+    assert_eq!(setup.server.count("/web-1.1.0.tgz", 200), 1);
+}
+
+#[tokio::test]
+async fn a_cache_that_is_damaged_or_deleted_is_filled_again() {
+    let setup = setup();
+    setup.refresh().await.unwrap();
+    let url: &SafeUrl = &setup.spec.url;
+    let files = leadsman::base::file::list_tree(setup.cache.path()).unwrap();
+    let text = files.iter().find(|name| name.ends_with(".yaml")).unwrap();
+    std::fs::write(setup.cache.path().join(text), "x".repeat(4096)).unwrap();
+    let error = setup.ours.versions(url, "web").unwrap_err();
+    assert!(matches!(error, Error::Damaged(_)), "{error}");
+    assert!(setup.refresh().await.unwrap());
+    assert_eq!(setup.newest().text, "1.1.0");
+    std::fs::remove_dir_all(setup.cache.path()).unwrap();
+    assert!(setup.refresh().await.unwrap());
+    assert_eq!(setup.newest().text, "1.1.0");
+}
