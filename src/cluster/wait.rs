@@ -375,7 +375,7 @@ impl<'a> Waiter<'a> {
         };
         match (source, change) {
             (Source::Group(group), Change::Applied(object)) => {
-                self.put(group, object.id(), Some(object))
+                self.put(group, object.id(), Some(object));
             }
             (Source::Group(group), Change::Deleted(object)) => self.put(group, object.id(), None),
             (Source::PodsOf(target), Change::Applied(pod)) => {

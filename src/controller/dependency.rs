@@ -10,7 +10,7 @@ use crate::cluster::{Cluster, ObjectId};
 
 /// Why a release has to wait for another.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(super) enum Error {
     /// The other one could not be read.
     #[error("unable to get '{dependency}' dependency: {reason}")]
     Unavailable {
@@ -47,7 +47,7 @@ fn names(release: &HelmRelease) -> Vec<NamespacedName> {
 ///
 /// # Errors
 /// One is not; a circle is told apart, because waiting does not help there.
-pub async fn check(cluster: &Cluster, release: &HelmRelease) -> Result<(), Error> {
+pub(super) async fn check(cluster: &Cluster, release: &HelmRelease) -> Result<(), Error> {
     let mut first = None;
     for dependency in names(release) {
         match read(cluster, &dependency).await {

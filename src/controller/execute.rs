@@ -243,7 +243,7 @@ impl Work<'_> {
             Step::Install => history::record(&mut self.status.history, &snapshots, Action::Install),
             Step::Upgrade => history::record(&mut self.status.history, &snapshots, Action::Upgrade),
             Step::Rollback { .. } => {
-                history::record(&mut self.status.history, &snapshots, Action::Rollback)
+                history::record(&mut self.status.history, &snapshots, Action::Rollback);
             }
             Step::UninstallRemediation | Step::FinishUninstall => {
                 history::record(&mut self.status.history, &snapshots, Action::UninstallRemediation);

@@ -212,7 +212,7 @@ mod tests {
     fn a_folder_is_read_and_what_is_wrong_is_placed() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
-            file::write_atomic(&dir.path().join(name), text.as_bytes()).unwrap()
+            file::write_atomic(&dir.path().join(name), text.as_bytes()).unwrap();
         };
         write(
             "a.yaml",

@@ -10,7 +10,7 @@ use crate::release::Ignore;
 
 /// Compiled rules.
 #[derive(Debug)]
-pub struct Rules(Vec<Rule>);
+pub(super) struct Rules(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
@@ -23,7 +23,7 @@ struct Rule {
 
 impl Rules {
     /// Compiles rules; an expression that cannot be compiled matches nothing, and is said.
-    pub fn new(rules: &[DriftIgnore]) -> Self {
+    pub(super) fn new(rules: &[DriftIgnore]) -> Self {
         let anchored = |text: &str| {
             (!text.is_empty()).then(|| {
                 Regex::new(&format!("^(?:{text})$")).unwrap_or_else(|error| {

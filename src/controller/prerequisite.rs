@@ -17,7 +17,7 @@ use crate::yaml::{Map, Value};
 
 /// Everything that a decision about a release needs.
 #[derive(Debug)]
-pub struct Prerequisites {
+pub(super) struct Prerequisites {
     /// The chart of the chosen version.
     pub pulled: Pulled,
     /// The composed values.
@@ -32,7 +32,7 @@ pub struct Prerequisites {
 
 /// Why a release cannot go on: what its condition says.
 #[derive(Debug)]
-pub struct Problem {
+pub(super) struct Problem {
     /// Reason of the condition.
     pub reason: &'static str,
     /// Its message.
@@ -65,7 +65,7 @@ impl Problem {
 ///
 /// # Errors
 /// The first thing that is missing.
-pub async fn gather(
+pub(super) async fn gather(
     context: &Context,
     release: &HelmRelease,
     memory: &mut Memory,
@@ -221,8 +221,8 @@ async fn compose(cluster: &Cluster, release: &HelmRelease) -> Result<Map, Proble
     let mut fetched: BTreeMap<(String, String), Fetched> = BTreeMap::new();
     for reference in &release.spec.values_from {
         let key = (reference.kind.clone(), reference.name.clone());
-        if !fetched.contains_key(&key) {
-            fetched.insert(key, fetch(cluster, namespace, reference).await);
+        if let std::collections::btree_map::Entry::Vacant(e) = fetched.entry(key) {
+            e.insert(fetch(cluster, namespace, reference).await);
         }
     }
     let find = |reference: &ValuesReference| {
@@ -246,7 +246,7 @@ async fn fetch(cluster: &Cluster, namespace: &str, reference: &ValuesReference) 
 }
 
 /// Returns the texts of a ConfigMap or Secret.
-pub fn decoded(object: &Object) -> BTreeMap<String, String> {
+pub(super) fn decoded(object: &Object) -> BTreeMap<String, String> {
     use base64::Engine as _;
     let secret = object.kind() == "Secret";
     let data = object.at("/data").and_then(Value::as_object);

@@ -28,12 +28,12 @@ use crate::cluster::ObjectId;
 use crate::release::{self, Storage};
 
 /// Kind of the objects.
-pub const KIND: &str = "HelmRelease";
+pub(super) const KIND: &str = "HelmRelease";
 
 type Failure = crate::cluster::Error;
 
 /// Looks at a release and does what is to be done.
-pub async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
+pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
     match look(context, key).await {
         Ok(report) => report,
         Err(error) => {
@@ -242,7 +242,7 @@ async fn run(
             Err(error) => {
                 let text = format!("Could not determine release state: {}", chain(&error));
                 work.conditions(|conditions| {
-                    conditions.set(READY, Truth::False, "StateError", text)
+                    conditions.set(READY, Truth::False, "StateError", text);
                 });
                 return Ok(Report::new(Requeue::Backoff, Phase::Failed));
             }
@@ -382,7 +382,7 @@ async fn in_sync(work: &mut Work<'_>) -> Result<Option<Step>, Failure> {
     if drifts.is_empty() {
         let text = "No drift detected against the cluster state";
         work.conditions(|conditions| {
-            conditions.set(DRIFTED, Truth::False, "NoDriftDetected", text)
+            conditions.set(DRIFTED, Truth::False, "NoDriftDetected", text);
         });
         return Ok(None);
     }
@@ -409,7 +409,7 @@ async fn in_sync(work: &mut Work<'_>) -> Result<Option<Step>, Failure> {
             .await;
         let text = "No drift detected against the cluster state";
         work.conditions(|conditions| {
-            conditions.set(DRIFTED, Truth::False, "NoDriftDetected", text)
+            conditions.set(DRIFTED, Truth::False, "NoDriftDetected", text);
         });
     } else {
         let text =

@@ -22,10 +22,10 @@ use crate::repo::{Refreshed, RepositorySpec};
 use crate::source::Credentials;
 
 /// Kind of the objects.
-pub const KIND: &str = "HelmRepository";
+pub(super) const KIND: &str = "HelmRepository";
 
 /// Fetches the index if it is time, and says how it went.
-pub async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
+pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
     match reconcile_inner(context, key).await {
         Ok(report) => report,
         Err(error) => {
@@ -159,7 +159,7 @@ fn size(bytes: u64) -> String {
 ///
 /// # Errors
 /// Reason and text of the condition, and what to do about it.
-pub async fn spec(
+pub(super) async fn spec(
     cluster: &Cluster,
     repository: &HelmRepository,
 ) -> Result<RepositorySpec, (&'static str, String, Class)> {

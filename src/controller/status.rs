@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, Error, ObjectId};
 ///
 /// # Errors
 /// The API refuses. An object that is gone is no error.
-pub async fn write(
+pub(super) async fn write(
     cluster: &Cluster,
     id: &ObjectId,
     old: &impl Serialize,

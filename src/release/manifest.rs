@@ -364,7 +364,7 @@ pub fn objects(manifest: &str) -> Result<Vec<Value>, Error> {
         let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
         match value.get("items") {
             Some(Value::Array(items)) if kind.ends_with("List") => {
-                found.extend(items.iter().cloned())
+                found.extend(items.iter().cloned());
             }
             _ if kind.is_empty() => {}
             _ => found.push(value),

@@ -14,7 +14,7 @@ use crate::yaml::Value;
 /// Labels that Helm sets itself.
 const SYSTEM_LABELS: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
 /// Annotation that names who wrote a pending record.
-pub const HOLDER: &str = "leadsman.dev/holder";
+pub(super) const HOLDER: &str = "leadsman.dev/holder";
 
 /// Records of one namespace.
 #[derive(Debug, Clone)]

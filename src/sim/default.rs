@@ -38,7 +38,7 @@ pub(crate) fn fill(storage: &str, object: &mut Value) {
         "validatingwebhookconfigurations.admissionregistration.k8s.io" => webhooks(object, false),
         "mutatingwebhookconfigurations.admissionregistration.k8s.io" => webhooks(object, true),
         "priorityclasses.scheduling.k8s.io" => {
-            default(object, "preemptionPolicy", "PreemptLowerPriority")
+            default(object, "preemptionPolicy", "PreemptLowerPriority");
         }
         "customresourcedefinitions.apiextensions.k8s.io" => crd(object),
         "ingresses.networking.k8s.io" | "poddisruptionbudgets.policy" => {}

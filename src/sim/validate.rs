@@ -152,13 +152,12 @@ fn content(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
         }
         "pods" => pod_spec(&object["spec"], "spec", errors),
         "services" => service(object, errors),
-        "ingresses.networking.k8s.io" => {
+        "ingresses.networking.k8s.io"
             if object.pointer("/spec/rules").is_none()
-                && object.pointer("/spec/defaultBackend").is_none()
-            {
-                let why = "either `defaultBackend` or `rules` must be specified";
-                errors.push(FieldError::invalid("spec", &json!([]), why));
-            }
+                && object.pointer("/spec/defaultBackend").is_none() =>
+        {
+            let why = "either `defaultBackend` or `rules` must be specified";
+            errors.push(FieldError::invalid("spec", &json!([]), why));
         }
         "poddisruptionbudgets.policy" => {
             let spec = &object["spec"];
@@ -194,7 +193,7 @@ fn crd(object: &Value, errors: &mut Vec<FieldError>) {
     let wanted = format!("{}.{}", text(object, "/spec/names/plural"), text(object, "/spec/group"));
     let name = value::name(object);
     if name != wanted {
-        let why = format!("must be spec.names.plural+\".\"+spec.group");
+        let why = "must be spec.names.plural+\".\"+spec.group".to_string();
         errors.push(FieldError::invalid("metadata.name", &name.into(), &why));
     }
     let stored =
@@ -411,10 +410,8 @@ fn immutable(resource: &Resource, live: &Value, object: &Value, errors: &mut Vec
         "services" => cluster_address(live, object, errors),
         "persistentvolumeclaims" => claim(live, object, errors),
         "pods" => pod(live, object, errors),
-        "priorityclasses.scheduling.k8s.io" => {
-            if changed(live, object, "/value").is_some() {
-                errors.push(FieldError::forbidden("value", "may not be changed in an update."));
-            }
+        "priorityclasses.scheduling.k8s.io" if changed(live, object, "/value").is_some() => {
+            errors.push(FieldError::forbidden("value", "may not be changed in an update."));
         }
         "storageclasses.storage.k8s.io" => {
             for field in ["provisioner", "reclaimPolicy", "parameters", "volumeBindingMode"] {

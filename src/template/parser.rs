@@ -641,7 +641,7 @@ fn set_float(number: &mut Number, float: f64) {
     number.float = Some(float);
     if float.fract() == 0.0 {
         number.int = (float.abs() < 9.3e18).then_some(float as i64);
-        number.uint = (float >= 0.0 && float < 1.8e19).then_some(float as u64);
+        number.uint = (0.0..1.8e19).contains(&float).then_some(float as u64);
     }
 }
 

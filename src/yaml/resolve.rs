@@ -61,16 +61,16 @@ fn number(text: &str) -> Scalar {
     } else {
         text
     };
-    if let Some((negative, digits, radix)) = split_radix(plain) {
-        if let Ok(size) = u64::from_str_radix(digits, radix) {
-            return match (negative, i64::try_from(size)) {
-                (false, Ok(value)) => Scalar::Int(value),
-                (true, Ok(value)) => Scalar::Int(-value),
-                (true, Err(_)) if size == 1 << 63 => Scalar::Int(i64::MIN),
-                (false, Err(_)) if !plain.starts_with('+') => Scalar::Uint(size),
-                _ => float(plain).map_or(Scalar::Text, Scalar::Float),
-            };
-        }
+    if let Some((negative, digits, radix)) = split_radix(plain)
+        && let Ok(size) = u64::from_str_radix(digits, radix)
+    {
+        return match (negative, i64::try_from(size)) {
+            (false, Ok(value)) => Scalar::Int(value),
+            (true, Ok(value)) => Scalar::Int(-value),
+            (true, Err(_)) if size == 1 << 63 => Scalar::Int(i64::MIN),
+            (false, Err(_)) if !plain.starts_with('+') => Scalar::Uint(size),
+            _ => float(plain).map_or(Scalar::Text, Scalar::Float),
+        };
     }
     if is_float_style(plain) {
         return float(plain).map_or(Scalar::Text, Scalar::Float);
@@ -185,7 +185,8 @@ impl Scan<'_> {
             return None;
         }
         let day = self.number()?;
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap =
+            year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days = match month {
             2 if leap => 29,
             2 => 28,

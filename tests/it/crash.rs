@@ -51,7 +51,7 @@ async fn killed_at(
         repository.publish_package(web("1.1.0", ""));
         wanted = "1.1.0";
     }
-    let moment = if number % 2 == 0 { Moment::Before } else { Moment::After };
+    let moment = if number.is_multiple_of(2) { Moment::Before } else { Moment::After };
     let running = leadsman.spawn(&arguments);
     let killer = running.killer();
     proxy.at(number, moment, move || killer.kill());

@@ -15,7 +15,7 @@ const S: Ty = Ty::Str;
 pub(super) const TABLE: &[Func] = &[
     Func::variadic("dict", &[], Ty::Any, |machine, a| Ok(dict(machine, a))),
     Func::new("get", &[M, S], |_, a| Ok(a.map(0).get(a.str(1)).unwrap_or_else(|| Value::str("")))),
-    Func::new("set", &[M, S, Ty::Any], |machine, a| set(machine, a)),
+    Func::new("set", &[M, S, Ty::Any], set),
     Func::new("unset", &[M, S], |_, a| {
         a.map(0).unset(a.str(1));
         Ok(a.any(0).clone())

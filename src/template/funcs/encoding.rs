@@ -171,7 +171,7 @@ fn decode_base32(value: &[u8]) -> Vec<u8> {
             out.push(u8::try_from(number >> bits & 0xff).unwrap_or(0));
         }
     }
-    if packed.len() % 8 != 0 {
+    if !packed.len().is_multiple_of(8) {
         return illegal("base32", packed.len());
     }
     out

@@ -79,7 +79,7 @@ fn translate(pattern: &str) -> String {
                 Some('w') => out.push_str(if in_class { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
                 Some('W') => out.push_str("[^0-9A-Za-z_]"),
                 Some('s') => {
-                    out.push_str(if in_class { "\\t\\n\\f\\r " } else { "[\\t\\n\\f\\r ]" })
+                    out.push_str(if in_class { "\\t\\n\\f\\r " } else { "[\\t\\n\\f\\r ]" });
                 }
                 Some('S') => out.push_str("[^\\t\\n\\f\\r ]"),
                 Some('b') => out.push_str("(?-u:\\b)"),
@@ -136,10 +136,8 @@ fn complaint(pattern: &str) -> String {
     let mut class: Option<usize> = None;
     while let Some((at, c)) = chars.next() {
         match (c, class) {
-            ('\\', _) => {
-                if chars.next().is_none() {
-                    return "trailing backslash at end of expression: ``".to_owned();
-                }
+            ('\\', _) if chars.next().is_none() => {
+                return "trailing backslash at end of expression: ``".to_owned();
             }
             ('[', None) => class = Some(at),
             (']', Some(start)) if at > start + 1 => class = None,

@@ -92,8 +92,7 @@ fn trim_zero_decimal(text: &str) -> &str {
 /// Go's conversion of a float on amd64: what does not fit is the least number.
 fn truncate(number: f64) -> i64 {
     if number.is_nan()
-        || number >= 9_223_372_036_854_775_808.0
-        || number < -9_223_372_036_854_775_808.0
+        || !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&number)
     {
         return i64::MIN;
     }
