@@ -62,8 +62,10 @@ impl Work<'_> {
         let progress = move |progress: &Progress| {
             let waiting: Vec<_> =
                 progress.unready.iter().take(3).map(ToString::to_string).collect();
-            let text =
-                format!("{} of {} ready; {}", progress.ready, progress.total, waiting.join(", "));
+            let mut text = format!("{} of {} ready", progress.ready, progress.total);
+            if !waiting.is_empty() {
+                text.push_str(&format!("; {}", waiting.join(", ")));
+            }
             recorder.progress(&subject, "Waiting", text);
         };
         let env = Env {
@@ -352,7 +354,10 @@ impl Work<'_> {
         let word = if ok { good } else { bad };
         self.conditions(|conditions| {
             conditions.set(kind, truth, word, &text);
-            summarize(conditions);
+            // After an uninstall that undoes an install, `Ready` goes on to tell why.
+            if !matches!(step, Step::UninstallRemediation | Step::FinishUninstall) {
+                summarize(conditions);
+            }
         });
         let severity = if ok { Severity::Normal } else { Severity::Warning };
         let annotations = BTreeMap::from([

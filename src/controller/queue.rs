@@ -40,12 +40,19 @@ pub struct Report {
     pub requeue: Requeue,
     /// Where the object stands.
     pub phase: Phase,
+    /// Whether the object as it is now was dealt with; waiting for its source is not dealing.
+    pub observed: bool,
 }
 
 impl Report {
     /// Returns a report.
     pub fn new(requeue: Requeue, phase: Phase) -> Self {
-        Self { requeue, phase }
+        Self { requeue, phase, observed: true }
+    }
+
+    /// Returns the report of an object that was not dealt with yet.
+    pub fn unobserved(self) -> Self {
+        Self { observed: false, ..self }
     }
 }
 

@@ -69,7 +69,7 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
         context.cluster.patch_merge(&id, &patch, "").await?;
     }
     if release.spec.suspend {
-        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
+        return suspended(context, &release, &id).await;
     }
     let target = Target::of(&release);
     let subject = Subject::new(HELM_RELEASE_API, KIND, &release.metadata);
@@ -85,6 +85,22 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
     finish(&mut work, &id, report).await
 }
 
+/// A suspended release is left alone; its status says that this was seen.
+async fn suspended(
+    context: &Context,
+    release: &HelmRelease,
+    id: &ObjectId,
+) -> Result<Report, Failure> {
+    let mut status = release.status.clone();
+    status.observed_generation = release.metadata.generation;
+    if status != release.status {
+        let live = context.cluster.get(id).await?;
+        let old = live.and_then(|live| live.0.get("status").cloned()).unwrap_or(json!({}));
+        status::write(&context.cluster, id, &old, &status).await?;
+    }
+    Ok(Report::new(Requeue::OnChange, Phase::Ready))
+}
+
 /// Writes what is left to be written, and says when to look again.
 async fn finish(work: &mut Work<'_>, id: &ObjectId, report: Report) -> Result<Report, Failure> {
     let meta = &work.release.metadata;
@@ -92,7 +108,11 @@ async fn finish(work: &mut Work<'_>, id: &ObjectId, report: Report) -> Result<Re
         requested.clone_into(&mut work.status.last_handled_reconcile_at);
     }
     let settled = matches!(report.requeue, Requeue::After(_) | Requeue::OnChange);
-    if settled && report.phase != Phase::Waiting && report.phase != Phase::Working {
+    if settled
+        && report.observed
+        && report.phase != Phase::Waiting
+        && report.phase != Phase::Working
+    {
         work.status.observed_generation = meta.generation;
     }
     save(work, id).await?;
@@ -155,7 +175,12 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
         }
         conditions.set(READY, Truth::False, reason, &message);
     });
-    if !known {
+    if waits && reason == "SourceNotReady" && class == Class::Retry {
+        // It is being fetched: no event for what is about to pass.
+        if !known {
+            work.context.recorder.progress(work.subject, reason, message);
+        }
+    } else if !known {
         let severity = if waits { Severity::Normal } else { Severity::Warning };
         work.context
             .recorder
@@ -165,7 +190,7 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
     let pause = work.context.options.requeue_dependency;
     match (stalled, waits, class) {
         (true, ..) => Report::new(Requeue::OnChange, Phase::Failed),
-        (_, true, Class::Stalled) => Report::new(Requeue::After(pause), Phase::Failed),
+        (_, true, Class::Stalled) => Report::new(Requeue::After(pause), Phase::Failed).unobserved(),
         (_, true, _) => Report::new(Requeue::After(pause), Phase::Waiting),
         (_, _, Class::Wait(pause)) => Report::new(Requeue::After(pause), Phase::Failed),
         _ => Report::new(Requeue::Backoff, Phase::Failed),

@@ -32,6 +32,8 @@ impl Origin {
                 out.push_str(path);
                 out.push('\n');
                 out.push_str(&labelled);
+                // Helm leaves a blank line after a document that ends its line itself.
+                out.push('\n');
             }
         }
         Ok(out)
@@ -85,7 +87,7 @@ mod tests {
         let text = "---\n# Source: c/a.yaml\nkind: A\nmetadata:\n  name: a\n---\n# only this\n";
         assert_eq!(
             origin.label_manifest(text).unwrap(),
-            "---\n# Source: c/a.yaml\nkind: A\nmetadata:\n  labels:\n    helm.toolkit.fluxcd.io/name: web\n    helm.toolkit.fluxcd.io/namespace: apps\n  name: a\n"
+            "---\n# Source: c/a.yaml\nkind: A\nmetadata:\n  labels:\n    helm.toolkit.fluxcd.io/name: web\n    helm.toolkit.fluxcd.io/namespace: apps\n  name: a\n\n"
         );
     }
 }

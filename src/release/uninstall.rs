@@ -60,12 +60,12 @@ async fn run(env: &Env<'_>, uninstall: &Uninstall, written: &mut Vec<Record>) ->
     if uninstall.keep_history {
         supersede(env, &record, written).await?;
         env.storage.update(&record, env.holder, &*env.clock).await?;
+        written.push(record);
     } else {
         for head in env.storage.heads(&record.name).await? {
             env.storage.delete(&record.name, head.version).await?;
         }
     }
-    written.push(record);
     Ok(())
 }
 

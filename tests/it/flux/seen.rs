@@ -144,6 +144,11 @@ fn message(reason: &Value, text: &str) -> String {
     match reason.as_str() {
         // Flux names the `HelmChart`, which Leadsman does not make.
         Some("SourceNotReady") => String::new(),
+        // The log of Helm's library.
+        _ if text.contains("\n\nLast Helm logs:") => {
+            let (start, _) = text.split_once("\n\nLast Helm logs:").unwrap();
+            message(reason, start)
+        }
         // Its limit on calls cut Flux's own wait short.
         Some("InstallFailed" | "UpgradeFailed" | "RetriesExceeded")
             if text.contains("client rate limiter Wait") =>
@@ -211,10 +216,18 @@ fn plain_record(record: &Value) -> (String, Value) {
             }
         }
         scramble(hook);
+        hook["manifest"] = json!(one_blank(hook["manifest"].as_str().unwrap_or_default()));
     }
+    row["manifest"] = json!(one_blank(row["manifest"].as_str().unwrap_or_default()));
     let text = row["info"]["description"].as_str().unwrap_or_default();
     row["info"]["description"] = json!(message(&json!("InstallFailed"), text));
     (format!("record {}.v{}", record["name"].as_str().unwrap_or_default(), record["version"]), row)
+}
+
+/// The Helm inside Flux ended all but the last document of a file without a line's end; Helm 4.3,
+/// and so Leadsman, ends them all.
+fn one_blank(manifest: &str) -> String {
+    manifest.replace("\n\n---\n", "\n---\n").trim_end().to_owned()
 }
 
 /// Takes the random end off the names of podinfo's test Pods.
@@ -261,6 +274,9 @@ fn plain_object(mut object: Value) -> Value {
         }
     }
     let mut annotations = metadata["annotations"].clone();
+    if annotations == json!({}) {
+        annotations = Value::Null;
+    }
     if let Some(annotations) = annotations.as_object_mut() {
         annotations.remove("deployment.kubernetes.io/revision");
     }
@@ -276,8 +292,9 @@ fn plain_events(events: &[Value]) -> Value {
     for event in events {
         let object = event.get("involvedObject").unwrap_or(event);
         let kind = &object["kind"];
-        // Flux says that it made a `HelmChart`.
-        if kind != "HelmRelease" || event["reason"] == "HelmChartCreated" {
+        // What Flux says of its `HelmChart`, Leadsman says of the release.
+        let reason = event["reason"].as_str().unwrap_or_default();
+        if kind != "HelmRelease" || reason.starts_with("HelmChart") || reason == "SourceNotReady" {
             continue;
         }
         let name = object.get("name").or(event.get("object")).cloned().unwrap_or_default();

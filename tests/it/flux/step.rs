@@ -13,11 +13,21 @@ pub(super) async fn perform(api: &Api, namespace: &str, what: &Value) {
         if object.get("apiVersion").is_none() {
             object["apiVersion"] = json!("v1");
         }
+        as_kubectl_reads(&mut object["spec"]["values"]);
         api.apply(&object).await;
     }
     if let Some(arguments) = what["kubectl"].as_array() {
         let arguments: Vec<_> = arguments.iter().map(|word| word.as_str().unwrap()).collect();
         kubectl(api, namespace, &arguments).await;
+    }
+}
+
+/// The scenarios were YAML to kubectl, for which the key `n` is the boolean of YAML 1.1.
+fn as_kubectl_reads(values: &mut Value) {
+    if let Some(fields) = values.as_object_mut()
+        && let Some(value) = fields.remove("n")
+    {
+        fields.insert("false".to_owned(), value);
     }
 }
 

@@ -154,15 +154,24 @@ impl Api {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<Value, Refused> {
-        let mut request = http::Request::builder().method(method).uri(path);
-        if !content_type.is_empty() {
-            request = request.header("content-type", content_type);
-        }
-        let request = request.body(Body::from(body)).unwrap();
-        let answer = self.client.send(request).await;
-        let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
-        let code = answer.status();
-        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        let mut tries = 0;
+        let (code, bytes) = loop {
+            let mut request = http::Request::builder().method(method).uri(path);
+            if !content_type.is_empty() {
+                request = request.header("content-type", content_type);
+            }
+            let request = request.body(Body::from(body.clone())).unwrap();
+            let answer = self.client.send(request).await;
+            let answer = answer.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+            let code = answer.status();
+            let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+            tries += 1;
+            // A server says so while it makes room for new kinds.
+            if code.as_u16() != 429 || tries == 20 {
+                break (code, bytes);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+        };
         let value = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
         if code.is_success() {
