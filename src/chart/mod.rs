@@ -28,6 +28,7 @@ mod gotext;
 pub mod ignore;
 mod load;
 mod metadata;
+mod pack;
 pub mod schema;
 pub mod set;
 mod set_error;
@@ -46,6 +47,7 @@ pub use self::{
     error::{ArchiveError, Error},
     folder::load_folder,
     load::{load_archive, load_files, parse_values},
+    pack::pack,
     set_error::SetError,
     values::{coalesce, coalesce_tables, merge_values},
 };

@@ -53,6 +53,8 @@ pub(super) enum Command {
     Template(Template),
     /// Keep releases as their HelmReleases say.
     Run(Run),
+    /// Watch a release being installed, upgraded, rolled back, repaired and pinned, without a cluster.
+    Demo,
     /// Serve the simulated cluster on loopback.
     Sim(Sim),
     /// List releases.
@@ -144,11 +146,33 @@ pub(super) struct Run {
     /// Use the built-in simulated cluster: nothing outside this process is touched.
     #[arg(long)]
     pub(super) simulate: bool,
+    /// Serve the packages of DIR as a chart repository on loopback.
+    #[arg(long, value_name = "DIR[=ADDR]")]
+    pub(super) serve_charts: Option<ServeCharts>,
     /// Overrule every spec.interval.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     pub(super) interval: Option<Duration>,
     #[command(flatten)]
     pub(super) sources: Sources,
+}
+
+/// A folder of packages, and where it is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServeCharts {
+    pub(super) folder: PathBuf,
+    pub(super) address: std::net::SocketAddr,
+}
+
+impl std::str::FromStr for ServeCharts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (folder, address) = text.rsplit_once('=').unwrap_or((text, "127.0.0.1:0"));
+        let address = address.parse().map_err(|_| {
+            format!("`{address}` is not an address with a port, such as 127.0.0.1:8879")
+        })?;
+        Ok(Self { folder: folder.into(), address })
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

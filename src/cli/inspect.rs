@@ -145,8 +145,15 @@ struct Revision {
 }
 
 pub(super) async fn history(args: History, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let connected = connect::cluster(connection).await?;
-    let found = find(&connected, &args.release).await?;
+    show_history(&connect::cluster(connection).await?, &args).await
+}
+
+/// Prints the revisions of a release, oldest first.
+pub(super) async fn show_history(
+    connected: &Connected,
+    args: &History,
+) -> anyhow::Result<ExitCode> {
+    let found = find(connected, &args.release).await?;
     let mut revisions = Vec::new();
     for head in found.storage.heads(&found.name).await?.into_iter().rev() {
         if let Some(record) = found.storage.get(&found.name, head.version).await? {
@@ -203,8 +210,12 @@ pub(super) async fn status(args: One, connection: &Connection) -> anyhow::Result
 }
 
 pub(super) async fn why(args: One, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let connected = connect::cluster(connection).await?;
-    let release = helm_release(&connected, &args.release).await?;
+    show_why(&connect::cluster(connection).await?, &args).await
+}
+
+/// Prints what runs and what does not.
+pub(super) async fn show_why(connected: &Connected, args: &One) -> anyhow::Result<ExitCode> {
+    let release = helm_release(connected, &args.release).await?;
     let remembered =
         memory::read(&connected.cluster, &release.metadata.namespace, &release.metadata.name)
             .await?;

@@ -5,6 +5,7 @@
 
 mod args;
 mod connect;
+mod demo;
 mod edit;
 mod inspect;
 mod run;
@@ -57,6 +58,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Template(template) => template::run(template, connection.namespace).await,
         Command::Run(run) => run::run(run, &connection).await,
+        Command::Demo => demo::demo().await,
         Command::Sim(sim) => run::sim(sim).await,
         Command::List(list) => inspect::list(list, &connection).await,
         Command::History(history) => inspect::history(history, &connection).await,

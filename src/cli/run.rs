@@ -20,7 +20,9 @@ use crate::controller::folder::Folder;
 use crate::controller::manager::Manager;
 use crate::controller::notice::{Notice, Recorder, Severity};
 use crate::release::Renderer;
+use crate::repo::Repositories;
 use crate::sim::{Sim, SimOptions};
+use crate::web::serve_charts;
 use crate::yaml::{self, Numbers};
 
 /// How often a SOURCE folder is looked at.
@@ -35,27 +37,20 @@ pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<Ex
     } else {
         connect::cluster(connection).await?.cluster
     };
-    reach(&cluster).await?;
-    ensure_crds(&cluster).await?;
-    let clock: Arc<dyn crate::base::clock::Clock> = Arc::new(SystemClock);
-    let context = Arc::new(Context {
-        cluster: cluster.clone(),
-        repositories: Arc::new(connect::repositories(&args.sources)?),
-        renderer: Renderer::default(),
-        recorder: Recorder::new(cluster.clone(), Arc::clone(&clock)),
-        clock,
-        options: options(&args),
-    });
-    let mut notices = context.recorder.listen();
-    tokio::spawn(async move {
-        loop {
-            match notices.recv().await {
-                Ok(notice) => ui::say(&line(&notice)),
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-            }
+    // Until the manager ends.
+    let _served = match &args.serve_charts {
+        Some(charts) => {
+            let served = serve_charts(&charts.folder, charts.address).await?;
+            ui::say(&format!(
+                "charts of {} are served at {}",
+                charts.folder.display(),
+                served.url()
+            ));
+            Some(served)
         }
-    });
+        None => None,
+    };
+    let context = prepare(&cluster, connect::repositories(&args.sources)?, options(&args)).await?;
     let applied = match &args.source {
         Some(path) => {
             let folder = Folder::new(path, args.prune);
@@ -75,6 +70,36 @@ pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<Ex
             Ok(if ready && applied { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
+}
+
+/// Makes the cluster ready to be managed: it answers, its kinds are there, notices become lines.
+pub(super) async fn prepare(
+    cluster: &Cluster,
+    repositories: Repositories,
+    options: Options,
+) -> anyhow::Result<Arc<Context>> {
+    reach(cluster).await?;
+    ensure_crds(cluster).await?;
+    let clock: Arc<dyn crate::base::clock::Clock> = Arc::new(SystemClock);
+    let context = Arc::new(Context {
+        cluster: cluster.clone(),
+        repositories: Arc::new(repositories),
+        renderer: Renderer::default(),
+        recorder: Recorder::new(cluster.clone(), Arc::clone(&clock)),
+        clock,
+        options,
+    });
+    let mut notices = context.recorder.listen();
+    tokio::spawn(async move {
+        loop {
+            match notices.recv().await {
+                Ok(notice) => ui::say(&line(&notice)),
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    });
+    Ok(context)
 }
 
 /// Serves the simulated cluster until it is interrupted.
@@ -141,7 +166,7 @@ async fn ensure_crds(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn sync_once(folder: &Folder, cluster: &Cluster) -> anyhow::Result<bool> {
+pub(super) async fn sync_once(folder: &Folder, cluster: &Cluster) -> anyhow::Result<bool> {
     let content = folder.load().context("read SOURCE")?;
     for problem in &content.problems {
         ui::say(&format!("SOURCE {}: {}", problem.place, problem.reason));
@@ -189,6 +214,6 @@ fn line(notice: &Notice) -> String {
         Severity::Warning => "✗",
         Severity::Progress => "►",
     };
-    let message = notice.message.replace('\n', "; ");
+    let message = notice.message.trim_end().replace(":\n", ": ").replace('\n', "; ");
     format!("{time} {mark} {} {}: {message}", notice.subject, notice.reason)
 }

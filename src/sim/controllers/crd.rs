@@ -43,7 +43,7 @@ fn reconcile(core: &Core, key: &Key) -> Option<Duration> {
     let resources = resource::from_crd(&crd);
     let rules = crd.to_string().contains("\"x-kubernetes-validations\"");
     if rules && condition(&crd, "Established").is_none() {
-        tracing::warn!(crd = key.name, "CEL rules of this definition are not run");
+        tracing::info!(crd = key.name, "CEL rules of this definition are not run");
     }
     core.store().registry.replace_custom(&key.name, resources);
     establish(core, key, &crd);
