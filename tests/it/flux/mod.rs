@@ -45,7 +45,6 @@ struct Site {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not all scenarios end alike yet: cargo test -- --ignored flux shows where they differ"]
 async fn scenarios_of_flux_end_alike_on_a_real_api_server() {
     let Some(corpus) = corpus() else { return };
     let Some(cluster) = ControlPlane::shared() else { return };
@@ -53,7 +52,6 @@ async fn scenarios_of_flux_end_alike_on_a_real_api_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not all scenarios end alike yet: cargo test -- --ignored flux shows where they differ"]
 async fn scenarios_of_flux_end_alike_in_the_simulated_cluster() {
     let Some(corpus) = corpus() else { return };
     let server = Leadsman::new();
