@@ -126,7 +126,7 @@ pub(super) struct Template {
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Sources {
     /// Send what begins with FROM to TO, an address or a folder (repeatable).
-    #[arg(long, value_name = "FROM=TO")]
+    #[arg(long, env = "LEADSMAN_MIRROR", value_delimiter = ',', value_name = "FROM=TO")]
     pub(super) mirror: Vec<Mirror>,
     /// Folder of the cache.
     #[arg(long, env = "LEADSMAN_CACHE", default_value = "charts-cache", value_name = "DIR")]

@@ -12,6 +12,7 @@ mod demo;
 mod flagship;
 mod flux;
 mod harness;
+mod readme;
 mod repository;
 mod simulate;
 mod support;
