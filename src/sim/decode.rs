@@ -19,47 +19,6 @@ pub(crate) struct Report {
 #[derive(Debug)]
 pub(crate) struct WrongType(pub(crate) String);
 
-/// Optional texts that are pointers in Go: an empty one is kept.
-const KEPT_TEXTS: [&str; 8] = [
-    "storageClassName",
-    "ingressClassName",
-    "volumeAttributesClassName",
-    "loadBalancerClass",
-    "runtimeClassName",
-    "holderIdentity",
-    "timeZone",
-    "managedBy",
-];
-/// Optional flags that are no pointers in Go: `false` is dropped.
-const DROPPED_FLAGS: [&str; 11] = [
-    "hostNetwork",
-    "hostPID",
-    "hostIPC",
-    "readOnly",
-    "stdin",
-    "stdinOnce",
-    "tty",
-    "publishNotReadyAddresses",
-    "paused",
-    "globalDefault",
-    "unschedulable",
-];
-/// Optional numbers that are no pointers in Go: `0` is dropped.
-const DROPPED_NUMBERS: [&str; 12] = [
-    "minReadySeconds",
-    "nodePort",
-    "hostPort",
-    "initialDelaySeconds",
-    "periodSeconds",
-    "timeoutSeconds",
-    "successThreshold",
-    "failureThreshold",
-    "healthCheckNodePort",
-    "unavailableReplicas",
-    "numberAvailable",
-    "numberUnavailable",
-];
-
 /// Reads a value through its type. Custom resources are only cleaned in `metadata`; their schema
 /// prunes the rest.
 pub(crate) fn decode(value: Value, ty: Ty<'_>, report: &mut Report) -> Result<Value, WrongType> {
@@ -148,12 +107,10 @@ impl Reader<'_> {
             let read = Reader { owner, path }.value(inner, child, report)?;
             let dropped = match &read {
                 Value::Null => true,
-                _ if field.required => false,
-                Value::String(text) => text.is_empty() && !KEPT_TEXTS.contains(&key.as_str()),
-                Value::Bool(on) => !on && DROPPED_FLAGS.contains(&key.as_str()),
-                Value::Number(n) => {
-                    n.as_i64() == Some(0) && DROPPED_NUMBERS.contains(&key.as_str())
-                }
+                _ if field.required || field.kept => false,
+                Value::String(text) => text.is_empty(),
+                Value::Bool(on) => !on,
+                Value::Number(number) => field.form == Form::Int && number.as_i64() == Some(0),
                 Value::Array(_) => is_empty(&read),
                 Value::Object(_) => is_empty(&read) && matches!(field.form, Form::Map(_)),
             };

@@ -12,6 +12,7 @@ mod demo;
 mod flagship;
 mod flux;
 mod harness;
+mod kubectl;
 mod repository;
 mod simulate;
 mod support;

@@ -9,6 +9,7 @@ use super::read::{Filter, write_list};
 use crate::sim::core::Core;
 use crate::sim::delete::{self, DeleteOptions};
 use crate::sim::patch;
+use crate::sim::protobuf;
 use crate::sim::request::{Place, Request};
 use crate::sim::resource::Resource;
 use crate::sim::status::{ApiError, FieldError};
@@ -20,6 +21,7 @@ use crate::yaml::Value;
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const APPLY: &str = "application/apply-patch+yaml";
 
 fn media(request: &Request) -> &str {
@@ -30,6 +32,9 @@ fn media(request: &Request) -> &str {
 pub(super) fn body(request: &Request) -> Result<Value, ApiError> {
     match media(request) {
         "" | "application/json" | "application/yaml" | APPLY => parse(&request.body),
+        PROTOBUF => protobuf::read(&request.body).map_err(|why| {
+            ApiError::bad_request(&format!("the protobuf body cannot be read: {}", why.0))
+        }),
         _ => Err(ApiError::unsupported_media("415: Unsupported Media Type")),
     }
 }
