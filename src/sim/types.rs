@@ -279,6 +279,15 @@ impl<'a> Ty<'a> {
         }
     }
 
+    /// Returns whether a part of a custom resource has no other fields than the declared ones.
+    pub(crate) fn is_closed(self) -> bool {
+        let (Self::Custom(schema) | Self::Schema(schema)) = self else { return false };
+        schema.get("properties").is_some()
+            && schema.get("additionalProperties").is_none()
+            && schema.get("x-kubernetes-preserve-unknown-fields").is_none()
+            && schema.get("x-kubernetes-embedded-resource").is_none()
+    }
+
     /// Returns how values of this type are merged and owned.
     pub(crate) fn shape(self) -> Shape<'a> {
         match self {

@@ -10,6 +10,7 @@ mod bad_input;
 mod contract;
 mod crash;
 mod demo;
+mod faults;
 mod flagship;
 mod flux;
 mod harness;

@@ -110,6 +110,11 @@ impl Player {
     }
 
     async fn send(&self, row: &Row) -> Result<Value, String> {
+        let sent = tokio::time::timeout(SOON, self.exchange(row)).await;
+        sent.unwrap_or_else(|_| Err("the answer never ended".to_owned()))
+    }
+
+    async fn exchange(&self, row: &Row) -> Result<Value, String> {
         let answer = self.api.client().send(self.request(row)?).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let mut shown = json!({"code": answer.status().as_u16()});
