@@ -319,6 +319,9 @@ async fn run(
         }
         begin(work, id, step).await?;
         let done = work.run(step, needs).await;
+        if done.error.as_ref().is_some_and(release::Error::is_outage) {
+            return Ok(Report::new(Requeue::Backoff, Phase::Working));
+        }
         if automatic && !done.evidence.is_empty() {
             keep_evidence(work, remembered, &done.evidence);
         }
