@@ -63,6 +63,8 @@ pub const DRIFTED: &str = "Drifted";
 pub const HELD: &str = "VersionHeld";
 /// A repository's index is stored.
 pub const ARTIFACT_IN_STORAGE: &str = "ArtifactInStorage";
+/// What was fetched could not be stored; it is used all the same.
+pub const STORAGE_FAILED: &str = "StorageOperationFailed";
 /// A repository could not be fetched.
 pub const FETCH_FAILED: &str = "FetchFailed";
 

@@ -54,8 +54,9 @@ pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<Ex
     let applied = match &args.source {
         Some(path) => {
             let folder = Folder::new(path, args.prune);
-            let good = sync_once(&folder, &cluster).await?;
-            tokio::spawn(keep_applied(folder, cluster.clone()));
+            let mut said = Vec::new();
+            let good = sync_once(&folder, &cluster, &mut said).await?;
+            tokio::spawn(keep_applied(folder, cluster.clone(), said));
             good
         }
         None => true,
@@ -125,18 +126,28 @@ async fn reach(cluster: &Cluster) -> anyhow::Result<()> {
     let mut said = false;
     for attempt in 0..60_u32 {
         match cluster.version().await {
+            Ok(_) if said => {
+                ui::say("the cluster answers");
+                return Ok(());
+            }
             Ok(_) => return Ok(()),
             Err(error) if attempt < 59 && error.is_transient() => {
                 if !said {
                     ui::say(&format!(
-                        "the cluster cannot be reached yet: {}; trying again",
+                        "the cluster {} cannot be reached yet: {}; trying again (check that it runs, and --kubeconfig and --context)",
+                        cluster.address(),
                         chain(&error)
                     ));
                     said = true;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            Err(error) => return Err(error).context("reach the cluster"),
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    let address = cluster.address();
+                    format!("reach the cluster {address} (check that it runs, and --kubeconfig and --context)")
+                });
+            }
         }
     }
     Ok(())
@@ -166,34 +177,50 @@ async fn ensure_crds(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn sync_once(folder: &Folder, cluster: &Cluster) -> anyhow::Result<bool> {
+/// Applies a folder once; `said` are the lines of the time before, which are not said again.
+pub(super) async fn sync_once(
+    folder: &Folder,
+    cluster: &Cluster,
+    said: &mut Vec<String>,
+) -> anyhow::Result<bool> {
     let content = folder.load().context("read SOURCE")?;
-    for problem in &content.problems {
-        ui::say(&format!("SOURCE {}: {}", problem.place, problem.reason));
+    let problems = content.problems.iter();
+    let mut lines: Vec<String> =
+        problems.map(|problem| format!("SOURCE {}: {}", problem.place, problem.reason)).collect();
+    lines.extend(folder.apply(cluster, &content).await.iter().map(|line| format!("SOURCE {line}")));
+    for line in lines.iter().filter(|line| !said.contains(line)) {
+        ui::say(line);
     }
-    let failed = folder.apply(cluster, &content).await;
-    for line in &failed {
-        ui::say(&format!("SOURCE {line}"));
+    if lines.is_empty() && !said.is_empty() {
+        ui::say("SOURCE: all is applied now");
     }
-    Ok(content.problems.is_empty() && failed.is_empty())
+    *said = lines;
+    Ok(said.is_empty())
 }
 
 /// Applies the folder when a file changed, when applying failed, and now and then.
-async fn keep_applied(folder: Folder, cluster: Cluster) {
+async fn keep_applied(folder: Folder, cluster: Cluster, mut said: Vec<String>) {
     let mut known = folder.fingerprint().unwrap_or_default();
-    let (mut good, mut quiet) = (true, 0);
+    let (mut good, mut quiet) = (said.is_empty(), 0);
+    let mut unreadable = String::new();
     loop {
         tokio::time::sleep(LOOK).await;
         quiet += 1;
         let now = match folder.fingerprint() {
             Ok(now) => now,
             Err(error) => {
-                ui::say(&format!("SOURCE: {}", chain(&error)));
+                let text = chain(&error);
+                if text != unreadable {
+                    ui::say(&format!(
+                        "SOURCE: {text}; what was applied stays: put the folder back"
+                    ));
+                    unreadable = text;
+                }
                 continue;
             }
         };
         if now != known || !good || quiet >= REPEAT {
-            good = match sync_once(&folder, &cluster).await {
+            good = match sync_once(&folder, &cluster, &mut said).await {
                 Ok(good) => good,
                 Err(error) => {
                     ui::error(&error);
@@ -215,5 +242,9 @@ fn line(notice: &Notice) -> String {
         Severity::Progress => "►",
     };
     let message = notice.message.trim_end().replace(":\n", ": ").replace('\n', "; ");
-    format!("{time} {mark} {} {}: {message}", notice.subject, notice.reason)
+    let advice = if notice.advice.is_empty() { "" } else { "; " };
+    format!(
+        "{time} {mark} {} {}: {message}{advice}{}",
+        notice.subject, notice.reason, notice.advice
+    )
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::json;
 use tokio::sync::broadcast;
 
+use super::advice::advice;
 use crate::api::Meta;
 use crate::base::clock::{Clock, Timestamp, rfc3339_seconds};
 use crate::base::name::NamespacedName;
@@ -69,6 +70,8 @@ pub struct Notice {
     pub reason: String,
     /// For people.
     pub message: String,
+    /// What to do about it; empty where the message says it, or nothing is to be done.
+    pub advice: &'static str,
 }
 
 /// Records notices. A failure to write an event is logged, and nothing else.
@@ -120,6 +123,7 @@ impl Recorder {
             severity,
             reason: reason.to_owned(),
             message: message.to_owned(),
+            advice: if severity == Severity::Progress { "" } else { advice(reason, message) },
         };
         // Nobody listening is no failure.
         let _ = self.listeners.send(notice);

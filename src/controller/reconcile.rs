@@ -181,7 +181,9 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
             work.context.recorder.progress(work.subject, reason, message);
         }
     } else if !known {
-        let severity = if waits { Severity::Normal } else { Severity::Warning };
+        // What only a person can put right is said aloud; a dependency may come any moment.
+        let passes = waits && (class != Class::Stalled || reason == "DependencyNotReady");
+        let severity = if passes { Severity::Normal } else { Severity::Warning };
         work.context
             .recorder
             .record(work.subject, severity, reason, message, &Default::default())
