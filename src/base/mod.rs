@@ -13,6 +13,7 @@ pub mod file;
 pub mod limit;
 pub mod name;
 pub mod secret;
+pub mod shorten;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod version;

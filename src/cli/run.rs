@@ -12,6 +12,7 @@ use crate::api::annotation::RELEASE_MANAGER;
 use crate::api::crd;
 use crate::base::class::chain;
 use crate::base::clock::SystemClock;
+use crate::base::shorten::shorten;
 use crate::cluster::status::Reader;
 use crate::cluster::wait::{WaitOptions, wait_ready};
 use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId};
@@ -25,6 +26,8 @@ use crate::sim::{Sim, SimOptions};
 use crate::web::serve_charts;
 use crate::yaml::{self, Numbers};
 
+/// Longest message of a line.
+const LINE_BYTES: usize = 2048;
 /// How often a SOURCE folder is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a SOURCE folder is applied again though it did not change.
@@ -241,7 +244,8 @@ fn line(notice: &Notice) -> String {
         Severity::Warning => "✗",
         Severity::Progress => "►",
     };
-    let message = notice.message.trim_end().replace(":\n", ": ").replace('\n', "; ");
+    let message = shorten(&notice.message, LINE_BYTES);
+    let message = message.trim_end().replace(":\n", ": ").replace('\n', "; ");
     let advice = if notice.advice.is_empty() { "" } else { "; " };
     format!(
         "{time} {mark} {} {}: {message}{advice}{}",

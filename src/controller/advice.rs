@@ -6,6 +6,9 @@
 /// Reason of the condition (empty: any), part of its message (empty: any), advice. The first
 /// row that fits is taken.
 const ROWS: &[(&str, &str, &str)] = &[
+    ("SourceNotReady", "no chart `", "correct spec.chart.spec.chart"),
+    ("SourceNotReady", "with version matching", "correct spec.chart.spec.version"),
+    ("SourceNotReady", "constraint", "correct spec.chart.spec.version"),
     ("ArtifactFailed", "the index says", "publish the chart anew and have the index made afresh"),
     ("ArtifactFailed", "fetch `", ""),
     (

@@ -1,6 +1,7 @@
 //! Watches both kinds and keeps one task per object.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::context::Context;
-use super::queue::{Phase, Requeue, Waker, attend};
+use super::queue::{Phase, Report, Requeue, Waker, attend};
 use super::{reconcile, repository};
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::crd::{HELM_RELEASE_API, HELM_REPOSITORY_API};
@@ -214,14 +215,27 @@ impl Manager {
             let turn = move || {
                 let (context, shared) = (Arc::clone(&context), Arc::clone(&shared));
                 let key = key.clone();
-                async move { reconcile_one(&context, &shared, &key).await }.boxed()
+                async move { reconcile_guarded(&context, &shared, &key).await }.boxed()
             };
             attend(waker, backoff, turn).await;
         });
     }
 }
 
-async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> super::queue::Report {
+/// A mistake of ours in dealing with one object must not end its task, or anybody else's.
+async fn reconcile_guarded(context: &Context, shared: &Shared, key: &Key) -> Report {
+    let reconciled = AssertUnwindSafe(reconcile_one(context, shared, key)).catch_unwind().await;
+    reconciled.unwrap_or_else(|_| {
+        let (kind, name) = (key.0, &key.1);
+        tracing::error!(?kind, %name, "Leadsman failed while dealing with this object: please report it; it is tried again");
+        if kind == Kind::Release {
+            shared.stand(name, Some(Phase::Failed));
+        }
+        Report::new(Requeue::Backoff, Phase::Failed)
+    })
+}
+
+async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> Report {
     match key.0 {
         Kind::Repository => repository::reconcile(context, &key.1).await,
         Kind::Release => {

@@ -11,6 +11,7 @@ use super::advice::advice;
 use crate::api::Meta;
 use crate::base::clock::{Clock, Timestamp, rfc3339_seconds};
 use crate::base::name::NamespacedName;
+use crate::base::shorten::shorten;
 use crate::cluster::{Cluster, Object, ObjectId};
 
 /// Events that a slow listener may lag behind.
@@ -172,7 +173,7 @@ impl Recorder {
             },
             "type": kind,
             "reason": reason,
-            "message": cut(message),
+            "message": shorten(message, MESSAGE_BYTES),
             "count": 1,
             "firstTimestamp": now,
             "lastTimestamp": now,
@@ -192,15 +193,4 @@ impl Recorder {
         }
         counts.insert(key, (name, count));
     }
-}
-
-fn cut(message: &str) -> String {
-    if message.len() <= MESSAGE_BYTES {
-        return message.to_owned();
-    }
-    let mut end = MESSAGE_BYTES - 3;
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}...", &message[..end])
 }
