@@ -190,7 +190,8 @@ pub(super) async fn sync_once(
     let problems = content.problems.iter();
     let mut lines: Vec<String> =
         problems.map(|problem| format!("SOURCE {}: {}", problem.place, problem.reason)).collect();
-    lines.extend(folder.apply(cluster, &content).await.iter().map(|line| format!("SOURCE {line}")));
+    let failed = folder.apply(cluster, &content).await;
+    lines.extend(failed.iter().map(|line| format!("SOURCE {}", line.replace('\n', "; "))));
     for line in lines.iter().filter(|line| !said.contains(line)) {
         ui::say(line);
     }

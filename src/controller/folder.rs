@@ -66,7 +66,8 @@ impl Folder {
             let text = match file::read_text(&self.path.join(&name), limit::SOURCE_FILE_BYTES) {
                 Ok(text) => text,
                 Err(error) => {
-                    content.problems.push(Problem { place: name, reason: chain(&error) });
+                    let reason = format!("{}; correct the file, or take it away", chain(&error));
+                    content.problems.push(Problem { place: name, reason });
                     continue;
                 }
             };

@@ -3,6 +3,9 @@
 //! table runs on the simulated cluster and on a real API server.
 
 mod archives;
+mod cluster;
+mod disk;
+mod outage;
 mod releases;
 mod repositories;
 mod site;

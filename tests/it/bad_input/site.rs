@@ -16,7 +16,7 @@ use crate::support::wait::{SOON, until};
 pub(super) struct Ground {
     pub(super) kubeconfig: PathBuf,
     // Ends with the value.
-    _server: Option<(Leadsman, Running)>,
+    _server: Option<(Leadsman, Option<Running>)>,
 }
 
 impl Ground {
@@ -26,13 +26,27 @@ impl Ground {
         let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
         running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
         let kubeconfig = server.folder().join("kubeconfig");
-        Self { kubeconfig, _server: Some((server, running)) }
+        Self { kubeconfig, _server: Some((server, Some(running))) }
+    }
+
+    /// A simulated cluster of this process, whose faults a test sets.
+    pub(super) async fn served(simulated: &leadsman::sim::Sim) -> Self {
+        let served = simulated.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let folder = Leadsman::new();
+        let kubeconfig = folder.file("kubeconfig", &served.kubeconfig);
+        tokio::spawn(served.run());
+        Self { kubeconfig, _server: Some((folder, None)) }
     }
 
     /// The real API server that all tests share.
     pub(super) fn real() -> Option<Self> {
         let kubeconfig = ControlPlane::shared()?.kubeconfig();
         Some(Self { kubeconfig, _server: None })
+    }
+
+    /// Any API server.
+    pub(super) fn of(kubeconfig: &Path) -> Self {
+        Self { kubeconfig: kubeconfig.to_owned(), _server: None }
     }
 }
 
@@ -149,7 +163,23 @@ impl Site {
         assert!(condition(&good, "Ready").is_some_and(|c| c["status"] == "True"), "{good}");
     }
 
+    /// Waits until one row holds, apart from what is applied: for what happens to a release that
+    /// ran before.
+    pub(super) async fn said(&self, running: &Running, row: &Row) {
+        let wrong = self.heard(running, row).await;
+        assert!(wrong.is_empty(), "{row:?}\n{}\n\n{}", wrong.join("\n"), running.output());
+    }
+
     async fn check_row(&self, running: &Running, row: &Row) -> Vec<String> {
+        let mut wrong = self.heard(running, row).await;
+        if row.kind == "HelmRelease" {
+            wrong.extend(self.traces(row.name).await);
+        }
+        wrong.into_iter().map(|text| format!("{} {row:?}\n  {text}", row.name)).collect()
+    }
+
+    /// Waits for condition, event and line; returns what is missing in the end.
+    async fn heard(&self, running: &Running, row: &Row) -> Vec<String> {
         let mut wrong = Vec::new();
         let (kind, status, reason) = row.condition;
         let fits = |text: &str| row.parts.iter().all(|part| text.contains(part));
@@ -181,10 +211,7 @@ impl Site {
             }
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
-        if row.kind == "HelmRelease" {
-            wrong.extend(self.traces(row.name).await);
-        }
-        wrong.into_iter().map(|text| format!("{} {row:?}\n  {text}", row.name)).collect()
+        wrong
     }
 
     /// Returns the events of an object.
@@ -240,9 +267,4 @@ pub(super) async fn records(api: &Api, namespace: &str, name: &str) -> Vec<(u64,
         .collect();
     found.sort();
     found
-}
-
-/// Reads a kubeconfig's text.
-pub(super) fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap()
 }

@@ -55,8 +55,8 @@ async fn table(ground: &Ground) {
         ("second.yaml:3: ", twice.as_str(), "remove one of them"),
         ("nameless.yaml:1: ", "not a Kubernetes object", "add apiVersion, kind and metadata.name"),
         ("unserved.yaml:1: Gadget/", "no matches for kind \"Gadget\"", "correct the object"),
-        ("huge.yaml: ", "larger than 5242880 bytes", ""),
-        ("binary.yaml: ", "not UTF-8", ""),
+        ("huge.yaml: ", "larger than 5242880 bytes", "correct the file"),
+        ("binary.yaml: ", "not UTF-8", "correct the file"),
         ("field.yaml:1: HelmRelease/", "interval", "correct the object"),
     ] {
         let is_it = |line: &str| {
