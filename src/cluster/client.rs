@@ -467,7 +467,22 @@ impl Cluster {
             content_type: "application/apply-patch+yaml",
             ..Call::write(Method::PATCH, path, &object.0)
         };
-        Ok(Object(self.send_json(&call).await?))
+        match self.send_json(&call).await {
+            Ok(live) => Ok(Object(live)),
+            Err(error) => Err(self.unserved(&id, error).await),
+        }
+    }
+
+    /// What was known of a kind may be out of date: its definition is gone meanwhile.
+    async fn unserved(&self, id: &ObjectId, error: Error) -> Error {
+        if !error.is_not_found() {
+            return error;
+        }
+        self.forget_discovery();
+        match self.served(id).await {
+            Err(gone @ Error::NoKind { .. }) => gone,
+            Ok(_) | Err(_) => error,
+        }
     }
 
     /// Replaces an object; with a `resourceVersion` only that version of it.

@@ -331,7 +331,8 @@ async fn run(
             && !done.persisted
         {
             let pause = retry_interval(&work.release.spec, &work.status);
-            tracing::warn!(release = %work.release.metadata.key(), step = step.name(), error = chain(error), "step failed");
+            // The notice about it was a line already.
+            tracing::info!(release = %work.release.metadata.key(), step = step.name(), error = chain(error), "step failed");
             if let Some(pause) = pause {
                 return Ok(Report::new(Requeue::After(jittered(pause.0)), Phase::Failed));
             }

@@ -32,12 +32,9 @@ pub(super) async fn run(
         let object = match object(env, &record.hooks[index], &record.namespace).await {
             Ok(object) => object,
             // What cannot be run any more must not keep the release from being removed.
-            Err(error) if event.ends_with("-delete") && error.is_unserved() => {
-                tracing::warn!(
-                    hook = record.hooks[index].path,
-                    error = chain(&error),
-                    "hook left out"
-                );
+            Err(error) if may_be_left_out(&error, event) => {
+                let hook = &record.hooks[index].path;
+                tracing::warn!(hook, error = chain(&error), "hook left out");
                 continue;
             }
             Err(error) => return Err(error),
@@ -53,6 +50,13 @@ pub(super) async fn run(
         let ran = run_one(env, &record.hooks[index], event, &object, timeout).await;
         if ran.as_ref().is_err_and(Error::is_outage) {
             return ran;
+        }
+        if let Err(error) = &ran
+            && may_be_left_out(error, event)
+        {
+            let hook = &record.hooks[index].path;
+            tracing::warn!(hook, error = chain(error), "hook left out");
+            continue;
         }
         let run = &mut record.hooks[index].last_run;
         run.completed_at = rfc3339_nano(env.clock.now());
@@ -76,6 +80,11 @@ pub(super) async fn run(
     }
     done.reverse();
     clean(env, record, &done, timeout).await
+}
+
+/// Whether a hook is one of a removal, and of a kind that is gone.
+fn may_be_left_out(error: &Error, event: &str) -> bool {
+    event.ends_with("-delete") && error.is_unserved()
 }
 
 /// Returns the hooks of an event by weight, then by name.

@@ -11,8 +11,8 @@ use crate::support::pack::Package;
 use crate::support::wait::{SOON, until};
 
 /// Blocks of 512 or 1024 bytes that a file may have; what is fetched is larger than both.
-const BLOCKS: u32 = 512;
-const LARGE: usize = 1 << 20;
+const BLOCKS: u32 = 256;
+const LARGE: usize = 512 << 10;
 
 fn row(parts: &'static [&'static str]) -> Row {
     Row {
@@ -67,7 +67,6 @@ async fn full(ground: &Ground) {
         ("Chart.yaml", metadata.as_bytes()),
         ("files/noise", &noise),
         ("templates/t.yaml", template.as_bytes()),
-        (".helmignore", b""),
     ]));
     site.release("large", "large", "1.x", "");
     let arguments = ["run", "source", "-n", &site.namespace, "--interval", "1s"];

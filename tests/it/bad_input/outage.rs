@@ -75,8 +75,8 @@ impl Site {
     }
 }
 
-/// Cuts the connection at one change of an upgrade.
-async fn cut_at(ground: &Ground, number: usize, outage: Outage) {
+/// Cuts the connection at one change of an upgrade; returns whether that cut a step off.
+async fn cut_at(ground: &Ground, number: usize, outage: Outage) -> bool {
     let proxy = Proxy::start(&ground.kubeconfig);
     let relay = Relay::of_cluster(&proxy.kubeconfig());
     let mut site = Site::new(ground, "outage").await;
@@ -106,6 +106,7 @@ async fn cut_at(ground: &Ground, number: usize, outage: Outage) {
     }
     relay.heal();
     site.is_upgraded(&at, &running).await;
+    running.output().contains("good Interrupted: ")
 }
 
 async fn cut_at_each(ground: &Ground) {
@@ -113,7 +114,10 @@ async fn cut_at_each(ground: &Ground) {
         let outage = if number % 3 == 0 { Outage::Short } else { Outage::Long };
         cut_at(ground, number, outage)
     });
-    futures::stream::iter(cuts).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+    let cut_off: Vec<bool> = futures::stream::iter(cuts).buffer_unordered(AT_ONCE).collect().await;
+    // Others of the changes are those of status, memory and events.
+    let steps = cut_off.into_iter().filter(|cut_off| *cut_off).count();
+    assert!(steps >= 2, "only {steps} outages struck in the middle of a step");
 }
 
 /// The cluster is not there when Leadsman starts, and goes away later.
@@ -204,5 +208,10 @@ async fn an_api_server_that_restarts_in_an_upgrade_fails_nothing() {
     cluster.stop_part("kube-apiserver");
     running.line(SOON, |line| line.contains("the cluster cannot be reached:")).await;
     cluster.start_part("kube-apiserver");
+    until("the API server is back", SOON, async || {
+        let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
+        site.api.client().request_text(request).await.map_err(|error| error.to_string())
+    })
+    .await;
     site.is_upgraded("after the restart", &running).await;
 }

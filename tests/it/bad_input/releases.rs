@@ -17,6 +17,7 @@ const RELEASES: &[(&str, &str, &str, &str)] = &[
     ("include-loop", "include-loop", "1.x", ""),
     ("template-loop", "template-loop", "1.x", ""),
     ("unserved", "unserved", "1.x", ""),
+    ("old-version", "old-version", "1.x", ""),
     ("schema", "web", "1.x", "  values: {replicas: many}\n"),
     ("required", "web", "1.x", "  values: {message: \"\"}\n"),
     ("no-values", "web", "1.x", "  valuesFrom: [{kind: ConfigMap, name: none}]\n"),
@@ -46,6 +47,10 @@ const CHARTS: &[(&str, &str)] = &[
         "unserved",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: beside}\n---\n\
          apiVersion: x.example/v1\nkind: Gone\nmetadata: {name: x}\n",
+    ),
+    (
+        "old-version",
+        "apiVersion: apps/v1beta1\nkind: Deployment\nmetadata: {name: {{ .Release.Name }}}\n",
     ),
     (
         "taken",
@@ -123,6 +128,12 @@ fn rows() -> Vec<Row> {
             &["no matches for kind \"Gone\""],
             "ensure CRDs are installed first",
         ),
+        release(
+            "old-version",
+            "InstallFailed",
+            &["no matches for kind \"Deployment\" in version \"apps/v1beta1\""],
+            "choose a chart version for this cluster",
+        ),
         release("schema", "InstallFailed", &["at '/replicas'", "want integer"], values),
         release(
             "required",
@@ -192,6 +203,44 @@ async fn table(ground: &Ground) {
     assert_eq!(site.data("shared").await, json!({"owner": "them"}));
     for name in ["first", "beside"] {
         assert!(site.data(name).await.is_null(), "{name} was applied");
+    }
+    corrected(&site, &site.repository.url()).await;
+}
+
+/// What is put right is taken up without anybody's doing.
+async fn corrected(site: &Site, url: &str) {
+    let repository = format!(
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\n\
+         metadata: {{name: nowhere, namespace: {}}}\nspec: {{interval: 1s, url: \"{url}\"}}\n",
+        site.namespace
+    );
+    site.leadsman.file("source/nowhere.yaml", &repository);
+    site.release("ghost", "web", "1.x", "");
+    site.release("no-version", "web", "1.x", "");
+    site.release("schema", "web", "1.x", "  values: {replicas: 1}\n");
+    for name in ["no-repository", "ghost", "no-friend", "no-version", "schema"] {
+        site.runs(name, "1.0.0").await;
+    }
+}
+
+/// Waiting for what does not exist is no work: a run that is to end ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_once_ends_although_something_does_not_exist() {
+    let leadsman = crate::support::leadsman::Leadsman::new();
+    let text = |name: &str, more: &str| {
+        format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\n\
+             metadata: {{name: {name}, namespace: apps}}\nspec:\n  interval: 1s\n  \
+             chart: {{spec: {{chart: web, sourceRef: {{kind: HelmRepository, name: nowhere}}}}}}\n{more}"
+        )
+    };
+    leadsman.file("one/web.yaml", &text("web", ""));
+    leadsman.file("two/web.yaml", &text("web", "  dependsOn: [{name: ghost}]\n"));
+    for (folder, cause) in [("one", "it does not exist"), ("two", "\"ghost\" not found")] {
+        let ended = leadsman.run(&["run", folder, "--simulate", "--once"]).await;
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let line = |line: &str| line.contains("HelmRelease/apps/web") && line.contains(cause);
+        assert!(ended.stderr.lines().any(line), "{}", ended.stderr);
     }
 }
 
