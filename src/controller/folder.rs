@@ -9,6 +9,9 @@ use crate::base::{file, limit};
 use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId, Propagation, Selection};
 use crate::yaml::{self, Numbers, Value};
 
+/// What becomes of the rest while the cluster is away: each further object would wait in vain.
+const LATER: &str = "it and all behind it are applied when the cluster answers";
+
 /// A file, or one of its documents, that cannot be used. The others are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -86,6 +89,9 @@ impl Folder {
         namespaces.dedup();
         for namespace in namespaces.into_iter().filter(|namespace| !namespace.is_empty()) {
             if let Err(error) = ensure_namespace(&cluster, namespace).await {
+                if error.is_outage() {
+                    return vec![format!("Namespace/{namespace}: {error}; {LATER}")];
+                }
                 failed.push(format!("Namespace/{namespace}: {error}"));
             }
         }
@@ -95,11 +101,11 @@ impl Folder {
             if let Err(error) = cluster.apply(&object, &ApplyOptions::forced()).await {
                 let id = object.id();
                 let place = content.places.get(&id).map(String::as_str).unwrap_or_default();
-                let what = if error.is_transient() {
-                    "it is tried again"
-                } else {
-                    "correct the object; the others are applied"
-                };
+                if error.is_outage() {
+                    failed.push(format!("{place}: {id}: {}; {LATER}", chain(&error)));
+                    return failed;
+                }
+                let what = "correct the object; the others are applied";
                 failed.push(format!("{place}: {id}: {}; {what}", chain(&error)));
             }
         }

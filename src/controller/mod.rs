@@ -31,5 +31,6 @@ pub mod request;
 mod status;
 pub mod summary;
 pub mod target;
+mod unreadable;
 pub mod values;
 mod version;

@@ -17,7 +17,7 @@ use super::removal;
 use super::summary::settle_in_sync;
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{history, request, status};
+use super::{history, request, status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, DRIFTED, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
@@ -55,8 +55,8 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
     let release: HelmRelease = match serde_json::from_value(found.0.clone()) {
         Ok(release) => release,
         Err(error) => {
-            tracing::error!(release = %key, %error, "the object cannot be read: correct it");
-            return Ok(Report::new(Requeue::OnChange, Phase::Failed));
+            let of = (HELM_RELEASE_API, KIND);
+            return unreadable::refuse(context, &id, of, &found, &error).await;
         }
     };
     if release.metadata.deletion_timestamp.is_some() {

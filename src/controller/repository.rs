@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::context::Context;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue, jittered};
-use super::status;
+use super::{status, unreadable};
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::condition::{
-    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STORAGE_FAILED, Truth,
+    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth,
 };
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{Artifact, HelmRepository};
@@ -45,7 +45,13 @@ async fn reconcile_inner(
     let Some(found) = context.cluster.get(&id).await? else {
         return Ok(Report::new(Requeue::Gone, Phase::Ready));
     };
-    let repository: HelmRepository = serde_json::from_value(found.0).unwrap_or_default();
+    let repository: HelmRepository = match serde_json::from_value(found.0.clone()) {
+        Ok(repository) => repository,
+        Err(error) => {
+            let of = (HELM_REPOSITORY_API, KIND);
+            return unreadable::refuse(context, &id, of, &found, &error).await;
+        }
+    };
     if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
         return Ok(Report::new(Requeue::OnChange, Phase::Ready));
     }
@@ -121,6 +127,8 @@ async fn note(
     let mut conditions = Conditions::new(&mut list, meta.generation, now);
     let subject = Subject::new(HELM_REPOSITORY_API, KIND, meta);
     let url = &repository.spec.url;
+    // What could not be read before can be now.
+    conditions.delete(STALLED);
     let mut event = None;
     match result {
         Ok((refreshed, uncached)) => {

@@ -159,6 +159,8 @@ pub(super) async fn apply(cluster: &Cluster, objects: &[Object]) -> Result<Vec<O
             for applied in join_all(part.iter().map(|object| apply_one(cluster, object))).await {
                 match applied {
                     Ok(object) => live.push(object),
+                    // Each request has waited long for the API server already.
+                    Err(error) if error.is_outage() => return Err(error),
                     Err(error) => first = first.or(Some(error)),
                 }
             }

@@ -91,6 +91,10 @@ async fn delete_objects(
             Ok(false) => {}
             Err(source) => {
                 let doing = format!("failed to delete {id}");
+                // Each request has waited long for the API server already.
+                if source.is_outage() {
+                    return Err(Error::Doing { doing, source });
+                }
                 failed.push(Error::Doing { doing, source });
             }
         }

@@ -94,13 +94,10 @@ async fn cut_at(ground: &Ground, number: usize, outage: Outage) -> bool {
     match outage {
         Outage::Short => tokio::time::sleep(Duration::from_millis(700)).await,
         Outage::Long => {
-            let about = format!("{}/good", site.namespace);
-            // Either the step was cut off, or what comes before and after it.
-            let given_up = |line: &str| {
-                line.contains(&about)
-                    && (line.contains("Interrupted") || line.contains("trying again"))
-                    || line.contains("the cluster cannot be reached")
-            };
+            // The release's own task says so: either a step was cut off, or what is between.
+            let step = format!("HelmRelease/{}/good Interrupted: ", site.namespace);
+            let between = format!("trying again release={}/good ", site.namespace);
+            let given_up = |line: &str| line.contains(&step) || line.contains(&between);
             running.line(SOON, given_up).await;
         }
     }
@@ -143,8 +140,10 @@ async fn comes_and_goes(ground: &Ground) {
     }
     // A change in SOURCE is not lost either.
     site.release("more", "web", "1.0.0", "");
-    let applied = format!("HelmRelease/{}/more: cannot reach", site.namespace);
-    running.line(SOON, |line| line.contains(&applied) && line.contains("it is tried again")).await;
+    let later = "it and all behind it are applied when the cluster answers";
+    let is_it = |line: &str| line.starts_with("SOURCE ") && line.ends_with(later);
+    let line = running.line(SOON, is_it).await;
+    assert!(line.contains(&site.namespace) && line.contains("cannot reach"), "{line}");
     relay.heal();
     running.line(SOON, |line| line.contains("the cluster answers again")).await;
     site.is_upgraded("after the outage", &running).await;

@@ -32,6 +32,17 @@ async fn table(ground: &Ground) {
             site.namespace
         ),
     );
+    let never = "99999999h";
+    let repository = format!(
+        "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\n\
+         metadata: {{name: never, namespace: {}}}\nspec: {{interval: {never}, url: \"{}\"}}\n",
+        site.namespace,
+        site.repository.url()
+    );
+    file("never-repository.yaml", &repository);
+    site.release("never", "web", "1.x", "  releaseName: never\n");
+    let text = std::fs::read_to_string(site.leadsman.folder().join("source/never.yaml")).unwrap();
+    file("never.yaml", &text.replace("interval: 1s", &format!("interval: {never}")));
     site.release("circle-a", "web", "1.x", "  dependsOn: [{name: circle-b}]\n");
     site.release("circle-b", "web", "1.x", "  dependsOn: [{name: circle-c}]\n");
     site.release("circle-c", "web", "1.x", "  dependsOn: [{name: circle-a}]\n");
@@ -47,7 +58,11 @@ async fn table(ground: &Ground) {
         )
     };
     let own = Row { parts: &["/self → "], ..circle("self") };
-    site.check(&running, &[circle("circle-a"), circle("circle-b"), circle("circle-c"), own]).await;
+    let never =
+        release("never", "InvalidObject", &["cannot be read", "`99999999h`"], "correct its spec");
+    let repository = Row { kind: "HelmRepository", ..never.clone() };
+    let rows = [circle("circle-a"), circle("circle-b"), circle("circle-c"), own, never, repository];
+    site.check(&running, &rows).await;
     let twice = format!("ConfigMap/{}/twice is also in first.yaml:1", site.namespace);
     for (place, cause, todo) in [
         ("broken.yaml:7: ", "yaml: line ", "correct the file"),
@@ -89,7 +104,8 @@ async fn corrected(site: &Site, running: &crate::support::leadsman::Running) {
     assert_eq!(site.data("in-broken").await, serde_json::json!({"a": "b"}));
     // One entry less, and all three can go on; each needs the one before to be ready.
     site.release("circle-c", "web", "1.x", "");
-    for name in ["circle-c", "circle-b", "circle-a"] {
+    site.release("never", "web", "1.x", "");
+    for name in ["circle-c", "circle-b", "circle-a", "never"] {
         site.runs(name, "1.0.0").await;
     }
     until("nothing is stalled any more", SOON, async || {
