@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::clock::{Timestamp, rfc3339_seconds};
+use crate::base::shorten::shorten;
 
 /// One condition of a status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,10 +64,12 @@ pub const DRIFTED: &str = "Drifted";
 pub const HELD: &str = "VersionHeld";
 /// A repository's index is stored.
 pub const ARTIFACT_IN_STORAGE: &str = "ArtifactInStorage";
+/// What was fetched could not be stored; it is used all the same.
+pub const STORAGE_FAILED: &str = "StorageOperationFailed";
 /// A repository could not be fetched.
 pub const FETCH_FAILED: &str = "FetchFailed";
 
-/// Longest message; longer ones are cut and end in `...`.
+/// Longest message; longer ones are cut in the middle.
 const MESSAGE_BYTES: usize = 32768;
 
 /// The conditions of one object, with what is needed to change them.
@@ -106,7 +109,7 @@ impl<'a> Conditions<'a> {
 
     /// Sets a condition.
     pub fn set(&mut self, kind: &str, status: Truth, reason: &str, message: impl Into<String>) {
-        let message = cut(message.into());
+        let message = shorten(&message.into(), MESSAGE_BYTES);
         let same = find(self.list, kind)
             .filter(|old| old.status == status && old.reason == reason && old.message == message);
         let last_transition_time = match same {
@@ -136,7 +139,7 @@ impl<'a> Conditions<'a> {
             observed_generation: self.generation,
             last_transition_time: time,
             reason: reason.to_owned(),
-            message: cut(message.to_owned()),
+            message: shorten(message, MESSAGE_BYTES),
         });
     }
 
@@ -169,18 +172,6 @@ fn rank(kind: &str) -> u8 {
         READY => 2,
         _ => 3,
     }
-}
-
-fn cut(mut message: String) -> String {
-    if message.len() > MESSAGE_BYTES {
-        let mut end = MESSAGE_BYTES - 3;
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        message.truncate(end);
-        message.push_str("...");
-    }
-    message
 }
 
 #[cfg(test)]
@@ -220,6 +211,6 @@ mod tests {
         let mut list = Vec::new();
         let now = at("2026-01-01T00:00:00Z");
         Conditions::new(&mut list, 1, now).set(READY, Truth::True, "R", "é".repeat(40_000));
-        assert!(list[0].message.len() <= 32768 && list[0].message.ends_with("..."));
+        assert!(list[0].message.len() <= 32768 && list[0].message.contains("..."));
     }
 }

@@ -14,6 +14,7 @@ pub mod limit;
 pub mod name;
 pub mod parallel;
 pub mod secret;
+pub mod shorten;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod version;

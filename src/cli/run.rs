@@ -12,6 +12,7 @@ use crate::api::annotation::RELEASE_MANAGER;
 use crate::api::crd;
 use crate::base::class::chain;
 use crate::base::clock::SystemClock;
+use crate::base::shorten::shorten;
 use crate::cluster::status::Reader;
 use crate::cluster::wait::{WaitOptions, wait_ready};
 use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId};
@@ -25,6 +26,8 @@ use crate::sim::{Sim, SimOptions};
 use crate::web::serve_charts;
 use crate::yaml::{self, Numbers};
 
+/// Longest message of a line.
+const LINE_BYTES: usize = 2048;
 /// How often a SOURCE folder is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a SOURCE folder is applied again though it did not change.
@@ -54,8 +57,9 @@ pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<Ex
     let applied = match &args.source {
         Some(path) => {
             let folder = Folder::new(path, args.prune);
-            let good = sync_once(&folder, &cluster).await?;
-            tokio::spawn(keep_applied(folder, cluster.clone()));
+            let mut said = Vec::new();
+            let good = sync_once(&folder, &cluster, &mut said).await?;
+            tokio::spawn(keep_applied(folder, cluster.clone(), said));
             good
         }
         None => true,
@@ -126,18 +130,28 @@ async fn reach(cluster: &Cluster) -> anyhow::Result<()> {
     let mut said = false;
     for attempt in 0..60_u32 {
         match cluster.version().await {
+            Ok(_) if said => {
+                ui::say("the cluster answers");
+                return Ok(());
+            }
             Ok(_) => return Ok(()),
             Err(error) if attempt < 59 && error.is_transient() => {
                 if !said {
                     ui::say(&format!(
-                        "the cluster cannot be reached yet: {}; trying again",
+                        "the cluster {} cannot be reached yet: {}; trying again (check that it runs, and --kubeconfig and --context)",
+                        cluster.address(),
                         chain(&error)
                     ));
                     said = true;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            Err(error) => return Err(error).context("reach the cluster"),
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    let address = cluster.address();
+                    format!("reach the cluster {address} (check that it runs, and --kubeconfig and --context)")
+                });
+            }
         }
     }
     Ok(())
@@ -167,34 +181,51 @@ async fn ensure_crds(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn sync_once(folder: &Folder, cluster: &Cluster) -> anyhow::Result<bool> {
+/// Applies a folder once; `said` are the lines of the time before, which are not said again.
+pub(super) async fn sync_once(
+    folder: &Folder,
+    cluster: &Cluster,
+    said: &mut Vec<String>,
+) -> anyhow::Result<bool> {
     let content = folder.load().context("read SOURCE")?;
-    for problem in &content.problems {
-        ui::say(&format!("SOURCE {}: {}", problem.place, problem.reason));
-    }
+    let problems = content.problems.iter();
+    let mut lines: Vec<String> =
+        problems.map(|problem| format!("SOURCE {}: {}", problem.place, problem.reason)).collect();
     let failed = folder.apply(cluster, &content).await;
-    for line in &failed {
-        ui::say(&format!("SOURCE {line}"));
+    lines.extend(failed.iter().map(|line| format!("SOURCE {}", line.replace('\n', "; "))));
+    for line in lines.iter().filter(|line| !said.contains(line)) {
+        ui::say(line);
     }
-    Ok(content.problems.is_empty() && failed.is_empty())
+    if lines.is_empty() && !said.is_empty() {
+        ui::say("SOURCE: all is applied now");
+    }
+    *said = lines;
+    Ok(said.is_empty())
 }
 
 /// Applies the folder when a file changed, when applying failed, and now and then.
-async fn keep_applied(folder: Folder, cluster: Cluster) {
+async fn keep_applied(folder: Folder, cluster: Cluster, mut said: Vec<String>) {
     let mut known = folder.fingerprint().unwrap_or_default();
-    let (mut good, mut quiet) = (true, 0);
+    let (mut good, mut quiet) = (said.is_empty(), 0);
+    let mut unreadable = String::new();
     loop {
         tokio::time::sleep(LOOK).await;
         quiet += 1;
         let now = match folder.fingerprint() {
             Ok(now) => now,
             Err(error) => {
-                ui::say(&format!("SOURCE: {}", chain(&error)));
+                let text = chain(&error);
+                if text != unreadable {
+                    ui::say(&format!(
+                        "SOURCE: {text}; what was applied stays: put the folder back"
+                    ));
+                    unreadable = text;
+                }
                 continue;
             }
         };
         if now != known || !good || quiet >= REPEAT {
-            good = match sync_once(&folder, &cluster).await {
+            good = match sync_once(&folder, &cluster, &mut said).await {
                 Ok(good) => good,
                 Err(error) => {
                     ui::error(&error);
@@ -215,6 +246,11 @@ fn line(notice: &Notice) -> String {
         Severity::Warning => "✗",
         Severity::Progress => "►",
     };
-    let message = notice.message.trim_end().replace(":\n", ": ").replace('\n', "; ");
-    format!("{time} {mark} {} {}: {message}", notice.subject, notice.reason)
+    let message = shorten(&notice.message, LINE_BYTES);
+    let message = message.trim_end().replace(":\n", ": ").replace('\n', "; ");
+    let advice = if notice.advice.is_empty() { "" } else { "; " };
+    format!(
+        "{time} {mark} {} {}: {message}{advice}{}",
+        notice.subject, notice.reason, notice.advice
+    )
 }

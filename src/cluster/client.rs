@@ -25,10 +25,14 @@ const FRESH: Duration = Duration::from_millis(300);
 #[derive(Clone)]
 pub struct Cluster {
     inner: Arc<Inner>,
+    /// How long a request waits for what heals by itself.
+    patience: Duration,
 }
 
 struct Inner {
     client: kube::Client,
+    /// Where the API server is; empty where that has no address.
+    address: String,
     manager: String,
     discovery: RwLock<Option<(Instant, Arc<Discovery>)>>,
     reading: tokio::sync::Mutex<()>,
@@ -136,13 +140,18 @@ impl Propagation {
 impl Cluster {
     /// Wraps a client. Field manager of every write is `manager`.
     pub fn new(client: kube::Client, manager: impl Into<String>) -> Self {
+        Self::at(client, manager.into(), String::new())
+    }
+
+    fn at(client: kube::Client, manager: String, address: String) -> Self {
         let inner = Inner {
             client,
-            manager: manager.into(),
+            address,
+            manager,
             discovery: RwLock::new(None),
             reading: tokio::sync::Mutex::new(()),
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), patience: Duration::ZERO }
     }
 
     /// Connects to the cluster that a kubeconfig file names; without a file, to the one of the
@@ -189,10 +198,11 @@ impl Cluster {
         config.default_retry = false;
         // A watch may be silent for long; its own idle limit is in the watch.
         config.read_timeout = None;
+        let address = config.cluster_url.to_string();
         let client = kube::Client::try_from(config).map_err(|error| {
             Error::Request(format!("use the Kubernetes configuration: {error}"))
         })?;
-        Ok(Self::new(client, manager))
+        Ok(Self::at(client, manager.into(), address))
     }
 
     /// Returns the client below.
@@ -208,7 +218,28 @@ impl Cluster {
     /// Returns the same connection (discovery not shared) that writes as another manager.
     #[must_use]
     pub fn with_manager(&self, manager: impl Into<String>) -> Self {
-        Self::new(self.inner.client.clone(), manager)
+        let (client, address) = (self.inner.client.clone(), self.inner.address.clone());
+        Self { patience: self.patience, ..Self::at(client, manager.into(), address) }
+    }
+
+    /// Returns the same connection for who would rather wait than fail: for so long a request
+    /// waits for an API server that is away or overloaded. A change is never made twice.
+    #[must_use]
+    pub fn patient(&self, patience: Duration) -> Self {
+        Self { inner: Arc::clone(&self.inner), patience }
+    }
+
+    /// Returns where the API server is; empty where that has no address.
+    pub fn address(&self) -> &str {
+        &self.inner.address
+    }
+
+    async fn send(&self, call: &Call) -> Result<Bytes, Error> {
+        send(&self.inner.client, call, self.patience).await
+    }
+
+    async fn send_json(&self, call: &Call) -> Result<Value, Error> {
+        send_json(&self.inner.client, call, self.patience).await
     }
 
     /// Asks for the server's version.
@@ -216,7 +247,7 @@ impl Cluster {
     /// # Errors
     /// The request fails.
     pub async fn version(&self) -> Result<ServerVersion, Error> {
-        let value = send_json(&self.inner.client, &Call::read("/version".to_owned())).await?;
+        let value = self.send_json(&Call::read("/version".to_owned())).await?;
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         Ok(ServerVersion {
             git_version: text("gitVersion"),
@@ -280,7 +311,7 @@ impl Cluster {
         if let Some((_, found)) = usable(self.cached()) {
             return Ok(found);
         }
-        let found = Arc::new(Discovery::read(&self.inner.client).await?);
+        let found = Arc::new(Discovery::read(&self.inner.client, self.patience).await?);
         let mut slot =
             self.inner.discovery.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         *slot = Some((Instant::now(), Arc::clone(&found)));
@@ -304,7 +335,7 @@ impl Cluster {
     /// The request fails; an object that does not exist is `None`.
     pub async fn get(&self, id: &ObjectId) -> Result<Option<Object>, Error> {
         let path = self.served(id).await?.path(&id.namespace, &id.name, "");
-        match send_json(&self.inner.client, &Call::read(path)).await {
+        match self.send_json(&Call::read(path)).await {
             Ok(value) => Ok(Some(Object(value))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
@@ -362,7 +393,7 @@ impl Cluster {
                 ],
             );
             let call = Call { accept, ..Call::read(path) };
-            let mut list = match send_json(&self.inner.client, &call).await {
+            let mut list = match self.send_json(&call).await {
                 Ok(list) => list,
                 // The pages' snapshot is too old: begin again.
                 Err(error) if error.code() == Some(410) && !next.is_empty() => {
@@ -394,7 +425,19 @@ impl Cluster {
         let path = with_query(path, &[("fieldManager", self.manager())]);
         let call =
             Call { repeatable: Repeatable::No, ..Call::write(Method::POST, path, &object.0) };
-        Ok(Object(send_json(&self.inner.client, &call).await?))
+        Ok(Object(self.send_json(&call).await?))
+    }
+
+    /// Creates an object, again where the answer to the first attempt was lost: it may then be
+    /// said to exist already although nobody else made it.
+    ///
+    /// # Errors
+    /// The request fails; see [`Error::is_already_exists`].
+    pub async fn create_repeatedly(&self, object: &Object) -> Result<Object, Error> {
+        let id = object.id();
+        let path = self.served(&id).await?.path(&id.namespace, "", "");
+        let path = with_query(path, &[("fieldManager", self.manager())]);
+        Ok(Object(self.send_json(&Call::write(Method::POST, path, &object.0)).await?))
     }
 
     /// Applies an object on the server side and returns the result.
@@ -424,7 +467,22 @@ impl Cluster {
             content_type: "application/apply-patch+yaml",
             ..Call::write(Method::PATCH, path, &object.0)
         };
-        Ok(Object(send_json(&self.inner.client, &call).await?))
+        match self.send_json(&call).await {
+            Ok(live) => Ok(Object(live)),
+            Err(error) => Err(self.unserved(&id, error).await),
+        }
+    }
+
+    /// What was known of a kind may be out of date: its definition is gone meanwhile.
+    async fn unserved(&self, id: &ObjectId, error: Error) -> Error {
+        if !error.is_not_found() {
+            return error;
+        }
+        self.forget_discovery();
+        match self.served(id).await {
+            Err(gone @ Error::NoKind { .. }) => gone,
+            Ok(_) | Err(_) => error,
+        }
     }
 
     /// Replaces an object; with a `resourceVersion` only that version of it.
@@ -444,7 +502,7 @@ impl Cluster {
         let path = self.served(&id).await?.path(&id.namespace, &id.name, subresource);
         let path = with_query(path, &[("fieldManager", self.manager())]);
         let call = Call::write(Method::PUT, path, &object.0);
-        Ok(Object(send_json(&self.inner.client, &call).await?))
+        Ok(Object(self.send_json(&call).await?))
     }
 
     /// Patches an object with JSON patch operations (RFC 6902).
@@ -487,7 +545,7 @@ impl Cluster {
         let repeatable =
             if content_type.contains("json-patch") { Repeatable::No } else { Repeatable::Yes };
         let call = Call { content_type, repeatable, ..Call::write(Method::PATCH, path, patch) };
-        Ok(Object(send_json(&self.inner.client, &call).await?))
+        Ok(Object(self.send_json(&call).await?))
     }
 
     /// Deletes an object; returns whether it was there.
@@ -498,7 +556,7 @@ impl Cluster {
         let path = self.served(id).await?.path(&id.namespace, &id.name, "");
         let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation.text()});
         let call = Call::write(Method::DELETE, path, &options);
-        match send(&self.inner.client, &call).await {
+        match self.send(&call).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
@@ -510,7 +568,7 @@ impl Cluster {
     /// # Errors
     /// The request fails.
     pub async fn read_path(&self, path: &str) -> Result<Bytes, Error> {
-        send(&self.inner.client, &Call::read(path.to_owned())).await
+        self.send(&Call::read(path.to_owned())).await
     }
 }
 

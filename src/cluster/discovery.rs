@@ -1,6 +1,7 @@
 //! Which kinds an API server serves, and under which paths.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -69,12 +70,15 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     /// Reads aggregated discovery (two requests), or what older servers offer.
-    pub(crate) async fn read(client: &kube::Client) -> Result<Self, Error> {
+    pub(crate) async fn read(client: &kube::Client, patience: Duration) -> Result<Self, Error> {
         let ask = |path: &str| Call { accept: AGGREGATED, ..Call::read(path.to_owned()) };
         let core = ask("/api");
         let groups = ask("/apis");
-        let (core, groups) =
-            futures::future::try_join(send_json(client, &core), send_json(client, &groups)).await?;
+        let (core, groups) = futures::future::try_join(
+            send_json(client, &core, patience),
+            send_json(client, &groups, patience),
+        )
+        .await?;
         let mut found = Self::default();
         for list in [&core, &groups] {
             if list["kind"] == "APIGroupDiscoveryList" {
@@ -82,7 +86,7 @@ impl Discovery {
             } else {
                 for api_version in legacy_versions(list) {
                     let call = Call::read(group_version_path(&api_version));
-                    match send_json(client, &call).await {
+                    match send_json(client, &call, patience).await {
                         Ok(resources) => found.add_legacy(&api_version, &resources),
                         // One broken aggregated API server must not hide all the others.
                         Err(error) if error.code().is_some() => {

@@ -164,6 +164,13 @@ impl Error {
         }
     }
 
+    /// Returns whether the API server itself is away or overloaded: that is no verdict on what
+    /// was asked of it. (A webhook that fails is one: it may be the release's own.)
+    pub fn is_outage(&self) -> bool {
+        let webhook = matches!(self, Self::Api { message, .. } if message.contains("webhook"));
+        self.is_transient() && !webhook
+    }
+
     /// Server-side apply answers 500 without a reason when a body does not fit the schema.
     fn is_schema(&self) -> bool {
         let Self::Api { reason, message, .. } = self else { return false };
@@ -215,6 +222,29 @@ mod tests {
             assert_eq!(error.to_string(), message);
             assert_eq!(error.is_transient(), transient, "{code}");
             assert_eq!(error.class(), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_outage_is_no_verdict_and_a_failing_webhook_is_one() {
+        let api = |code, message: &str| {
+            let body = serde_json::json!({"kind": "Status", "message": message}).to_string();
+            Error::from_body(code, body.as_bytes(), None)
+        };
+        let webhook = "Internal error occurred: failed calling webhook \"x\": connection refused";
+        let rows = [
+            (Error::Unreachable { detail: String::new() }, true),
+            (Error::Broken { detail: String::new() }, true),
+            (Error::Timeout { method: "GET".into(), path: "/".into(), seconds: 1 }, true),
+            (api(503, "apiserver is shutting down"), true),
+            (api(429, "too many requests"), true),
+            (api(500, "etcdserver: request timed out"), true),
+            (api(500, webhook), false),
+            (api(422, "is invalid"), false),
+            (api(403, "is forbidden"), false),
+        ];
+        for (error, outage) in rows {
+            assert_eq!(error.is_outage(), outage, "{error}");
         }
     }
 }

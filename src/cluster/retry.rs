@@ -21,7 +21,23 @@ pub enum Repeatable {
 /// Returns how long to wait before sending again, or `None` if the error is final.
 /// `attempt` counts from 1, `random` is in `0.0..1.0`.
 pub fn pause(error: &Error, repeatable: Repeatable, attempt: u32, random: f64) -> Option<Duration> {
-    if attempt >= ATTEMPTS || !error.is_transient() {
+    // A timeout has used up its time already.
+    let timed_out = matches!(error, Error::Timeout { .. });
+    if attempt >= ATTEMPTS || timed_out {
+        return None;
+    }
+    patient_pause(error, repeatable, attempt, random)
+}
+
+/// The same for who would rather wait than fail: neither many attempts nor a timeout end it, only
+/// the caller's own patience.
+pub fn patient_pause(
+    error: &Error,
+    repeatable: Repeatable,
+    attempt: u32,
+    random: f64,
+) -> Option<Duration> {
+    if !error.is_transient() {
         return None;
     }
     let untouched = match error {
@@ -31,16 +47,14 @@ pub fn pause(error: &Error, repeatable: Repeatable, attempt: u32, random: f64) -
         }
         _ => false,
     };
-    // A timeout has used up its time already.
-    let timed_out = matches!(error, Error::Timeout { .. });
-    if timed_out || (repeatable == Repeatable::No && !untouched) {
+    if repeatable == Repeatable::No && !untouched {
         return None;
     }
     if let Error::Api { retry_after: Some(after), .. } = error {
         return (*after <= LONGEST).then_some(*after);
     }
-    // 100, 200, 400, 800 ms, each spread by half so that many clients do not return together.
-    let base = 0.1 * f64::from(1_u32 << (attempt - 1));
+    // 100, 200, 400, … 3200 ms, each spread by half so that many clients do not return together.
+    let base = 0.1 * f64::from(1_u32 << (attempt - 1).min(5));
     Some(Duration::from_secs_f64(base * (0.75 + random / 2.0)))
 }
 
@@ -82,6 +96,22 @@ mod tests {
         ];
         for (name, error, repeatable, attempt, wanted) in rows {
             assert_eq!(pause(&error, repeatable, attempt, 0.5), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_is_patient_goes_on_but_never_doubles_a_change() {
+        let ms = |n| Some(Duration::from_millis(n));
+        let timeout = || Error::Timeout { method: "GET".into(), path: "/".into(), seconds: 1 };
+        let rows = [
+            ("fifth", api(500, None), Repeatable::Yes, 5, ms(1600)),
+            ("hundredth", api(503, None), Repeatable::Yes, 100, ms(3200)),
+            ("timeout", timeout(), Repeatable::Yes, 1, ms(100)),
+            ("timeout of a create", timeout(), Repeatable::No, 1, None),
+            ("refusal", api(422, None), Repeatable::Yes, 1, None),
+        ];
+        for (name, error, repeatable, attempt, wanted) in rows {
+            assert_eq!(patient_pause(&error, repeatable, attempt, 0.5), wanted, "{name}");
         }
     }
 }

@@ -53,8 +53,14 @@ impl Call {
     }
 }
 
-/// Sends a call, repeated as [`retry`] says, and returns the whole body of the answer.
-pub(crate) async fn send(client: &kube::Client, call: &Call) -> Result<Bytes, Error> {
+/// Sends a call, repeated as [`retry`] says, and returns the whole body of the answer. For the time
+/// of `patience` what heals by itself is waited for.
+pub(crate) async fn send(
+    client: &kube::Client,
+    call: &Call,
+    patience: Duration,
+) -> Result<Bytes, Error> {
+    let begun = tokio::time::Instant::now();
     let mut attempt = 1;
     loop {
         let sent = tokio::time::timeout(REQUEST, send_once(client, call)).await;
@@ -67,7 +73,8 @@ pub(crate) async fn send(client: &kube::Client, call: &Call) -> Result<Bytes, Er
                 seconds: REQUEST.as_secs(),
             },
         };
-        let Some(pause) = retry::pause(&error, call.repeatable, attempt, rand::random()) else {
+        let wait = if begun.elapsed() < patience { retry::patient_pause } else { retry::pause };
+        let Some(pause) = wait(&error, call.repeatable, attempt, rand::random()) else {
             return Err(error);
         };
         tracing::debug!(method = %call.method, path = path_of(&call.path), attempt, %error, "request is repeated");
@@ -77,8 +84,12 @@ pub(crate) async fn send(client: &kube::Client, call: &Call) -> Result<Bytes, Er
 }
 
 /// Sends a call and reads its answer as JSON.
-pub(crate) async fn send_json(client: &kube::Client, call: &Call) -> Result<Value, Error> {
-    let body = send(client, call).await?;
+pub(crate) async fn send_json(
+    client: &kube::Client,
+    call: &Call,
+    patience: Duration,
+) -> Result<Value, Error> {
+    let body = send(client, call, patience).await?;
     serde_json::from_slice(&body).map_err(|error| Error::Answer {
         path: path_of(&call.path).to_owned(),
         detail: error.to_string(),

@@ -171,6 +171,8 @@ struct Waiter<'a> {
     targets: Vec<Target>,
     groups: Vec<Group>,
     changes: SelectAll<Changes>,
+    /// When the API server could not be asked for the first and the last time.
+    outage: Option<(Instant, Instant)>,
 }
 
 /// Waits until every object is `Current`. Objects are best given as the API server returned them:
@@ -239,11 +241,11 @@ impl<'a> Waiter<'a> {
             let vanishes = id.kind == "Job" && object.at("/spec/ttlSecondsAfterFinished").is_some();
             targets.push(Target { id, group, live, pods: BTreeMap::new(), vanishes });
         }
-        Self { cluster, clock, options, targets, groups, changes: SelectAll::new() }
+        Self { cluster, clock, options, targets, groups, changes: SelectAll::new(), outage: None }
     }
 
     async fn run(&mut self, progress: &(dyn Fn(&Progress) + Sync)) -> Result<(), WaitError> {
-        let deadline = Instant::now() + self.options.timeout;
+        let end = Instant::now() + self.options.timeout;
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut said = usize::MAX;
@@ -266,11 +268,20 @@ impl<'a> Waiter<'a> {
                 continue;
             }
             self.watch_unready();
+            // While nobody could look, time did not run; it at most doubles.
+            let blind = self.outage.map_or(Duration::ZERO, |(first, last)| last - first);
+            let deadline = end + blind.min(self.options.timeout);
             tokio::select! {
                 Some((source, change)) = self.changes.next() => self.take(source, change)?,
                 // Some verdicts change with time alone (a Pod that nobody schedules).
                 _ = tick.tick() => {}
-                () = sleep_until(deadline) => return Err(WaitError::Timeout { unready: self.unready() }),
+                () = sleep_until(deadline) => {
+                    self.look_again().await?;
+                    let unready = self.unready();
+                    if !unready.is_empty() {
+                        return Err(WaitError::Timeout { unready });
+                    }
+                }
             }
         }
     }
@@ -371,7 +382,11 @@ impl<'a> Waiter<'a> {
                 let id = Box::new(id.map(|target| target.id.clone()).unwrap_or_default());
                 return Err(WaitError::Cluster { id, source: error });
             }
-            Err(_) => return Ok(()),
+            Err(_) => {
+                let now = Instant::now();
+                self.outage = Some((self.outage.map_or(now, |(first, _)| first), now));
+                return Ok(());
+            }
         };
         match (source, change) {
             (Source::Group(group), Change::Applied(object)) => {
@@ -394,6 +409,24 @@ impl<'a> Waiter<'a> {
         if let Some(target) = self.targets.iter_mut().find(mine) {
             target.live = live;
         }
+    }
+
+    /// After an outage, reads once more what does not work as far as is known: a watch that was
+    /// cut may not have said so yet. Without one there is nothing to read.
+    async fn look_again(&mut self) -> Result<(), WaitError> {
+        if self.outage.is_none() {
+            return Ok(());
+        }
+        let ids: Vec<ObjectId> = self.unready().into_iter().map(|unready| unready.id).collect();
+        for id in ids {
+            let live = self.cluster.get(&id).await;
+            let fail = |source| WaitError::Cluster { id: Box::new(id.clone()), source };
+            let live = live.map_err(fail)?;
+            if let Some(target) = self.targets.iter_mut().find(|target| target.id == id) {
+                target.live = live;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the kinds once more that were ready from the start and never watched: a custom

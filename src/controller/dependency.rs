@@ -19,6 +19,12 @@ pub(super) enum Error {
         /// What the API answered.
         reason: String,
     },
+    /// The other one is not there.
+    #[error(
+        "unable to get '{0}' dependency: helmreleases.helm.toolkit.fluxcd.io \"{name}\" not found",
+        name = .0.name
+    )]
+    Missing(NamespacedName),
     /// The other one is not ready.
     #[error("dependency '{0}' is not ready")]
     NotReady(NamespacedName),
@@ -69,9 +75,7 @@ async fn read(cluster: &Cluster, key: &NamespacedName) -> Result<HelmRelease, Er
     let fail = |reason: String| Error::Unavailable { dependency: key.clone(), reason };
     let id = ObjectId::new(HELM_RELEASE_API, "HelmRelease", &key.namespace, &key.name);
     let found = cluster.get(&id).await.map_err(|error| fail(error.to_string()))?;
-    let found = found.ok_or_else(|| {
-        fail(format!("helmreleases.helm.toolkit.fluxcd.io \"{}\" not found", key.name))
-    })?;
+    let found = found.ok_or_else(|| Error::Missing(key.clone()))?;
     serde_json::from_value(found.0).map_err(|error| fail(error.to_string()))
 }
 

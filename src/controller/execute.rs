@@ -3,7 +3,8 @@
 //! Source: fluxcd/helm-controller internal/reconcile (install.go, upgrade.go, rollback.go, …).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::context::Context;
 use super::history;
@@ -12,13 +13,15 @@ use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
 use super::summary::{chart_text, reason, release_text, success_text, summarize};
 use super::target::Target;
-use crate::api::condition::{ConditionList, Conditions, RELEASED, REMEDIATED, Truth};
+use crate::api::condition::{
+    ConditionList, Conditions, READY, RECONCILING, RELEASED, REMEDIATED, Truth,
+};
 use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
 use crate::cluster::wait::Progress;
-use crate::cluster::{Cluster, Propagation};
+use crate::cluster::{self, Cluster, Propagation};
 use crate::policy::Evidence;
 use crate::release::{
     self, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest, Rollback, Storage, Uninstall,
@@ -34,6 +37,9 @@ pub(super) struct Work<'a> {
     pub(super) storage: Storage,
     pub(super) status: HelmReleaseStatus,
 }
+
+/// Longest wait of one request for an API server that went away in the middle of a step.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a step went.
 #[derive(Debug)]
@@ -69,9 +75,11 @@ impl Work<'_> {
             }
             recorder.progress(&subject, "Waiting", text);
         };
+        let patience = step.timeout(&self.release.spec).0.min(PATIENCE);
+        let cluster = self.context.cluster.patient(patience);
         let env = Env {
-            cluster: self.context.cluster.clone(),
-            storage: self.storage.clone(),
+            storage: Storage::new(&cluster, &self.target.storage_namespace),
+            cluster,
             clock: Arc::clone(&self.context.clock),
             holder: &self.context.options.holder,
             progress: &progress,
@@ -137,6 +145,7 @@ impl Work<'_> {
         let lookup = ClusterLookup {
             cluster: env.cluster.clone(),
             runtime: tokio::runtime::Handle::current(),
+            outage: Mutex::default(),
         };
         let request = RenderRequest {
             chart: &needs.pulled.chart,
@@ -155,7 +164,12 @@ impl Work<'_> {
                 spec.upgrade.disable_schema_validation
             }),
         };
-        let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request))?;
+        let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request));
+        // What the template says then is not the template's fault.
+        if let Some(error) = lookup.outage.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error.into());
+        }
+        let rendered = rendered?;
         let (i, u) = (&spec.install, &spec.upgrade);
         let pick = |a: bool, b: bool| if install { a } else { b };
         Ok(Deploy {
@@ -240,6 +254,13 @@ impl Work<'_> {
 
     /// Takes over what was stored, sets conditions, counts failures, sends the event.
     async fn note(&mut self, step: Step, needs: &Prerequisites, outcome: Outcome) -> Done {
+        if let Err(error) = outcome.result.as_ref()
+            && error.is_outage()
+        {
+            let persisted = !outcome.written.is_empty();
+            self.interrupted(step, needs, error).await;
+            return Done { error: outcome.result.err(), persisted, evidence: Vec::new() };
+        }
         let snapshots: Vec<Snapshot> = outcome.written.iter().map(snapshot).collect();
         let before = history::latest(&self.status.history).cloned();
         match step {
@@ -272,6 +293,29 @@ impl Work<'_> {
         let error = outcome.result.err();
         self.conclude(step, needs, before.as_ref(), error.as_ref(), persisted).await;
         Done { error, persisted, evidence }
+    }
+
+    /// The API server went away in the middle: that is no failure of the release. What was
+    /// stored is found, and the step taken up, once it answers again.
+    async fn interrupted(&mut self, step: Step, needs: &Prerequisites, error: &release::Error) {
+        let metadata = &needs.pulled.chart.metadata;
+        let text = format!(
+            "Helm {} of release {}/{} with chart {}@{} was interrupted: {}; it is tried again when the cluster answers",
+            step.name(),
+            self.target.namespace,
+            self.target.full_name,
+            metadata.name,
+            metadata.version,
+            crate::base::class::chain_of(error),
+        );
+        self.conditions(|conditions| {
+            conditions.set(RECONCILING, Truth::True, "ProgressingWithRetry", &text);
+            conditions.set(READY, Truth::Unknown, "Interrupted", &text);
+        });
+        let recorder = &self.context.recorder;
+        recorder
+            .record(self.subject, Severity::Warning, "Interrupted", text, &Default::default())
+            .await;
     }
 
     async fn conclude(
@@ -416,6 +460,18 @@ pub(super) fn snapshot(record: &Record) -> Snapshot {
 struct ClusterLookup {
     cluster: Cluster,
     runtime: tokio::runtime::Handle,
+    /// Set when the API server was away.
+    outage: Mutex<Option<cluster::Error>>,
+}
+
+impl ClusterLookup {
+    fn failed(&self, error: cluster::Error) -> String {
+        let text = error.to_string();
+        if error.is_outage() {
+            *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+        text
+    }
 }
 
 impl crate::template::Lookup for ClusterLookup {
@@ -435,12 +491,12 @@ impl crate::template::Lookup for ClusterLookup {
                     namespace => Selection::namespace(namespace),
                 };
                 let found = self.cluster.list(api_version, kind, &selection).await;
-                let found = found.map_err(|error| error.to_string())?;
+                let found = found.map_err(|error| self.failed(error))?;
                 let items: Vec<_> = found.into_iter().map(|object| object.0).collect();
                 return Ok(serde_json::json!({"apiVersion": api_version, "kind": format!("{kind}List"), "items": items}));
             }
             let id = ObjectId::new(api_version, kind, namespace, name);
-            let found = self.cluster.get(&id).await.map_err(|error| error.to_string())?;
+            let found = self.cluster.get(&id).await.map_err(|error| self.failed(error))?;
             Ok(found.map_or_else(empty, |object| object.0))
         })
     }

@@ -9,6 +9,9 @@ use crate::base::{file, limit};
 use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId, Propagation, Selection};
 use crate::yaml::{self, Numbers, Value};
 
+/// What becomes of the rest while the cluster is away: each further object would wait in vain.
+const LATER: &str = "it and all behind it are applied when the cluster answers";
+
 /// A file, or one of its documents, that cannot be used. The others are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -23,6 +26,8 @@ pub struct Problem {
 pub struct Content {
     /// Its objects: namespaces first, releases last.
     pub objects: Vec<Object>,
+    /// Where each of them stands: file and line.
+    pub places: BTreeMap<ObjectId, String>,
     /// What could not be used.
     pub problems: Vec<Problem>,
 }
@@ -60,16 +65,16 @@ impl Folder {
     /// The folder cannot be listed; a file that cannot be used is a problem, not an error.
     pub fn load(&self) -> Result<Content, file::Error> {
         let mut content = Content::default();
-        let mut seen: BTreeMap<ObjectId, String> = BTreeMap::new();
         for name in files(&self.path)? {
             let text = match file::read_text(&self.path.join(&name), limit::SOURCE_FILE_BYTES) {
                 Ok(text) => text,
                 Err(error) => {
-                    content.problems.push(Problem { place: name, reason: chain(&error) });
+                    let reason = format!("{}; correct the file, or take it away", chain(&error));
+                    content.problems.push(Problem { place: name, reason });
                     continue;
                 }
             };
-            parse(&name, &text, &mut content, &mut seen);
+            parse(&name, &text, &mut content);
         }
         content.objects.sort_by_key(|object| rank(object.kind()));
         Ok(content)
@@ -84,6 +89,9 @@ impl Folder {
         namespaces.dedup();
         for namespace in namespaces.into_iter().filter(|namespace| !namespace.is_empty()) {
             if let Err(error) = ensure_namespace(&cluster, namespace).await {
+                if error.is_outage() {
+                    return vec![format!("Namespace/{namespace}: {error}; {LATER}")];
+                }
                 failed.push(format!("Namespace/{namespace}: {error}"));
             }
         }
@@ -91,7 +99,14 @@ impl Folder {
             let mut object = object.clone();
             object.set_label(SOURCE, &self.name());
             if let Err(error) = cluster.apply(&object, &ApplyOptions::forced()).await {
-                failed.push(format!("{}: {}", object.id(), chain(&error)));
+                let id = object.id();
+                let place = content.places.get(&id).map(String::as_str).unwrap_or_default();
+                if error.is_outage() {
+                    failed.push(format!("{place}: {id}: {}; {LATER}", chain(&error)));
+                    return failed;
+                }
+                let what = "correct the object; the others are applied";
+                failed.push(format!("{place}: {id}: {}; {what}", chain(&error)));
             }
         }
         // A folder that was read only in part says nothing about what is missing from it.
@@ -168,13 +183,16 @@ fn rank(kind: &str) -> u8 {
     }
 }
 
-fn parse(name: &str, text: &str, content: &mut Content, seen: &mut BTreeMap<ObjectId, String>) {
+fn parse(name: &str, text: &str, content: &mut Content) {
     let documents = match yaml::parse_documents(text, Numbers::Exact) {
         Ok(documents) => documents,
         Err(error) => {
             let line = error.line().map(|line| format!(":{line}")).unwrap_or_default();
             let place = format!("{name}{line}");
-            content.problems.push(Problem { place, reason: error.to_string() });
+            let reason = format!(
+                "{error}; correct the file: nothing of it is used, what it said before stays"
+            );
+            content.problems.push(Problem { place, reason });
             return;
         }
     };
@@ -189,17 +207,17 @@ fn parse(name: &str, text: &str, content: &mut Content, seen: &mut BTreeMap<Obje
             || text("/apiVersion").is_empty()
             || text("/metadata/name").is_empty()
         {
-            let reason = "not a Kubernetes object: apiVersion, kind and metadata.name are needed";
+            let reason = "not a Kubernetes object: add apiVersion, kind and metadata.name";
             content.problems.push(Problem { place, reason: reason.to_owned() });
             continue;
         }
         let id = object.id();
-        if let Some(first) = seen.get(&id) {
-            let reason = format!("{id} is also in {first}; the first is used");
+        if let Some(first) = content.places.get(&id) {
+            let reason = format!("{id} is also in {first}; the first is used: remove one of them");
             content.problems.push(Problem { place, reason });
             continue;
         }
-        seen.insert(id, place);
+        content.places.insert(id, place);
         content.objects.push(object);
     }
 }
@@ -229,7 +247,10 @@ mod tests {
             content.problems.iter().map(|p| (p.place.as_str(), p.reason.as_str())).collect();
         assert_eq!(
             problems[0],
-            ("b/c.yml:1", "HelmRelease/r is also in a.yaml:1; the first is used")
+            (
+                "b/c.yml:1",
+                "HelmRelease/r is also in a.yaml:1; the first is used: remove one of them"
+            )
         );
         assert!(
             problems[1].0 == "b/c.yml:5" && problems[1].1.contains("metadata.name"),

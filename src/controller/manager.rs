@@ -1,7 +1,10 @@
 //! Watches both kinds and keeps one task per object.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
@@ -9,13 +12,17 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::context::Context;
-use super::queue::{Phase, Requeue, Waker, attend};
+use super::queue::{Phase, Report, Requeue, Waker, attend};
 use super::{reconcile, repository};
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::crd::{HELM_RELEASE_API, HELM_REPOSITORY_API};
 use crate::api::{HelmRelease, HelmRepository};
+use crate::base::class::chain;
 use crate::base::name::NamespacedName;
-use crate::cluster::{Change, Object, Selection};
+use crate::cluster::{self, Change, Object, Selection};
+
+/// How often a cluster that is away is asked.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A kind that is attended to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +73,8 @@ pub struct Manager {
 struct Shared {
     attended: Mutex<BTreeMap<Key, Attended>>,
     standing: watch::Sender<Standing>,
+    /// Whether the cluster is away.
+    away: AtomicBool,
 }
 
 /// What is known of an object that has a task.
@@ -90,7 +99,8 @@ impl Manager {
     /// Returns a manager; nothing happens before [`Manager::run`].
     pub fn new(context: Arc<Context>) -> Self {
         let (standing, _) = watch::channel(Standing::default());
-        Self { context, shared: Arc::new(Shared { attended: Mutex::default(), standing }) }
+        let (attended, away) = (Mutex::default(), AtomicBool::new(false));
+        Self { context, shared: Arc::new(Shared { attended, standing, away }) }
     }
 
     /// Returns where the releases stand, as it changes.
@@ -120,8 +130,9 @@ impl Manager {
                         .standing
                         .send_modify(|standing| standing.synced = synced.len() == 2);
                 }
+                Err(error) if error.is_outage() => self.wait_for_cluster(&error, &mut tasks),
                 Err(error) => {
-                    let error = crate::base::class::chain(&error);
+                    let error = chain(&error);
                     tracing::warn!(?kind, error, "the watch was interrupted; trying again");
                 }
             }
@@ -157,6 +168,33 @@ impl Manager {
         }
     }
 
+    /// Says once that the cluster is away, and when it is back; then everything is looked at anew,
+    /// however long its pause.
+    fn wait_for_cluster(&self, error: &cluster::Error, tasks: &mut JoinSet<()>) {
+        if self.shared.away.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (cluster, shared) = (self.context.cluster.clone(), Arc::clone(&self.shared));
+        let address = cluster.address();
+        tracing::warn!(
+            address,
+            error = chain(error),
+            "the cluster cannot be reached: check that it runs; what is under way is taken up when it answers"
+        );
+        tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                if cluster.read_path("/readyz").await.is_ok() {
+                    break;
+                }
+            }
+            tracing::warn!("the cluster answers again: every object is looked at anew");
+            shared.away.store(false, Ordering::SeqCst);
+            let attended = shared.attended.lock().unwrap_or_else(PoisonError::into_inner);
+            attended.values().for_each(|known| known.waker.wake());
+        });
+    }
+
     fn deleted(&self, kind: Kind, object: &Object) {
         let key = (kind, NamespacedName::new(object.namespace(), object.name()));
         let attended = self.attended();
@@ -177,14 +215,27 @@ impl Manager {
             let turn = move || {
                 let (context, shared) = (Arc::clone(&context), Arc::clone(&shared));
                 let key = key.clone();
-                async move { reconcile_one(&context, &shared, &key).await }.boxed()
+                async move { reconcile_guarded(&context, &shared, &key).await }.boxed()
             };
             attend(waker, backoff, turn).await;
         });
     }
 }
 
-async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> super::queue::Report {
+/// A mistake of ours in dealing with one object must not end its task, or anybody else's.
+async fn reconcile_guarded(context: &Context, shared: &Shared, key: &Key) -> Report {
+    let reconciled = AssertUnwindSafe(reconcile_one(context, shared, key)).catch_unwind().await;
+    reconciled.unwrap_or_else(|_| {
+        let (kind, name) = (key.0, &key.1);
+        tracing::error!(?kind, %name, "Leadsman failed while dealing with this object: please report it; it is tried again");
+        if kind == Kind::Release {
+            shared.stand(name, Some(Phase::Failed));
+        }
+        Report::new(Requeue::Backoff, Phase::Failed)
+    })
+}
+
+async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> Report {
     match key.0 {
         Kind::Repository => repository::reconcile(context, &key.1).await,
         Kind::Release => {

@@ -10,6 +10,7 @@
 //!
 //! Mirrors: fluxcd/helm-controller and the HelmRepository part of fluxcd/source-controller.
 
+mod advice;
 pub mod context;
 mod dependency;
 pub mod determine;
@@ -30,5 +31,6 @@ pub mod request;
 mod status;
 pub mod summary;
 pub mod target;
+mod unreadable;
 pub mod values;
 mod version;

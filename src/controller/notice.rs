@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::json;
 use tokio::sync::broadcast;
 
+use super::advice::advice;
 use crate::api::Meta;
 use crate::base::clock::{Clock, Timestamp, rfc3339_seconds};
 use crate::base::name::NamespacedName;
+use crate::base::shorten::shorten;
 use crate::cluster::{Cluster, Object, ObjectId};
 
 /// Events that a slow listener may lag behind.
@@ -69,6 +71,8 @@ pub struct Notice {
     pub reason: String,
     /// For people.
     pub message: String,
+    /// What to do about it; empty where the message says it, or nothing is to be done.
+    pub advice: &'static str,
 }
 
 /// Records notices. A failure to write an event is logged, and nothing else.
@@ -120,6 +124,7 @@ impl Recorder {
             severity,
             reason: reason.to_owned(),
             message: message.to_owned(),
+            advice: if severity == Severity::Progress { "" } else { advice(reason, message) },
         };
         // Nobody listening is no failure.
         let _ = self.listeners.send(notice);
@@ -168,7 +173,7 @@ impl Recorder {
             },
             "type": kind,
             "reason": reason,
-            "message": cut(message),
+            "message": shorten(message, MESSAGE_BYTES),
             "count": 1,
             "firstTimestamp": now,
             "lastTimestamp": now,
@@ -188,15 +193,4 @@ impl Recorder {
         }
         counts.insert(key, (name, count));
     }
-}
-
-fn cut(message: &str) -> String {
-    if message.len() <= MESSAGE_BYTES {
-        return message.to_owned();
-    }
-    let mut end = MESSAGE_BYTES - 3;
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}...", &message[..end])
 }

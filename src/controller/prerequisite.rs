@@ -82,14 +82,29 @@ pub(super) async fn gather(
         dependency::Error::Circle(_) => {
             Problem::new("DependencyCycle", error.to_string(), Class::Stalled).stalled()
         }
-        _ => Problem::new("DependencyNotReady", error.to_string(), Class::Retry).waiting(),
+        dependency::Error::Missing(_) => {
+            Problem::new("DependencyNotReady", error.to_string(), Class::Stalled).waiting()
+        }
+        dependency::Error::Unavailable { .. } | dependency::Error::NotReady(_) => {
+            Problem::new("DependencyNotReady", error.to_string(), Class::Retry).waiting()
+        }
     })?;
     let repository = source(context, release).await?;
     let values = compose(&context.cluster, release).await?;
     let config_digest = values::digest(&values);
-    let (decision, constraint) = choose(context, release, &repository, &config_digest, memory)?;
-    let pulled = pull(context, release, &repository, &decision).await?;
+    let chosen = choose(context, release, &repository, &config_digest, memory);
+    say_troubles(context, &repository).await;
+    let (decision, constraint) = chosen?;
+    let pulled = pull(context, release, &repository, &decision).await;
+    say_troubles(context, &repository).await;
+    let pulled = pulled?;
     Ok(Prerequisites { pulled, values, config_digest, decision, constraint })
+}
+
+async fn say_troubles(context: &Context, repository: &HelmRepository) {
+    if let Ok(url) = repository.spec.url.parse() {
+        repository::say_troubles(context, repository, &url).await;
+    }
 }
 
 async fn source(context: &Context, release: &HelmRelease) -> Result<HelmRepository, Problem> {
@@ -118,7 +133,7 @@ async fn source(context: &Context, release: &HelmRelease) -> Result<HelmReposito
             "HelmRepository '{namespace}/{}' is not ready: it does not exist; create it or correct sourceRef",
             source.name
         );
-        return Err(Problem::new("SourceNotReady", text, Class::Retry).waiting());
+        return Err(Problem::new("SourceNotReady", text, Class::Stalled).waiting());
     };
     let repository: HelmRepository = serde_json::from_value(found.0).unwrap_or_default();
     if repository.status.artifact.is_none() {

@@ -17,7 +17,7 @@ use super::removal;
 use super::summary::settle_in_sync;
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{history, request, status};
+use super::{history, request, status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, DRIFTED, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
@@ -55,8 +55,8 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
     let release: HelmRelease = match serde_json::from_value(found.0.clone()) {
         Ok(release) => release,
         Err(error) => {
-            tracing::error!(release = %key, %error, "the object cannot be read: correct it");
-            return Ok(Report::new(Requeue::OnChange, Phase::Failed));
+            let of = (HELM_RELEASE_API, KIND);
+            return unreadable::refuse(context, &id, of, &found, &error).await;
         }
     };
     if release.metadata.deletion_timestamp.is_some() {
@@ -181,7 +181,9 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
             work.context.recorder.progress(work.subject, reason, message);
         }
     } else if !known {
-        let severity = if waits { Severity::Normal } else { Severity::Warning };
+        // What only a person can put right is said aloud; a dependency may come any moment.
+        let passes = waits && (class != Class::Stalled || reason == "DependencyNotReady");
+        let severity = if passes { Severity::Normal } else { Severity::Warning };
         work.context
             .recorder
             .record(work.subject, severity, reason, message, &Default::default())
@@ -321,6 +323,9 @@ async fn run(
         }
         begin(work, id, step).await?;
         let done = work.run(step, needs).await;
+        if done.error.as_ref().is_some_and(release::Error::is_outage) {
+            return Ok(Report::new(Requeue::Backoff, Phase::Working));
+        }
         if automatic && !done.evidence.is_empty() {
             keep_evidence(work, remembered, &done.evidence);
         }
@@ -328,7 +333,8 @@ async fn run(
             && !done.persisted
         {
             let pause = retry_interval(&work.release.spec, &work.status);
-            tracing::warn!(release = %work.release.metadata.key(), step = step.name(), error = chain(error), "step failed");
+            // The notice about it was a line already.
+            tracing::info!(release = %work.release.metadata.key(), step = step.name(), error = chain(error), "step failed");
             if let Some(pause) = pause {
                 return Ok(Report::new(Requeue::After(jittered(pause.0)), Phase::Failed));
             }

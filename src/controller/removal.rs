@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::execute::Work;
+use super::execute::{PATIENCE, Work};
 use super::history;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue};
@@ -70,9 +70,11 @@ pub(super) async fn remove(
         status: release.status.clone(),
     };
     let quiet = |_: &crate::cluster::wait::Progress| {};
+    let patience = release.spec.action_timeout(release.spec.uninstall.timeout).0;
+    let cluster = context.cluster.patient(patience.min(PATIENCE));
     let env = release::Env {
-        cluster: context.cluster.clone(),
-        storage: work.storage.clone(),
+        storage: Storage::new(&cluster, &target.storage_namespace),
+        cluster,
         clock: std::sync::Arc::clone(&context.clock),
         holder: &context.options.holder,
         progress: &quiet,

@@ -8,17 +8,19 @@ use std::time::Duration;
 use super::context::Context;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue, jittered};
-use super::status;
+use super::{status, unreadable};
 use crate::api::annotation::REQUESTED_AT;
-use crate::api::condition::{ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, Truth};
+use crate::api::condition::{
+    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth,
+};
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{Artifact, HelmRepository};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
-use crate::base::secret::Secret;
+use crate::base::secret::{SafeUrl, Secret};
 use crate::cluster::{Cluster, ObjectId};
-use crate::repo::{Refreshed, RepositorySpec};
+use crate::repo::{Refreshed, RepositorySpec, Trouble};
 use crate::source::Credentials;
 
 /// Kind of the objects.
@@ -43,23 +45,56 @@ async fn reconcile_inner(
     let Some(found) = context.cluster.get(&id).await? else {
         return Ok(Report::new(Requeue::Gone, Phase::Ready));
     };
-    let repository: HelmRepository = serde_json::from_value(found.0).unwrap_or_default();
+    let repository: HelmRepository = match serde_json::from_value(found.0.clone()) {
+        Ok(repository) => repository,
+        Err(error) => {
+            let of = (HELM_REPOSITORY_API, KIND);
+            return unreadable::refuse(context, &id, of, &found, &error).await;
+        }
+    };
     if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
         return Ok(Report::new(Requeue::OnChange, Phase::Ready));
     }
     let result = match spec(&context.cluster, &repository).await {
-        Ok(spec) => context.repositories.refresh(&spec).await.map_err(|error| {
-            let reason = match &error {
-                crate::repo::Error::Index { .. } => "IndexationFailed",
-                _ => "Failed",
-            };
-            (reason, chain(&error), error.class())
-        }),
+        Ok(spec) => {
+            let refreshed = context.repositories.refresh(&spec).await.map_err(|error| {
+                let reason = match &error {
+                    crate::repo::Error::Index { .. } => "IndexationFailed",
+                    _ => "Failed",
+                };
+                (reason, chain(&error), error.class())
+            });
+            let uncached = say_troubles(context, &repository, &spec.url).await;
+            refreshed.map(|refreshed| (refreshed, uncached))
+        }
         Err(problem) => Err(problem),
     };
-    let report = report(context, &repository, result.as_ref());
+    let report = report(context, &repository, result.as_ref().map(|(refreshed, _)| refreshed));
     note(context, &repository, &id, result).await?;
     Ok(report)
+}
+
+/// Says what is amiss with a repository that works all the same; returns why its index could not
+/// be cached, if so.
+pub(super) async fn say_troubles(
+    context: &Context,
+    repository: &HelmRepository,
+    url: &SafeUrl,
+) -> Option<String> {
+    let subject = Subject::new(HELM_REPOSITORY_API, KIND, &repository.metadata);
+    let mut uncached = None;
+    for trouble in context.repositories.take_troubles(url) {
+        let (reason, text) = match trouble {
+            Trouble::Entries(text) => ("EntriesLeftOut", text),
+            Trouble::Cache(text) => {
+                uncached = Some(text.clone());
+                ("CacheFailed", text)
+            }
+        };
+        let recorder = &context.recorder;
+        recorder.record(&subject, Severity::Warning, reason, text, &BTreeMap::new()).await;
+    }
+    uncached
 }
 
 fn report(
@@ -83,7 +118,7 @@ async fn note(
     context: &Context,
     repository: &HelmRepository,
     id: &ObjectId,
-    result: Result<Refreshed, (&'static str, String, Class)>,
+    result: Result<(Refreshed, Option<String>), (&'static str, String, Class)>,
 ) -> Result<(), crate::cluster::Error> {
     let now = context.clock.now();
     let meta = &repository.metadata;
@@ -92,11 +127,18 @@ async fn note(
     let mut conditions = Conditions::new(&mut list, meta.generation, now);
     let subject = Subject::new(HELM_REPOSITORY_API, KIND, meta);
     let url = &repository.spec.url;
+    // What could not be read before can be now.
+    conditions.delete(STALLED);
     let mut event = None;
     match result {
-        Ok(refreshed) => {
+        Ok((refreshed, uncached)) => {
             let message = format!("stored artifact: revision '{}'", refreshed.revision);
             conditions.delete(FETCH_FAILED);
+            if let Some(text) = uncached {
+                conditions.set(STORAGE_FAILED, Truth::True, "CacheFailed", text);
+            } else if refreshed.changed {
+                conditions.delete(STORAGE_FAILED);
+            }
             conditions.set(READY, Truth::True, "Succeeded", &message);
             conditions.set(ARTIFACT_IN_STORAGE, Truth::True, "Succeeded", &message);
             let known = new.artifact.as_ref().is_some_and(|a| a.revision == refreshed.revision);
@@ -171,7 +213,7 @@ pub(super) async fn spec(
         let text = "spec.certSecretRef is not supported by this version of Leadsman";
         return Err(("AuthenticationFailed", text.to_owned(), Class::Stalled));
     }
-    let url: crate::base::secret::SafeUrl =
+    let url: SafeUrl =
         repository.spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
             ("URLInvalid", error.to_string(), Class::Stalled)
         })?;

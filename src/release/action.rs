@@ -185,6 +185,8 @@ async fn run(
     written.push(record.clone());
     let result = change(env, deploy, &mut record, (objects, old), written).await;
     match &result {
+        // Nobody knows how far it came: the record stays pending, and who finds it takes it up.
+        Err(error) if error.is_outage() => return result,
         Ok(()) => {
             supersede(env, &record, written).await?;
             let done = if matches!(deploy.kind, Kind::Install { .. }) {

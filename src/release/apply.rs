@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::{Error, manager, manifest};
+use crate::base::class::chain;
 use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
 use crate::yaml::Value;
 
@@ -74,8 +75,11 @@ pub(super) async fn old_objects(
     for value in manifest::objects(text)? {
         match placed(cluster, value, namespace).await {
             Ok((object, _)) => found.push(object),
-            Err(Error::Doing { source: error @ cluster::Error::NoKind { .. }, .. }) => {
-                tracing::info!(%error, "an old object's kind is gone, and the object with it");
+            Err(error) if error.is_unserved() => {
+                tracing::info!(
+                    error = chain(&error),
+                    "an old object's kind is gone, and the object with it"
+                );
             }
             Err(error) => return Err(error),
         }
@@ -155,6 +159,8 @@ pub(super) async fn apply(cluster: &Cluster, objects: &[Object]) -> Result<Vec<O
             for applied in join_all(part.iter().map(|object| apply_one(cluster, object))).await {
                 match applied {
                     Ok(object) => live.push(object),
+                    // Each request has waited long for the API server already.
+                    Err(error) if error.is_outage() => return Err(error),
                     Err(error) => first = first.or(Some(error)),
                 }
             }

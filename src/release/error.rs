@@ -1,6 +1,6 @@
 //! Why a release could not be rendered or acted on.
 
-use crate::base::class::Class;
+use crate::base::class::{Class, chain};
 use crate::cluster::wait::Unready;
 use crate::{chart, cluster, template};
 
@@ -55,6 +55,9 @@ pub enum Error {
         /// Why.
         source: Box<Self>,
     },
+    /// Several things failed; none of them kept the others from being tried.
+    #[error("{}", each(.0))]
+    Several(Vec<Self>),
     /// A record cannot be read or written.
     #[error("release record {name}: {reason}")]
     Record {
@@ -68,6 +71,11 @@ pub enum Error {
     Refused(String),
 }
 
+fn each(errors: &[Error]) -> String {
+    let texts: Vec<_> = errors.iter().map(|error| chain(error)).collect();
+    texts.join("; ")
+}
+
 impl Error {
     /// Names the step inside which it happened.
     pub(super) fn during(self, step: impl Into<String>) -> Self {
@@ -79,6 +87,7 @@ impl Error {
         match self {
             Self::Wait(error) => error.unready(),
             Self::Step { source, .. } => source.unready(),
+            Self::Several(errors) => errors.first().map(Self::unready).unwrap_or_default(),
             Self::Chart(_)
             | Self::Template(_)
             | Self::KubeVersion { .. }
@@ -91,6 +100,31 @@ impl Error {
         }
     }
 
+    /// Returns whether it is about a kind that the API server does not serve.
+    pub(super) fn is_unserved(&self) -> bool {
+        let (Self::Cluster(error) | Self::Doing { source: error, .. }) = self else { return false };
+        matches!(error, cluster::Error::NoKind { .. })
+    }
+
+    /// Returns whether the API server went away in the middle: nothing is known of the release
+    /// then, and the action is to be taken up again.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Cluster(error) | Self::Doing { source: error, .. } => error.is_outage(),
+            Self::Wait(cluster::wait::WaitError::Cluster { source, .. }) => source.is_outage(),
+            Self::Step { source, .. } => source.is_outage(),
+            Self::Several(errors) => errors.iter().any(Self::is_outage),
+            Self::Wait(_)
+            | Self::Chart(_)
+            | Self::Template(_)
+            | Self::KubeVersion { .. }
+            | Self::Library
+            | Self::Manifest { .. }
+            | Self::Record { .. }
+            | Self::Refused(_) => false,
+        }
+    }
+
     /// Returns what to do about it.
     pub fn class(&self) -> Class {
         match self {
@@ -99,6 +133,7 @@ impl Error {
             Self::Cluster(error) | Self::Doing { source: error, .. } => error.class(),
             Self::Wait(error) => error.class(),
             Self::Step { source, .. } => source.class(),
+            Self::Several(errors) => errors.first().map_or(Class::Bug, Self::class),
             Self::KubeVersion { .. }
             | Self::Library
             | Self::Manifest { .. }

@@ -8,6 +8,7 @@ use super::action::Env;
 use super::manifest::Hook;
 use super::record::Record;
 use super::{Error, apply};
+use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::wait::{WaitOptions, wait_deleted, wait_ready};
 use crate::cluster::{ApplyOptions, Object, Propagation};
@@ -28,7 +29,16 @@ pub(super) async fn run(
             // Without any policy the old object is deleted before a new one is made.
             hook.delete_policies.push("before-hook-creation".to_owned());
         }
-        let object = object(env, &record.hooks[index], &record.namespace).await?;
+        let object = match object(env, &record.hooks[index], &record.namespace).await {
+            Ok(object) => object,
+            // What cannot be run any more must not keep the release from being removed.
+            Err(error) if may_be_left_out(&error, event) => {
+                let hook = &record.hooks[index].path;
+                tracing::warn!(hook, error = chain(&error), "hook left out");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if has(&record.hooks[index], "before-hook-creation") {
             delete(env, &object, timeout).await?;
         }
@@ -38,6 +48,16 @@ pub(super) async fn run(
         run.phase = "Running".to_owned();
         env.storage.update(record, env.holder, &*env.clock).await?;
         let ran = run_one(env, &record.hooks[index], event, &object, timeout).await;
+        if ran.as_ref().is_err_and(Error::is_outage) {
+            return ran;
+        }
+        if let Err(error) = &ran
+            && may_be_left_out(error, event)
+        {
+            let hook = &record.hooks[index].path;
+            tracing::warn!(hook, error = chain(error), "hook left out");
+            continue;
+        }
         let run = &mut record.hooks[index].last_run;
         run.completed_at = rfc3339_nano(env.clock.now());
         run.phase = if ran.is_ok() { "Succeeded" } else { "Failed" }.to_owned();
@@ -60,6 +80,11 @@ pub(super) async fn run(
     }
     done.reverse();
     clean(env, record, &done, timeout).await
+}
+
+/// Whether a hook is one of a removal, and of a kind that is gone.
+fn may_be_left_out(error: &Error, event: &str) -> bool {
+    event.ends_with("-delete") && error.is_unserved()
 }
 
 /// Returns the hooks of an event by weight, then by name.

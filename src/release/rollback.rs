@@ -77,6 +77,10 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
         Ok::<(), Error>(())
     }
     .await;
+    // Nobody knows how far it came: the record stays pending, and who finds it takes it up.
+    if changed.as_ref().is_err_and(Error::is_outage) {
+        return changed;
+    }
     supersede(env, &record, written).await?;
     match &changed {
         Ok(()) => "deployed".clone_into(&mut record.info.status),

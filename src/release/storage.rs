@@ -91,7 +91,8 @@ impl Storage {
         Ok(self.get(release, head.version).await?.map(|record| (head, record)))
     }
 
-    /// Stores a new record.
+    /// Stores a new record. One that is there already with the very same content is ours: the
+    /// answer to an earlier attempt was lost.
     ///
     /// # Errors
     /// It exists already, does not fit, or the API refuses.
@@ -103,13 +104,19 @@ impl Storage {
     ) -> Result<(), Error> {
         let now = clock.now().as_second().to_string();
         let secret = self.secret(record, ("createdAt", &now), holder)?;
-        self.cluster.create(&secret).await.map(drop).map_err(|error| {
-            if error.is_already_exists() {
-                Error::Refused("release: already exists".to_owned())
-            } else {
-                Error::Doing { doing: "create: failed to create".to_owned(), source: error }
+        let failed = |source| Error::Doing { doing: "create: failed to create".to_owned(), source };
+        match self.cluster.create_repeatedly(&secret).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_already_exists() => {
+                let live = self.cluster.get(&secret.id()).await.map_err(failed)?;
+                let data = |secret: &Object| secret.text("/data/release").to_owned();
+                if live.is_some_and(|live| data(&live) == data(&secret)) {
+                    return Ok(());
+                }
+                Err(Error::Refused("release: already exists".to_owned()))
             }
-        })
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Overwrites a record.

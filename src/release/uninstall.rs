@@ -79,7 +79,7 @@ async fn delete_objects(
     let mut objects = apply::old_objects(&env.cluster, &record.manifest, &record.namespace).await?;
     sort_by_kind(&mut objects, UNINSTALL_ORDER, Object::kind);
     let owner = Owner { name: &record.name, namespace: &record.namespace };
-    let (mut deleted, mut first) = (Vec::new(), None);
+    let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for object in &objects {
         let id = object.id();
         // Any value of the policy keeps the object, as in Helm.
@@ -91,14 +91,18 @@ async fn delete_objects(
             Ok(false) => {}
             Err(source) => {
                 let doing = format!("failed to delete {id}");
-                first = first.or(Some(Error::Doing { doing, source }));
+                // Each request has waited long for the API server already.
+                if source.is_outage() {
+                    return Err(Error::Doing { doing, source });
+                }
+                failed.push(Error::Doing { doing, source });
             }
         }
     }
-    match first {
-        Some(error) => Err(error.during(format!("failed to delete release: {}", record.name))),
-        None => Ok(deleted),
+    if failed.is_empty() {
+        return Ok(deleted);
     }
+    Err(Error::Several(failed).during(format!("failed to delete release: {}", record.name)))
 }
 
 async fn delete_object(
@@ -107,10 +111,18 @@ async fn delete_object(
     owner: Owner<'_>,
     propagation: Propagation,
 ) -> Result<bool, cluster::Error> {
-    let Some(live) = env.cluster.get(id).await? else { return Ok(false) };
+    let live = match env.cluster.get(id).await {
+        // Its definition may go while the release goes.
+        Ok(None) | Err(cluster::Error::NoKind { .. }) => return Ok(false),
+        Ok(Some(live)) => live,
+        Err(error) => return Err(error),
+    };
     if !apply::foreign(&live, owner).is_empty() {
         tracing::info!(%id, "somebody else's object of the same name stays");
         return Ok(false);
     }
-    env.cluster.delete(id, propagation).await
+    match env.cluster.delete(id, propagation).await {
+        Err(cluster::Error::NoKind { .. }) => Ok(false),
+        other => other,
+    }
 }

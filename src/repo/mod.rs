@@ -16,4 +16,4 @@ pub use entry::{Entry, Warning};
 pub use error::Error;
 pub use index::Index;
 pub use packages::{Packages, package_index};
-pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec};
+pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec, Trouble};

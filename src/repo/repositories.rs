@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::cache::{Cache, Meta};
-use super::entry::Entry;
+use super::entry::{Entry, Warning};
 use super::error::Error;
 use super::index::{Index, parse_block};
 use super::resolve::{Choice, choose, similar};
 use crate::base::class::chain;
 use crate::base::digest::Digest;
-use crate::base::limit;
 use crate::base::secret::SafeUrl;
+use crate::base::{file, limit};
 use crate::chart::{self, Chart};
 use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 
@@ -23,6 +23,9 @@ use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 const KEPT: usize = 8;
 /// Charts whose versions are kept.
 const KEPT_VERSIONS: usize = 32;
+
+/// Troubles that wait to be asked for.
+const KEPT_TROUBLES: usize = 64;
 
 /// A repository, and how it is asked.
 #[derive(Debug, Clone)]
@@ -46,6 +49,15 @@ pub struct Refreshed {
     pub revision: String,
     /// Its size in bytes.
     pub size: u64,
+}
+
+/// Something about a repository that is not as it should be, and stops nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// Entries of the index that cannot be used, of one chart.
+    Entries(String),
+    /// The cache cannot be written.
+    Cache(String),
 }
 
 /// A chart that was pulled.
@@ -82,6 +94,7 @@ pub struct Repositories {
     /// Digests of archives whose entry names none, by address.
     undigested: Mutex<HashMap<SafeUrl, Digest>>,
     gates: Mutex<HashMap<SafeUrl, Gate>>,
+    troubles: Mutex<Vec<(SafeUrl, Trouble)>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -120,7 +133,34 @@ impl Repositories {
             charts: Mutex::default(),
             undigested: Mutex::default(),
             gates: Mutex::default(),
+            troubles: Mutex::default(),
         }
+    }
+
+    /// Returns what was found amiss with a repository since the last time this was asked.
+    pub fn take_troubles(&self, url: &SafeUrl) -> Vec<Trouble> {
+        let mut troubles = locked(&self.troubles);
+        let (taken, kept) = troubles.drain(..).partition(|(of, _)| of == url);
+        *troubles = kept;
+        let taken: Vec<(SafeUrl, Trouble)> = taken;
+        taken.into_iter().map(|(_, trouble)| trouble).collect()
+    }
+
+    fn trouble(&self, url: &SafeUrl, trouble: Trouble) {
+        let mut troubles = locked(&self.troubles);
+        // Nobody may ever ask.
+        if troubles.len() >= KEPT_TROUBLES {
+            troubles.remove(0);
+        }
+        troubles.push((url.clone(), trouble));
+    }
+
+    fn uncached(&self, url: &SafeUrl, what: &str, error: &file::Error) {
+        let text = format!(
+            "{what} is kept in memory only, because the chart cache cannot be written: {}; make room or choose another folder with --cache",
+            chain(error)
+        );
+        self.trouble(url, Trouble::Cache(text));
     }
 
     fn meta(&self, url: &SafeUrl) -> Meta {
@@ -158,7 +198,7 @@ impl Repositories {
         if changed {
             self.take_index(url, bytes, meta)?;
         } else if let Err(error) = self.cache.put_meta(url, &meta) {
-            tracing::warn!(%url, error = chain(&error), "chart cache cannot be written");
+            tracing::debug!(%url, error = chain(&error), "chart cache cannot be written");
         }
         Ok(refreshed)
     }
@@ -176,8 +216,7 @@ impl Repositories {
                 locked(&self.indexes).insert(url.clone(), kept);
             }
             Err(error) => {
-                let error = chain(&error);
-                tracing::warn!(%url, error, "chart cache cannot be written: index kept in memory");
+                self.uncached(url, "the index", &error);
                 locked(&self.held).insert(url.clone(), Arc::new(Held { meta, index, text }));
             }
         }
@@ -263,8 +302,8 @@ impl Repositories {
                 parse_block(chart, &text).map_err(refuse)?
             }
         };
-        for warning in warnings {
-            tracing::warn!(%url, chart, warning = warning.0, "entry left out");
+        if !warnings.is_empty() {
+            self.trouble(url, Trouble::Entries(left_out(chart, &warnings, entries.len())));
         }
         if entries.is_empty() {
             let near = similar(index.charts(), chart);
@@ -344,7 +383,7 @@ impl Repositories {
         }
         let now = self.fetcher.clock().now();
         if let Err(error) = self.cache.put_archive(&digest, &bytes, now) {
-            tracing::warn!(error = chain(&error), "chart cache cannot be written: chart not kept");
+            self.uncached(&spec.url, &format!("{} {}", entry.name, entry.text), &error);
         }
         Ok(pulled)
     }
@@ -379,6 +418,21 @@ impl Repositories {
         locked(&self.indexes).insert(url.clone(), (revision.to_owned(), Arc::clone(&index)));
         Ok(index)
     }
+}
+
+/// Says which entries are left out; the first few are enough.
+fn left_out(chart: &str, warnings: &[Warning], good: usize) -> String {
+    let shown: Vec<&str> = warnings.iter().take(3).map(|warning| warning.0.as_str()).collect();
+    let more = match warnings.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "{} of {} entries of chart `{chart}` are left out: {}{more}; the others are used; correct the index",
+        warnings.len(),
+        warnings.len() + good,
+        shown.join("; "),
+    )
 }
 
 fn fetch(spec: &RepositorySpec, url: SafeUrl, limit_bytes: u64, kind: Kind) -> Fetch {

@@ -34,7 +34,7 @@ pub enum Error {
         after: Duration,
     },
     /// Another status than success.
-    #[error("fetch `{url}`: {status}")]
+    #[error("fetch `{url}`: {status}: {}", if *server { "the server is at fault; trying again" } else { "check the address" })]
     Status {
         /// What was asked for.
         url: SafeUrl,
@@ -60,7 +60,9 @@ pub enum Error {
         limit: usize,
     },
     /// The answer is too large.
-    #[error("fetch `{url}`: larger than {limit_bytes} bytes")]
+    #[error(
+        "fetch `{url}`: larger than {limit_bytes} bytes: check the address; nothing larger is read"
+    )]
     TooLarge {
         /// What was asked for.
         url: SafeUrl,
@@ -78,7 +80,7 @@ pub enum Error {
         reason: String,
     },
     /// The answer is packed, and broken.
-    #[error("fetch `{url}`: the compressed answer is broken")]
+    #[error("fetch `{url}`: the compressed answer is broken: trying again")]
     Compressed {
         /// What was asked for.
         url: SafeUrl,

@@ -281,7 +281,7 @@ pub(super) fn connection(url: &SafeUrl, error: &reqwest::Error) -> Error {
     let reason = if error.is_connect() {
         format!("{reason}: check that the server runs and can be reached from here")
     } else {
-        format!("{reason}: the connection broke")
+        format!("{reason}: the connection broke; trying again")
     };
     Error::Connection { url, reason }
 }

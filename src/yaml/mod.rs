@@ -17,6 +17,7 @@
 
 mod error;
 pub mod float;
+mod guard;
 pub mod json;
 mod order;
 mod printer;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
+use super::guard::guarded;
 use super::resolve::{Scalar, resolve};
 use super::{Document, Error, MAX_DEPTH, Map, Numbers, Value, float};
 
@@ -48,8 +49,12 @@ pub(crate) fn read(text: &str, options: Options) -> Result<Vec<Document>, Error>
         duplicates: Vec::new(),
         decoded: 0,
         aliased: 0,
+        line: 1,
     };
-    reader.documents()
+    guarded(|| reader.documents()).unwrap_or_else(|| {
+        let problem = "did not find expected whitespace or line break";
+        Err(Error::syntax(format!("yaml: line {}: {problem}", reader.line), Some(reader.line)))
+    })
 }
 
 /// go-yaml refuses control characters before it parses.
@@ -74,6 +79,8 @@ struct Reader<'a, 'b> {
     /// Nodes that were made, and how many of them by aliases (Go's guard against bombs).
     decoded: u64,
     aliased: u64,
+    /// How far it was read.
+    line: usize,
 }
 
 /// A node that aliases may repeat.
@@ -131,7 +138,9 @@ impl Reader<'_, '_> {
     }
 
     fn event(&mut self) -> Result<Event, Error> {
-        self.parser.parse().map_err(|error| failure(&error))
+        let event = self.parser.parse().map_err(|error| failure(&error))?;
+        self.line = line(&event.end_mark);
+        Ok(event)
     }
 
     fn node(&mut self, event: Event, depth: usize) -> Result<Node, Error> {

@@ -107,7 +107,7 @@ impl Stage {
             Options { requeue_dependency: Duration::from_millis(500), ..Options::default() };
         let context = run::prepare(&cluster, repositories, options).await?;
         say("a HelmRelease asks for chart web, version 1.x");
-        if !run::sync_once(&Folder::new(source, false), &cluster).await? {
+        if !run::sync_once(&Folder::new(source, false), &cluster, &mut Vec::new()).await? {
             bail!("the YAML of the demo could not be applied; what is wrong is said above");
         }
         tokio::spawn(async move { Manager::new(context).run(None).await });

@@ -75,6 +75,25 @@ impl Leadsman {
         Running { process: Kept::spawn(self.command(arguments), &output), output }
     }
 
+    /// Starts it where no file may grow beyond so many blocks: writing more fails as it does on a
+    /// full disk.
+    pub(crate) fn spawn_limited<S: AsRef<OsStr>>(&self, blocks: u32, arguments: &[S]) -> Running {
+        let inner = self.command(arguments);
+        let mut command = Command::new("sh");
+        // An ignored signal stays ignored: writing then fails instead of ending the process.
+        let script = "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"";
+        command.args(["-c", script, "sh", &blocks.to_string()]).arg(inner.get_program());
+        command.args(inner.get_args()).current_dir(self.folder.path());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let output = self.folder.path().join("output.log");
+        Running { process: Kept::spawn(command, &output), output }
+    }
+
     /// Returns the command, not yet started.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_leadsman"));

@@ -26,6 +26,7 @@ pub(crate) mod pack;
 pub(crate) mod parts;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod relay;
 pub(crate) mod repository;
 pub(crate) mod serve;
 pub(crate) mod wait;
