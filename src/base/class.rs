@@ -29,8 +29,3 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     }
     text
 }
-
-/// [`chain`] for an error of any type.
-pub fn chain_of<E: std::error::Error + 'static>(error: &E) -> String {
-    chain(error)
-}

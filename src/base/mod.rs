@@ -12,6 +12,7 @@ pub mod duration;
 pub mod file;
 pub mod limit;
 pub mod name;
+pub mod parallel;
 pub mod secret;
 pub mod shorten;
 #[cfg(test)]

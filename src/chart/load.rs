@@ -5,8 +5,11 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use super::{ArchiveError, Chart, Error, File, archive, metadata, values::merge_values};
+use crate::base::parallel;
 use crate::yaml::{self, Map, Numbers, Value};
 
+/// Stack of a thread that loads a subchart: levels of charts and of YAML are bounded.
+const STACK_BYTES: usize = 16 << 20;
 /// Deepest nesting of charts in charts: each level may be an archive of its own.
 const MAX_DEPTH: usize = 32;
 
@@ -189,41 +192,44 @@ fn load_inner(
         Place::Top => 1,
         Place::Below(depth) => depth + 1,
     };
-    let mut charts = Vec::with_capacity(inner.len());
-    for (entry, files) in inner {
-        if entry.starts_with(['_', '.']) {
-            continue;
-        }
-        if depth > MAX_DEPTH {
-            return Err(Error::TooDeep(MAX_DEPTH));
-        }
-        let loaded = if has_ending(&entry, ".tgz") {
-            match files.first() {
-                Some(file) if file.name == entry => archive::unpack(&file.data)
-                    .map_err(Error::Packed)
-                    .and_then(|files| assemble(files, Place::Below(depth))),
-                first => {
-                    let found = first.map(|file| file.name.clone()).unwrap_or_default();
-                    return Err(Error::SubchartFolder { parent: parent.to_owned(), entry, found });
-                }
-            }
-        } else {
-            let below = files.into_iter().filter_map(|file| {
-                let name = file.name.split_once('/')?.1.to_owned();
-                Some(File { name, data: file.data })
-            });
-            assemble(below.collect(), Place::Below(depth))
-        };
-        match loaded {
-            Ok(chart) => charts.push(Arc::new(chart)),
-            Err(error) => {
-                let source = Box::new(error);
-                return Err(Error::Subchart { entry, parent: parent.to_owned(), source });
-            }
-        }
+    let charted = |(entry, _): &(String, Vec<File>)| !entry.starts_with(['_', '.']);
+    let entries: Vec<_> = inner.into_iter().filter(charted).collect();
+    if depth > MAX_DEPTH && !entries.is_empty() {
+        return Err(Error::TooDeep(MAX_DEPTH));
     }
+    let loaded = parallel::map(&entries, STACK_BYTES, |(entry, files)| {
+        load_one(entry, files, parent, Place::Below(depth)).map(Arc::new)
+    });
+    let mut charts = loaded.into_iter().collect::<Result<Vec<_>, _>>()?;
     charts.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     Ok(charts)
+}
+
+/// Loads one archive or folder of `charts/`.
+fn load_one(entry: &str, files: &[File], parent: &str, place: Place) -> Result<Chart, Error> {
+    let loaded = if has_ending(entry, ".tgz") {
+        match files.first() {
+            Some(file) if file.name == entry => archive::unpack(&file.data)
+                .map_err(Error::Packed)
+                .and_then(|files| assemble(files, place)),
+            first => {
+                let found = first.map(|file| file.name.clone()).unwrap_or_default();
+                let (parent, entry) = (parent.to_owned(), entry.to_owned());
+                return Err(Error::SubchartFolder { parent, entry, found });
+            }
+        }
+    } else {
+        let below = files.iter().filter_map(|file| {
+            let name = file.name.split_once('/')?.1.to_owned();
+            Some(File { name, data: file.data.clone() })
+        });
+        assemble(below.collect(), place)
+    };
+    loaded.map_err(|error| Error::Subchart {
+        entry: entry.to_owned(),
+        parent: parent.to_owned(),
+        source: Box::new(error),
+    })
 }
 
 /// Whether Go's `filepath.Ext` of a path is this one.

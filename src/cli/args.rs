@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::base::duration::GoDuration;
+use crate::sim::Rule;
 use crate::source::Mirror;
 
 /// A Helm release manager with automatic chart upgrades.
@@ -126,7 +127,7 @@ pub(super) struct Template {
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Sources {
     /// Send what begins with FROM to TO, an address or a folder (repeatable).
-    #[arg(long, value_name = "FROM=TO")]
+    #[arg(long, env = "LEADSMAN_MIRROR", value_delimiter = ',', value_name = "FROM=TO")]
     pub(super) mirror: Vec<Mirror>,
     /// Folder of the cache.
     #[arg(long, env = "LEADSMAN_CACHE", default_value = "charts-cache", value_name = "DIR")]
@@ -175,6 +176,10 @@ impl std::str::FromStr for ServeCharts {
     }
 }
 
+fn fault(text: &str) -> Result<Rule, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<GoDuration>().map(|duration| duration.0).map_err(|error| error.to_string())
 }
@@ -187,6 +192,12 @@ pub(super) struct Sim {
     /// Write a kubeconfig for it.
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig_out: PathBuf,
+    /// What goes wrong, as JSON (repeatable), such as
+    /// `{"verbs": ["create"], "times": 3, "fault": {"kind": "status", "code": 429, "retryAfter": 1}}`.
+    /// Kinds: refuse, lose-answer, status, latency (millis), hold, expire, cut-watches. While it
+    /// runs: GET, POST and DELETE /sim/faults, GET and DELETE /sim/calls.
+    #[arg(long = "fault", value_parser = fault, value_name = "JSON")]
+    pub(super) faults: Vec<Rule>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,6 +1,7 @@
 //! `leadsman template`.
 
 use std::io::Read as _;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::template::ReleaseInfo;
 use crate::yaml::Map;
 
 pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Result<ExitCode> {
-    let chart = Arc::new(load(&args).await?);
+    let chart = ManuallyDrop::new(Arc::new(load(&args).await?));
     let values = values(&args)?;
     let capabilities = offline(args.kube_version.as_deref(), &args.api_versions);
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
@@ -31,7 +32,9 @@ pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Re
         lookup: None,
         check_schema: true,
     };
-    let rendered = Renderer::default().render(&request).map_err(|error| {
+    // The process ends here: taking trees and texts apart first would only cost time.
+    let renderer = ManuallyDrop::new(Renderer::default());
+    let rendered = renderer.render(&request).map(ManuallyDrop::new).map_err(|error| {
         let text = crate::base::class::chain(&error);
         anyhow::anyhow!("{text}\n\nUse --debug flag to render out invalid YAML")
     })?;

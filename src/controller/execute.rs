@@ -17,6 +17,7 @@ use crate::api::condition::{
     ConditionList, Conditions, READY, RECONCILING, RELEASED, REMEDIATED, Truth,
 };
 use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
+use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
 use crate::cluster::wait::Progress;
@@ -329,7 +330,7 @@ impl Work<'_> {
         let wanted = format!("{}@{}", metadata.name, metadata.version);
         let latest = history::latest(&self.status.history).cloned().unwrap_or_default();
         let full = format!("{}/{}", self.target.namespace, self.target.full_name);
-        let said = error.map(crate::base::class::chain_of);
+        let said = error.map(|error| chain(error).trim().to_owned());
         let (kind, good, bad, text) = match (step, &said) {
             (Step::Install, None) => {
                 (RELEASED, reason::INSTALL_SUCCEEDED, "", success_text(Action::Install, &latest))

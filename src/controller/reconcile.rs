@@ -21,7 +21,7 @@ use super::{history, request, status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, DRIFTED, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
-use crate::api::{DriftMode, HelmRelease};
+use crate::api::{DriftMode, HelmRelease, Snapshot};
 use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
 use crate::cluster::ObjectId;
@@ -291,6 +291,8 @@ async fn run(
         let own_step = question.automatic;
         let todo = next(&state, &question);
         force = false;
+        let retried = retry_interval(&work.release.spec, &work.status).is_some();
+        tidy_history(&mut work.status.history, &state, todo, retried);
         let step = match todo {
             Next::Nothing => {
                 if let Some(step) = in_sync(work).await? {
@@ -349,6 +351,20 @@ async fn run(
     }
 }
 
+/// Cuts the history where Flux does: in sync, and before a remediation or a retry.
+fn tidy_history(entries: &mut Vec<Snapshot>, state: &State, todo: Next, retried: bool) {
+    let remediates = matches!(
+        todo,
+        Next::NoRollbackTarget | Next::Do(Step::Rollback { .. } | Step::UninstallRemediation)
+    );
+    match state {
+        State::InSync | State::Failed if retried => history::truncate_retried(entries),
+        State::InSync => history::truncate(entries, false),
+        State::Failed if remediates => history::truncate(entries, false),
+        _ => {}
+    }
+}
+
 /// A pending record: ours from an earlier life, or somebody's at work.
 async fn locked(work: &mut Work<'_>) -> Option<Report> {
     let (head, record) = work.storage.last(&work.target.name).await.ok()??;
@@ -393,7 +409,6 @@ async fn observe(work: &Work<'_>, needs: &Prerequisites) -> Result<State, releas
 
 /// Chart and values are as wanted: conditions say so, and live objects are compared.
 async fn in_sync(work: &mut Work<'_>) -> Result<Option<Step>, Failure> {
-    history::truncate(&mut work.status.history, false);
     let latest = history::latest(&work.status.history).cloned().unwrap_or_default();
     work.conditions(|conditions| settle_in_sync(conditions, &latest));
     let mode = work.release.spec.drift_detection.mode;

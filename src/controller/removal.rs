@@ -7,6 +7,7 @@ use super::execute::{PATIENCE, Work};
 use super::history;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue};
+use super::summary::{chart_text, release_text};
 use super::target::Target;
 use crate::api::HelmRelease;
 use crate::api::annotation::FINALIZER;
@@ -78,13 +79,15 @@ pub(super) async fn remove(
         holder: &context.options.holder,
         progress: &quiet,
     };
+    let last = history::latest(&release.status.history).cloned();
     let outcome = work.uninstall(&env).await;
     match outcome.result {
         Ok(()) => {
-            let text = format!(
-                "Helm uninstall succeeded for release {}/{}",
-                target.namespace, target.name
+            let what = last.map_or_else(
+                || format!("{}/{}", target.namespace, target.name),
+                |last| format!("{} with chart {}", release_text(&last), chart_text(&last)),
             );
+            let text = format!("Helm uninstall succeeded for release {what}");
             let recorder = &context.recorder;
             recorder
                 .record(subject, Severity::Normal, "UninstallSucceeded", text, &Default::default())

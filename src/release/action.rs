@@ -183,7 +183,7 @@ async fn run(
     }
     env.storage.create(&record, env.holder, &*env.clock).await?;
     written.push(record.clone());
-    let result = change(env, deploy, &mut record, (objects, old)).await;
+    let result = change(env, deploy, &mut record, (objects, old), written).await;
     match &result {
         // Nobody knows how far it came: the record stays pending, and who finds it takes it up.
         Err(error) if error.is_outage() => return result,
@@ -222,21 +222,39 @@ async fn change(
     deploy: &Deploy,
     record: &mut Record,
     (objects, old): (&[Object], &[Object]),
+    written: &mut Vec<Record>,
 ) -> Result<(), Error> {
     let word = if matches!(deploy.kind, Kind::Install { .. }) { "install" } else { "upgrade" };
     preflight::check(&env.cluster, old, objects).await?;
     if deploy.hooks {
         hook::run(env, record, &format!("pre-{word}"), deploy.timeout).await?;
     }
+    let ready = make_ready(env, deploy, (objects, old)).await;
+    if ready.is_err()
+        && let Kind::Upgrade { current, .. } = &deploy.kind
+    {
+        // Helm stores the old record again here, and Flux sees that; nothing of it has changed.
+        written.push(Record::clone(current));
+    }
+    ready?;
+    if deploy.hooks {
+        hook::run(env, record, &format!("post-{word}"), deploy.timeout).await?;
+    }
+    Ok(())
+}
+
+/// Applies, removes what is no longer wanted, waits.
+async fn make_ready(
+    env: &Env<'_>,
+    deploy: &Deploy,
+    (objects, old): (&[Object], &[Object]),
+) -> Result<(), Error> {
     let live = apply::apply(&env.cluster, objects).await?;
     apply::remove_surplus(&env.cluster, old, objects).await?;
     if deploy.wait {
         let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
         let options = WaitOptions::resources(deploy.timeout, reader);
         wait_ready(&env.cluster, &live, &options, &*env.clock, env.progress).await?;
-    }
-    if deploy.hooks {
-        hook::run(env, record, &format!("post-{word}"), deploy.timeout).await?;
     }
     Ok(())
 }

@@ -5,8 +5,12 @@
 use std::collections::BTreeMap;
 
 use super::Error;
+use crate::base::parallel;
 use crate::template::Rendered;
 use crate::yaml::{self, Map, Numbers, Value};
+
+/// Stack of a thread that reads documents, whose nesting is bounded.
+const STACK_BYTES: usize = 16 << 20;
 
 /// One document of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,10 +193,14 @@ pub fn sort(files: &[Rendered]) -> Result<Sorted, Error> {
         files.iter().filter(|file| !file.name.ends_with("NOTES.txt")).collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));
     let mut sorted = Sorted::default();
-    for file in files {
-        for text in split(&file.text) {
-            add(&mut sorted, &file.name, text)?;
-        }
+    let documents: Vec<(&str, &str)> = files
+        .iter()
+        .flat_map(|file| split(&file.text).map(|text| (file.name.as_str(), text)))
+        .collect();
+    let heads = parallel::map(&documents, STACK_BYTES, |(_, text)| head(text));
+    for ((path, text), head) in documents.into_iter().zip(heads) {
+        let head = head.map_err(|text| Error::Manifest { path: path.to_owned(), text })?;
+        add(&mut sorted, path, text, head);
     }
     sort_by_kind(&mut sorted.documents, INSTALL_ORDER, |document| &document.kind);
     sort_by_kind(&mut sorted.hooks, INSTALL_ORDER, |hook| &hook.kind);
@@ -224,17 +232,16 @@ fn cut(text: &str) -> (&str, Option<&str>) {
     (text, None)
 }
 
-fn add(sorted: &mut Sorted, path: &str, text: &str) -> Result<(), Error> {
-    let head = head(text).map_err(|text| Error::Manifest { path: path.to_owned(), text })?;
+fn add(sorted: &mut Sorted, path: &str, text: &str, head: Head) {
     let path = path.to_owned();
     let Some(events) = head.annotations.get("helm.sh/hook") else {
         sorted.documents.push(Document { path, text: text.to_owned(), kind: head.kind });
-        return Ok(());
+        return;
     };
     let events = list(events);
     if events.is_empty() || events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
         tracing::info!(path, "skipping unknown hook");
-        return Ok(());
+        return;
     }
     let events = events.into_iter().map(|event| match event.as_str() {
         "test-success" => "test".to_owned(),
@@ -256,7 +263,6 @@ fn add(sorted: &mut Sorted, path: &str, text: &str) -> Result<(), Error> {
         delete_policies: policies("helm.sh/hook-delete-policy").unwrap_or_default(),
         output_log_policies: policies("helm.sh/hook-output-log-policy").unwrap_or_default(),
     });
-    Ok(())
 }
 
 fn raw_list(text: &str) -> Vec<String> {

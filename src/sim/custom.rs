@@ -293,8 +293,21 @@ fn validate_list(list: &[Value], schema: &Value, path: &str, errors: &mut Vec<Fi
         errors.push(FieldError::invalid(path, &length, &detail));
     }
     if let Some(most) = limit(schema, "maxItems").filter(|most| list.len() > *most) {
-        let detail = format!("{path} in body should have at most {most} items");
-        errors.push(FieldError::invalid(path, &length, &detail));
+        errors.push(FieldError::too_many(path, list.len(), most as u64));
+    }
+    let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
+    let keys: Vec<_> = keys.into_iter().flatten().filter_map(Value::as_str).collect();
+    if !keys.is_empty() {
+        let mut seen = Vec::new();
+        for (index, item) in list.iter().enumerate() {
+            let own =
+                keys.iter().filter_map(|key| Some(((*key).to_owned(), item.get(*key)?.clone())));
+            let own = Value::Object(own.collect());
+            if seen.contains(&own) {
+                errors.push(FieldError::duplicate(format!("{path}[{index}]"), &own));
+            }
+            seen.push(own);
+        }
     }
     if let Some(item_schema) = schema.get("items") {
         for (index, item) in list.iter().enumerate() {

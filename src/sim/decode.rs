@@ -19,52 +19,26 @@ pub(crate) struct Report {
 #[derive(Debug)]
 pub(crate) struct WrongType(pub(crate) String);
 
-/// Optional texts that are pointers in Go: an empty one is kept.
-const KEPT_TEXTS: [&str; 8] = [
-    "storageClassName",
-    "ingressClassName",
-    "volumeAttributesClassName",
-    "loadBalancerClass",
-    "runtimeClassName",
-    "holderIdentity",
-    "timeZone",
-    "managedBy",
-];
-/// Optional flags that are no pointers in Go: `false` is dropped.
-const DROPPED_FLAGS: [&str; 11] = [
-    "hostNetwork",
-    "hostPID",
-    "hostIPC",
-    "readOnly",
-    "stdin",
-    "stdinOnce",
-    "tty",
-    "publishNotReadyAddresses",
-    "paused",
-    "globalDefault",
-    "unschedulable",
-];
-/// Optional numbers that are no pointers in Go: `0` is dropped.
-const DROPPED_NUMBERS: [&str; 12] = [
-    "minReadySeconds",
-    "nodePort",
-    "hostPort",
-    "initialDelaySeconds",
-    "periodSeconds",
-    "timeoutSeconds",
-    "successThreshold",
-    "failureThreshold",
-    "healthCheckNodePort",
-    "unavailableReplicas",
-    "numberAvailable",
-    "numberUnavailable",
-];
-
 /// Reads a value through its type. Custom resources are only cleaned in `metadata`; their schema
 /// prunes the rest.
 pub(crate) fn decode(value: Value, ty: Ty<'_>, report: &mut Report) -> Result<Value, WrongType> {
     let reader = Reader { owner: "", path: String::new() };
     reader.value(value, ty, report)
+}
+
+const QUANTITY: &str = "quantities must match the regular expression \
+                        '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+
+/// Returns where a text stops to be base64.
+fn bad_base64(text: &str) -> Option<usize> {
+    use base64::Engine as _;
+    match base64::engine::general_purpose::STANDARD.decode(text) {
+        Ok(_) => None,
+        Err(
+            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _),
+        ) => Some(at),
+        Err(_) => Some(text.len()),
+    }
 }
 
 struct Reader<'a> {
@@ -99,10 +73,24 @@ impl Reader<'_> {
                 Ok(Value::Array(items.collect::<Result<_, _>>()?))
             }
             (Form::Quantity, Value::Number(number)) => Ok(canonical(&number.to_string())),
+            (Form::MicroTime, Value::String(text)) if text.len() > 19 && !text.contains('.') => {
+                Err(WrongType(format!(
+                    "parsing time \"{text}\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \
+                     \"{}\" as \".000000\"",
+                    text.get(19..).unwrap_or_default()
+                )))
+            }
+            (Form::Quantity, Value::String(text)) if !quantity::is_one(&text) => {
+                Err(WrongType(QUANTITY.to_owned()))
+            }
             (Form::Quantity, Value::String(text)) => Ok(canonical(&text)),
+            (Form::Bytes, Value::String(text)) => match bad_base64(&text) {
+                Some(at) => Err(WrongType(format!("illegal base64 data at input byte {at}"))),
+                None => Ok(Value::String(text)),
+            },
             (Form::IntOrText, value @ (Value::Number(_) | Value::String(_)))
             | (Form::Any, value)
-            | (Form::Text | Form::Time | Form::MicroTime | Form::Bytes, value @ Value::String(_))
+            | (Form::Text | Form::Time | Form::MicroTime, value @ Value::String(_))
             | (Form::Number, value @ Value::Number(_))
             | (Form::Bool, value @ Value::Bool(_)) => Ok(value),
             (Form::Int, Value::Number(number)) => self.int(&number),
@@ -148,12 +136,10 @@ impl Reader<'_> {
             let read = Reader { owner, path }.value(inner, child, report)?;
             let dropped = match &read {
                 Value::Null => true,
-                _ if field.required => false,
-                Value::String(text) => text.is_empty() && !KEPT_TEXTS.contains(&key.as_str()),
-                Value::Bool(on) => !on && DROPPED_FLAGS.contains(&key.as_str()),
-                Value::Number(n) => {
-                    n.as_i64() == Some(0) && DROPPED_NUMBERS.contains(&key.as_str())
-                }
+                _ if field.required || field.kept => false,
+                Value::String(text) => text.is_empty(),
+                Value::Bool(on) => !on,
+                Value::Number(number) => field.form == Form::Int && number.as_i64() == Some(0),
                 Value::Array(_) => is_empty(&read),
                 Value::Object(_) => is_empty(&read) && matches!(field.form, Form::Map(_)),
             };
@@ -189,7 +175,8 @@ fn canonical(text: &str) -> Value {
     quantity::canonical(text).unwrap_or_else(|| text.to_owned()).into()
 }
 
-fn json_type(value: &Value) -> &'static str {
+/// Returns the name that Go's decoder gives to a JSON type.
+pub(crate) fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

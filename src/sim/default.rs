@@ -19,6 +19,7 @@ pub(crate) fn fill(storage: &str, object: &mut Value) {
         "pods" => pod(object),
         "services" => service(at(object, &["spec"])),
         "secrets" => secret(object),
+        "events" => event(object),
         "namespaces" => namespace(object),
         "persistentvolumeclaims" => default(at(object, &["spec"]), "volumeMode", "Filesystem"),
         "persistentvolumes" => {
@@ -108,7 +109,6 @@ fn stateful_set(object: &mut Value) {
 }
 
 fn daemon_set(object: &mut Value) {
-    labels_from_template(object);
     if annotation(object, "deprecated.daemonset.template.generation").is_empty() {
         at(object, &["metadata", "annotations"])["deprecated.daemonset.template.generation"] =
             "1".into();
@@ -138,12 +138,25 @@ fn job(spec: &mut Value) {
     pod_spec(at(spec, &["template", "spec"]));
 }
 
+/// What Go writes though it is empty.
+fn event(object: &mut Value) {
+    for field in ["eventTime", "firstTimestamp", "lastTimestamp"] {
+        default(object, field, Value::Null);
+    }
+    default(object, "reportingComponent", "");
+    default(object, "reportingInstance", "");
+    default(object, "source", Value::Object(serde_json::Map::new()));
+}
+
 fn cron_job(spec: &mut Value) {
     default(spec, "concurrencyPolicy", "Allow");
     default(spec, "suspend", false);
     default(spec, "successfulJobsHistoryLimit", 3);
     default(spec, "failedJobsHistoryLimit", 1);
+    let empty = || Value::Object(serde_json::Map::new());
+    default(at(spec, &["jobTemplate"]), "metadata", empty());
     if spec.pointer("/jobTemplate/spec/template").is_some() {
+        default(at(spec, &["jobTemplate", "spec", "template"]), "metadata", empty());
         pod_spec(at(spec, &["jobTemplate", "spec", "template", "spec"]));
     }
 }

@@ -112,9 +112,19 @@ pub(crate) fn delete(
         }
         if deleting(&live) && resource.storage.as_ref() == "pods" {
             set(&mut object, &["metadata", "deletionGracePeriodSeconds"], 0);
-            store.put(&resource.storage, object);
+            store.put(&resource.storage, object.clone());
         }
         let last = store.remove(&resource.storage, namespace, name);
+        if resource.storage.as_ref() == "pods" && !deleting(&live) {
+            // A Pod that had nothing to end gracefully is shown as it was.
+            set(&mut object, &["metadata", "deletionGracePeriodSeconds"], 0);
+            set(
+                &mut object,
+                &["metadata", "deletionTimestamp"],
+                crate::base::clock::rfc3339_seconds(now),
+            );
+            return Ok(Deleted::Pending(Arc::new(object)));
+        }
         return Ok(Deleted::Gone(last.unwrap_or(live)));
     }
     let shorter = int(&live, "/metadata/deletionGracePeriodSeconds").is_none_or(|old| grace < old);

@@ -166,6 +166,16 @@ impl Faults {
         self.lock().rules.iter().map(|armed| armed.rule.clone()).collect()
     }
 
+    /// Returns how many requests each rule has struck, in the order of [`Faults::rules`].
+    pub fn struck(&self) -> Vec<u64> {
+        let state = self.lock();
+        let of = |armed: &Armed| {
+            let most = armed.rule.times.unwrap_or(u64::MAX);
+            armed.seen.saturating_sub(armed.rule.skip).min(most)
+        };
+        state.rules.iter().map(of).collect()
+    }
+
     /// Returns how many requests are being held now.
     pub fn held(&self) -> u64 {
         self.lock().held

@@ -10,8 +10,8 @@
 //! - Controllers write through the same functions as clients, but past fault rules and counters.
 //! - Waiting is `tokio::time`, so that a paused clock works; what time it is comes from a clock.
 //!
-//! Narrow on purpose: protobuf bodies are refused (415), everybody may do everything, CEL rules and
-//! admission webhooks are not run, Pods have no logs but those of an annotation.
+//! Narrow on purpose: protobuf bodies are read but answers are JSON, everybody may do everything, CEL
+//! rules and admission webhooks are not run, Pods have no logs but those of an annotation.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -34,6 +34,7 @@ mod fault;
 mod handle;
 mod managed;
 mod patch;
+mod protobuf;
 mod quantity;
 mod request;
 mod resource;
@@ -215,8 +216,8 @@ fn bootstrap(core: &Core) {
     make(
         "nodes",
         json!({
-            "metadata": {"name": "n1", "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
-                "kubernetes.io/hostname": "n1"}},
+            "metadata": {"name": "node-1", "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+                "kubernetes.io/hostname": "node-1"}},
             "status": {"allocatable": resources, "capacity": resources,
                 "nodeInfo": {"kubeletVersion": "v1.34.2", "operatingSystem": "linux", "architecture": "amd64",
                     "containerRuntimeVersion": "", "kernelVersion": "", "osImage": "", "bootID": "",

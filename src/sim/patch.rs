@@ -175,9 +175,9 @@ fn merge_keyed(live: &[Value], patch: &[Value], key: &str, ty: Ty<'_>) -> Result
             },
         }
     }
-    // Without an order, new items stand before those that were there.
-    new.extend(merged);
-    Ok(Value::Array(new))
+    merged.extend(new);
+    reorder(&mut merged, patch, live, Some(key));
+    Ok(Value::Array(merged))
 }
 
 /// Orders a merged list: items named in `order` take its relative order, the others keep their

@@ -2,6 +2,18 @@
 //!
 //! Source: k8s.io/apimachinery 0.34 pkg/api/resource/quantity.go (CanonicalizeBytes, String).
 
+/// Returns whether a text is a quantity at all.
+pub(crate) fn is_one(text: &str) -> bool {
+    let rest = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    let suffix = &rest[digits..];
+    let exponent =
+        suffix.strip_prefix(['e', 'E']).is_some_and(|power| power.parse::<i32>().is_ok());
+    let known =
+        ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    digits > 0 && (exponent || known.contains(&suffix))
+}
+
 const BINARY: [(&str, u32); 6] =
     [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
 const DECIMAL: [(&str, i32); 10] = [

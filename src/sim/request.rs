@@ -97,8 +97,9 @@ impl Request {
     pub(crate) fn verb(&self) -> &'static str {
         let Target::Resource(place) = &self.target else { return "get" };
         match (self.method.as_str(), place.name.is_some()) {
-            ("GET" | "HEAD", _) if self.flag("watch") => "watch",
             ("GET" | "HEAD", true) => "get",
+            // Only collections are watched.
+            ("GET" | "HEAD", false) if self.flag("watch") => "watch",
             ("GET" | "HEAD", false) => "list",
             ("POST", _) => "create",
             ("PUT", _) => "update",

@@ -52,6 +52,13 @@ impl Labels {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
+        if let Some(token) = ["==", "="].iter().find(|token| text.trim_start().starts_with(**token))
+        {
+            return Err(format!("found '{token}', expected: !, identifier, or 'end of string'"));
+        }
+        if text.matches('(').count() > text.matches(')').count() {
+            return Err("unable to parse requirement: found '', expected: ',' or ')'".to_owned());
+        }
         let parts = split_outside_parentheses(text).into_iter().map(str::trim);
         parts.map(requirement).collect::<Result<_, _>>().map(Self)
     }
@@ -227,7 +234,7 @@ impl Fields {
 }
 
 fn unknown_field(path: &str, resource: &Resource) -> String {
-    if resource.custom.is_some() || known_fields(resource).is_empty() {
+    if resource.custom.is_none() && known_fields(resource).is_empty() {
         format!(
             "\"{path}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
         )

@@ -22,6 +22,8 @@ pub(crate) enum Cause {
     TooLong,
     Duplicate,
     TypeInvalid,
+    NotFound,
+    TooMany,
 }
 
 /// One invalid field.
@@ -39,6 +41,11 @@ impl FieldError {
 
     /// `field: Invalid value: <value>: detail`, the value as Go's `%#v` or JSON prints it.
     pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+        Self::new(Cause::Invalid, field, format!("Invalid value: {value}: {detail}"))
+    }
+
+    /// As [`FieldError::invalid`], with the value as Go prints it.
+    pub(crate) fn invalid_text(field: impl Into<String>, value: &str, detail: &str) -> Self {
         Self::new(Cause::Invalid, field, format!("Invalid value: {value}: {detail}"))
     }
 
@@ -77,6 +84,17 @@ impl FieldError {
         Self::new(Cause::Duplicate, field, format!("Duplicate value: {value}"))
     }
 
+    /// `field: Not found: <value>`.
+    pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
+        Self::new(Cause::NotFound, field, format!("Not found: {value}"))
+    }
+
+    /// `field: Too many: N: must have at most M items`.
+    pub(crate) fn too_many(field: impl Into<String>, count: usize, most: u64) -> Self {
+        let message = format!("Too many: {count}: must have at most {most} items");
+        Self::new(Cause::TooMany, field, message)
+    }
+
     fn cause_name(&self) -> &'static str {
         match self.cause {
             Cause::Invalid => "FieldValueInvalid",
@@ -85,6 +103,8 @@ impl FieldError {
             Cause::NotSupported => "FieldValueNotSupported",
             Cause::TooLong => "FieldValueTooLong",
             Cause::Duplicate => "FieldValueDuplicate",
+            Cause::NotFound => "FieldValueNotFound",
+            Cause::TooMany => "FieldValueTooMany",
             Cause::TypeInvalid => "FieldValueTypeInvalid",
         }
     }
@@ -211,7 +231,14 @@ impl ApiError {
     ) -> Self {
         let texts: Vec<_> =
             errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
-        let list = match texts.as_slice() {
+        // Go's aggregate tells each text once.
+        let mut once: Vec<String> = Vec::new();
+        for text in texts {
+            if !once.contains(&text) {
+                once.push(text);
+            }
+        }
+        let list = match once.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
@@ -271,18 +298,18 @@ impl ApiError {
     }
 
     pub(crate) fn unsupported_media(message: &str) -> Self {
-        failure(415, "UnsupportedMediaType", message, Some(json!({})))
+        failure(415, "UnsupportedMediaType", message, None)
     }
 
     pub(crate) fn not_acceptable() -> Self {
-        let message = "only the following media types are accepted: application/json, \
+        let message = "406: Not Acceptable\n\nAvailable representations: application/json, \
                        application/yaml, application/vnd.kubernetes.protobuf";
         failure(406, "NotAcceptable", message, Some(json!({})))
     }
 
     pub(crate) fn too_large() -> Self {
         let message = "Request entity too large: limit is 3145728";
-        failure(413, "RequestEntityTooLarge", message, Some(json!({})))
+        failure(413, "RequestEntityTooLarge", message, None)
     }
 
     pub(crate) fn expired(message: &str) -> Self {

@@ -151,8 +151,11 @@ fn allocate(store: &mut Store, live: Option<&Value>, object: &mut Value) {
         spec["clusterIPs"] = json!([address]);
     }
     spec["clusterIP"] = address.into();
-    default(spec, "ipFamilies", json!(["IPv4"]));
-    default(spec, "ipFamilyPolicy", "SingleStack");
+    // Without a selector nobody knows what the addresses will be.
+    let open = text(spec, "/clusterIP") == "None" && spec.get("selector").is_none();
+    let families = if open { json!(["IPv4", "IPv6"]) } else { json!(["IPv4"]) };
+    default(spec, "ipFamilies", families);
+    default(spec, "ipFamilyPolicy", if open { "RequireDualStack" } else { "SingleStack" });
     if kind == "NodePort" || kind == "LoadBalancer" {
         let kept: Vec<_> = live.map_or(&[][..], |live| items(live, "/spec/ports")).to_vec();
         for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -244,7 +247,14 @@ fn quality(pod: &Value) -> &'static str {
 }
 
 /// Returns whether something outside metadata and status differs.
-pub(crate) fn spec_differs(live: &Value, object: &Value) -> bool {
+pub(crate) fn spec_differs(resource: &Resource, live: &Value, object: &Value) -> bool {
+    // A Deployment's annotations go on to its ReplicaSets.
+    let annotations = "/metadata/annotations";
+    if resource.storage.as_ref() == "deployments.apps"
+        && live.pointer(annotations) != object.pointer(annotations)
+    {
+        return true;
+    }
     let (Some(live), Some(object)) = (live.as_object(), object.as_object()) else { return false };
     let outside =
         |key: &&String| !["metadata", "status", "apiVersion", "kind"].contains(&key.as_str());

@@ -55,6 +55,10 @@ pub(crate) struct Field {
     /// The field is always present in Go's struct: present in the zero object.
     pub(crate) zero: bool,
     pub(crate) required: bool,
+    /// Written even when it holds Go's zero value: a pointer, or without `omitempty`.
+    pub(crate) kept: bool,
+    /// The field's number in protobuf, after those of the messages that Go embeds.
+    pub(crate) numbers: Vec<u32>,
     default: Option<Value>,
 }
 
@@ -140,6 +144,11 @@ fn parse_field(text: &'static str, by_name: &HashMap<&'static str, usize>) -> Fi
                 field.strategy.retain_keys = how.split(',').any(|part| part == "retainKeys");
                 field.strategy.key = key;
             }
+            ("#", numbers) => {
+                field.kept = numbers.ends_with('!');
+                let numbers = numbers.trim_end_matches('!').split('.');
+                field.numbers = numbers.filter_map(|number| number.parse().ok()).collect();
+            }
             ("D", json) => field.default = serde_json::from_str(json).ok(),
             _ => {}
         }
@@ -157,6 +166,8 @@ impl Field {
             strategy: Strategy { merge: false, retain_keys: false, key: None },
             zero: false,
             required: false,
+            kept: false,
+            numbers: Vec::new(),
             default: None,
         }
     }
@@ -266,6 +277,15 @@ impl<'a> Ty<'a> {
             Self::Schema(schema) => schema.get("items").map_or(Ty::Any, Self::Schema),
             Self::Known(_) | Self::Custom(_) | Self::Any => Ty::Any,
         }
+    }
+
+    /// Returns whether a part of a custom resource has no other fields than the declared ones.
+    pub(crate) fn is_closed(self) -> bool {
+        let (Self::Custom(schema) | Self::Schema(schema)) = self else { return false };
+        schema.get("properties").is_some()
+            && schema.get("additionalProperties").is_none()
+            && schema.get("x-kubernetes-preserve-unknown-fields").is_none()
+            && schema.get("x-kubernetes-embedded-resource").is_none()
     }
 
     /// Returns how values of this type are merged and owned.

@@ -65,12 +65,38 @@ fn is_label_value(text: &str) -> bool {
 }
 
 fn labels(map: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
-    for (_, value) in map.and_then(Value::as_object).into_iter().flatten() {
+    for (key, value) in map.and_then(Value::as_object).into_iter().flatten() {
+        qualified(key, path, errors);
         let text = value.as_str().unwrap_or_default();
         if text.len() > 63 {
             errors.push(FieldError::invalid(path, value, "must be no more than 63 characters"));
         } else if !is_label_value(text) {
             errors.push(FieldError::invalid(path, value, LABEL_VALUE));
+        }
+    }
+}
+
+const NAME_PART: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must \
+    start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
+    used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
+    (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+
+/// Refuses what is no qualified name (`name` or `prefix/name`).
+fn qualified(name: &str, path: &str, errors: &mut Vec<FieldError>) {
+    let part = name.rsplit('/').next().unwrap_or_default();
+    if part.is_empty() || !is_label_value(part) {
+        errors.push(FieldError::invalid(path, &name.into(), NAME_PART));
+    }
+}
+
+/// Refuses keys of data that cannot be names of files.
+fn data_keys(object: &Value, field: &str, errors: &mut Vec<FieldError>) {
+    for (key, _) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        if key.is_empty() || !key.chars().all(fits) {
+            let path = format!("{field}[{key}]");
+            errors.push(FieldError::invalid(path, &key.as_str().into(), CONFIG_KEY));
         }
     }
 }
@@ -82,6 +108,9 @@ fn metadata(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
     }
     labels(object.pointer("/metadata/labels"), "metadata.labels", errors);
     let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+    for (key, _) in annotations.into_iter().flatten() {
+        qualified(&key.to_lowercase(), "metadata.annotations", errors);
+    }
     let size: usize = annotations
         .into_iter()
         .flatten()
@@ -90,16 +119,11 @@ fn metadata(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
     if size > ANNOTATIONS_BYTES {
         errors.push(FieldError::too_long("metadata.annotations", ANNOTATIONS_BYTES));
     }
-    for (index, owner) in items(object, "/metadata/ownerReferences").iter().enumerate() {
+    for owner in items(object, "/metadata/ownerReferences") {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if text(owner, &format!("/{field}")).is_empty() {
-                let path = format!("metadata.ownerReferences[{index}].{field}");
-                let empty = Value::from("");
-                errors.push(FieldError::invalid(
-                    path,
-                    &empty,
-                    &format!("{field} must not be empty"),
-                ));
+                let path = format!("metadata.ownerReferences.{field}");
+                errors.push(FieldError::invalid(path, &"".into(), "must not be empty"));
             }
         }
     }
@@ -119,14 +143,18 @@ fn content(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
         errors.extend(custom.validate(object));
         return;
     }
+    let lends_claims = resource.storage.as_ref() == "statefulsets.apps";
     match resource.storage.as_ref() {
         "secrets" => {
             if decoded_size(object.get("data")) > DATA_BYTES {
                 errors.push(FieldError::too_long("data", DATA_BYTES));
             }
-            undecodable(object, errors);
+            data_keys(object, "data", errors);
+            tls(object, errors);
         }
         "configmaps" => {
+            data_keys(object, "data", errors);
+            data_keys(object, "binaryData", errors);
             let texts = object.get("data").and_then(Value::as_object).into_iter().flatten();
             let size: usize = texts.map(|(_, value)| value.as_str().map_or(0, str::len)).sum();
             if size + decoded_size(object.get("binaryData")) > DATA_BYTES {
@@ -134,8 +162,18 @@ fn content(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
             }
         }
         "deployments.apps" | "replicasets.apps" | "daemonsets.apps" | "statefulsets.apps" => {
+            let replicas = value::int(object, "/spec/replicas").unwrap_or_default();
+            if replicas < 0 {
+                let why = "must be greater than or equal to 0";
+                errors.push(FieldError::invalid("spec.replicas", &replicas.into(), why));
+            }
             selector_fits(object, errors);
-            pod_spec(&object["spec"]["template"]["spec"], "spec.template.spec", errors);
+            pod_spec(
+                &object["spec"]["template"]["spec"],
+                "spec.template.spec",
+                lends_claims,
+                errors,
+            );
             let policy = text(object, "/spec/template/spec/restartPolicy");
             if policy != "Always" {
                 let path = "spec.template.spec.restartPolicy";
@@ -143,27 +181,42 @@ fn content(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
             }
         }
         "jobs.batch" => {
-            pod_spec(&object["spec"]["template"]["spec"], "spec.template.spec", errors);
+            pod_spec(
+                &object["spec"]["template"]["spec"],
+                "spec.template.spec",
+                lends_claims,
+                errors,
+            );
             let policy = text(object, "/spec/template/spec/restartPolicy");
             if policy == "Always" {
                 let path = "spec.template.spec.restartPolicy";
-                errors.push(FieldError::unsupported(path, &policy.into(), &["OnFailure", "Never"]));
+                let why = "valid values: \"OnFailure\", \"Never\"";
+                errors.push(FieldError::required(path, why));
             }
         }
-        "pods" => pod_spec(&object["spec"], "spec", errors),
+        "pods" => pod_spec(&object["spec"], "spec", false, errors),
         "services" => service(object, errors),
         "ingresses.networking.k8s.io"
             if object.pointer("/spec/rules").is_none()
                 && object.pointer("/spec/defaultBackend").is_none() =>
         {
             let why = "either `defaultBackend` or `rules` must be specified";
-            errors.push(FieldError::invalid("spec", &json!([]), why));
+            errors.push(FieldError::invalid("spec", &Value::Null, why));
         }
         "poddisruptionbudgets.policy" => {
             let spec = &object["spec"];
             if spec.get("minAvailable").is_some() && spec.get("maxUnavailable").is_some() {
                 let why = "minAvailable and maxUnavailable cannot be both set";
-                errors.push(FieldError::invalid("spec", spec, why));
+                let part = |key: &str| spec.get(key).cloned().unwrap_or_default();
+                let go = format!(
+                    "{{\"MinAvailable\":{},\"Selector\":{},\"MaxUnavailable\":{},\
+                     \"UnhealthyPodEvictionPolicy\":{}}}",
+                    part("minAvailable"),
+                    part("selector"),
+                    part("maxUnavailable"),
+                    part("unhealthyPodEvictionPolicy")
+                );
+                errors.push(FieldError::invalid_text("spec", &go, why));
             }
         }
         "persistentvolumeclaims" => {
@@ -225,20 +278,13 @@ fn decoded_size(map: Option<&Value>) -> usize {
         .sum()
 }
 
-fn undecodable(object: &Value, errors: &mut Vec<FieldError>) {
-    use base64::Engine as _;
-    for (key, value) in object.get("data").and_then(Value::as_object).into_iter().flatten() {
-        let text = value.as_str().unwrap_or_default();
-        if base64::engine::general_purpose::STANDARD.decode(text).is_err() {
-            let path = format!("data[{key}]");
-            errors.push(FieldError::invalid(path, &"<omitted>".into(), "illegal base64 data"));
-        }
-    }
-}
-
 fn selector_fits(object: &Value, errors: &mut Vec<FieldError>) {
     let Some(selector) = object.pointer("/spec/selector") else {
         errors.push(FieldError::required("spec.selector", ""));
+        let labels = object.pointer("/spec/template/metadata/labels").cloned();
+        let why = "`selector` does not match template `labels`";
+        let path = "spec.template.metadata.labels";
+        errors.push(FieldError::invalid(path, &labels.unwrap_or_default(), why));
         return;
     };
     let found = object.pointer("/spec/template/metadata/labels");
@@ -254,7 +300,7 @@ fn selector_fits(object: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn pod_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn pod_spec(spec: &Value, path: &str, lends_claims: bool, errors: &mut Vec<FieldError>) {
     let containers = items(spec, "/containers");
     if containers.is_empty() {
         errors.push(FieldError::required(format!("{path}.containers"), ""));
@@ -274,12 +320,14 @@ fn pod_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
             if text(container, "/image").is_empty() {
                 errors.push(FieldError::required(format!("{here}.image"), ""));
             }
-            mounts(spec, container, &here, errors);
+            // Claims of a StatefulSet become volumes of its Pods.
+            if !lends_claims {
+                mounts(spec, container, &here, errors);
+            }
         }
     }
     for (index, volume) in items(spec, "/volumes").iter().enumerate() {
-        let sources = volume.as_object().into_iter().flatten();
-        let mut sources = sources.map(|(key, _)| key.as_str()).filter(|key| *key != "name");
+        let mut sources = SOURCES.iter().filter(|source| volume.get(**source).is_some());
         if sources.next().is_some()
             && let Some(second) = sources.next()
         {
@@ -289,14 +337,42 @@ fn pod_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// Sources of volumes in the order in which they are looked at.
+const SOURCES: [&str; 14] = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "secret",
+    "nfs",
+    "iscsi",
+    "persistentVolumeClaim",
+    "downwardAPI",
+    "fc",
+    "configMap",
+    "projected",
+    "csi",
+    "ephemeral",
+    "image",
+];
+
+/// Refuses a Secret for TLS without its parts.
+fn tls(object: &Value, errors: &mut Vec<FieldError>) {
+    if text(object, "/type") == "kubernetes.io/tls" {
+        for key in ["tls.crt", "tls.key"] {
+            if object.get("data").and_then(|data| data.get(key)).is_none() {
+                errors.push(FieldError::required(format!("data[{key}]"), ""));
+            }
+        }
+    }
+}
+
 fn mounts(spec: &Value, container: &Value, here: &str, errors: &mut Vec<FieldError>) {
     for (index, mount) in items(container, "/volumeMounts").iter().enumerate() {
         let name = text(mount, "/name");
-        // Claims of a StatefulSet become volumes of its Pods, so only Pods could be checked fully.
         let known = items(spec, "/volumes").iter().any(|volume| text(volume, "/name") == name);
-        if !known && here.starts_with("spec.containers") {
+        if !known {
             let path = format!("{here}.volumeMounts[{index}].name");
-            errors.push(FieldError::invalid(path, &name.into(), "Not found"));
+            errors.push(FieldError::not_found(path, &name.into()));
         }
     }
 }
@@ -332,6 +408,12 @@ fn service(object: &Value, errors: &mut Vec<FieldError>) {
                 why,
             ));
         }
+        let target = value::int(port, "/targetPort").filter(|port| !(1..=65535).contains(port));
+        if let Some(target) = target {
+            let why = "must be between 1 and 65535, inclusive";
+            let path = format!("spec.ports[{index}].targetPort");
+            errors.push(FieldError::invalid(path, &target.into(), why));
+        }
     }
 }
 
@@ -345,6 +427,10 @@ pub(crate) fn update(
     let mut errors = Vec::new();
     metadata(resource, object, &mut errors);
     finalizers(live, object, &mut errors);
+    if resource.custom.is_none() {
+        // Go checks metadata twice: for all kinds, then for this one.
+        finalizers(live, object, &mut errors);
+    }
     if subresource.is_empty() {
         immutable(resource, live, object, &mut errors);
         content(resource, object, &mut errors);

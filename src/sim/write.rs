@@ -92,9 +92,23 @@ pub(crate) fn read(
 }
 
 fn wrong_kind(resource: &Resource, why: &str) -> ApiError {
-    let (kind, version) = (&resource.kind, resource.api_version());
+    let api_version = resource.api_version();
+    let version = if resource.custom.is_some() { &resource.version } else { &api_version };
+    let kind = &resource.kind;
     ApiError::bad_request(&format!(
         "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
+    ))
+}
+
+/// A body of another kind, in the words of Go's scheme.
+fn wrong_body(resource: &Resource, api_version: &str, kind: &str) -> ApiError {
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    let internal = resource.group.split('.').next().filter(|group| !group.is_empty());
+    let own = &resource.kind;
+    ApiError::bad_request(&format!(
+        "{kind} in version \"{api_version}\" cannot be handled as a {own}: converting \
+         ({version}.{kind}) to ({}.{own}): unknown conversion",
+        internal.unwrap_or("core")
     ))
 }
 
@@ -105,17 +119,12 @@ pub(crate) fn check_place(
     namespace: &str,
     name: Option<&str>,
 ) -> Result<(), ApiError> {
-    let (api_version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
+    let (api_version, kind) =
+        (text(object, "/apiVersion").to_owned(), text(object, "/kind").to_owned());
     if (!kind.is_empty() && kind != resource.kind)
         || (!api_version.is_empty() && api_version != resource.api_version())
     {
-        let message = format!(
-            "{kind} in version \"{api_version}\" cannot be handled as a {}: no kind \"{kind}\" is \
-             registered for version \"{}\" in scheme",
-            resource.kind,
-            resource.api_version()
-        );
-        return Err(ApiError::bad_request(&message));
+        return Err(wrong_body(resource, &api_version, &kind));
     }
     if resource.namespaced {
         let given = value::namespace(object);
@@ -188,12 +197,14 @@ pub(crate) fn create(
         "uid",
         "creationTimestamp",
         "selfLink",
-        "generation",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "managedFields",
     ] {
         unset(&mut object, &["metadata", field]);
+    }
+    if resource.has_generation() {
+        unset(&mut object, &["metadata", "generation"]);
     }
     name_it(store, resource, &mut object)?;
     let api_version = resource.api_version();
@@ -275,6 +286,7 @@ pub(crate) fn update(
 ) -> Result<Outcome, ApiError> {
     let name = value::name(live).to_owned();
     check_version(resource, live, &object, &name)?;
+    check_deletion(resource, live, &object)?;
     keep_metadata(live, &mut object);
     strategy::prepare_update(store, resource, live, &mut object, &how.subresource);
     let api_version = resource.api_version();
@@ -307,13 +319,33 @@ fn check_version(
     }
     let given = value::uid(object);
     if !given.is_empty() && given != value::uid(live) {
+        let group = match &resource.custom {
+            Some(_) => format!("{}/", resource.group),
+            None => String::new(),
+        };
         let why = format!(
-            "Precondition failed: UID in precondition: {given}, UID in object meta: {}",
+            "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{}/{name}, \
+             ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: \
+             {given}, UID in object meta: {}",
+            resource.plural,
+            value::namespace(live),
             value::uid(live)
         );
         return Err(ApiError::conflict(resource, name, &why));
     }
     Ok(())
+}
+
+/// Refuses a time of deletion that is not the server's.
+fn check_deletion(resource: &Resource, live: &Value, object: &Value) -> Result<(), ApiError> {
+    let path = "/metadata/deletionTimestamp";
+    let given = text(object, path);
+    if given.is_empty() || given == text(live, path) {
+        return Ok(());
+    }
+    let error =
+        || FieldError::invalid("metadata.deletionTimestamp", &given.into(), "field is immutable");
+    Err(ApiError::invalid(resource, value::name(live), &[error(), error()]))
 }
 
 /// On updates the server's metadata wins.
@@ -350,7 +382,7 @@ fn store_changed(
     let name = value::name(live).to_owned();
     if resource.has_generation()
         && how.subresource.is_empty()
-        && strategy::spec_differs(live, &object)
+        && strategy::spec_differs(resource, live, &object)
     {
         let generation = value::int(live, "/metadata/generation").unwrap_or_default() + 1;
         set(&mut object, &["metadata", "generation"], generation);
@@ -384,12 +416,22 @@ fn store_changed(
     done(store.put(&resource.storage, stored))
 }
 
+/// What is applied.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// The configuration, placed with [`check_place`].
+    pub(crate) config: Value,
+    /// The namespace that the client had written into it.
+    pub(crate) given_namespace: String,
+    /// Whether fields are taken from other managers.
+    pub(crate) force: bool,
+}
+
 /// Applies a configuration (server-side apply), creating the object when it is missing.
 pub(crate) fn apply(
     store: &mut Store,
     resource: &Resource,
-    config: Value,
-    force: bool,
+    Applied { config, given_namespace, force }: Applied,
     how: &Circumstances,
 ) -> Result<Outcome, ApiError> {
     let (namespace, name) = (value::namespace(&config).to_owned(), value::name(&config).to_owned());
@@ -403,8 +445,14 @@ pub(crate) fn apply(
     set(&mut zero, &["apiVersion"], api_version.as_str());
     set(&mut zero, &["kind"], resource.kind.as_str());
     let ignored = ignored_branches(resource, &how.subresource);
-    let rules =
-        ApplyRules { force, exists: live.is_some(), zero: &zero, ignored, kind: &resource.kind };
+    let rules = ApplyRules {
+        force,
+        exists: live.is_some(),
+        zero: &zero,
+        ignored,
+        kind: &resource.kind,
+        namespace: &given_namespace,
+    };
     let base = live.as_deref().unwrap_or(&zero);
     let writer = how.writer(&api_version);
     let applied = managed::apply(base, &config, resource.ty(), &writer, rules)?;

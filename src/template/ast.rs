@@ -9,6 +9,9 @@ use super::funcs::Func;
 use super::strconv;
 use super::value::Str;
 
+/// Templates have about this much text for a node: a guess that saves growing.
+const BYTES_PER_NODE: usize = 16;
+
 /// Index of a node in its [`Unit`].
 pub(crate) type NodeId = u32;
 
@@ -99,7 +102,8 @@ impl Unit {
     /// Returns an empty arena for a text.
     pub(crate) fn new(name: Str, text: Bytes) -> Self {
         let dollar: Str = Arc::from(b"$".as_slice());
-        Self { name, text, nodes: Vec::new(), variables: vec![dollar], templates: Vec::new() }
+        let nodes = Vec::with_capacity(text.len() / BYTES_PER_NODE);
+        Self { name, text, nodes, variables: vec![dollar], templates: Vec::new() }
     }
 
     /// Adds a node.

@@ -13,6 +13,7 @@ use super::funcs::regexes::RegexCache;
 use super::parser::{self, ParseError};
 use super::value::Str;
 use super::{Context, Rendered, Scope, TemplateFile, convert};
+use crate::base::parallel;
 
 /// Most `tpl` texts that a program remembers.
 const MAX_TPL_TEXTS: usize = 4_096;
@@ -84,10 +85,7 @@ impl Program {
     /// # Errors
     /// The first text that is not a template.
     pub fn compile(files: Vec<TemplateFile>, scopes: &[Scope]) -> Result<Self, Error> {
-        on_big_stack(move || Self::compile_here(files, scopes))
-    }
-
-    fn compile_here(mut files: Vec<TemplateFile>, scopes: &[Scope]) -> Result<Self, Error> {
+        let mut files = files;
         files.retain(|file| {
             let library = scopes.get(file.scope).is_some_and(|scope| scope.library);
             !library || is_partial(&file.name)
@@ -101,10 +99,14 @@ impl Program {
             tpl: Mutex::default(),
             regexes: RegexCache::default(),
         };
-        for file in files {
+        let units = parallel::map(&files, STACK_BYTES, |file| {
             let name: Str = Arc::from(file.name.as_bytes());
             let unit = parser::parse(&name, &file.text)
                 .map_err(|error| Error::parse(&name, &file.text, error.line, &error.message))?;
+            Ok((name, unit))
+        });
+        for (file, parsed) in files.iter().zip(units) {
+            let (name, unit) = parsed?;
             program.add(unit);
             if !is_partial(&file.name) {
                 program.files.push((name, file.scope));

@@ -86,11 +86,11 @@ fn is_space(byte: u8) -> bool {
 }
 
 fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
-    text.windows(pattern.len()).position(|window| window == pattern)
+    memchr::memmem::find(text, pattern)
 }
 
 fn count_lines(text: &[u8]) -> u32 {
-    u32::try_from(text.iter().filter(|&&byte| byte == b'\n').count()).unwrap_or(u32::MAX)
+    u32::try_from(memchr::memchr_iter(b'\n', text).count()).unwrap_or(u32::MAX)
 }
 
 /// `U+002D '-'`, as Go's `%#U` prints a rune.
@@ -357,10 +357,21 @@ impl<'a> Lexer<'a> {
         self.emit(TokenKind::Space)
     }
 
-    fn lex_identifier(&mut self) -> Token {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.next();
+    /// Passes letters, digits and `_`; nearly always ASCII.
+    fn skip_alphanumeric(&mut self) {
+        loop {
+            match self.peek_byte(0) {
+                Some(b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_') => self.pos += 1,
+                Some(0x80..) if self.peek().is_some_and(is_alphanumeric) => {
+                    self.next();
+                }
+                _ => return,
+            }
         }
+    }
+
+    fn lex_identifier(&mut self) -> Token {
+        self.skip_alphanumeric();
         let word = &self.input[self.start..self.pos];
         if !self.at_terminator() {
             let message = format!("bad character {}", describe(self.peek()));
@@ -377,9 +388,7 @@ impl<'a> Lexer<'a> {
         if self.at_terminator() {
             return self.emit(if kind == TokenKind::Field { TokenKind::Dot } else { kind });
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.next();
-        }
+        self.skip_alphanumeric();
         if !self.at_terminator() {
             let message = format!("bad character {}", describe(self.peek()));
             return self.fail(message);
@@ -398,6 +407,8 @@ impl<'a> Lexer<'a> {
 
     fn lex_quoted(&mut self, quote: char, kind: TokenKind, error: &str) -> Token {
         loop {
+            let plain = |byte: &&u8| !matches!(byte, b'\\' | b'\n' | b'"' | b'\'');
+            self.pos += self.rest().iter().take_while(plain).count();
             match self.next() {
                 Some('\\') if self.peek().is_some_and(|c| c != '\n') => {
                     self.next();
@@ -412,13 +423,12 @@ impl<'a> Lexer<'a> {
     }
 
     fn lex_raw_string(&mut self) -> Token {
-        loop {
-            match self.next() {
-                None => return self.fail("unterminated raw quoted string".to_owned()),
-                Some('`') => return self.emit(TokenKind::RawString),
-                Some(_) => {}
-            }
-        }
+        let Some(length) = memchr::memchr(b'`', self.rest()) else {
+            return self.fail("unterminated raw quoted string".to_owned());
+        };
+        self.line += count_lines(&self.rest()[..length]);
+        self.pos += length + 1;
+        self.emit(TokenKind::RawString)
     }
 
     fn accept(&mut self, valid: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! Killed at any call, the next start brings the release to a clean state.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -27,13 +28,7 @@ async fn records(api: &Api, namespace: &str) -> Vec<(u64, String)> {
 }
 
 /// Kills Leadsman at one call, starts it again, and checks that all is as it should be.
-async fn killed_at(
-    api: &Api,
-    proxy: &Proxy,
-    kubeconfig: &std::path::Path,
-    number: usize,
-    upgrade: bool,
-) {
+async fn killed_at(api: &Api, proxy: &Proxy, kubeconfig: &Path, number: usize, upgrade: bool) {
     let namespace = api.create_namespace("crash").await;
     let repository = Repository::start();
     repository.publish_package(web("1.0.0", ""));
@@ -86,13 +81,26 @@ async fn killed_at(
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_call_the_next_start_ends_clean() {
     let Some(cluster) = ControlPlane::shared() else { return };
-    let api = cluster.api().await;
-    let proxy = Proxy::start(&cluster.kubeconfig());
+    killed_at_many_calls(&cluster.kubeconfig()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_call_the_next_start_ends_clean_in_the_simulated_cluster() {
+    let server = Leadsman::new();
+    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
+    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+    killed_at_many_calls(&server.folder().join("kubeconfig")).await;
+}
+
+/// Kills at ten calls of an install and at ten of an upgrade.
+async fn killed_at_many_calls(kubeconfig: &Path) {
+    let api = Api::connect(kubeconfig).await;
+    let proxy = Proxy::start(kubeconfig);
     // The first calls apply SOURCE; later ones are status, records, objects and events.
     for number in [2, 4, 6, 7, 8, 9, 10, 11, 12, 14] {
-        killed_at(&api, &proxy, &cluster.kubeconfig(), number, false).await;
+        killed_at(&api, &proxy, kubeconfig, number, false).await;
     }
     for number in [3, 4, 5, 6, 7, 8, 9, 10, 11, 12] {
-        killed_at(&api, &proxy, &cluster.kubeconfig(), number, true).await;
+        killed_at(&api, &proxy, kubeconfig, number, true).await;
     }
 }

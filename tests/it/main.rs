@@ -7,11 +7,15 @@
 )]
 
 mod bad_input;
+mod contract;
 mod crash;
 mod demo;
+mod faults;
 mod flagship;
 mod flux;
 mod harness;
+mod kubectl;
+mod readme;
 mod repository;
 mod simulate;
 mod support;

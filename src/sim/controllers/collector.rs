@@ -104,6 +104,15 @@ fn reconcile(core: &Core, key: &Key) -> Option<Duration> {
     None
 }
 
+/// Sets the owners of an object.
+fn refer(object: &mut Value, owners: Vec<Value>) {
+    if owners.is_empty() {
+        value::unset(object, &["metadata", "ownerReferences"]);
+    } else {
+        at(object, &["metadata"])["ownerReferences"] = owners.into();
+    }
+}
+
 /// Deletes an object whose owners are all gone; drops references to those that are.
 fn collect(core: &Core, storage: &Arc<str>, object: &Value) {
     let owners = items(object, "/metadata/ownerReferences");
@@ -126,7 +135,7 @@ fn collect(core: &Core, storage: &Arc<str>, object: &Value) {
     }
     let alive: Vec<_> = alive.into_iter().cloned().collect();
     let _ = core.edit(key.parts(), MANAGER, "", |object| {
-        at(object, &["metadata"])["ownerReferences"] = alive.into();
+        refer(object, alive);
     });
 }
 
@@ -152,7 +161,7 @@ fn finish(core: &Core, storage: &Arc<str>, owner: &Value) {
         for (storage, object) in dependents(core, uid) {
             let (_, others) = of_owner(&object);
             let _ = core.edit(Key::of(&storage, &object).parts(), MANAGER, "", |object| {
-                at(object, &["metadata"])["ownerReferences"] = others.into();
+                refer(object, others);
             });
         }
         drop_finalizer(core, &key, ORPHAN);

@@ -1,5 +1,6 @@
 //! Namespaces: what a new one gets, and how one goes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +89,12 @@ fn empty(core: &Core, namespace: &str) {
     }
 }
 
+/// Prints `configmaps. has 2 resource instances, …`.
+fn instances(counts: &BTreeMap<String, usize>) -> String {
+    let parts = counts.iter().map(|(what, count)| format!("{what} {count} resource instances"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 fn conditions(rest: &[(Arc<str>, Arc<Value>)], now: &str) -> Value {
     let held =
         rest.iter().filter(|(_, object)| !items(object, "/metadata/finalizers").is_empty()).count();
@@ -98,14 +105,25 @@ fn conditions(rest: &[(Arc<str>, Arc<Value>)], now: &str) -> Value {
     let remaining = if rest.is_empty() {
         "All content successfully removed".to_owned()
     } else {
-        format!("Some resources are remaining: {} resource instances", rest.len())
+        let mut counts = BTreeMap::<String, usize>::new();
+        for (storage, _) in rest {
+            let dot = if storage.contains('.') { "" } else { "." };
+            *counts.entry(format!("{storage}{dot} has")).or_default() += 1;
+        }
+        format!("Some resources are remaining: {}", instances(&counts))
     };
     let finalizers = if held == 0 {
         "All content-preserving finalizers finished".to_owned()
     } else {
-        format!(
-            "Some content in the namespace has finalizers remaining: in {held} resource instances"
-        )
+        let mut counts = BTreeMap::<String, usize>::new();
+        for (_, object) in rest {
+            for finalizer in items(object, "/metadata/finalizers") {
+                let name = finalizer.as_str().unwrap_or_default();
+                *counts.entry(format!("{name} in")).or_default() += 1;
+            }
+        }
+        let counts = instances(&counts);
+        format!("Some content in the namespace has finalizers remaining: {counts}")
     };
     json!([
         new(

@@ -20,7 +20,7 @@ use crate::yaml::Value;
 
 const STORAGE: &str = "pods";
 const KUBELET: &str = "kubelet";
-const NODE: &str = "n1";
+const NODE: &str = "node-1";
 
 /// What becomes of a Pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -168,8 +168,8 @@ fn control(core: &Core, request: &Request, path: &str) -> Reply {
     use super::fault::Rule;
     match (request.method.as_str(), path) {
         ("GET", "faults") => {
-            let body =
-                serde_json::json!({"rules": core.faults.rules(), "held": core.faults.held()});
+            let body = serde_json::json!({"rules": core.faults.rules(), "held": core.faults.held(),
+                    "struck": core.faults.struck()});
             Reply::json(200, &body)
         }
         ("POST", "faults") => match serde_json::from_slice::<Rule>(&request.body) {

@@ -91,7 +91,13 @@ impl Continue {
         let bad = || ApiError::bad_request("invalid continue token: the token is not valid");
         let bytes =
             base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).map_err(|_| bad())?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad())?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| {
+            let first = String::from_utf8_lossy(&bytes).chars().next().unwrap_or_default();
+            ApiError::bad_request(&format!(
+                "invalid continue token: continue key is not valid: invalid character '{first}' \
+                 looking for beginning of value"
+            ))
+        })?;
         let revision = value.get("rv").and_then(Value::as_u64).ok_or_else(bad)?;
         let start = value.get("start").and_then(Value::as_str).ok_or_else(bad)?;
         Ok(Self {
@@ -139,7 +145,9 @@ fn page(
         }
         revision_shown = token.revision;
         after = Some(token.after);
-    } else if let Some(asked) = revision(request)? {
+    } else if let Some(asked) = revision(request).map_err(|error| {
+        ApiError::bad_request(&format!("invalid resource version: {}", error.message()))
+    })? {
         if asked > store.revision() {
             return Err(ApiError::too_large_version(asked, store.revision()));
         }
@@ -171,8 +179,11 @@ fn page(
     Ok(Page { objects, revision: revision_shown, next, remaining })
 }
 
-fn list_metadata(page: &Page) -> Value {
+fn list_metadata(page: &Page, resource: &Resource) -> Value {
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+    if resource.custom.is_some() {
+        metadata["continue"] = "".into();
+    }
     if let Some(next) = &page.next {
         metadata["continue"] = next.write().into();
     }
@@ -191,7 +202,7 @@ pub(super) fn list(
     form: Form,
 ) -> Result<Reply, ApiError> {
     let page = page(&core.store(), request, resource, place)?;
-    let metadata = list_metadata(&page);
+    let metadata = list_metadata(&page, resource);
     match form {
         Form::Table => {
             let include = request.query("includeObject").unwrap_or("Metadata");

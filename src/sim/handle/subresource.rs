@@ -11,7 +11,7 @@ use crate::sim::delete::{self, DeleteOptions};
 use crate::sim::request::{Place, Request};
 use crate::sim::resource::Resource;
 use crate::sim::selector::Labels;
-use crate::sim::status::ApiError;
+use crate::sim::status::{ApiError, FieldError};
 use crate::sim::value::{self, int, set, text};
 use crate::sim::write;
 use crate::yaml::Value;
@@ -127,10 +127,17 @@ fn scale(
     if !given.is_empty() && given != text(&live, "/metadata/resourceVersion") {
         return Err(ApiError::stale(resource, name));
     }
+    let replicas = int(&new, "/spec/replicas").unwrap_or_default();
+    if replicas < 0 {
+        let why = "must be greater than or equal to 0";
+        let error = FieldError::invalid("spec.replicas", &replicas.into(), why);
+        let of = ("autoscaling", "Scale");
+        return Err(ApiError::invalid_as("Scale.autoscaling", of, name, &[error]));
+    }
     let mut object = Value::clone(&live);
     let (wanted, _, _) = paths(resource);
     let path: Vec<&str> = wanted.split('/').filter(|part| !part.is_empty()).collect();
-    set(&mut object, &path, int(&new, "/spec/replicas").unwrap_or_default());
+    set(&mut object, &path, replicas);
     // The change is one of the spec: only the door's name is another.
     let generation = int(&live, "/metadata/generation").unwrap_or_default();
     if resource.has_generation() && object != *live {

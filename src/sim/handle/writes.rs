@@ -7,8 +7,10 @@ use serde_json::json;
 use super::Reply;
 use super::read::{Filter, write_list};
 use crate::sim::core::Core;
+use crate::sim::decode;
 use crate::sim::delete::{self, DeleteOptions};
 use crate::sim::patch;
+use crate::sim::protobuf;
 use crate::sim::request::{Place, Request};
 use crate::sim::resource::Resource;
 use crate::sim::status::{ApiError, FieldError};
@@ -20,6 +22,7 @@ use crate::yaml::Value;
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 const APPLY: &str = "application/apply-patch+yaml";
 
 fn media(request: &Request) -> &str {
@@ -30,7 +33,13 @@ fn media(request: &Request) -> &str {
 pub(super) fn body(request: &Request) -> Result<Value, ApiError> {
     match media(request) {
         "" | "application/json" | "application/yaml" | APPLY => parse(&request.body),
-        _ => Err(ApiError::unsupported_media("415: Unsupported Media Type")),
+        PROTOBUF => protobuf::read(&request.body).map_err(|why| {
+            ApiError::bad_request(&format!("the protobuf body cannot be read: {}", why.0))
+        }),
+        _ => Err(ApiError::unsupported_media(
+            "the body of the request was in an unknown format - accepted media types include: \
+             application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )),
     }
 }
 
@@ -152,6 +161,9 @@ pub(super) fn patch(
 ) -> Result<Reply, ApiError> {
     let kind = media(request);
     let strategic = kind == STRATEGIC && resource.custom.is_none();
+    if ![JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY].contains(&kind) {
+        return Err(ApiError::unsupported_media("415: Unsupported Media Type"));
+    }
     if !strategic && ![JSON_PATCH, MERGE_PATCH, APPLY].contains(&kind) {
         let mut known = vec![JSON_PATCH, MERGE_PATCH, APPLY];
         if resource.custom.is_none() {
@@ -176,7 +188,16 @@ pub(super) fn patch(
     let live = store.get(&resource.storage, namespace, name).map(|live| resource.present(live));
     let live = live.ok_or_else(|| ApiError::not_found(resource, name))?;
     let patched = patched(resource, &live, kind, &request.body)?;
-    let (mut object, warnings) = write::read(resource, patched, how.unknown)?;
+    let text = patched.to_string();
+    let (mut object, warnings) = write::read(resource, patched, how.unknown).map_err(|error| {
+        // What a patch makes of an object is refused as a value, not as a body.
+        if strategic || resource.custom.is_some() {
+            return error;
+        }
+        let why = error.message().split_once(": ").map_or("", |(_, why)| why);
+        let error = FieldError::invalid("patch", &text.into(), why);
+        ApiError::invalid_as("", ("", ""), "", &[error])
+    })?;
     write::check_place(resource, &mut object, namespace, Some(name))?;
     let outcome = write::update(&mut store, resource, &live, object, &how)?;
     Ok(reply(resource, outcome, warnings))
@@ -202,11 +223,20 @@ pub(super) fn patched(
         json_patch::patch(&mut object, &operations).map_err(|_| ApiError::unprocessable())?;
         return Ok(object);
     }
-    let body = parse(body)?;
+    let body: Value = serde_json::from_slice(body).map_err(|error| {
+        let why = if error.is_eof() {
+            "unexpected end of JSON input".to_owned()
+        } else {
+            error.to_string()
+        };
+        ApiError::bad_request(&format!("error decoding patch: {why}"))
+    })?;
     if !body.is_object() {
-        return Err(ApiError::bad_request(
-            "error decoding patch: json: cannot unmarshal into Go value",
-        ));
+        let found = decode::json_type(&body);
+        return Err(ApiError::bad_request(&format!(
+            "error decoding patch: json: cannot unmarshal {found} into Go value of type \
+             map[string]interface {{}}"
+        )));
     }
     if kind == STRATEGIC {
         return patch::strategic(live, &body, resource.ty())
@@ -229,8 +259,16 @@ fn apply(
         return Err(ApiError::invalid_options("PatchOptions", &[error]));
     }
     let mut config = parse(&request.body)?;
+    let (version, kind) = (value::text(&config, "/apiVersion"), value::text(&config, "/kind"));
+    if version != resource.api_version() || kind != resource.kind {
+        let group = if version.contains('/') { "" } else { "/" };
+        let message = format!("invalid object type: {group}{version}, Kind={kind}");
+        return Err(ApiError::bad_request(&message));
+    }
+    let given_namespace = value::namespace(&config).to_owned();
     write::check_place(resource, &mut config, namespace, Some(name))?;
-    let outcome = write::apply(&mut core.store(), resource, config, request.flag("force"), how)?;
+    let applied = write::Applied { config, given_namespace, force: request.flag("force") };
+    let outcome = write::apply(&mut core.store(), resource, applied, how)?;
     Ok(reply(resource, outcome, Vec::new()))
 }
 

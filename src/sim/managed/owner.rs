@@ -214,6 +214,8 @@ pub(crate) fn apply(
     }
     let mut wanted =
         typed::fields_of(config, ty).map_err(|why| rules.schema_error(config, writer, &why))?;
+    // The name is nobody's in the records, but the applier's while it is decided what goes.
+    let whole = wanted.clone();
     strip(&mut wanted);
     for path in rules.ignored {
         wanted.strip(path);
@@ -234,7 +236,8 @@ pub(crate) fn apply(
     });
     entries[mine].fields = wanted.clone();
     entries[mine].api_version = writer.api_version.to_owned();
-    let object = if last.is_empty() { merged } else { prune(merged, &last, &entries, ty) };
+    let object =
+        if last.is_empty() { merged } else { prune(merged, (&last, &whole), &entries, ty) };
     let mut difference = typed::compare(live, &object, ty);
     strip(&mut difference.changed);
     strip(&mut difference.removed);
@@ -264,14 +267,16 @@ pub(crate) struct ApplyRules<'a> {
     pub(crate) zero: &'a Value,
     pub(crate) ignored: &'a [&'a [&'a str]],
     pub(crate) kind: &'a str,
+    /// The namespace that the configuration itself names.
+    pub(crate) namespace: &'a str,
 }
 
 impl ApplyRules<'_> {
     fn schema_error(&self, config: &Value, writer: &Writer<'_>, why: &str) -> ApiError {
-        let (namespace, name) = (value::namespace(config), value::name(config));
-        let object =
-            if namespace.is_empty() { format!("/{name}") } else { format!("{namespace}/{name}") };
-        let (version, kind) = (writer.api_version, self.kind);
+        let (namespace, name) = (self.namespace, value::name(config));
+        let object = format!("{namespace}/{name}");
+        let group = if writer.api_version.contains('/') { "" } else { "/" };
+        let (version, kind) = (format!("{group}{}", writer.api_version), self.kind);
         ApiError::internal(&format!(
             "failed to create typed patch object ({object}; {version}, Kind={kind}): {why}"
         ))
@@ -281,7 +286,7 @@ impl ApplyRules<'_> {
 /// Removes what only this applier owned before and does not want now.
 ///
 /// Source: structured-merge-diff merge/update.go (prune, addBackOwnedItems, addBackDanglingItems).
-fn prune(merged: Value, last: &Set, entries: &[Entry], ty: Ty<'_>) -> Value {
+fn prune(merged: Value, (last, whole): (&Set, &Set), entries: &[Entry], ty: Ty<'_>) -> Value {
     let named_last = typed::with_named_fields(last, ty);
     let pruned = typed::remove(&merged, &named_last, ty);
     let fields = |value: &Value| {
@@ -289,7 +294,7 @@ fn prune(merged: Value, last: &Set, entries: &[Entry], ty: Ty<'_>) -> Value {
         typed::with_named_fields(&set, ty)
     };
     let all = fields(&merged);
-    let mut owned = Set::default();
+    let mut owned = whole.clone();
     for entry in entries {
         owned.add(&entry.fields);
     }

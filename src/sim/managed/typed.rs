@@ -80,7 +80,7 @@ fn collect(value: &Value, ty: Ty<'_>, path: &str, set: &mut Set) -> Result<(), S
             for (name, inner) in value.as_object().into_iter().flatten() {
                 let declared = ty.field(name);
                 let child_path = format!("{path}.{name}");
-                if declared.is_none() && ty.def().is_some() {
+                if declared.is_none() && (ty.def().is_some() || ty.is_closed()) {
                     return Err(format!("{child_path}: field not declared in schema"));
                 }
                 let below = set.below(field_element(name));
@@ -128,7 +128,7 @@ fn check_scalar(value: &Value, ty: Ty<'_>, path: &str) -> Result<(), String> {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    Err(format!("{path}: expected {wanted}, got &value.valueUnstructured{{Value:{printed}}}"))
+    Err(format!("{path}: expected {wanted}, got &{{{printed}}}"))
 }
 
 /// Compares two objects of one type.

@@ -392,7 +392,7 @@ fn number_or_text(object: &Value, pointer: &str) -> Value {
 /// Cells of the kinds with few columns.
 fn other(object: &Value, column: &str) -> Value {
     match column {
-        "Data" => (map_size(object, "data") + map_size(object, "binaryData")).to_string().into(),
+        "Data" => (map_size(object, "data") + map_size(object, "binaryData")).into(),
         "Type" => text(object, "/type").into(),
         "Status" => text(object, "/status/phase").into(),
         "Secrets" => items(object, "/secrets").len().to_string().into(),

@@ -73,6 +73,38 @@ impl Seen {
         Self { releases, rows }
     }
 
+    /// Cuts what was waited for off each timeout: Flux's limit on calls sometimes hid it.
+    pub(super) fn cut_timeouts(&mut self) {
+        fn cut(value: &mut Value) {
+            match value {
+                Value::String(text) => {
+                    if let Some((start, _)) = text.split_once(": timeout waiting for: [") {
+                        *text = format!("{start}: timeout");
+                    }
+                }
+                Value::Array(items) => items.iter_mut().for_each(cut),
+                Value::Object(fields) => fields.values_mut().for_each(cut),
+                _ => {}
+            }
+        }
+        self.rows.values_mut().for_each(cut);
+        if let Some(events) = self.rows.get_mut("events").and_then(Value::as_array_mut) {
+            events.sort_by_key(Value::to_string);
+            events.dedup();
+        }
+    }
+
+    /// Forgets who owns which fields.
+    pub(super) fn forget_owners(&mut self) {
+        for (name, row) in &mut self.rows {
+            if name.starts_with("object ")
+                && let Some(fields) = row.as_object_mut()
+            {
+                fields.remove("owned");
+            }
+        }
+    }
+
     /// Whether it was seen in the middle of an action.
     pub(super) fn is_under_way(&self) -> bool {
         self.releases.iter().any(|release| {
@@ -219,6 +251,8 @@ fn plain_record(record: &Value) -> (String, Value) {
         hook["manifest"] = json!(one_blank(hook["manifest"].as_str().unwrap_or_default()));
     }
     row["manifest"] = json!(one_blank(row["manifest"].as_str().unwrap_or_default()));
+    // Helm 4.3 says it; the Helm inside Flux does not.
+    row["info"].as_object_mut().unwrap().remove("rollback_revision");
     let text = row["info"]["description"].as_str().unwrap_or_default();
     row["info"]["description"] = json!(message(&json!("InstallFailed"), text));
     (format!("record {}.v{}", record["name"].as_str().unwrap_or_default(), record["version"]), row)
@@ -286,9 +320,9 @@ fn plain_object(mut object: Value) -> Value {
     Value::Object(kept)
 }
 
-/// Returns the events of releases in order; one that repeats counts once.
+/// Returns the events of releases, sorted: many fall into one second. One that repeats counts once.
 fn plain_events(events: &[Value]) -> Value {
-    let mut rows: Vec<(String, Value)> = Vec::new();
+    let mut rows: Vec<Value> = Vec::new();
     for event in events {
         let object = event.get("involvedObject").unwrap_or(event);
         let kind = &object["kind"];
@@ -300,11 +334,10 @@ fn plain_events(events: &[Value]) -> Value {
         let name = object.get("name").or(event.get("object")).cloned().unwrap_or_default();
         let text = message(&event["reason"], event["message"].as_str().unwrap_or_default());
         let row = json!([event["type"], name, event["reason"], text]);
-        let time = event["firstTimestamp"].as_str().unwrap_or_default().to_owned();
-        if rows.iter().all(|(_, known)| *known != row) {
-            rows.push((time, row));
+        if !rows.contains(&row) {
+            rows.push(row);
         }
     }
-    rows.sort_by(|a, b| a.0.cmp(&b.0));
-    Value::Array(rows.into_iter().map(|(_, row)| row).collect())
+    rows.sort_by_key(Value::to_string);
+    Value::Array(rows)
 }

@@ -13,7 +13,9 @@ pub(super) async fn perform(api: &Api, namespace: &str, what: &Value) {
         if object.get("apiVersion").is_none() {
             object["apiVersion"] = json!("v1");
         }
-        as_kubectl_reads(&mut object["spec"]["values"]);
+        if let Some(values) = object.pointer_mut("/spec/values") {
+            as_kubectl_reads(values);
+        }
         api.apply(&object).await;
     }
     if let Some(arguments) = what["kubectl"].as_array() {
@@ -22,12 +24,25 @@ pub(super) async fn perform(api: &Api, namespace: &str, what: &Value) {
     }
 }
 
-/// The scenarios were YAML to kubectl, for which the key `n` is the boolean of YAML 1.1.
+/// The scenarios were YAML to `kubectl apply`, for which the key `n` is the boolean of YAML 1.1, and
+/// which sends no null inside of objects.
 fn as_kubectl_reads(values: &mut Value) {
     if let Some(fields) = values.as_object_mut()
         && let Some(value) = fields.remove("n")
     {
         fields.insert("false".to_owned(), value);
+    }
+    drop_nulls(values);
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }
 

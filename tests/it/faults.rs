@@ -1,0 +1,183 @@
+//! The simulated cluster fails on request, and Leadsman goes through it to the right end.
+
+use serde_json::{Value, json};
+
+use crate::support::api::{Api, condition};
+use crate::support::chart::{web, yaml};
+use crate::support::leadsman::{Leadsman, Running};
+use crate::support::repository::Repository;
+use crate::support::wait::{SOON, until};
+
+const FAULTS: &str = "/sim/faults";
+
+/// A simulated cluster and a Leadsman that manages one release in it.
+struct World {
+    api: Api,
+    namespace: String,
+    repository: Repository,
+    leadsman: Leadsman,
+    // Kept running.
+    server: (Leadsman, Running),
+}
+
+impl World {
+    async fn start(stem: &str, flags: &[&str]) -> Self {
+        let server = Leadsman::new();
+        let running = server.spawn(&[&["sim", "--kubeconfig-out", "kubeconfig"], flags].concat());
+        running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+        let kubeconfig = server.folder().join("kubeconfig");
+        let api = Api::connect(&kubeconfig).await;
+        let namespace = api.create_namespace(stem).await;
+        let repository = Repository::start();
+        repository.publish_package(web("1.0.0", ""));
+        let leadsman = Leadsman::new().kubeconfig(&kubeconfig);
+        leadsman.file("source/web.yaml", &yaml(&namespace, "web", &repository.url(), ""));
+        Self { api, namespace, repository, leadsman, server: (server, running) }
+    }
+
+    fn run(&self) -> Running {
+        self.leadsman.spawn(&["run", "source", "-n", &self.namespace, "--interval", "1s"])
+    }
+
+    async fn add(&self, rule: &Value) {
+        self.api.create(FAULTS, rule).await.unwrap();
+    }
+
+    async fn clear(&self) {
+        self.api.send("DELETE", FAULTS, "", Vec::new()).await.unwrap();
+    }
+
+    /// Returns how many requests a rule has struck, the rules being in the order of their making.
+    async fn struck(&self) -> Vec<u64> {
+        let answer = self.api.get(FAULTS).await.unwrap();
+        answer["struck"].as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect()
+    }
+
+    /// Waits until a version runs, as the release and the cluster say, with one clean record.
+    async fn runs(&self, version: &str, running: &Running) {
+        let namespace = &self.namespace;
+        until(&format!("{version} runs"), SOON * 2, async || {
+            let group = "/apis/helm.toolkit.fluxcd.io/v2";
+            let path = format!("{group}/namespaces/{namespace}/helmreleases/web");
+            let release = self.api.get(&path).await.unwrap_or_default();
+            let newest = &release["status"]["history"][0];
+            let ready = condition(&release, "Ready").is_some_and(|c| c["status"] == "True");
+            let good = newest["chartVersion"] == version && newest["status"] == "deployed" && ready;
+            let config = format!("/api/v1/namespaces/{namespace}/configmaps/web");
+            let config = self.api.get(&config).await.unwrap_or_default();
+            let deployment = format!("/apis/apps/v1/namespaces/{namespace}/deployments/web");
+            let deployment = self.api.get(&deployment).await.unwrap_or_default();
+            let secrets = self.api.list(&format!("/api/v1/namespaces/{namespace}/secrets")).await;
+            let status = |secret: &Value| secret["metadata"]["labels"]["status"].clone();
+            let deployed = secrets.iter().filter(|one| status(one) == "deployed").count();
+            let pending = secrets.iter().any(|one| status(one).to_string().contains("pending"));
+            let right = config["data"]["version"] == version
+                && deployment["status"]["availableReplicas"] == 1
+                && deployed == 1
+                && !pending;
+            if good && right {
+                Ok(())
+            } else {
+                Err(format!("{}\n{}", release["status"], running.output()))
+            }
+        })
+        .await;
+    }
+}
+
+/// Goes through an install and an upgrade while a rule strikes, and checks that it did strike.
+async fn goes_through(stem: &str, rule: Value) {
+    let world = World::start(stem, &[]).await;
+    world.add(&rule).await;
+    let running = world.run();
+    world.runs("1.0.0", &running).await;
+    let first = world.struck().await[0];
+    assert!(first > 0, "{rule} struck nothing while installing");
+    world.clear().await;
+    world.add(&rule).await;
+    world.repository.publish_package(web("1.1.0", ""));
+    world.runs("1.1.0", &running).await;
+    assert!(world.struck().await[0] > 0, "{rule} struck nothing while upgrading");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conflicts_are_gone_through() {
+    let fault = json!({"kind": "status", "code": 409});
+    goes_through("conflict", json!({"mutating": true, "times": 4, "skip": 1, "fault": fault}))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_requests_are_gone_through() {
+    let fault = json!({"kind": "status", "code": 429, "retryAfter": 1});
+    goes_through("busy", json!({"times": 6, "fault": fault})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_the_server_are_gone_through() {
+    let fault = json!({"kind": "status", "code": 500, "message": "etcdserver: leader changed"});
+    goes_through("error", json!({"times": 6, "fault": fault})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_connections_are_gone_through() {
+    goes_through("refused", json!({"times": 6, "fault": {"kind": "refuse"}})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_server_is_gone_through() {
+    let fault = json!({"kind": "latency", "millis": 150});
+    goes_through("slow", json!({"times": 40, "fault": fault})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_are_gone_through() {
+    let fault = json!({"kind": "lose-answer"});
+    goes_through("lost", json!({"mutating": true, "times": 4, "fault": fault})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropped_watches_are_gone_through() {
+    let fault = json!({"kind": "cut-watches"});
+    goes_through("cut", json!({"mutating": true, "times": 8, "fault": fault})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_history_is_gone_through() {
+    let fault = json!({"kind": "expire"});
+    goes_through("expired", json!({"mutating": true, "times": 8, "fault": fault})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_can_be_asked_for_from_the_start() {
+    let rule = r#"{"resources": ["secrets"], "verbs": ["create"], "times": 1,
+        "fault": {"kind": "status", "code": 500, "message": "not now"}}"#;
+    let world = World::start("flag", &["--fault", rule]).await;
+    let secret = json!({"metadata": {"name": "s"}});
+    let path = format!("/api/v1/namespaces/{}/secrets", world.namespace);
+    let refused = world.api.create(&path, &secret).await.unwrap_err();
+    assert_eq!((refused.code, &refused.status["message"]), (500, &json!("not now")));
+    world.api.create(&path, &secret).await.unwrap();
+    assert_eq!(world.struck().await, [1]);
+    let calls = world.api.get("/sim/calls").await.unwrap();
+    assert_eq!(calls["calls"]["create secrets"], 2);
+    let wrong = world.server.0.run(&["sim", "--kubeconfig-out", "x", "--fault", "{}x"]).await;
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+    let no_rule = world.api.create(FAULTS, &json!({"verb": ["get"]})).await.unwrap_err();
+    assert_eq!(no_rule.code, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_request_waits_until_the_rules_are_cleared() {
+    let world = World::start("hold", &[]).await;
+    world
+        .add(&json!({"verbs": ["create"], "resources": ["secrets"], "fault": {"kind": "hold"}}))
+        .await;
+    let running = world.run();
+    until("the request is held", SOON, async || world.api.get(FAULTS).await.unwrap()["held"] == 1)
+        .await;
+    let secrets = world.api.list(&format!("/api/v1/namespaces/{}/secrets", world.namespace)).await;
+    assert!(secrets.is_empty(), "{secrets:?}");
+    world.clear().await;
+    world.runs("1.0.0", &running).await;
+}
