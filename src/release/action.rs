@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::apply::{self, Owner};
 use super::record::{Info, Record, chart_value};
-use super::{Error, Origin, RenderedRelease, Storage, hook};
+use super::{Error, Origin, RenderedRelease, Storage, hook, preflight};
 use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
 use crate::cluster::status::Reader;
@@ -225,6 +225,7 @@ async fn change(
     written: &mut Vec<Record>,
 ) -> Result<(), Error> {
     let word = if matches!(deploy.kind, Kind::Install { .. }) { "install" } else { "upgrade" };
+    preflight::check(&env.cluster, old, objects).await?;
     if deploy.hooks {
         hook::run(env, record, &format!("pre-{word}"), deploy.timeout).await?;
     }

@@ -213,7 +213,7 @@ fn is_quota_race(error: &cluster::Error) -> bool {
         && text.contains("the object has been modified")
 }
 
-fn refused(object: &Object, source: cluster::Error) -> Error {
+pub(super) fn refused(object: &Object, source: cluster::Error) -> Error {
     let id = object.id();
     let doing = if source.is_conflict() {
         "conflict occurred while applying object"

@@ -19,6 +19,7 @@ mod jsondiff;
 mod manager;
 pub mod manifest;
 mod origin;
+mod preflight;
 pub mod record;
 mod render;
 mod rollback;

@@ -28,18 +28,20 @@ fn fixed(version: &str, app: &str) -> Package {
     ])
 }
 
-/// An upgrade to a field that cannot change is undone, whoever asked for it.
+/// An upgrade to a field that cannot change changes nothing, whoever asked for it.
 async fn immutable(ground: &Ground) {
     let site = Site::new(ground, "fixed").await;
     site.repository.publish_package(fixed("1.0.0", "one"));
     let undo = "  upgrade: {remediation: {remediateLastFailure: true}}\n";
     site.release("by-itself", "fixed", "1.x", "");
     site.release("by-user", "fixed", "1.0.x", undo);
+    site.release("left", "fixed", "1.0.x", "");
     let running = site.run();
-    for name in ["by-itself", "by-user"] {
+    let mut before = Vec::new();
+    for name in ["by-itself", "by-user", "left"] {
         site.runs(name, "1.0.0").await;
+        before.push((name, deployment(&site, name).await));
     }
-    let before = [deployment(&site, "by-itself").await, deployment(&site, "by-user").await];
     site.repository.publish_package(fixed("1.1.0", "two"));
     until("the version is held back", SOON, async || {
         let release = site.object("HelmRelease", "by-itself").await;
@@ -58,14 +60,21 @@ async fn immutable(ground: &Ground) {
     };
     site.said(&running, &row).await;
     site.runs("by-itself", "1.0.0").await;
-    for (name, before) in ["by-itself", "by-user"].into_iter().zip(before) {
+    // Nobody asked for this one to be undone, as in Flux; nothing was changed all the same.
+    site.release("left", "fixed", "1.x", "");
+    let parts: &[&str] = &["/left with chart fixed@1.1.0", "Deployment", "field is immutable"];
+    site.said(&running, &release("left", "UpgradeFailed", parts, "delete the object")).await;
+    for (name, before) in before {
         until(&format!("{name} is as it was"), SOON, async || {
             let records = records(&site.api, &site.namespace, name).await;
             let last = records.last().cloned().unwrap_or_default();
             let same = deployment(&site, name).await == before
                 && site.data(name).await == json!({"version": "1.0.0"})
                 && !site.exists(&format!("{name}-added")).await;
-            let settled = last.1 == "deployed" && last.0 >= 3;
+            let settled = match name {
+                "left" => last == (2, "failed".to_owned()),
+                _ => last.1 == "deployed" && last.0 >= 3,
+            };
             if same && settled { Ok(()) } else { Err(format!("{records:?}\n{}", running.output())) }
         })
         .await;

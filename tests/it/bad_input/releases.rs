@@ -59,6 +59,7 @@ const CHARTS: &[(&str, &str)] = &[
     ),
 ];
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
     let values = "correct spec.values";
     let mut rows = vec![

@@ -17,6 +17,7 @@ const INDEX: &str = "/index.yaml";
 type Case =
     (&'static str, Fault, &'static str, &'static str, &'static [&'static str], &'static str);
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
     let bytes = |text: &'static str| Fault::Body(Bytes::from_static(text.as_bytes()));
     vec![

@@ -4,8 +4,8 @@ use super::site::{Ground, Row, Site, release};
 use crate::support::api::condition;
 use crate::support::wait::{SOON, until};
 
-async fn table(ground: &Ground) {
-    let site = Site::new(ground, "source").await;
+/// Writes them all.
+fn mistakes(site: &Site) {
     let object = |kind: &str, name: &str| {
         format!(
             "apiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {}}}\n",
@@ -47,6 +47,11 @@ async fn table(ground: &Ground) {
     site.release("circle-b", "web", "1.x", "  dependsOn: [{name: circle-c}]\n");
     site.release("circle-c", "web", "1.x", "  dependsOn: [{name: circle-a}]\n");
     site.release("self", "web", "1.x", "  dependsOn: [{name: self}]\n");
+}
+
+async fn table(ground: &Ground) {
+    let site = Site::new(ground, "source").await;
+    mistakes(&site);
     let running = site.run();
     let circle = |name| Row {
         condition: ("Stalled", "True", "DependencyCycle"),
