@@ -11,11 +11,9 @@ use super::history;
 use super::next::Step;
 use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
-use super::summary::{chart_text, reason, release_text, success_text, summarize};
+use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
-use crate::api::condition::{
-    ConditionList, Conditions, READY, RECONCILING, RELEASED, REMEDIATED, Truth,
-};
+use crate::api::condition::{ConditionList, Conditions, READY, RECONCILING, REMEDIATED, Truth};
 use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
@@ -24,7 +22,8 @@ use crate::cluster::wait::Progress;
 use crate::cluster::{self, Cluster, Propagation};
 use crate::policy::Evidence;
 use crate::release::{
-    self, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest, Rollback, Storage, Uninstall,
+    self, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest, RenderedRelease, Rollback,
+    Storage, Uninstall,
 };
 use crate::template::ReleaseInfo;
 
@@ -90,7 +89,6 @@ impl Work<'_> {
             Step::Rollback { to } => self.rollback(&env, to).await,
             Step::UninstallRemediation | Step::FinishUninstall => self.uninstall(&env).await,
             Step::Unlock => self.unlock(&env).await,
-            Step::CorrectDrift => Outcome { written: Vec::new(), result: Ok(()) },
         };
         if matches!(step, Step::Install | Step::Upgrade) {
             step.name().clone_into(&mut self.status.last_attempted_release_action);
@@ -114,25 +112,8 @@ impl Work<'_> {
         needs: &Prerequisites,
     ) -> Result<Deploy, release::Error> {
         let spec = &self.release.spec;
-        let name = &self.target.name;
-        let heads = self.storage.heads(name).await?;
-        let after = heads.first().map_or(0, |head| head.version);
-        let kind = if step == Step::Install {
-            self.status.history.clear();
-            self.conditions(|conditions| conditions.delete(REMEDIATED));
-            Kind::Install { after }
-        } else {
-            self.conditions(|conditions| conditions.delete(REMEDIATED));
-            let deployed = heads.iter().find(|head| head.status == "deployed").or(heads.first());
-            let Some(head) = deployed else {
-                return Err(release::Error::Refused(format!(
-                    "\"{name}\" has no deployed releases"
-                )));
-            };
-            let current = self.storage.get(name, head.version).await?;
-            Kind::Upgrade { current: Box::new(current.unwrap_or_default()), after }
-        };
         let install = step == Step::Install;
+        let (kind, after) = self.kind(install).await?;
         let origin = Origin {
             name: self.release.metadata.name.clone(),
             namespace: self.release.metadata.namespace.clone(),
@@ -141,40 +122,12 @@ impl Work<'_> {
         let (processed, _) = chart::process_dependencies(&needs.pulled.chart, &needs.values)?;
         let policy = crds.unwrap_or(CrdPolicy::Create);
         release::install_crds(env, &processed, policy, Some(&origin)).await?;
-        let capabilities = release::of_cluster(&env.cluster).await?;
-        let lookup = ClusterLookup {
-            cluster: env.cluster.clone(),
-            runtime: tokio::runtime::Handle::current(),
-            outage: Mutex::default(),
-        };
-        let request = RenderRequest {
-            chart: &needs.pulled.chart,
-            values: &needs.values,
-            release: ReleaseInfo {
-                name: name.clone(),
-                namespace: self.target.namespace.clone(),
-                revision: after + 1,
-                is_upgrade: !install,
-            },
-            capabilities: &capabilities,
-            lookup: Some(&lookup),
-            check_schema: !(if install {
-                spec.install.disable_schema_validation
-            } else {
-                spec.upgrade.disable_schema_validation
-            }),
-        };
-        let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request));
-        // What the template says then is not the template's fault.
-        if let Some(error) = lookup.outage.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error.into());
-        }
-        let rendered = rendered?;
+        let rendered = self.render(env, install, after + 1, needs).await?;
         let (i, u) = (&spec.install, &spec.upgrade);
         let pick = |a: bool, b: bool| if install { a } else { b };
         Ok(Deploy {
             kind,
-            name: name.clone(),
+            name: self.target.name.clone(),
             namespace: self.target.namespace.clone(),
             rendered,
             config: needs.values.clone(),
@@ -188,6 +141,62 @@ impl Work<'_> {
             cleanup_on_fail: !install && u.cleanup_on_fail,
             max_history: spec.max_history.unwrap_or(5) as usize,
         })
+    }
+
+    /// Returns what is replaced, and the newest revision so far (0: none).
+    async fn kind(&mut self, install: bool) -> Result<(Kind, u32), release::Error> {
+        let name = &self.target.name;
+        let heads = self.storage.heads(name).await?;
+        let after = heads.first().map_or(0, |head| head.version);
+        self.conditions(|conditions| conditions.delete(REMEDIATED));
+        if install {
+            self.status.history.clear();
+            return Ok((Kind::Install { after }, after));
+        }
+        let deployed = heads.iter().find(|head| head.status == "deployed").or(heads.first());
+        let Some(head) = deployed else {
+            let text = format!("\"{name}\" has no deployed releases");
+            return Err(release::Error::Refused(text));
+        };
+        let current = self.storage.get(name, head.version).await?;
+        Ok((Kind::Upgrade { current: Box::new(current.unwrap_or_default()), after }, after))
+    }
+
+    async fn render(
+        &self,
+        env: &Env<'_>,
+        install: bool,
+        revision: u32,
+        needs: &Prerequisites,
+    ) -> Result<RenderedRelease, release::Error> {
+        let spec = &self.release.spec;
+        let capabilities = release::of_cluster(&env.cluster).await?;
+        let lookup = ClusterLookup {
+            cluster: env.cluster.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            outage: Mutex::default(),
+        };
+        let (i, u) =
+            (spec.install.disable_schema_validation, spec.upgrade.disable_schema_validation);
+        let request = RenderRequest {
+            chart: &needs.pulled.chart,
+            values: &needs.values,
+            release: ReleaseInfo {
+                name: self.target.name.clone(),
+                namespace: self.target.namespace.clone(),
+                revision,
+                is_upgrade: !install,
+            },
+            capabilities: &capabilities,
+            lookup: Some(&lookup),
+            check_schema: !(if install { i } else { u }),
+        };
+        let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request));
+        // What the template says then is not the template's fault.
+        match lookup.outage.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.into()),
+            None => rendered,
+        }
     }
 
     async fn rollback(&mut self, env: &Env<'_>, to: u32) -> Outcome {
@@ -273,7 +282,6 @@ impl Work<'_> {
                 history::record(&mut self.status.history, &snapshots, Action::UninstallRemediation);
             }
             Step::Unlock => history::record_unlock(&mut self.status.history, &snapshots),
-            Step::CorrectDrift => {}
         }
         if let Some(last) = outcome.written.iter().max_by_key(|record| record.version)
             && matches!(step, Step::Install | Step::Upgrade | Step::Rollback { .. })
@@ -327,65 +335,15 @@ impl Work<'_> {
         persisted: bool,
     ) {
         let metadata = &needs.pulled.chart.metadata;
-        let wanted = format!("{}@{}", metadata.name, metadata.version);
-        let latest = history::latest(&self.status.history).cloned().unwrap_or_default();
-        let full = format!("{}/{}", self.target.namespace, self.target.full_name);
         let said = error.map(|error| chain(error).trim().to_owned());
-        let (kind, good, bad, text) = match (step, &said) {
-            (Step::Install, None) => {
-                (RELEASED, reason::INSTALL_SUCCEEDED, "", success_text(Action::Install, &latest))
-            }
-            (Step::Upgrade, None) => {
-                (RELEASED, reason::UPGRADE_SUCCEEDED, "", success_text(Action::Upgrade, &latest))
-            }
-            (Step::Install, Some(error)) => (
-                RELEASED,
-                "",
-                reason::INSTALL_FAILED,
-                format!("Helm install failed for release {full} with chart {wanted}: {error}"),
-            ),
-            (Step::Upgrade, Some(error)) => (
-                RELEASED,
-                "",
-                reason::UPGRADE_FAILED,
-                format!("Helm upgrade failed for release {full} with chart {wanted}: {error}"),
-            ),
-            (Step::Rollback { to }, said) => {
-                let target = self.status.history.iter().find(|entry| entry.version == to).cloned();
-                let target = target.unwrap_or_default();
-                let head = format!(
-                    "Helm rollback to previous release {} with chart {}",
-                    release_text(&target),
-                    chart_text(&target)
-                );
-                let text = match said {
-                    None => format!("{head} succeeded"),
-                    Some(error) => format!("{head} failed: {error}"),
-                };
-                (REMEDIATED, reason::ROLLBACK_SUCCEEDED, reason::ROLLBACK_FAILED, text)
-            }
-            (Step::UninstallRemediation | Step::FinishUninstall, said) => {
-                let of = before.cloned().unwrap_or_default();
-                let head = format!(
-                    "Helm uninstall remediation for release {} with chart {}",
-                    release_text(&of),
-                    chart_text(&of)
-                );
-                let text = match said {
-                    None => format!("{head} succeeded"),
-                    Some(error) => format!("{head} failed: {error}"),
-                };
-                (REMEDIATED, reason::UNINSTALL_SUCCEEDED, reason::UNINSTALL_FAILED, text)
-            }
-            (Step::Unlock, said) => {
-                let text = match said {
-                    None => format!("Unlocked Helm release {full} with chart {wanted}"),
-                    Some(error) => format!("Unlock of Helm release {full} failed: {error}"),
-                };
-                (RELEASED, reason::PENDING_RELEASE, reason::PENDING_RELEASE, text)
-            }
-            (Step::CorrectDrift, _) => return,
-        };
+        let Verdict { kind, word, text } = verdict(&Told {
+            step,
+            release: &format!("{}/{}", self.target.namespace, self.target.full_name),
+            chart: &format!("{}@{}", metadata.name, metadata.version),
+            before,
+            history: &self.status.history,
+            error: said.as_deref(),
+        });
         let ok = error.is_none();
         if !ok {
             self.status.failures += 1;
@@ -396,7 +354,6 @@ impl Work<'_> {
             }
         }
         let truth = if ok && step != Step::Unlock { Truth::True } else { Truth::False };
-        let word = if ok { good } else { bad };
         self.conditions(|conditions| {
             conditions.set(kind, truth, word, &text);
             // After an uninstall that undoes an install, `Ready` goes on to tell why.

@@ -15,6 +15,7 @@ mod advice;
 pub mod context;
 mod dependency;
 pub mod determine;
+mod drift;
 mod execute;
 pub mod folder;
 pub mod history;

@@ -43,8 +43,6 @@ pub enum Step {
     Unlock,
     /// Finish an uninstall that began.
     FinishUninstall,
-    /// Put live objects right.
-    CorrectDrift,
 }
 
 /// Steps of one kind run at most once in a reconciliation.
@@ -56,8 +54,6 @@ pub enum StepKind {
     Remediate,
     /// Unlocking.
     Unlock,
-    /// Drift correction.
-    Drift,
 }
 
 impl Step {
@@ -69,7 +65,6 @@ impl Step {
                 StepKind::Remediate
             }
             Self::Unlock => StepKind::Unlock,
-            Self::CorrectDrift => StepKind::Drift,
         }
     }
 
@@ -81,7 +76,6 @@ impl Step {
             Self::Rollback { .. } => "rollback",
             Self::UninstallRemediation | Self::FinishUninstall => "uninstall",
             Self::Unlock => "unlock",
-            Self::CorrectDrift => "correct cluster drift",
         }
     }
 
@@ -92,7 +86,7 @@ impl Step {
             Self::Upgrade => spec.upgrade.timeout,
             Self::Rollback { .. } => spec.rollback.timeout,
             Self::UninstallRemediation | Self::FinishUninstall => spec.uninstall.timeout,
-            Self::Unlock | Self::CorrectDrift => None,
+            Self::Unlock => None,
         })
     }
 }

@@ -14,14 +14,13 @@ use super::notice::{Severity, Subject};
 use super::prerequisite::{Prerequisites, Problem, gather};
 use super::queue::{Phase, Report, Requeue, jittered};
 use super::removal;
-use super::summary::settle_in_sync;
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{history, request, status, unreadable};
+use super::{drift, history, request, status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
-use crate::api::condition::{self, DRIFTED, READY, RECONCILING, STALLED, Truth};
+use crate::api::condition::{self, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
-use crate::api::{DriftMode, HelmRelease, Snapshot};
+use crate::api::{HelmRelease, Snapshot};
 use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
 use crate::cluster::ObjectId;
@@ -258,97 +257,116 @@ async fn run(
     remembered: &mut Memory,
     force: bool,
 ) -> Result<Report, Failure> {
-    let interval = work.release.spec.interval.map_or(std::time::Duration::from_secs(300), |i| i.0);
-    let interval = jittered(work.context.options.interval.unwrap_or(interval));
     let mut ran: Vec<StepKind> = Vec::new();
     let automatic = remembered.automatic == needs.pulled.chart.metadata.version;
     let mut force = force;
     loop {
-        let state = match observe(work, needs).await {
-            Ok(state) => state,
-            Err(error) => {
-                let text = format!("Could not determine release state: {}", chain(&error));
-                work.conditions(|conditions| {
-                    conditions.set(READY, Truth::False, "StateError", text);
-                });
-                return Ok(Report::new(Requeue::Backoff, Phase::Failed));
-            }
+        let due = match due(work, needs, remembered, Standing { automatic, force }).await {
+            Ok(due) => due,
+            Err(report) => return Ok(report),
         };
-        if let State::Locked { .. } = &state
-            && let Some(report) = locked(work).await
-        {
-            return Ok(report);
-        }
-        let failed = history::latest(&work.status.history).filter(|entry| entry.status == "failed");
-        let quarantined =
-            failed.is_some_and(|e| remembered.quarantine.find(&e.chart_version).is_some());
-        let question = Question {
-            spec: &work.release.spec,
-            status: &work.status,
-            force,
-            automatic: automatic || quarantined,
-        };
-        let own_step = question.automatic;
-        let todo = next(&state, &question);
         force = false;
-        let retried = retry_interval(&work.release.spec, &work.status).is_some();
-        tidy_history(&mut work.status.history, &state, todo, retried);
-        let step = match todo {
-            Next::Nothing => {
-                if let Some(step) = in_sync(work).await? {
-                    step
-                } else {
-                    work.conditions(|conditions| conditions.delete(RECONCILING));
-                    return Ok(Report::new(Requeue::After(interval), Phase::Ready));
-                }
-            }
-            Next::Exhausted => return Ok(exhausted(work)),
-            Next::NoRollbackTarget => {
-                let text = "Failed to perform remediation: missing target release for rollback: cannot remediate failed release";
-                work.conditions(|conditions| {
-                    conditions.delete(RECONCILING);
-                    conditions.set(STALLED, Truth::True, "MissingRollbackTarget", text);
-                });
-                return Ok(Report::new(Requeue::OnChange, Phase::Failed));
-            }
-            Next::Do(step) => step,
-        };
-        if ran.contains(&step.kind()) {
+        if ran.contains(&due.step.kind()) {
             return Ok(again(work));
         }
-        if let Step::Rollback { .. } | Step::UninstallRemediation = step
-            && own_step
-        {
+        let remediation = due.step.kind() == StepKind::Remediate;
+        if remediation && due.step != Step::FinishUninstall && due.ours {
             quarantine(work, needs, remembered).await?;
         }
-        begin(work, id, step).await?;
-        let done = work.run(step, needs).await;
+        begin(work, id, due.step).await?;
+        let done = work.run(due.step, needs).await;
         if done.error.as_ref().is_some_and(release::Error::is_outage) {
             return Ok(Report::new(Requeue::Backoff, Phase::Working));
         }
         if automatic && !done.evidence.is_empty() {
             keep_evidence(work, remembered, &done.evidence);
         }
+        let pause = retry_interval(&work.release.spec, &work.status);
         if let Some(error) = &done.error
             && !done.persisted
         {
-            let pause = retry_interval(&work.release.spec, &work.status);
             // The notice about it was a line already.
-            tracing::info!(release = %work.release.metadata.key(), step = step.name(), error = chain(error), "step failed");
-            if let Some(pause) = pause {
-                return Ok(Report::new(Requeue::After(jittered(pause.0)), Phase::Failed));
-            }
-            return Ok(Report::new(Requeue::Backoff, Phase::Failed));
+            tracing::info!(release = %work.release.metadata.key(), step = due.step.name(), error = chain(error), "step failed");
+            let when = pause.map_or(Requeue::Backoff, |pause| Requeue::After(jittered(pause.0)));
+            return Ok(Report::new(when, Phase::Failed));
         }
         save(work, id).await?;
-        if step.kind() == StepKind::Remediate {
-            return Ok(remediated(work, own_step));
+        if remediation {
+            return Ok(remediated(work, due.ours));
         }
-        if done.error.is_some() && retry_interval(&work.release.spec, &work.status).is_some() {
+        if done.error.is_some() && pause.is_some() {
             return Ok(again(work));
         }
-        ran.push(step.kind());
+        ran.push(due.step.kind());
     }
+}
+
+/// How the loop stands.
+#[derive(Clone, Copy)]
+struct Standing {
+    /// Whether Leadsman chose the wanted version by itself.
+    automatic: bool,
+    /// Whether a person asked to upgrade regardless.
+    force: bool,
+}
+
+/// What is to be done, and whether nobody but Leadsman itself asked for what led here.
+struct Due {
+    step: Step,
+    ours: bool,
+}
+
+/// Determines and decides; `Err` where nothing is left to be done now.
+async fn due(
+    work: &mut Work<'_>,
+    needs: &Prerequisites,
+    remembered: &Memory,
+    Standing { automatic, force }: Standing,
+) -> Result<Due, Report> {
+    let state = match observe(work, needs).await {
+        Ok(state) => state,
+        Err(error) => {
+            let text = format!("Could not determine release state: {}", chain(&error));
+            work.conditions(|conditions| conditions.set(READY, Truth::False, "StateError", text));
+            return Err(Report::new(Requeue::Backoff, Phase::Failed));
+        }
+    };
+    if let State::Locked { .. } = &state
+        && let Some(report) = locked(work).await
+    {
+        return Err(report);
+    }
+    let failed = history::latest(&work.status.history).filter(|entry| entry.status == "failed");
+    let quarantined =
+        failed.is_some_and(|entry| remembered.quarantine.find(&entry.chart_version).is_some());
+    let ours = automatic || quarantined;
+    let question =
+        Question { spec: &work.release.spec, status: &work.status, force, automatic: ours };
+    let todo = next(&state, &question);
+    let retried = retry_interval(&work.release.spec, &work.status).is_some();
+    tidy_history(&mut work.status.history, &state, todo, retried);
+    match todo {
+        Next::Do(step) => Ok(Due { step, ours }),
+        Next::Exhausted => Err(exhausted(work)),
+        Next::NoRollbackTarget => Err(without_target(work)),
+        Next::Nothing => {
+            drift::settle(work).await;
+            work.conditions(|conditions| conditions.delete(RECONCILING));
+            let interval = work.release.spec.interval;
+            let interval = interval.map_or(std::time::Duration::from_secs(300), |i| i.0);
+            let interval = jittered(work.context.options.interval.unwrap_or(interval));
+            Err(Report::new(Requeue::After(interval), Phase::Ready))
+        }
+    }
+}
+
+fn without_target(work: &mut Work<'_>) -> Report {
+    let text = "Failed to perform remediation: missing target release for rollback: cannot remediate failed release";
+    work.conditions(|conditions| {
+        conditions.delete(RECONCILING);
+        conditions.set(STALLED, Truth::True, "MissingRollbackTarget", text);
+    });
+    Report::new(Requeue::OnChange, Phase::Failed)
 }
 
 /// Cuts the history where Flux does: in sync, and before a remediation or a retry.
@@ -405,72 +423,6 @@ async fn observe(work: &Work<'_>, needs: &Prerequisites) -> Result<State, releas
         config_digest: &needs.config_digest,
     };
     Ok(determine(wanted, Seen { last: last.as_ref(), history: &work.status.history }))
-}
-
-/// Chart and values are as wanted: conditions say so, and live objects are compared.
-async fn in_sync(work: &mut Work<'_>) -> Result<Option<Step>, Failure> {
-    let latest = history::latest(&work.status.history).cloned().unwrap_or_default();
-    work.conditions(|conditions| settle_in_sync(conditions, &latest));
-    let mode = work.release.spec.drift_detection.mode;
-    if mode == DriftMode::Disabled {
-        work.conditions(|conditions| conditions.delete(DRIFTED));
-        return Ok(None);
-    }
-    let Ok(Some((_, record))) = work.storage.last(&work.target.name).await else { return Ok(None) };
-    let ignore = super::ignore::Rules::new(&work.release.spec.drift_detection.ignore);
-    let drifts = match release::find_drift(&work.context.cluster, &record, &ignore).await {
-        Ok(drifts) => drifts,
-        Err(error) => {
-            tracing::warn!(release = %work.release.metadata.key(), error = chain(&error), "drift cannot be determined");
-            return Ok(None);
-        }
-    };
-    if drifts.is_empty() {
-        let text = "No drift detected against the cluster state";
-        work.conditions(|conditions| {
-            conditions.set(DRIFTED, Truth::False, "NoDriftDetected", text);
-        });
-        return Ok(None);
-    }
-    let lines: Vec<_> = drifts.iter().map(release::Drift::summary).collect();
-    let of = super::summary::release_text(&latest);
-    let text = format!(
-        "Cluster state of release {of} has drifted from the desired state:\n{}",
-        lines.join("\n")
-    );
-    work.conditions(|conditions| conditions.set(DRIFTED, Truth::True, "DriftDetected", &text));
-    let recorder = &work.context.recorder;
-    recorder
-        .record(work.subject, Severity::Warning, "DriftDetected", text, &Default::default())
-        .await;
-    if mode == DriftMode::Warn {
-        return Ok(None);
-    }
-    let (done, failed) = release::correct(&work.context.cluster, &drifts).await;
-    if failed.is_empty() {
-        let text =
-            format!("Cluster state of release {of} has been corrected:\n{}", done.join("\n"));
-        recorder
-            .record(work.subject, Severity::Normal, "DriftCorrected", text, &Default::default())
-            .await;
-        let text = "No drift detected against the cluster state";
-        work.conditions(|conditions| {
-            conditions.set(DRIFTED, Truth::False, "NoDriftDetected", text);
-        });
-    } else {
-        let text =
-            format!("Failed to correct cluster state of release {of}:\n{}", failed.join("\n"));
-        recorder
-            .record(
-                work.subject,
-                Severity::Warning,
-                "DriftCorrectionFailed",
-                text,
-                &Default::default(),
-            )
-            .await;
-    }
-    Ok(None)
 }
 
 /// Says that a step begins.

@@ -2,6 +2,8 @@
 //!
 //! Source: fluxcd/helm-controller internal/reconcile/release.go (summarize), atomic_release.go.
 
+use super::history;
+use super::next::Step;
 use crate::api::condition::{
     self, Condition, Conditions, READY, RELEASED, REMEDIATED, STALLED, Truth,
 };
@@ -67,6 +69,87 @@ pub mod reason {
     pub const UNINSTALL_FAILED: &str = "UninstallFailed";
     /// A stale pending record was there.
     pub const PENDING_RELEASE: &str = "PendingRelease";
+}
+
+/// How a step went, as far as it is told.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// The step.
+    pub step: Step,
+    /// `namespace/name` of the release.
+    pub release: &'a str,
+    /// `chart@version` that was wanted.
+    pub chart: &'a str,
+    /// The latest entry of the history before the step.
+    pub before: Option<&'a Snapshot>,
+    /// The history after the step.
+    pub history: &'a [Snapshot],
+    /// What went wrong.
+    pub error: Option<&'a str>,
+}
+
+/// What the condition and the event about a step say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The condition's type.
+    pub kind: &'static str,
+    /// The reason.
+    pub word: &'static str,
+    /// The message.
+    pub text: String,
+}
+
+/// Returns what is told about a step.
+pub fn verdict(told: &Told<'_>) -> Verdict {
+    let Told { step, release, chart, error, .. } = *told;
+    let word = |good, bad| if error.is_none() { good } else { bad };
+    let ended = |head: String| match error {
+        None => format!("{head} succeeded"),
+        Some(error) => format!("{head} failed: {error}"),
+    };
+    match step {
+        Step::Install | Step::Upgrade => {
+            let install = step == Step::Install;
+            let action = if install { Action::Install } else { Action::Upgrade };
+            let latest = history::latest(told.history).cloned().unwrap_or_default();
+            let text = match error {
+                None => success_text(action, &latest),
+                Some(error) => {
+                    let name = step.name();
+                    format!("Helm {name} failed for release {release} with chart {chart}: {error}")
+                }
+            };
+            let word = if install {
+                word(reason::INSTALL_SUCCEEDED, reason::INSTALL_FAILED)
+            } else {
+                word(reason::UPGRADE_SUCCEEDED, reason::UPGRADE_FAILED)
+            };
+            Verdict { kind: RELEASED, word, text }
+        }
+        Step::Rollback { to } => {
+            let target = told.history.iter().find(|entry| entry.version == to).cloned();
+            let target = target.unwrap_or_default();
+            let (of, chart) = (release_text(&target), chart_text(&target));
+            let text = ended(format!("Helm rollback to previous release {of} with chart {chart}"));
+            let word = word(reason::ROLLBACK_SUCCEEDED, reason::ROLLBACK_FAILED);
+            Verdict { kind: REMEDIATED, word, text }
+        }
+        Step::UninstallRemediation | Step::FinishUninstall => {
+            let before = told.before.cloned().unwrap_or_default();
+            let (of, chart) = (release_text(&before), chart_text(&before));
+            let text =
+                ended(format!("Helm uninstall remediation for release {of} with chart {chart}"));
+            let word = word(reason::UNINSTALL_SUCCEEDED, reason::UNINSTALL_FAILED);
+            Verdict { kind: REMEDIATED, word, text }
+        }
+        Step::Unlock => {
+            let text = match error {
+                None => format!("Unlocked Helm release {release} with chart {chart}"),
+                Some(error) => format!("Unlock of Helm release {release} failed: {error}"),
+            };
+            Verdict { kind: RELEASED, word: reason::PENDING_RELEASE, text }
+        }
+    }
 }
 
 /// Makes the conditions of a release that is in sync say so.
@@ -155,5 +238,63 @@ mod tests {
         let d4 = [(RELEASED, False, 1), (READY, False, 1)];
         assert_eq!(run(&d4, settle), want);
         assert_eq!(run(&[], settle), want);
+    }
+
+    #[test]
+    fn a_step_is_told_in_the_words_of_flux() {
+        let entry = |version| Snapshot {
+            version,
+            name: "r".into(),
+            namespace: "n".into(),
+            chart_name: "c".into(),
+            chart_version: format!("1.0.{version}"),
+            ..Snapshot::default()
+        };
+        let history = [entry(1), entry(2)];
+        let remediated = Step::UninstallRemediation;
+        let rows = [
+            (
+                Step::Install,
+                None,
+                "Released InstallSucceeded: Helm install succeeded for release n/r.v2 with chart c@1.0.2",
+            ),
+            (
+                Step::Install,
+                Some("e"),
+                "Released InstallFailed: Helm install failed for release n/r with chart c@9: e",
+            ),
+            (
+                Step::Upgrade,
+                Some("e"),
+                "Released UpgradeFailed: Helm upgrade failed for release n/r with chart c@9: e",
+            ),
+            (
+                Step::Rollback { to: 1 },
+                None,
+                "Remediated RollbackSucceeded: Helm rollback to previous release n/r.v1 with chart c@1.0.1 succeeded",
+            ),
+            (
+                Step::Rollback { to: 1 },
+                Some("e"),
+                "Remediated RollbackFailed: Helm rollback to previous release n/r.v1 with chart c@1.0.1 failed: e",
+            ),
+            (
+                remediated,
+                None,
+                "Remediated UninstallSucceeded: Helm uninstall remediation for release n/r.v2 with chart c@1.0.2 succeeded",
+            ),
+            (
+                Step::Unlock,
+                None,
+                "Released PendingRelease: Unlocked Helm release n/r with chart c@9",
+            ),
+        ];
+        for (step, error, want) in rows {
+            let before = Some(&history[1]);
+            let told =
+                Told { step, release: "n/r", chart: "c@9", before, history: &history, error };
+            let Verdict { kind, word, text } = verdict(&told);
+            assert_eq!(format!("{kind} {word}: {text}"), want);
+        }
     }
 }

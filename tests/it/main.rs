@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    clippy::too_many_lines,
     reason = "tests stop at the first surprise, read the environment, and some are one long table"
 )]
 
