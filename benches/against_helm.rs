@@ -3,6 +3,13 @@
 //! `cargo bench` prints a table of medians for `docs/benchmarks.md`. It needs the corpus and the
 //! parts that `tests/parts/build` builds, and says which of them is absent.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "as in tests; the table is the result"
+)]
+
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 

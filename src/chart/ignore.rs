@@ -18,6 +18,10 @@ use super::Error;
 pub struct Rules(Vec<Rule>);
 
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent marks of a line, as Helm keeps them"
+)]
 struct Rule {
     pattern: Vec<char>,
     /// Drops what does not match.
@@ -116,7 +120,7 @@ fn matches(pattern: &[char], name: &[char]) -> Option<bool> {
                     break;
                 }
                 if let Some(rest) = chunk_matches(chunk, &name[skip + 1..])?
-                    && !(pattern.is_empty() && !rest.is_empty())
+                    && (!pattern.is_empty() || rest.is_empty())
                 {
                     found = Some(rest);
                     break;

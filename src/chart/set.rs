@@ -278,9 +278,8 @@ impl<'e, 'r> Parser<'e, 'r> {
             return Ok(Value::Null);
         }
         let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Value>();
-        let value = match stream.next() {
-            Some(Ok(value)) => value,
-            Some(Err(_)) | None => return Err(SetError::Json(self.rest.to_owned()).into()),
+        let Some(Ok(value)) = stream.next() else {
+            return Err(SetError::Json(self.rest.to_owned()).into());
         };
         self.rest = &self.rest[stream.byte_offset()..];
         self.blank_then_comma();

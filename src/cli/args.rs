@@ -135,6 +135,7 @@ pub(super) struct Sources {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Run {
     /// Folder of YAML that is kept applied; without it, objects are read from the cluster.
     pub(super) source: Option<PathBuf>,

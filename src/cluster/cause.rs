@@ -160,6 +160,7 @@ fn severity(kind: CauseKind) -> u8 {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one rule after the other, from the deepest cause up")]
 fn of_pod(pod: &Object) -> Option<Cause> {
     let conditions = conditions(&pod.0).unwrap_or_default();
     let unmet =
@@ -346,6 +347,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn the_deepest_cause_is_named_with_container_and_condition() {
         let unready = json!([{"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "containers with unready status: [c]"}]);
         let waiting = |reason: &str, message: &str| json!({"name": "c", "image": "x:1", "ready": false, "state": {"waiting": {"reason": reason, "message": message}}});

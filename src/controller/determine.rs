@@ -134,6 +134,7 @@ mod tests {
         let out_of_sync_chart = State::OutOfSync { reason: "release chart changed" };
         let out_of_sync_values = State::OutOfSync { reason: "release config values changed" };
         let locked = |status: &str| State::Locked { status: status.to_owned() };
+        #[expect(clippy::type_complexity, reason = "a row of a table")]
         #[rustfmt::skip]
         let rows: Vec<(&str, Option<(u32, &str, &str)>, Vec<Snapshot>, (&str, &str), State)> = vec![
             ("S1 in sync", Some((1, "deployed", "d1")), vec![s(1, "deployed", "d1")], ("1.0.0", "values"), State::InSync),

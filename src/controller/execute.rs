@@ -306,7 +306,7 @@ impl Work<'_> {
             self.target.full_name,
             metadata.name,
             metadata.version,
-            crate::base::class::chain(error),
+            chain(error),
         );
         self.conditions(|conditions| {
             conditions.set(RECONCILING, Truth::True, "ProgressingWithRetry", &text);

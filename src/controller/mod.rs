@@ -10,6 +10,7 @@
 //!
 //! Mirrors: fluxcd/helm-controller and the HelmRepository part of fluxcd/source-controller.
 
+mod access;
 mod advice;
 pub mod context;
 mod dependency;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::memory::Memory;
 use super::values::{self, Fetched};
-use super::{dependency, history, repository};
+use super::{access, dependency, history, repository};
 use crate::api::annotation::{HOLD, PIN};
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{HelmRelease, HelmRepository, ValuesReference};
@@ -207,10 +207,9 @@ async fn pull(
         let text = format!("no version may be installed: {}", held.join("; "));
         return Err(Problem::new("VersionHeld", text, Class::Stalled).stalled());
     };
-    let spec =
-        repository::spec(&context.cluster, repository).await.map_err(|(_, text, class)| {
-            Problem::new("SourceNotReady", not_ready(repository, &text), class).waiting()
-        })?;
+    let spec = access::spec(&context.cluster, repository).await.map_err(|(_, text, class)| {
+        Problem::new("SourceNotReady", not_ready(repository, &text), class).waiting()
+    })?;
     let entries = context.repositories.versions(&spec.url, &chart);
     let entries = entries.map_err(|error| {
         Problem::new("SourceNotReady", not_ready(repository, &chain(&error)), error.class())

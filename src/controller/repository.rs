@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue, jittered};
-use super::{status, unreadable};
+use super::{access, status, unreadable};
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::condition::{
     ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth,
@@ -18,10 +18,9 @@ use crate::api::{Artifact, HelmRepository};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
-use crate::base::secret::{SafeUrl, Secret};
-use crate::cluster::{Cluster, ObjectId};
-use crate::repo::{Refreshed, RepositorySpec, Trouble};
-use crate::source::Credentials;
+use crate::base::secret::SafeUrl;
+use crate::cluster::ObjectId;
+use crate::repo::{Refreshed, Trouble};
 
 /// Kind of the objects.
 pub(super) const KIND: &str = "HelmRepository";
@@ -55,7 +54,7 @@ async fn reconcile_inner(
     if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
         return Ok(Report::new(Requeue::OnChange, Phase::Ready));
     }
-    let result = match spec(&context.cluster, &repository).await {
+    let result = match access::spec(&context.cluster, &repository).await {
         Ok(spec) => {
             let refreshed = context.repositories.refresh(&spec).await.map_err(|error| {
                 let reason = match &error {
@@ -195,48 +194,4 @@ fn size(bytes: u64) -> String {
         number /= 1000.0;
     }
     format!("{number:.3}GB")
-}
-
-/// Returns how a repository is asked: its address, limits and credentials.
-///
-/// # Errors
-/// Reason and text of the condition, and what to do about it.
-pub(super) async fn spec(
-    cluster: &Cluster,
-    repository: &HelmRepository,
-) -> Result<RepositorySpec, (&'static str, String, Class)> {
-    if repository.spec.kind == "oci" || repository.spec.url.starts_with("oci://") {
-        let text = "OCI repositories are not supported by this version of Leadsman; use an https:// repository";
-        return Err(("URLInvalid", text.to_owned(), Class::Stalled));
-    }
-    if repository.spec.cert_secret_ref.is_some() {
-        let text = "spec.certSecretRef is not supported by this version of Leadsman";
-        return Err(("AuthenticationFailed", text.to_owned(), Class::Stalled));
-    }
-    let url: SafeUrl =
-        repository.spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
-            ("URLInvalid", error.to_string(), Class::Stalled)
-        })?;
-    let timeout = repository.spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
-    let mut spec = RepositorySpec { url, timeout, credentials: None, tls: None };
-    if let Some(secret) = &repository.spec.secret_ref {
-        let namespace = &repository.metadata.namespace;
-        let fail = |text: String| ("AuthenticationFailed", text, Class::Retry);
-        let id = ObjectId::new("v1", "Secret", namespace, &secret.name);
-        let found = cluster.get(&id).await.map_err(|error| fail(error.to_string()))?;
-        let found = found.ok_or_else(|| fail(format!("secrets \"{}\" not found", secret.name)))?;
-        let data = super::prerequisite::decoded(&found);
-        let (user, password) = (data.get("username"), data.get("password"));
-        let (Some(user), Some(password)) = (user, password) else {
-            let text = "the Secret needs both `username` and `password`";
-            return Err(fail(format!("secret '{}/{}': {text}", namespace, secret.name)));
-        };
-        spec.credentials = Some(Credentials {
-            user: user.clone(),
-            password: Secret::new(password.clone()),
-            repository: spec.url.clone(),
-            everywhere: repository.spec.pass_credentials,
-        });
-    }
-    Ok(spec)
 }

@@ -30,6 +30,7 @@ fn text(decision: &Decision) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn the_version_is_chosen_by_the_rules() {
     let rows = [
         Row { name: "newest", want: "run 1.3.0", ..PLAIN },

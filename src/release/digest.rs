@@ -72,6 +72,7 @@ fn encoded(record: &Record) -> String {
     )
 }
 
+#[expect(clippy::ptr_arg, reason = "serde asks with a reference to the field")]
 fn is_empty(text: &Cow<'_, str>) -> bool {
     text.is_empty()
 }
@@ -97,6 +98,7 @@ fn go_time(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::file;
     use crate::base::testing::corpus;
 
     #[test]
@@ -133,7 +135,8 @@ mod tests {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            let scenario: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            let scenario: Value =
+                serde_json::from_slice(&file::read_bytes(&path, 64 << 20).unwrap()).unwrap();
             for (number, step) in scenario["steps"].as_array().unwrap().iter().enumerate() {
                 for (name, version, got, want) in entries(&step["after"]) {
                     seen += 1;

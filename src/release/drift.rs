@@ -298,6 +298,7 @@ mod tests {
         let long = "a text so long that replacing the whole is never shorter than the parts of it";
         let spec = |replicas: u8| json!({"replicas": replicas, "text": long});
         let ignore: &[&str] = &["/spec/replicas", "/metadata/labels/a~1b", "/spec/none/at/all"];
+        #[expect(clippy::type_complexity, reason = "a row of a table")]
         let rows: [(&str, Value, Value, &[&str], (usize, usize, usize)); 7] = [
             (
                 "same",

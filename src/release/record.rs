@@ -173,12 +173,12 @@ impl serde_json::ser::Formatter for GoJson {
         let mut from = 0;
         let special = |c: char| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
         for (at, found) in text.match_indices(special) {
-            out.write_all(text[from..at].as_bytes())?;
+            out.write_all(&text.as_bytes()[from..at])?;
             let code = found.chars().next().map_or(0, u32::from);
             write!(out, "\\u{code:04x}")?;
             from = at + found.len();
         }
-        out.write_all(text[from..].as_bytes())
+        out.write_all(&text.as_bytes()[from..])
     }
 }
 

@@ -46,8 +46,11 @@ pub struct RenderedRelease {
 /// Renders charts; keeps what it compiled.
 #[derive(Debug, Default)]
 pub struct Renderer {
-    programs: Mutex<HashMap<Key, (Arc<Chart>, Arc<Program>)>>,
+    programs: Mutex<HashMap<Key, Compiled>>,
 }
+
+/// A program, and the chart whose address is its key.
+type Compiled = (Arc<Chart>, Arc<Program>);
 
 /// A chart by identity, and which of its dependencies are enabled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

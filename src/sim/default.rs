@@ -143,8 +143,6 @@ fn event(object: &mut Value) {
     for field in ["eventTime", "firstTimestamp", "lastTimestamp"] {
         default(object, field, Value::Null);
     }
-    default(object, "reportingComponent", "");
-    default(object, "reportingInstance", "");
     default(object, "source", Value::Object(serde_json::Map::new()));
 }
 

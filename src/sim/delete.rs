@@ -30,13 +30,6 @@ pub(crate) enum Deleted {
 }
 
 impl Deleted {
-    /// Returns the object.
-    pub(crate) fn object(&self) -> &Arc<Value> {
-        match self {
-            Self::Gone(object) | Self::Pending(object) => object,
-        }
-    }
-
     /// Returns the body of the answer.
     pub(crate) fn body(&self, resource: &Resource) -> Json {
         match self {

@@ -214,10 +214,12 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn strategic_merge() {
         let pod = Ty::named("api.core.v1.Pod").unwrap();
         let live = json!({"spec": {"containers": [{"name": "a", "image": "x"}], "tolerations": [{"key": "k"}],
             "volumes": [{"name": "v", "emptyDir": {}}]}, "metadata": {"finalizers": ["a/b"]}});
+        #[expect(clippy::type_complexity, reason = "a row of a table")]
         let rows: [(&str, Value, Result<(&str, Value), &str>); 10] = [
             (
                 "new items come first",

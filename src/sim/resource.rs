@@ -202,13 +202,6 @@ impl Registry {
             .cloned()
     }
 
-    /// Finds a resource by `apiVersion` and `kind`.
-    pub(crate) fn find_kind(&self, api_version: &str, kind: &str) -> Option<Arc<Resource>> {
-        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        let mut all = self.resources.iter();
-        all.find(|one| one.kind == kind && one.version == version && one.group == group).cloned()
-    }
-
     /// Finds the storage version of a collection.
     pub(crate) fn storage(&self, storage: &str) -> Option<Arc<Resource>> {
         self.storages.get(storage).cloned()

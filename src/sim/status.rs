@@ -141,11 +141,6 @@ impl ApiError {
         self.body.get("message").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Returns the reason of the `Status`.
-    pub(crate) fn reason(&self) -> &str {
-        self.body.get("reason").and_then(Value::as_str).unwrap_or_default()
-    }
-
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
         let message = format!("{} \"{name}\" not found", resource.qualified());
         let details = details(name, &resource.group, &resource.plural);

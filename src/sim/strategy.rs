@@ -34,6 +34,11 @@ fn first_status(storage: &str) -> Option<Json> {
 
 /// Sets what a strategy sets on creation.
 pub(crate) fn prepare_create(store: &mut Store, resource: &Resource, object: &mut Value) {
+    if resource.storage.as_ref() == "events" {
+        // Written though empty, and nobody's.
+        default(object, "reportingComponent", "");
+        default(object, "reportingInstance", "");
+    }
     if resource.has_status() && resource.storage.as_ref() != "nodes" {
         unset(object, &["status"]);
     }
@@ -88,6 +93,7 @@ pub(crate) fn prepare_update(
             let status = object.get("status").cloned();
             let fields = object.pointer("/metadata/managedFields").cloned();
             let finalizers = object.pointer("/metadata/finalizers").cloned();
+            let annotations = object.pointer("/metadata/annotations").cloned();
             *object = live.clone();
             match status {
                 Some(status) => object["status"] = status,
@@ -97,6 +103,15 @@ pub(crate) fn prepare_update(
             }
             if let Some(fields) = fields {
                 set(object, &["metadata", "managedFields"], fields);
+            }
+            // Deployments tell their revision through this door.
+            if resource.storage.as_ref() == "deployments.apps" {
+                match annotations {
+                    Some(annotations) => set(object, &["metadata", "annotations"], annotations),
+                    None => {
+                        unset(object, &["metadata", "annotations"]);
+                    }
+                }
             }
             // Namespaces and Nodes take metadata through this door, the others do not.
             if ["namespaces", "nodes"].contains(&resource.storage.as_ref())

@@ -46,6 +46,7 @@ pub(crate) struct Strategy {
 
 /// A field of a built-in type.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent marks of a field")]
 pub(crate) struct Field {
     pub(crate) form: Form,
     merging: Merging,
@@ -179,6 +180,7 @@ pub(crate) fn def(index: usize) -> &'static Def {
 }
 
 /// Returns every built-in type with its index.
+#[cfg(test)]
 pub(crate) fn all() -> &'static [Def] {
     &table().defs
 }

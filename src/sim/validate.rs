@@ -4,65 +4,17 @@
 
 use serde_json::json;
 
+use super::name::{LABEL, LABEL_VALUE, is_label, is_label_value, qualified, wrong_name};
 use super::resource::Resource;
 use super::selector::Labels;
 use super::status::FieldError;
 use super::value::{self, items, text};
 use crate::yaml::Value;
 
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
-    characters, '-' or '.', and must start and end with an alphanumeric character (e.g. \
-    'example.com', regex used for validation is \
-    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters \
-    or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', \
-    regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const DNS_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', \
-    start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or \
-    'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric \
-    characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. \
-    'MyValue',  or 'my_value',  or '12345', regex used for validation is \
-    '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const STANDARD_FINALIZERS: [&str; 3] = ["foregroundDeletion", "orphan", "kubernetes"];
 const ANNOTATIONS_BYTES: usize = 262_144;
 const DATA_BYTES: usize = 1_048_576;
 const IMMUTABLE: &str = "field is immutable";
-
-fn is_label(text: &str) -> bool {
-    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    edge(text.chars().next()) && edge(text.chars().last()) && text.chars().all(inside)
-}
-
-/// Returns what is wrong with a name of a resource.
-fn wrong_name(storage: &str, name: &str) -> Option<String> {
-    let group = storage.split_once('.').map_or("", |(_, group)| group);
-    if group == "rbac.authorization.k8s.io" {
-        return name.contains(['/', '%']).then(|| "may not contain '/' or '%'".to_owned());
-    }
-    let (fits, limit, rule) = match storage {
-        "services" => {
-            let letter = name.starts_with(|c: char| c.is_ascii_lowercase());
-            (is_label(name) && letter, 63, DNS_1035)
-        }
-        "namespaces" => (is_label(name), 63, LABEL),
-        _ => (name.split('.').all(is_label), 253, SUBDOMAIN),
-    };
-    match (fits, name.len() <= limit) {
-        (false, _) => Some(rule.to_owned()),
-        (true, false) => Some(format!("must be no more than {limit} characters")),
-        (true, true) => None,
-    }
-}
-
-fn is_label_value(text: &str) -> bool {
-    let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
-    let inside = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    text.len() <= 63
-        && edge(text.chars().next())
-        && edge(text.chars().last())
-        && text.chars().all(inside)
-}
 
 fn labels(map: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
     for (key, value) in map.and_then(Value::as_object).into_iter().flatten() {
@@ -76,19 +28,8 @@ fn labels(map: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
-const NAME_PART: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must \
-    start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex \
-    used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' \
     (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-
-/// Refuses what is no qualified name (`name` or `prefix/name`).
-fn qualified(name: &str, path: &str, errors: &mut Vec<FieldError>) {
-    let part = name.rsplit('/').next().unwrap_or_default();
-    if part.is_empty() || !is_label_value(part) {
-        errors.push(FieldError::invalid(path, &name.into(), NAME_PART));
-    }
-}
 
 /// Refuses keys of data that cannot be names of files.
 fn data_keys(object: &Value, field: &str, errors: &mut Vec<FieldError>) {
@@ -119,6 +60,16 @@ fn metadata(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
     if size > ANNOTATIONS_BYTES {
         errors.push(FieldError::too_long("metadata.annotations", ANNOTATIONS_BYTES));
     }
+    for (index, finalizer) in items(object, "/metadata/finalizers").iter().enumerate() {
+        let name = finalizer.as_str().unwrap_or_default();
+        qualified(name, "metadata.finalizers", errors);
+        let known = name.contains('/') || STANDARD_FINALIZERS.contains(&name);
+        if !known && resource.custom.is_none() {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            let path = format!("metadata.finalizers[{index}]");
+            errors.push(FieldError::invalid(path, finalizer, why));
+        }
+    }
     for owner in items(object, "/metadata/ownerReferences") {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if text(owner, &format!("/{field}")).is_empty() {
@@ -138,6 +89,7 @@ pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<FieldError> {
 }
 
 /// Returns what is wrong with an object in itself.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind")]
 fn content(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
     if let Some(custom) = &resource.custom {
         errors.extend(custom.validate(object));

@@ -21,7 +21,16 @@ pub(crate) fn convert(object: &Value, api_version: &str) -> Value {
     let mut new = object.clone();
     let from = text(object, "/apiVersion").to_owned();
     match (from.as_str(), api_version, text(object, "/kind")) {
-        ("v1", "events.k8s.io/v1", "Event") => rename(&mut new, |(old, young)| (old, young)),
+        ("v1", "events.k8s.io/v1", "Event") => {
+            rename(&mut new, |(old, young)| (old, young));
+            if let Some(map) = new.as_object_mut() {
+                for field in ["reportingController", "reportingInstance"] {
+                    if map.get(field).and_then(Value::as_str) == Some("") {
+                        map.remove(field);
+                    }
+                }
+            }
+        }
         ("events.k8s.io/v1", "v1", "Event") => rename(&mut new, |(old, young)| (young, old)),
         ("autoscaling/v2", "autoscaling/v1", _) => scaler_to_v1(&mut new),
         ("autoscaling/v1", "autoscaling/v2", _) => scaler_to_v2(&mut new),
@@ -58,6 +67,10 @@ fn scaler_to_v1(object: &mut Value) {
         spec.insert("targetCPUUtilizationPercentage".to_owned(), target.into());
     }
     spec.remove("behavior");
+    if let Some(status) = object.get_mut("status").and_then(Value::as_object_mut) {
+        status.remove("currentMetrics");
+        status.entry("currentReplicas").or_insert_with(|| 0.into());
+    }
 }
 
 fn scaler_to_v2(object: &mut Value) {

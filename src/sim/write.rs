@@ -56,6 +56,16 @@ pub(crate) fn read(
     body: Value,
     unknown: Unknown,
 ) -> Result<(Value, Vec<String>), ApiError> {
+    read_strictly(resource, body, unknown, &[])
+}
+
+/// As [`read`], knowing which keys stood twice in the body.
+pub(crate) fn read_strictly(
+    resource: &Resource,
+    body: Value,
+    unknown: Unknown,
+    twice: &[String],
+) -> Result<(Value, Vec<String>), ApiError> {
     if !body.is_object() {
         return Err(wrong_kind(resource, "json: cannot unmarshal body into Go value"));
     }
@@ -79,8 +89,9 @@ pub(crate) fn read(
             object = version::convert(&converted, &served);
         }
     }
-    let fields: Vec<_> =
-        report.unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    let unknowns = report.unknown.iter().map(|path| format!("unknown field \"{path}\""));
+    let twice = twice.iter().map(|path| format!("duplicate field \"{path}\""));
+    let fields: Vec<_> = unknowns.chain(twice).collect();
     match unknown {
         _ if fields.is_empty() => Ok((object, fields)),
         Unknown::Drop => Ok((object, Vec::new())),
@@ -92,9 +103,7 @@ pub(crate) fn read(
 }
 
 fn wrong_kind(resource: &Resource, why: &str) -> ApiError {
-    let api_version = resource.api_version();
-    let version = if resource.custom.is_some() { &resource.version } else { &api_version };
-    let kind = &resource.kind;
+    let (kind, version) = (&resource.kind, &resource.version);
     ApiError::bad_request(&format!(
         "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
     ))
@@ -106,7 +115,7 @@ fn wrong_body(resource: &Resource, api_version: &str, kind: &str) -> ApiError {
     let internal = resource.group.split('.').next().filter(|group| !group.is_empty());
     let own = &resource.kind;
     ApiError::bad_request(&format!(
-        "{kind} in version \"{api_version}\" cannot be handled as a {own}: converting \
+        "{kind} in version \"{version}\" cannot be handled as a {own}: converting \
          ({version}.{kind}) to ({}.{own}): unknown conversion",
         internal.unwrap_or("core")
     ))

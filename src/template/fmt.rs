@@ -17,7 +17,7 @@ const MAX_NUMBER: usize = 1_000_000;
 pub(crate) fn print_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Str(text) => out.extend_from_slice(text),
-        Value::Int(number, IntKind::Int | IntKind::Int64 | IntKind::Int32) => {
+        Value::Int(number, IntKind::Int | IntKind::Int64) => {
             out.extend_from_slice(number.to_string().as_bytes());
         }
         _ => Printer::new(out).arg(value, 'v'),
@@ -520,6 +520,7 @@ impl<'a> Printer<'a> {
         }
     }
 
+    #[expect(clippy::fn_params_excessive_bools, reason = "as in Go")]
     fn integer(&mut self, number: u64, negative: bool, signed: bool, verb: char, value: &Value) {
         let text = match verb {
             'v' if self.flags.sharp_v && !signed => format!("0x{number:x}"),

@@ -24,7 +24,6 @@ pub(crate) fn text(text: &str) -> Str {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IntKind {
     Int,
-    Int32,
     Int64,
     /// `time.Month`: prints its English name.
     Month,
@@ -208,7 +207,6 @@ impl Value {
             Self::Bool(_) => "bool",
             Self::Int(_, kind) => match kind {
                 IntKind::Int => "int",
-                IntKind::Int32 => "int32",
                 IntKind::Int64 => "int64",
                 IntKind::Month => "time.Month",
                 IntKind::Weekday => "time.Weekday",

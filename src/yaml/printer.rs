@@ -133,6 +133,7 @@ impl Printer {
         self.string_at(text, indent, key, self.column > 0);
     }
 
+    #[expect(clippy::fn_params_excessive_bools, reason = "where it stands, in two respects")]
     fn string_at(&mut self, text: &str, indent: isize, key: bool, space: bool) {
         let analysis = scalar::analyze(text);
         let style = self.style(text, &analysis, key);

@@ -87,6 +87,7 @@ pub(crate) fn analyze(text: &str) -> Analysis {
     }
 }
 
+#[expect(clippy::fn_params_excessive_bools, reason = "where it stands, as in libyaml")]
 fn is_indicator(c: char, first: bool, after_blank: bool, before_blank: bool) -> bool {
     if first {
         match c {

@@ -24,3 +24,26 @@ async fn a_release_is_installed_and_upgraded_without_a_cluster() {
     repository.publish_package(web("1.2.0", ""));
     running.line(SOON, done("UpgradeSucceeded", "1.2.0")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_over_https_is_trusted_by_a_secret() {
+    let repository = Repository::start_tls();
+    repository.publish_package(web("1.0.0", ""));
+    let leadsman = Leadsman::new();
+    let release = yaml("apps", "web", &repository.url(), "");
+    let release =
+        release.replace("interval: 1s, url", "interval: 1s, certSecretRef: {name: ca}, url");
+    leadsman.file("source/web.yaml", &release);
+    let running = leadsman.spawn(&["run", "source", "--simulate", "--interval", "1s"]);
+    running
+        .line(SOON, |line| {
+            line.contains("HelmRepository/apps/charts") && line.contains("\"ca\" not found")
+        })
+        .await;
+    let indented = repository.authority().unwrap().replace('\n', "\n    ");
+    let secret = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: ca, namespace: apps}}\nstringData:\n  ca.crt: |\n    {indented}\n"
+    );
+    leadsman.file("source/ca.yaml", &secret);
+    running.line(SOON, |line| line.contains("InstallSucceeded")).await;
+}

@@ -253,7 +253,7 @@ fn create_set(core: &Core, key: &Key, deployment: &Value, sets: &Sets) {
 }
 
 fn set_revision(core: &Core, key: &Key, revision: i64) {
-    let _ = core.edit(key.parts(), MANAGER, "", |deployment| {
+    let _ = core.edit(key.parts(), MANAGER, "status", |deployment| {
         at(deployment, &["metadata", "annotations"])[REVISION] = revision.to_string().into();
     });
 }

@@ -57,11 +57,13 @@ impl Key {
     }
 }
 
+type Reconcile = dyn FnMut(&Core, &Key) -> Option<Duration> + Send;
+
 /// A controller: `concerns` and `reconcile`, which may ask to be called again after a while.
 pub(super) struct Controller {
     name: &'static str,
     concerns: fn(&Change) -> Vec<Key>,
-    reconcile: Box<dyn FnMut(&Core, &Key) -> Option<Duration> + Send>,
+    reconcile: Box<Reconcile>,
 }
 
 impl Controller {

@@ -12,7 +12,7 @@ use crate::base::duration::GoDuration;
 use crate::sim::core::Core;
 use crate::sim::delete::DeleteOptions;
 use crate::sim::store::{Change, Happened};
-use crate::sim::value::{self, annotation, at, deleting, flag, int, items, text};
+use crate::sim::value::{self, annotation, at, deleting, items, text};
 use crate::sim::{
     AFTER_ANNOTATION, EXIT_CODE_ANNOTATION, FLAKY_ANNOTATION, OUTCOME_ANNOTATION, TEST_ANNOTATION,
 };
@@ -352,13 +352,6 @@ fn finish(core: &Core, key: &Key, code: i64) {
             set_condition(pod, json!({"type": kind, "status": "False", "reason": reason}), &now);
         }
     });
-}
-
-/// Returns the exit code of a failed Pod's first container.
-pub(super) fn exit_code(pod: &Value) -> Option<i64> {
-    let statuses = items(pod, "/status/containerStatuses").iter();
-    let mut ended = statuses.filter(|status| !flag(status, "/ready"));
-    ended.find_map(|status| int(status, "/state/terminated/exitCode"))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::read::{Filter, write_list};
 use crate::sim::core::Core;
 use crate::sim::decode;
 use crate::sim::delete::{self, DeleteOptions};
+use crate::sim::duplicate;
 use crate::sim::patch;
 use crate::sim::protobuf;
 use crate::sim::request::{Place, Request};
@@ -110,7 +111,8 @@ pub(super) fn create(
         return Err(ApiError::no_method());
     }
     write::check_place(resource, &mut object, namespace, None)?;
-    let (object, warnings) = write::read(resource, object, how.unknown)?;
+    let twice = duplicate::keys(&request.body);
+    let (object, warnings) = write::read_strictly(resource, object, how.unknown, &twice)?;
     let outcome = write::create(&mut core.store(), resource, object, &how)?;
     Ok(reply(resource, outcome, warnings))
 }
@@ -130,7 +132,8 @@ pub(super) fn update(
     let namespace = place.namespace.as_deref().unwrap_or_default();
     let mut object = body(request)?;
     write::check_place(resource, &mut object, namespace, Some(name))?;
-    let (object, warnings) = write::read(resource, object, how.unknown)?;
+    let twice = duplicate::keys(&request.body);
+    let (object, warnings) = write::read_strictly(resource, object, how.unknown, &twice)?;
     let mut store = core.store();
     let live = store.get(&resource.storage, namespace, name).map(|live| resource.present(live));
     let live = live.ok_or_else(|| ApiError::not_found(resource, name))?;

@@ -16,11 +16,6 @@ pub(crate) struct Set {
 }
 
 impl Set {
-    /// Returns a set with only its own root.
-    pub(crate) fn leaf() -> Self {
-        Self { member: true, children: BTreeMap::new() }
-    }
-
     /// Returns whether no path is in the set.
     pub(crate) fn is_empty(&self) -> bool {
         !self.member && self.children.values().all(Self::is_empty)

@@ -152,6 +152,7 @@ impl fmt::Display for GoTime {
 }
 
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "three marks tell all forms apart")]
 struct OffsetForm {
     zulu: bool,
     colon: bool,
@@ -188,6 +189,7 @@ enum Part {
 
 /// Returns the part at the start of a layout, or how much of it is literal.
 fn next_part(layout: &str, _after_separator: bool) -> (usize, Option<Part>) {
+    #[expect(clippy::fn_params_excessive_bools, reason = "three marks tell all forms apart")]
     const fn offset(zulu: bool, colon: bool, minutes: bool) -> Part {
         Part::Offset(OffsetForm { zulu, colon, minutes })
     }
@@ -360,7 +362,7 @@ fn time(time: GoTime) -> Value {
 fn moment(value: &Value) -> GoTime {
     let unix = match value {
         Value::Time(time) => return (**time).clone(),
-        Value::Int(number, IntKind::Int | IntKind::Int64 | IntKind::Int32) => *number,
+        Value::Int(number, IntKind::Int | IntKind::Int64) => *number,
         _ => return GoTime::now(),
     };
     GoTime::new(unix, 0, &TimeZone::UTC).unwrap_or_else(GoTime::now)
@@ -434,6 +436,7 @@ fn rounded(value: &Value) -> String {
 /// Parses a text by a layout: the parts that charts use.
 ///
 /// Source: go time/format.go (Parse).
+#[expect(clippy::too_many_lines, reason = "one arm for each part of a layout, as in Go")]
 fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
     let fail = |element: &str, rest: &str| {
         format!(

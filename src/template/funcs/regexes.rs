@@ -61,6 +61,7 @@ fn compiled(machine: &Machine<'_>, text: &[u8]) -> Result<Arc<Regex>, Fail> {
 }
 
 /// Go's perl classes and word boundaries are ASCII; `\z` is the same; `\Q…\E` is a literal.
+#[expect(clippy::too_many_lines, reason = "one arm for each escape")]
 fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut chars = pattern.chars();

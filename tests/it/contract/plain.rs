@@ -40,7 +40,7 @@ fn text(text: &str, namespace: &str) -> String {
 }
 
 /// Returns an answer without what differs by nature. Managed fields are sorted: the server orders
-/// them by the second in which they came about.
+/// them by the second in which they came about. Those of controllers are left out.
 pub(super) fn plain(value: &Value, namespace: &str) -> Value {
     match value {
         Value::String(string) => text(string, namespace).into(),
@@ -66,6 +66,8 @@ pub(super) fn plain(value: &Value, namespace: &str) -> Value {
 
 fn sorted(entries: &Value) -> Value {
     let mut entries = entries.as_array().cloned().unwrap_or_default();
+    // The controllers come by when they like.
+    entries.retain(|entry| entry["manager"] != "kube-controller-manager");
     let key = |entry: &Value| {
         ["operation", "manager", "apiVersion", "subresource"].map(|key| entry[key].to_string())
     };

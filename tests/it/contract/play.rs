@@ -54,16 +54,15 @@ impl Player {
             let found = found.ok_or_else(|| format!("no {pointer} to keep in {shown}"))?;
             self.kept.insert(name.clone(), found.to_owned());
         }
-        let shown = if row.only.is_empty() {
-            shown
-        } else {
-            let parts = row.only.iter().map(|pointer| {
-                let found = shown["body"].pointer(pointer).cloned().unwrap_or_default();
-                (pointer.clone(), found)
-            });
-            json!({"code": shown["code"], "parts": parts.collect::<serde_json::Map<_, _>>()})
-        };
-        Ok(plain(&shown, &self.namespace))
+        let shown = plain(&shown, &self.namespace);
+        if row.only.is_empty() {
+            return Ok(shown);
+        }
+        let parts = row.only.iter().map(|pointer| {
+            let found = shown["body"].pointer(pointer).cloned().unwrap_or_default();
+            (pointer.clone(), found)
+        });
+        Ok(json!({"code": shown["code"], "parts": parts.collect::<serde_json::Map<_, _>>()}))
     }
 
     fn filled(&self, text: &str) -> String {
@@ -201,9 +200,14 @@ impl Player {
     /// Waits until a watch has shown these states in this order.
     async fn sees(&self, name: &str, order: &[BTreeMap<String, Value>]) -> Result<Value, String> {
         let order: Vec<_> = order.iter().map(|wanted| self.wanted(wanted)).collect();
+        // Quick steps may be one: an event can hold several of them.
         let complete = |seen: &[Value]| {
-            let mut events = seen.iter();
-            order.iter().position(|wanted| !events.any(|event| holds(event, wanted)))
+            let mut at = 0;
+            order.iter().position(|wanted| {
+                let next = seen[at..].iter().position(|event| holds(event, wanted));
+                at += next.unwrap_or_default();
+                next.is_none()
+            })
         };
         let found = tokio::time::timeout(SOON, async {
             while complete(&self.seen(name)).is_some() {

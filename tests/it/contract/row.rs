@@ -42,7 +42,7 @@ pub(super) struct Row {
     /// Compares the events of a watch, up to the first that holds `until` (`/type` is its type).
     pub(super) events: Option<String>,
     /// Waits until a watch has shown objects that hold these, in this order; others may stand
-    /// between them. `null` means: not there.
+    /// between them, and quick ones may be one. `null` means: not there.
     pub(super) sees: Option<(String, Vec<BTreeMap<String, Value>>)>,
     /// Why this row is not played on the simulator.
     pub(super) real_only: Option<String>,
