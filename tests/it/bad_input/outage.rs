@@ -195,7 +195,7 @@ fn slow(version: &str) -> Package {
 async fn an_api_server_that_restarts_in_an_upgrade_fails_nothing() {
     let Some(cluster) = ControlPlane::start() else { return };
     let ground = Ground::of(&cluster.kubeconfig());
-    let site = Site::new(&ground, "restart").await;
+    let mut site = Site::new(&ground, "restart").await;
     let running = site.run();
     site.runs("good", "1.0.0").await;
     site.repository.publish_package(slow("1.1.0"));
@@ -207,6 +207,8 @@ async fn an_api_server_that_restarts_in_an_upgrade_fails_nothing() {
     cluster.stop_part("kube-apiserver");
     running.line(SOON, |line| line.contains("the cluster cannot be reached:")).await;
     cluster.start_part("kube-apiserver");
+    // Connections from before are dead: a new client has none of them.
+    site.api = cluster.api().await;
     until("the API server is back", SOON, async || {
         let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
         site.api.client().request_text(request).await.map_err(|error| error.to_string())
