@@ -126,6 +126,7 @@ pub(crate) fn prepare_update(
         match resource.storage.as_ref() {
             "services" => allocate(store, Some(live), object),
             "jobs.batch" => keep_job_labels(live, object),
+            "daemonsets.apps" => count_template(live, object),
             "namespaces" => {
                 let kept = live.pointer("/spec/finalizers").cloned().unwrap_or_default();
                 set(object, &["spec", "finalizers"], kept);
@@ -134,6 +135,15 @@ pub(crate) fn prepare_update(
             _ => {}
         }
     }
+}
+
+/// A DaemonSet counts its templates in an annotation.
+fn count_template(live: &Value, object: &mut Value) {
+    const COUNT: &str = "deprecated.daemonset.template.generation";
+    let count = value::annotation(live, COUNT).parse::<u64>().unwrap_or_default();
+    let changed = live.pointer("/spec/template") != object.pointer("/spec/template");
+    let count = count + u64::from(changed);
+    at(object, &["metadata", "annotations"])[COUNT] = count.to_string().into();
 }
 
 fn keep_if_absent(live: &Value, object: &mut Value, path: &[&str]) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::replicas::{self, counter, set_condition};
+use super::replicas::{self, counter, renew_condition};
 use super::{Controller, Key, condition, controlled_by, owner_reference, template_hash};
 use crate::base::clock::Timestamp;
 use crate::sim::core::Core;
@@ -147,7 +147,7 @@ fn note_paused(core: &Core, key: &Key, deployment: &Value) {
 fn progress(core: &Core, key: &Key, status: &str, reason: &str, message: &str) {
     let now = core.now_text();
     let _ = core.edit(key.parts(), MANAGER, "status", |deployment| {
-        set_condition(deployment, progressing(status, reason, message, &now), &now);
+        renew_condition(deployment, progressing(status, reason, message, &now), &now);
     });
 }
 
@@ -405,7 +405,7 @@ fn availability(live: &mut Value, available: bool, now: &str) {
     }
     let new = json!({"type": "Available", "status": status, "reason": reason, "message": message,
         "lastUpdateTime": now});
-    set_condition(live, new, now);
+    renew_condition(live, new, now);
 }
 
 /// Sets `Progressing` by what the counters did.
@@ -434,7 +434,7 @@ fn advance(live: &mut Value, old: &Value, sets: &Sets, now: Timestamp) -> Option
     let deadline = int(live, "/spec/progressDeadlineSeconds").unwrap_or(600);
     if complete {
         let message = format!("ReplicaSet \"{name}\" has successfully progressed.");
-        set_condition(
+        renew_condition(
             live,
             progressing("True", "NewReplicaSetAvailable", &message, &text_now),
             &text_now,
@@ -443,7 +443,7 @@ fn advance(live: &mut Value, old: &Value, sets: &Sets, now: Timestamp) -> Option
     }
     if moved {
         let message = format!("ReplicaSet \"{name}\" is progressing.");
-        set_condition(
+        renew_condition(
             live,
             progressing("True", "ReplicaSetUpdated", &message, &text_now),
             &text_now,
@@ -460,7 +460,7 @@ fn advance(live: &mut Value, old: &Value, sets: &Sets, now: Timestamp) -> Option
         return Some(seconds(deadline - passed));
     }
     let message = format!("ReplicaSet \"{name}\" has timed out progressing.");
-    set_condition(
+    renew_condition(
         live,
         progressing("False", "ProgressDeadlineExceeded", &message, &text_now),
         &text_now,
@@ -482,7 +482,7 @@ fn failure(live: &mut Value, sets: &Sets, now: &str) {
             if condition(live, "ReplicaFailure").map(|one| &one["message"])
                 != Some(&failed["message"])
             {
-                set_condition(live, new, now);
+                renew_condition(live, new, now);
             }
         }
         None => {

@@ -126,6 +126,9 @@ fn release(core: &Core, pod: &Value) {
             if let Some(list) = at(pod, &["metadata", "finalizers"]).as_array_mut() {
                 list.retain(|one| one != TRACKING);
             }
+            if items(pod, "/metadata/finalizers").is_empty() {
+                value::unset(pod, &["metadata", "finalizers"]);
+            }
         });
     }
 }
@@ -156,6 +159,10 @@ fn suspend(core: &Core, key: &Key, job: &Value, pods: &[Arc<Value>]) {
     let _ = core.edit(key.parts(), MANAGER, "status", |job| {
         value::unset(job, &["status", "startTime"]);
         value::unset(job, &["status", "active"]);
+        let status = at(job, &["status"]);
+        status["ready"] = 0.into();
+        status["terminating"] = 0.into();
+        status["uncountedTerminatedPods"] = json!({});
         let new = json!({"type": "Suspended", "status": "True", "reason": "JobSuspended",
             "message": "Job suspended", "lastProbeTime": now});
         set_condition(job, new, &now);

@@ -213,6 +213,17 @@ fn unschedulable(core: &Core, pod: &Value, outcome: Outcome) -> Option<String> {
     if outcome == Outcome::Pending {
         return Some("0/1 nodes are available: 1 Insufficient cpu.".to_owned());
     }
+    let node = core.get("nodes", "", NODE);
+    let labels = node.as_ref().and_then(|node| node.pointer("/metadata/labels"));
+    let wanted = pod.pointer("/spec/nodeSelector").and_then(Value::as_object);
+    if wanted
+        .into_iter()
+        .flatten()
+        .any(|(key, value)| labels.and_then(|l| l.get(key)) != Some(value))
+    {
+        let why = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
+        return Some(why.to_owned());
+    }
     let namespace = value::namespace(pod);
     for name in claims(pod) {
         match core.get("persistentvolumeclaims", namespace, name) {

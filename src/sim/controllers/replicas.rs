@@ -106,6 +106,18 @@ pub(super) fn set_condition(object: &mut Value, mut new: Value, now: &str) {
     *list = Value::Array(all);
 }
 
+/// Sets a condition and moves it to the end of the list, as the Deployment controller does.
+pub(super) fn renew_condition(object: &mut Value, new: Value, now: &str) {
+    let kind = text(&new, "/type").to_owned();
+    set_condition(object, new, now);
+    if let Some(all) = at(object, &["status", "conditions"]).as_array_mut()
+        && let Some(index) = all.iter().position(|one| text(one, "/type") == kind)
+    {
+        let last = all.remove(index);
+        all.push(last);
+    }
+}
+
 /// Sets a counter of a status; zero is left out.
 pub(super) fn counter(status: &mut Value, name: &str, count: i64) {
     if count == 0 {

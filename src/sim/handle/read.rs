@@ -10,7 +10,7 @@ use crate::sim::core::Core;
 use crate::sim::request::{Form, Place, Request};
 use crate::sim::resource::Resource;
 use crate::sim::selector::{Fields, Labels};
-use crate::sim::status::ApiError;
+use crate::sim::status::{ApiError, FieldError};
 use crate::sim::store::{Store, key};
 use crate::sim::table;
 use crate::yaml::Value;
@@ -20,8 +20,6 @@ use crate::yaml::Value;
 pub(crate) struct Filter {
     pub(crate) labels: Labels,
     pub(crate) fields: Fields,
-    /// One object, when a collection is watched by name.
-    pub(crate) name: Option<String>,
 }
 
 impl Filter {
@@ -32,19 +30,17 @@ impl Filter {
             Labels::parse(request.query("labelSelector").unwrap_or_default()).map_err(bad)?;
         let fields = request.query("fieldSelector").unwrap_or_default();
         let fields = Fields::parse(fields, resource).map_err(bad)?;
-        Ok(Self { labels, fields, name: None })
+        Ok(Self { labels, fields })
     }
 
     /// Returns whether nothing is filtered.
     pub(crate) fn is_empty(&self) -> bool {
-        self.labels.is_empty() && self.fields.is_empty() && self.name.is_none()
+        self.labels.is_empty() && self.fields.is_empty()
     }
 
     /// Returns whether an object is wanted.
     pub(crate) fn matches(&self, object: &Value) -> bool {
-        self.name.as_ref().is_none_or(|name| name == crate::sim::value::name(object))
-            && self.labels.matches(object.pointer("/metadata/labels"))
-            && self.fields.matches(object)
+        self.labels.matches(object.pointer("/metadata/labels")) && self.fields.matches(object)
     }
 }
 
@@ -201,6 +197,18 @@ pub(super) fn list(
     place: &Place,
     form: Form,
 ) -> Result<Reply, ApiError> {
+    if request.flag("sendInitialEvents") {
+        let mut errors = Vec::new();
+        if request.query("resourceVersion").is_none()
+            && request.query("resourceVersionMatch").is_some()
+        {
+            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            errors.push(FieldError::forbidden("resourceVersionMatch", why));
+        }
+        let why = "sendInitialEvents is forbidden for list";
+        errors.push(FieldError::forbidden("sendInitialEvents", why));
+        return Err(ApiError::invalid_options("ListOptions", &errors));
+    }
     let page = page(&core.store(), request, resource, place)?;
     let metadata = list_metadata(&page, resource);
     match form {

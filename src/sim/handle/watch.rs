@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use super::Reply;
 use super::read::{Filter, revision};
 use crate::sim::core::{Core, Progress};
+use crate::sim::decode;
 use crate::sim::request::{Form, Place, Request};
 use crate::sim::resource::Resource;
-use crate::sim::status::ApiError;
+use crate::sim::status::{ApiError, FieldError};
 use crate::sim::store::{Change, Happened, Store};
 use crate::sim::{table, value};
 use crate::yaml::Value;
@@ -46,13 +47,17 @@ pub(super) fn plan(
     place: &Place,
     form: Form,
 ) -> Result<Reply, ApiError> {
-    let mut filter = Filter::parse(request, resource)?;
-    filter.name.clone_from(&place.name);
+    let filter = Filter::parse(request, resource)?;
     let store = core.store();
     let progress = core.watch_progress();
     let cuts = progress.borrow().cuts;
     let seconds = request.query("timeoutSeconds").and_then(|text| text.parse().ok());
     let initial = request.flag("sendInitialEvents");
+    if initial && request.query("resourceVersionMatch") != Some("NotOlderThan") {
+        let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        let error = FieldError::forbidden("resourceVersionMatch", why);
+        return Err(ApiError::invalid_options("ListOptions", &[error]));
+    }
     let asked = revision(request)?;
     let mut watch = Watch {
         resource: resource.clone(),
@@ -126,7 +131,16 @@ impl Watch {
         if let Some(annotations) = annotations {
             metadata["annotations"] = annotations;
         }
-        let object = json!({"kind": kind, "apiVersion": version, "metadata": metadata});
+        // Go's struct with nothing in it but the version.
+        let mut object = match self.form {
+            Form::Object | Form::Discovery if self.resource.custom.is_none() => {
+                decode::zero(self.resource.ty())
+            }
+            _ => json!({}),
+        };
+        object["kind"] = kind.into();
+        object["apiVersion"] = version.into();
+        object["metadata"] = metadata;
         Self::line("BOOKMARK", &object)
     }
 

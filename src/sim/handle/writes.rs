@@ -165,7 +165,9 @@ pub(super) fn patch(
     let kind = media(request);
     let strategic = kind == STRATEGIC && resource.custom.is_none();
     if ![JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY].contains(&kind) {
-        return Err(ApiError::unsupported_media("415: Unsupported Media Type"));
+        let mut error = ApiError::unsupported_media("415: Unsupported Media Type");
+        error.body["details"] = json!({});
+        return Err(error);
     }
     if !strategic && ![JSON_PATCH, MERGE_PATCH, APPLY].contains(&kind) {
         let mut known = vec![JSON_PATCH, MERGE_PATCH, APPLY];
