@@ -95,6 +95,7 @@ fn instances(counts: &BTreeMap<String, usize>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
+#[expect(clippy::too_many_lines, reason = "five conditions, one after another")]
 fn conditions(rest: &[(Arc<str>, Arc<Value>)], now: &str) -> Value {
     let held =
         rest.iter().filter(|(_, object)| !items(object, "/metadata/finalizers").is_empty()).count();
