@@ -192,12 +192,15 @@ async fn faults_can_be_asked_for_from_the_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_request_waits_until_the_rules_are_cleared() {
     let world = World::start("hold", &[]).await;
+    world.repository.publish_package(web("1.0.0", ""));
     world
         .add(&json!({"mutating": true, "resources": ["secrets"], "fault": {"kind": "hold"}}))
         .await;
     let running = world.run();
-    until("the request is held", SOON, async || world.api.get(FAULTS).await.unwrap()["held"] == 1)
-        .await;
+    until("the request is held", SOON, async || {
+        world.api.get(FAULTS).await.unwrap()["held"].as_u64() > Some(0)
+    })
+    .await;
     let secrets = world.api.list(&format!("/api/v1/namespaces/{}/secrets", world.namespace)).await;
     assert!(secrets.is_empty(), "{secrets:?}");
     world.clear().await;

@@ -135,8 +135,9 @@ fn reconcile(core: &Core, key: &Key) -> Option<Duration> {
 }
 
 fn note_paused(core: &Core, key: &Key, deployment: &Value) {
-    if condition(deployment, "Progressing")
-        .is_some_and(|one| text(one, "/reason") == "DeploymentPaused")
+    // A deadline that has passed is not talked over.
+    let said = ["DeploymentPaused", "ProgressDeadlineExceeded"];
+    if condition(deployment, "Progressing").is_some_and(|one| said.contains(&text(one, "/reason")))
     {
         return;
     }
