@@ -28,6 +28,10 @@ use crate::yaml::{self, Numbers};
 
 /// Longest message of a line.
 const LINE_BYTES: usize = 2048;
+/// How long the start waits for a cluster that is away or overloaded.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is tried when somebody else writes at the same time.
+const TRIES: u32 = 20;
 /// How often a SOURCE folder is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often a SOURCE folder is applied again though it did not change.
@@ -157,8 +161,28 @@ async fn reach(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the CRDs where they are absent. Those of Flux are left as they are.
+/// Installs the CRDs where they are absent. Those of Flux are left as they are. What heals by
+/// itself is waited for, as in [`reach`].
 async fn ensure_crds(cluster: &Cluster) -> anyhow::Result<()> {
+    let cluster = cluster.patient(PATIENCE);
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match install_crds(&cluster).await {
+            Err(error) if tries < TRIES && is_conflict(&error) => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// Whether somebody else wrote at the same time.
+fn is_conflict(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<crate::cluster::Error>().is_some_and(crate::cluster::Error::is_conflict)
+}
+
+async fn install_crds(cluster: &Cluster) -> anyhow::Result<()> {
     let mut applied = Vec::new();
     for text in [crd::HELM_RELEASE, crd::HELM_REPOSITORY] {
         let object = Object(yaml::parse(text, Numbers::Exact)?);

@@ -206,3 +206,23 @@ async fn a_held_request_waits_until_the_rules_are_cleared() {
     world.clear().await;
     world.runs("1.0.0", &running).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_start_waits_for_what_heals_by_itself() {
+    let rule = |verbs: Value, times: u64, fault: Value| {
+        json!({"resources": ["customresourcedefinitions"], "verbs": verbs, "times": times, "fault": fault})
+            .to_string()
+    };
+    let rules = [
+        rule(json!(["get"]), 2, json!({"kind": "status", "code": 500})),
+        rule(json!(["get"]), 1, json!({"kind": "status", "code": 429, "retryAfter": 1})),
+        rule(json!(["get"]), 1, json!({"kind": "refuse"})),
+        rule(json!(["patch"]), 2, json!({"kind": "status", "code": 409})),
+    ];
+    let flags: Vec<&str> = rules.iter().flat_map(|rule| ["--fault", rule.as_str()]).collect();
+    let world = World::start("start", &flags).await;
+    world.repository.publish_package(web("1.0.0", ""));
+    let running = world.run();
+    world.runs("1.0.0", &running).await;
+    assert_eq!(world.struck().await, [2, 1, 1, 2]);
+}

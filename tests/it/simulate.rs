@@ -1,6 +1,8 @@
 //! The simulated cluster: the same manager, without any cluster.
 
 use crate::support::chart::{web, yaml};
+use crate::support::fixtures;
+use crate::support::helm::Helm;
 use crate::support::leadsman::Leadsman;
 use crate::support::repository::Repository;
 use crate::support::wait::SOON;
@@ -46,4 +48,31 @@ async fn a_repository_over_https_is_trusted_by_a_secret() {
     );
     leadsman.file("source/ca.yaml", &secret);
     running.line(SOON, |line| line.contains("InstallSucceeded")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_helm_works_in_the_simulated_cluster_and_leadsman_reads_it() {
+    let Some(helm) = Helm::find() else { return };
+    let server = Leadsman::new();
+    let simulated = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
+    simulated.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+    let kubeconfig = server.folder().join("kubeconfig");
+    let helm = helm.kubeconfig(&kubeconfig);
+    let chart =
+        |version: &str| fixtures().join("charts/web").join(version).to_string_lossy().into_owned();
+    helm.ok(&["install", "web", &chart("1.0.0"), "--wait", "--timeout", "60s"]).await;
+    helm.ok(&["upgrade", "web", &chart("1.1.0"), "--wait", "--timeout", "60s"]).await;
+    let failed = ["upgrade", "web", &chart("1.2.0"), "--wait", "--timeout", "2s"];
+    assert_ne!(helm.run(&failed).await.code, Some(0), "its Pods never become ready");
+    helm.ok(&["rollback", "web", "2", "--wait", "--timeout", "60s"]).await;
+    let history = helm.json(&["history", "web"]).await;
+    let statuses: Vec<_> = history.as_array().unwrap().iter().map(|row| &row["status"]).collect();
+    assert_eq!(statuses, ["superseded", "superseded", "failed", "deployed"]);
+    let leadsman = Leadsman::new().kubeconfig(&kubeconfig);
+    let ours = leadsman.run(&["get", "manifest", "web", "-n", "default"]).await.success();
+    assert_eq!(ours, helm.ok(&["get", "manifest", "web"]).await);
+    let told = leadsman.run(&["history", "web", "-n", "default"]).await.success();
+    assert!(told.contains("Rollback to 2"), "{told}");
+    helm.ok(&["uninstall", "web", "--wait"]).await;
+    assert_eq!(helm.json(&["list", "-A"]).await, serde_json::json!([]));
 }
