@@ -48,6 +48,24 @@ pub fn map<T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Returns what two pieces of work make, done at the same time: the first on a thread with
+/// `stack_bytes` of stack, the second here.
+///
+/// # Panics
+/// One of them panics, or the system refuses to start a thread.
+pub fn both<A: Send, B>(
+    stack_bytes: usize,
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B,
+) -> (A, B) {
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().stack_size(stack_bytes);
+        let started = builder.spawn_scoped(scope, first).expect("a thread can be started");
+        let second = second();
+        (started.join().unwrap_or_else(|panic| resume_unwind(panic)), second)
+    })
+}
+
 fn claim<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
     items.get(index).map(|item| (index, item))

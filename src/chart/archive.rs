@@ -34,9 +34,22 @@ pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<File>, ArchiveError> {
 /// Inflates as much as there is; a damaged tail is told beside the data before it.
 fn inflate(packed: &[u8]) -> Result<(Bytes, Option<ArchiveError>), ArchiveError> {
     let most = limit::UNPACKED_BYTES + OVERHEAD_BYTES;
-    let mut tar = Vec::with_capacity(size_hint(packed));
+    // Zeros that the system gives are free; a buffer that is filled with them is not.
+    let mut tar = vec![0; size_hint(packed)];
+    let mut filled = 0;
     let mut reader = MultiGzDecoder::new(packed).take(most + 1);
-    let failure = reader.read_to_end(&mut tar).err().map(|error| match error.kind() {
+    let failure = loop {
+        if filled == tar.len() {
+            tar.resize(tar.len() * 2, 0);
+        }
+        match reader.read(&mut tar[filled..]) {
+            Ok(0) => break None,
+            Ok(count) => filled += count,
+            Err(error) => break Some(error),
+        }
+    };
+    tar.truncate(filled);
+    let failure = failure.map(|error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => ArchiveError::Truncated,
         _ => ArchiveError::Corrupt(error.to_string()),
     });

@@ -10,6 +10,8 @@ use crate::yaml::{self, Map, Numbers, Value};
 
 /// Stack of a thread that loads a subchart: levels of charts and of YAML are bounded.
 const STACK_BYTES: usize = 16 << 20;
+/// Values of this many bytes are worth a thread of their own.
+const LONG_VALUES: usize = 8 << 10;
 /// Deepest nesting of charts in charts: each level may be an archive of its own.
 const MAX_DEPTH: usize = 32;
 
@@ -114,10 +116,8 @@ pub(crate) fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     }
 }
 
-/// Sorts the files of a chart into what they are, and loads the charts inside it.
-///
-/// Source: helm v4.3.1 pkg/chart/v2/loader/load.go (`LoadFiles`).
-pub(crate) fn assemble(files: Vec<File>, place: Place) -> Result<Chart, Error> {
+/// Reads `Chart.yaml`; returns also whether there is one.
+fn read_metadata(files: &[File], place: Place) -> Result<(metadata::Raw, bool), Error> {
     let mut raw = metadata::Raw::default();
     let mut known = false;
     for file in files.iter().filter(|file| file.name == "Chart.yaml") {
@@ -134,17 +134,22 @@ pub(crate) fn assemble(files: Vec<File>, place: Place) -> Result<Chart, Error> {
     if known && raw.plain.api_version.is_empty() {
         "v1".clone_into(&mut raw.plain.api_version);
     }
+    Ok((raw, known))
+}
+
+/// Sorts the files of a chart into what they are, and loads the charts inside it.
+///
+/// Source: helm v4.3.1 pkg/chart/v2/loader/load.go (`LoadFiles`).
+pub(crate) fn assemble(files: Vec<File>, place: Place) -> Result<Chart, Error> {
+    let (mut raw, mut known) = read_metadata(&files, place)?;
     let old = raw.plain.api_version == "v1";
     let mut chart = Chart::default();
     let mut inner: BTreeMap<String, Vec<File>> = BTreeMap::new();
-    for file in files {
+    let mut sort = |file: File| -> Result<(), Error> {
         match file.name.as_str() {
             "Chart.yaml" => {}
             "Chart.lock" => chart.lock = metadata::read_lock(&file.data, "Chart.lock")?,
-            "values.yaml" => {
-                chart.values = chart_values(&file.data)?;
-                chart.values_text = Some(file.data);
-            }
+            "values.yaml" => chart.values_text = Some(file.data),
             "values.schema.json" => {
                 chart.schema = Some(file.data).filter(|data| !data.is_empty());
             }
@@ -168,12 +173,22 @@ pub(crate) fn assemble(files: Vec<File>, place: Place) -> Result<Chart, Error> {
                 _ => chart.files.push(file),
             },
         }
-    }
-    if !known {
-        return Err(Error::NoMetadata);
-    }
-    chart.metadata = raw.checked()?;
-    chart.dependencies = load_inner(inner, &chart.metadata.name, place)?;
+        Ok(())
+    };
+    let sorted = files.into_iter().try_for_each(&mut sort);
+    let text = chart.values_text.clone().unwrap_or_default();
+    // The values come first also among errors: they are read last only to save time.
+    sorted.or_else(|error| chart_values(&text).and(Err(error)))?;
+    let metadata = if known { raw.checked() } else { Err(Error::NoMetadata) };
+    let parent = metadata.as_ref().map(|metadata| metadata.name.clone()).unwrap_or_default();
+    let load = || load_inner(inner, &parent, place);
+    let (values, dependencies) = if text.len() < LONG_VALUES {
+        (chart_values(&text), load())
+    } else {
+        parallel::both(STACK_BYTES, || chart_values(&text), load)
+    };
+    (chart.values, chart.metadata) = (values?, metadata?);
+    chart.dependencies = dependencies?;
     Ok(chart)
 }
 

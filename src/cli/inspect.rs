@@ -78,7 +78,7 @@ pub(super) async fn list(args: List, connection: &Connection) -> anyhow::Result<
         let mut heads = storage.heads("").await?;
         heads.dedup_by(|later, first| later.name == first.name);
         for head in heads {
-            if let Some(record) = storage.get(&head.name, head.version).await? {
+            if let Some(record) = storage.outline(&head.name, head.version).await? {
                 rows.push(row(&record, &held(&connected, &namespace, &head.name).await));
             }
         }
@@ -156,7 +156,7 @@ pub(super) async fn show_history(
     let found = find(connected, &args.release).await?;
     let mut revisions = Vec::new();
     for head in found.storage.heads(&found.name).await?.into_iter().rev() {
-        if let Some(record) = found.storage.get(&found.name, head.version).await? {
+        if let Some(record) = found.storage.outline(&found.name, head.version).await? {
             let row = row(&record, "");
             revisions.push(Revision {
                 revision: row.revision,

@@ -15,6 +15,9 @@ mod ui;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::{Args, Command};
 
@@ -46,11 +49,10 @@ fn start_log(verbose: u8) {
         _ => "leadsman=debug",
     };
     let filter = crate::base::file::env_var("LEADSMAN_LOG").unwrap_or_else(|| level.to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    // A text that says nothing is as good as none.
+    let filter: Targets = filter.parse().or_else(|_| level.parse()).unwrap_or_default();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {

@@ -38,16 +38,18 @@ pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Re
         let text = crate::base::class::chain(&error);
         anyhow::anyhow!("{text}\n\nUse --debug flag to render out invalid YAML")
     })?;
-    let mut manifest = String::new();
+    let mut rendered = rendered;
+    let mut manifest = std::mem::take(&mut rendered.manifest);
     if args.include_crds {
+        let mut crds = String::new();
         for (path, file) in chart::crds(&rendered.chart) {
             let text = String::from_utf8_lossy(&file.data);
-            manifest.push_str(&format!("---\n# Source: {path}\n{text}\n"));
+            crds.push_str(&format!("---\n# Source: {path}\n{text}\n"));
         }
+        manifest.insert_str(0, &crds);
     }
-    manifest.push_str(&rendered.manifest);
     let selection = Selection { show_only: args.show_only.clone(), ..Selection::default() };
-    ui::print(&template_output(&manifest, &rendered.hooks, &selection)?);
+    ui::print(&template_output(manifest, &rendered.hooks, &selection)?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn settle(work: &mut Work<'_>) {
 
 /// Compares; `None` where nothing can be said.
 async fn find(work: &Work<'_>) -> Option<Vec<Drift>> {
-    let (_, record) = work.storage.last(&work.target.name).await.ok()??;
+    let (_, record) = work.storage.last_outline(&work.target.name).await.ok()??;
     let ignore = Rules::new(&work.release.spec.drift_detection.ignore);
     let found = release::find_drift(&work.context.cluster, &record, &ignore).await;
     found

@@ -385,7 +385,7 @@ fn tidy_history(entries: &mut Vec<Snapshot>, state: &State, todo: Next, retried:
 
 /// A pending record: ours from an earlier life, or somebody's at work.
 async fn locked(work: &mut Work<'_>) -> Option<Report> {
-    let (head, record) = work.storage.last(&work.target.name).await.ok()??;
+    let (head, record) = work.storage.last_outline(&work.target.name).await.ok()??;
     let ours = head.holder.starts_with("controller/");
     let timeout = work.release.spec.action_timeout(None).0;
     let began: Option<crate::base::clock::Timestamp> = record.info.last_deployed.parse().ok();
@@ -406,7 +406,7 @@ async fn locked(work: &mut Work<'_>) -> Option<Report> {
 }
 
 async fn observe(work: &Work<'_>, needs: &Prerequisites) -> Result<State, release::Error> {
-    let last = work.storage.last(&work.target.name).await?.map(|(_, record)| {
+    let last = work.storage.last_outline(&work.target.name).await?.map(|(_, record)| {
         let metadata = record.metadata();
         Last {
             version: record.version,

@@ -45,7 +45,9 @@ pub(super) async fn adopt_rollback(
     needs: &Prerequisites,
 ) -> bool {
     let Some(latest) = history::latest(&work.status.history).cloned() else { return false };
-    let Ok(Some((_, record))) = work.storage.last(&work.target.name).await else { return false };
+    let Ok(Some((_, record))) = work.storage.last_outline(&work.target.name).await else {
+        return false;
+    };
     let by_hand = record.version > latest.version
         && record.info.status == "deployed"
         && (record.info.rollback_revision > 0
@@ -71,7 +73,7 @@ pub(super) async fn adopt_rollback(
     for entry in &mut work.status.history {
         if entry.status == "deployed" {
             // Its record was superseded from outside; what it says now is read again.
-            if let Ok(Some(old)) = work.storage.get(&entry.name, entry.version).await {
+            if let Ok(Some(old)) = work.storage.outline(&entry.name, entry.version).await {
                 let action = entry.action;
                 *entry = snapshot(&old);
                 entry.action = action;

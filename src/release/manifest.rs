@@ -14,11 +14,11 @@ const STACK_BYTES: usize = 16 << 20;
 
 /// One document of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
+pub struct Document<'a> {
     /// The template that it came from.
-    pub path: String,
+    pub path: &'a str,
     /// Its text, as rendered.
-    pub text: String,
+    pub text: &'a str,
     /// Its kind; empty for a document of comments.
     pub kind: String,
 }
@@ -80,9 +80,9 @@ fn null_list<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<String>, 
 
 /// What rendered files are made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sorted {
+pub struct Sorted<'a> {
     /// Documents to apply, in install order.
-    pub documents: Vec<Document>,
+    pub documents: Vec<Document<'a>>,
     /// Hooks, in install order of their kinds.
     pub hooks: Vec<Hook>,
 }
@@ -188,7 +188,7 @@ const EVENTS: &[&str] = &[
 ///
 /// # Errors
 /// A document is no object.
-pub fn sort(files: &[Rendered]) -> Result<Sorted, Error> {
+pub fn sort(files: &[Rendered]) -> Result<Sorted<'_>, Error> {
     let mut files: Vec<&Rendered> =
         files.iter().filter(|file| !file.name.ends_with("NOTES.txt")).collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -232,10 +232,9 @@ fn cut(text: &str) -> (&str, Option<&str>) {
     (text, None)
 }
 
-fn add(sorted: &mut Sorted, path: &str, text: &str, head: Head) {
-    let path = path.to_owned();
+fn add<'a>(sorted: &mut Sorted<'a>, path: &'a str, text: &'a str, head: Head) {
     let Some(events) = head.annotations.get("helm.sh/hook") else {
-        sorted.documents.push(Document { path, text: text.to_owned(), kind: head.kind });
+        sorted.documents.push(Document { path, text, kind: head.kind });
         return;
     };
     let events = list(events);
@@ -251,7 +250,7 @@ fn add(sorted: &mut Sorted, path: &str, text: &str, head: Head) {
     sorted.hooks.push(Hook {
         name: head.name,
         kind: head.kind,
-        path,
+        path: path.to_owned(),
         manifest: text.to_owned(),
         events: events.collect(),
         last_run: HookRun::default(),
@@ -339,11 +338,11 @@ pub fn sort_by_kind<T>(items: &mut [T], order: &[&str], kind: impl Fn(&T) -> &st
 }
 
 /// Writes documents as Helm stores them.
-pub fn text(documents: &[Document]) -> String {
+pub fn text(documents: &[Document<'_>]) -> String {
     let size = documents.iter().map(|d| d.text.len() + d.path.len() + 20).sum();
     let mut out = String::with_capacity(size);
     for document in documents {
-        push(&mut out, &document.path, &document.text);
+        push(&mut out, document.path, document.text);
     }
     out
 }
@@ -395,11 +394,15 @@ pub struct Selection {
 /// # Errors
 /// A template of `show_only` does not exist.
 pub fn template_output(
-    manifest: &str,
+    manifest: String,
     hooks: &[Hook],
     selection: &Selection,
 ) -> Result<String, Error> {
-    let mut out = manifest.trim().to_owned();
+    // The manifest is large: it is trimmed where it is.
+    let mut out = manifest;
+    out.truncate(out.trim_end().len());
+    let blank = out.len() - out.trim_start().len();
+    out.drain(..blank);
     out.push('\n');
     let is_test = |hook: &Hook| hook.events.iter().any(|event| event == "test");
     for hook in hooks.iter().filter(|hook| !(selection.skip_tests && is_test(hook))) {

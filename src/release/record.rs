@@ -53,6 +53,45 @@ pub struct Record {
     pub labels: BTreeMap<String, String>,
 }
 
+/// A record without the files of its chart.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Outline {
+    name: String,
+    info: Info,
+    chart: ChartOutline,
+    config: Option<Map>,
+    manifest: String,
+    #[serde(deserialize_with = "null_list")]
+    hooks: Vec<Hook>,
+    version: u32,
+    namespace: String,
+    apply_method: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ChartOutline {
+    metadata: Value,
+}
+
+impl From<Outline> for Record {
+    fn from(outline: Outline) -> Self {
+        Self {
+            name: outline.name,
+            info: outline.info,
+            chart: Arc::new(serde_json::json!({"metadata": outline.chart.metadata})),
+            config: outline.config,
+            manifest: outline.manifest,
+            hooks: outline.hooks,
+            version: outline.version,
+            namespace: outline.namespace,
+            apply_method: outline.apply_method,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
 fn null_list<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<Hook>, D::Error> {
     Ok(Option::deserialize(input)?.unwrap_or_default())
 }
@@ -147,6 +186,23 @@ impl Record {
         serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))
     }
 
+    /// Reads what a Secret holds, without the files of the chart, which are most of it: they are
+    /// passed over while the text is inflated.
+    ///
+    /// # Errors
+    /// It is no record.
+    pub fn decode_outline(name: &str, text: &[u8]) -> Result<Self, Error> {
+        let refuse = |reason: String| Error::Record { name: name.to_owned(), reason };
+        let bytes = STANDARD.decode(text).map_err(|error| refuse(error.to_string()))?;
+        let outline: serde_json::Result<Outline> = if bytes.starts_with(&[0x1f, 0x8b]) {
+            let reader = flate2::read::GzDecoder::new(&bytes[..]).take(UNPACKED_BYTES);
+            serde_json::from_reader(std::io::BufReader::with_capacity(1 << 16, reader))
+        } else {
+            serde_json::from_slice(&bytes)
+        };
+        outline.map(Self::from).map_err(|error| refuse(error.to_string()))
+    }
+
     /// Returns the name of the Secret.
     pub fn secret_name(&self) -> String {
         format!("sh.helm.release.v1.{}.v{}", self.name, self.version)
@@ -215,6 +271,35 @@ pub(super) fn chart_value(chart: &Chart) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outline_lacks_the_files_of_the_chart_and_nothing_else() {
+        let chart = serde_json::json!({
+            "metadata": {"name": "c", "version": "1.0.0"},
+            "templates": [{"name": "templates/a.yaml", "data": "YTogMQ=="}],
+            "values": {"a": 1},
+        });
+        let whole = Record {
+            name: "r".to_owned(),
+            chart: Arc::new(chart),
+            config: serde_json::json!({"b": [1, "x"]}).as_object().cloned(),
+            manifest: "---\na: 1\n".to_owned(),
+            version: 7,
+            namespace: "n".to_owned(),
+            apply_method: "ssa".to_owned(),
+            ..Record::default()
+        };
+        let text = whole.encode().unwrap();
+        let outline = Record::decode_outline("r", text.as_bytes()).unwrap();
+        assert_eq!(outline.chart.as_object().unwrap().len(), 1);
+        assert_eq!(outline.metadata(), whole.metadata());
+        let same = Record { chart: Arc::clone(&whole.chart), ..outline };
+        assert_eq!(
+            serde_json::to_value(&same).unwrap(),
+            serde_json::to_value(Record::decode("r", text.as_bytes()).unwrap()).unwrap()
+        );
+        assert!(Record::decode_outline("r", b"!").is_err());
+    }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {

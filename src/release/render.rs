@@ -90,14 +90,11 @@ impl Renderer {
         };
         let rendered = program.render(&context).map_err(Error::Template)?;
         let sorted = manifest::sort(&rendered)?;
+        let (manifest, hooks) = (manifest::text(&sorted.documents), sorted.hooks);
         let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
         let notes = rendered.into_iter().find(|file| file.name == notes_name);
-        Ok(RenderedRelease {
-            chart: Arc::new(chart),
-            manifest: manifest::text(&sorted.documents),
-            hooks: sorted.hooks,
-            notes: notes.map(|file| file.text).unwrap_or_default(),
-        })
+        let notes = notes.map(|file| file.text).unwrap_or_default();
+        Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
     }
 
     fn compiled(

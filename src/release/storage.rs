@@ -63,6 +63,23 @@ impl Storage {
     /// # Errors
     /// The API cannot be asked, or the record is unreadable.
     pub async fn get(&self, release: &str, version: u32) -> Result<Option<Record>, Error> {
+        self.read(release, version, Record::decode).await
+    }
+
+    /// Returns a record without the files of its chart: enough for all but writing it again.
+    ///
+    /// # Errors
+    /// As [`Storage::get`].
+    pub async fn outline(&self, release: &str, version: u32) -> Result<Option<Record>, Error> {
+        self.read(release, version, Record::decode_outline).await
+    }
+
+    async fn read(
+        &self,
+        release: &str,
+        version: u32,
+        decode: fn(&str, &[u8]) -> Result<Record, Error>,
+    ) -> Result<Option<Record>, Error> {
         let name = format!("sh.helm.release.v1.{release}.v{version}");
         let id = ObjectId::new("v1", "Secret", &self.namespace, &name);
         let Some(secret) = self.cluster.get(&id).await? else {
@@ -71,7 +88,7 @@ impl Storage {
         let data = secret.text("/data/release");
         let refuse = |reason: String| Error::Record { name: name.clone(), reason };
         let text = STANDARD.decode(data).map_err(|error| refuse(error.to_string()))?;
-        let mut record = Record::decode(&name, &text)?;
+        let mut record = decode(&name, &text)?;
         let given = secret.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
         let own = given.filter(|(key, _)| !SYSTEM_LABELS.contains(&key.as_str()));
         record.labels = own
@@ -89,6 +106,17 @@ impl Storage {
             return Ok(None);
         };
         Ok(self.get(release, head.version).await?.map(|record| (head, record)))
+    }
+
+    /// Returns the newest record of a release without the files of its chart, with its head.
+    ///
+    /// # Errors
+    /// As [`Storage::get`].
+    pub async fn last_outline(&self, release: &str) -> Result<Option<(Head, Record)>, Error> {
+        let Some(head) = self.heads(release).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        Ok(self.outline(release, head.version).await?.map(|record| (head, record)))
     }
 
     /// Stores a new record. One that is there already with the very same content is ours: the

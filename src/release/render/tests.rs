@@ -27,7 +27,7 @@ fn render(corpus: &Path, repository: &str, archive: &str) -> Result<String, Stri
         check_schema: true,
     };
     let rendered = Renderer::default().render(&request).map_err(|error| say(&error))?;
-    template_output(&rendered.manifest, &rendered.hooks, &Selection::default())
+    template_output(rendered.manifest.clone(), &rendered.hooks, &Selection::default())
         .map_err(|error| say(&error))
 }
 
