@@ -1,4 +1,5 @@
 .PHONY: check
 check:
 	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
 	cargo test

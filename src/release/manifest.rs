@@ -5,12 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::base::parallel;
 use crate::template::Rendered;
 use crate::yaml::{self, Map, Numbers, Value};
-
-/// Stack of a thread that reads documents, whose nesting is bounded.
-const STACK_BYTES: usize = 16 << 20;
 
 /// One document of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,23 +180,36 @@ const EVENTS: &[&str] = &[
     "test-success",
 ];
 
+/// A rendered file, and what its documents say of themselves.
+#[derive(Debug)]
+pub struct Read {
+    /// The file.
+    pub file: Rendered,
+    /// One a document; the text says why it is no object.
+    heads: Vec<Result<Head, String>>,
+}
+
+/// Reads the documents of a rendered file; of `NOTES.txt` none.
+pub fn read(file: Rendered) -> Read {
+    let notes = file.name.ends_with("NOTES.txt");
+    let heads = if notes { Vec::new() } else { split(&file.text).map(head).collect() };
+    Read { file, heads }
+}
+
 /// Splits rendered files into documents and hooks, and sorts both by kind. `NOTES.txt` is left out.
 ///
 /// # Errors
 /// A document is no object.
-pub fn sort(files: &[Rendered]) -> Result<Sorted<'_>, Error> {
-    let mut files: Vec<&Rendered> =
-        files.iter().filter(|file| !file.name.ends_with("NOTES.txt")).collect();
-    files.sort_by(|a, b| a.name.cmp(&b.name));
+pub fn sort(files: &[Read]) -> Result<Sorted<'_>, Error> {
+    let mut files: Vec<&Read> = files.iter().collect();
+    files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     let mut sorted = Sorted::default();
-    let documents: Vec<(&str, &str)> = files
-        .iter()
-        .flat_map(|file| split(&file.text).map(|text| (file.name.as_str(), text)))
-        .collect();
-    let heads = parallel::map(&documents, STACK_BYTES, |(_, text)| head(text));
-    for ((path, text), head) in documents.into_iter().zip(heads) {
-        let head = head.map_err(|text| Error::Manifest { path: path.to_owned(), text })?;
-        add(&mut sorted, path, text, head);
+    for Read { file, heads } in files {
+        for (text, head) in split(&file.text).zip(heads) {
+            let wrong =
+                |text: &String| Error::Manifest { path: file.name.clone(), text: text.clone() };
+            add(&mut sorted, &file.name, text, head.as_ref().map_err(wrong)?);
+        }
     }
     sort_by_kind(&mut sorted.documents, INSTALL_ORDER, |document| &document.kind);
     sort_by_kind(&mut sorted.hooks, INSTALL_ORDER, |hook| &hook.kind);
@@ -232,9 +241,9 @@ fn cut(text: &str) -> (&str, Option<&str>) {
     (text, None)
 }
 
-fn add<'a>(sorted: &mut Sorted<'a>, path: &'a str, text: &'a str, head: Head) {
+fn add<'a>(sorted: &mut Sorted<'a>, path: &'a str, text: &'a str, head: &Head) {
     let Some(events) = head.annotations.get("helm.sh/hook") else {
-        sorted.documents.push(Document { path, text, kind: head.kind });
+        sorted.documents.push(Document { path, text, kind: head.kind.clone() });
         return;
     };
     let events = list(events);
@@ -248,8 +257,8 @@ fn add<'a>(sorted: &mut Sorted<'a>, path: &'a str, text: &'a str, head: Head) {
     });
     let policies = |key: &str| head.annotations.get(key).map(|text| raw_list(text));
     sorted.hooks.push(Hook {
-        name: head.name,
-        kind: head.kind,
+        name: head.name.clone(),
+        kind: head.kind.clone(),
         path: path.to_owned(),
         manifest: text.to_owned(),
         events: events.collect(),
@@ -272,7 +281,7 @@ fn list(text: &str) -> Vec<String> {
     raw_list(text).into_iter().filter(|part| !part.is_empty()).collect()
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Head {
     kind: String,
     name: String,
@@ -456,8 +465,8 @@ fn glob(pattern: &str, path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn file(name: &str, text: &str) -> Rendered {
-        Rendered { name: name.into(), text: text.into() }
+    fn file(name: &str, text: &str) -> Read {
+        read(Rendered { name: name.into(), text: text.into() })
     }
 
     #[test]

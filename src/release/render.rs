@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Error;
 use super::manifest::{self, Hook};
 use crate::base::constraint::Constraint;
+use crate::base::parallel;
 use crate::base::version::Version;
 use crate::chart::{self, Chart};
 use crate::template::{Capabilities, Context, Lookup, Program, ReleaseInfo, Scope, TemplateFile};
@@ -13,6 +14,8 @@ use crate::yaml::{Map, Value};
 
 /// Compiled charts that are kept.
 const KEPT: usize = 32;
+/// Stack of the thread that reads documents, whose nesting is bounded.
+const READER_STACK_BYTES: usize = 16 << 20;
 
 /// What is rendered.
 pub struct RenderRequest<'a> {
@@ -88,12 +91,12 @@ impl Renderer {
             capabilities: request.capabilities,
             lookup: request.lookup,
         };
-        let rendered = program.render(&context).map_err(Error::Template)?;
+        let rendered = render_and_read(&program, &context)?;
         let sorted = manifest::sort(&rendered)?;
         let (manifest, hooks) = (manifest::text(&sorted.documents), sorted.hooks);
         let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
-        let notes = rendered.into_iter().find(|file| file.name == notes_name);
-        let notes = notes.map(|file| file.text).unwrap_or_default();
+        let notes = rendered.into_iter().find(|read| read.file.name == notes_name);
+        let notes = notes.map(|read| read.file.text).unwrap_or_default();
         Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
     }
 
@@ -121,6 +124,21 @@ impl Renderer {
         programs.insert(key, (Arc::clone(loaded), Arc::clone(&program)));
         Ok(program)
     }
+}
+
+/// Renders on one thread, and reads on another what is done.
+fn render_and_read(program: &Program, context: &Context<'_>) -> Result<Vec<manifest::Read>, Error> {
+    let (give, take) = std::sync::mpsc::channel();
+    let (read, rendered) = parallel::both(
+        READER_STACK_BYTES,
+        || take.into_iter().map(manifest::read).collect(),
+        || {
+            // Nobody takes only when the reader has panicked, which is passed on.
+            program.render_each(context, move |file| give.send(file).unwrap_or_default())
+        },
+    );
+    rendered.map_err(Error::Template)?;
+    Ok(read)
 }
 
 /// Returns every chart of a tree with its path, parents first.

@@ -138,13 +138,30 @@ impl Program {
     /// # Errors
     /// The first expression that fails.
     pub fn render(&self, context: &Context<'_>) -> Result<Vec<Rendered>, Error> {
-        on_big_stack(|| self.render_here(context))
+        let mut rendered = Vec::with_capacity(self.files.len());
+        self.render_each(context, |file| rendered.push(file))?;
+        Ok(rendered)
     }
 
-    fn render_here(&self, context: &Context<'_>) -> Result<Vec<Rendered>, Error> {
+    /// Renders as [`Program::render`], and gives each file away when it is done.
+    ///
+    /// # Errors
+    /// The first expression that fails; files before it have been given away.
+    pub fn render_each(
+        &self,
+        context: &Context<'_>,
+        take: impl FnMut(Rendered) + Send,
+    ) -> Result<(), Error> {
+        on_big_stack(|| self.render_here(context, take))
+    }
+
+    fn render_here(
+        &self,
+        context: &Context<'_>,
+        mut take: impl FnMut(Rendered),
+    ) -> Result<(), Error> {
         let roots = convert::roots(context);
         let mut machine = Machine::new(self, context);
-        let mut rendered = Vec::with_capacity(self.files.len());
         let mut failure = None;
         for (name, scope) in &self.files {
             let (Some(&index), Some(root)) = (self.index.get(name), roots.get(*scope)) else {
@@ -153,7 +170,7 @@ impl Program {
             match machine.render_file(&self.templates[index], root) {
                 Ok(text) => {
                     let name = String::from_utf8_lossy(name).into_owned();
-                    rendered.push(Rendered { name, text });
+                    take(Rendered { name, text });
                 }
                 Err(fail) => {
                     failure = Some(fail);
@@ -162,7 +179,7 @@ impl Program {
             }
         }
         machine.release();
-        failure.map_or(Ok(rendered), |fail: Fail| Err(Error::execute(fail)))
+        failure.map_or(Ok(()), |fail: Fail| Err(Error::execute(fail)))
     }
 
     /// Returns the number of templates.
