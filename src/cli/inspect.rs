@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use serde::Serialize;
 
-use super::args::{Connection, Get, History, List, One, Part};
+use super::args::{Connection, Get, History, List, One, Output, Part};
 use super::connect::Connected;
 use super::{connect, ui};
 use crate::api::HelmRelease;
@@ -185,7 +185,28 @@ pub(super) async fn show_history(
         };
         ui::table(&header, &revisions.iter().map(cells).collect::<Vec<_>>())
     })?;
+    if args.output == Output::Table {
+        ui::print(&corrections(connected, &args.release).await?);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a line for each time that objects were put right, which makes no revision. They come
+/// from events, which a cluster keeps for an hour.
+async fn corrections(connected: &Connected, name: &str) -> anyhow::Result<String> {
+    let of = Selection::namespace(&connected.namespace)
+        .fields(format!("involvedObject.kind=HelmRelease,involvedObject.name={name}"));
+    let events = connected.cluster.list("v1", "Event", &of).await?;
+    let mut lines: Vec<String> = events
+        .iter()
+        .filter(|event| event.text("/reason") == "DriftCorrected")
+        .map(|event| {
+            let what: Vec<_> = event.text("/message").lines().skip(1).collect();
+            format!("corrected {}: {}\n", event.text("/lastTimestamp"), what.join("; "))
+        })
+        .collect();
+    lines.sort();
+    Ok(lines.concat())
 }
 
 pub(super) async fn status(args: One, connection: &Connection) -> anyhow::Result<ExitCode> {

@@ -21,6 +21,7 @@ async fn the_story_is_told_to_its_end() {
     // What `kubectl scale` took away was put back by a correction, not by a new revision.
     assert!(told.contains("DriftCorrected"), "{told}");
     let history = told.split("$ leadsman history web\n").nth(1).unwrap_or_default();
+    assert!(history.contains(": Deployment/demo/web configured"), "{history}");
     let charts: Vec<_> = history
         .lines()
         .filter_map(|line| line.split('\t').map(str::trim).find(|cell| cell.starts_with("web-")))

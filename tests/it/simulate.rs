@@ -76,3 +76,39 @@ async fn real_helm_works_in_the_simulated_cluster_and_leadsman_reads_it() {
     helm.ok(&["uninstall", "web", "--wait"]).await;
     assert_eq!(helm.json(&["list", "-A"]).await, serde_json::json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_packages_is_served_and_what_vanishes_is_pruned() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let leadsman = Leadsman::new();
+    let charts = leadsman.folder().join("charts");
+    std::fs::create_dir(&charts).unwrap();
+    let publish = |version: &str| {
+        let package = web(version, "");
+        std::fs::write(charts.join(&package.file), package.bytes).unwrap();
+    };
+    publish("1.0.0");
+    leadsman.file("source/web.yaml", &yaml("apps", "web", "https://charts.example.com", ""));
+    let serve = format!("charts={address}");
+    let mirror = format!("https://charts.example.com=http://{address}");
+    let run = ["run", "source", "--simulate", "--interval", "1s", "--prune"];
+    let how = ["--serve-charts", &serve, "--mirror", &mirror];
+    let running = leadsman.spawn(&[&run[..], &how].concat());
+    running.line(SOON, |line| line.contains("served at http://127.0.0.1:")).await;
+    running.line(SOON, |line| line.contains("InstallSucceeded")).await;
+    publish("1.1.0");
+    running
+        .line(SOON, |line| line.contains("UpgradeSucceeded") && line.contains("web@1.1.0"))
+        .await;
+    std::fs::remove_file(leadsman.folder().join("source/web.yaml")).unwrap();
+    leadsman.file(
+        "source/other.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other, namespace: apps}\n",
+    );
+    running.line(SOON, |line| line.contains("UninstallSucceeded")).await;
+    let busy = leadsman.run(&["run", "source", "--simulate", "--serve-charts", &serve]).await;
+    assert_eq!(busy.code, Some(1), "the address is taken");
+    assert!(busy.stderr.contains(&address.to_string()), "{}", busy.stderr);
+}

@@ -138,6 +138,8 @@ async fn what_people_change_by_hand_is_put_right() {
     until("the Deployment is scaled back", SOON, restored).await;
     let events = world.api.list(&format!("/api/v1/namespaces/{}/events", world.namespace)).await;
     assert!(events.iter().any(|event| event["reason"] == "DriftCorrected"), "{events:?}");
+    let history = world.command(&["history", "web"]).await;
+    assert!(history.contains("corrected 2") && history.contains("Deployment/"), "{history}");
     // The whole namespace is deleted: it is rebuilt from SOURCE.
     world.api.delete(&format!("/api/v1/namespaces/{}", world.namespace)).await;
     until("the namespace is going", SOON, async || {
