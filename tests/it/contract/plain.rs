@@ -54,6 +54,7 @@ pub(super) fn plain(value: &Value, namespace: &str) -> Value {
                     ("continue", Value::String(token)) if !token.is_empty() => "<continue>".into(),
                     ("nodePort" | "healthCheckNodePort", Value::Number(_)) => "<port>".into(),
                     ("managedFields", Value::Array(_)) => sorted(&plain(value, namespace)),
+                    ("causes", Value::Array(_)) => by_text(&plain(value, namespace)),
                     _ => plain(value, namespace),
                 };
                 (text(key, namespace), shown)
@@ -62,6 +63,15 @@ pub(super) fn plain(value: &Value, namespace: &str) -> Value {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     }
+}
+
+/// The managers of a conflict come in the order of a Go map: none.
+fn by_text(causes: &Value) -> Value {
+    let mut causes = causes.as_array().cloned().unwrap_or_default();
+    if causes.iter().all(|cause| cause["reason"] == "FieldManagerConflict") {
+        causes.sort_by_key(Value::to_string);
+    }
+    Value::Array(causes)
 }
 
 fn sorted(entries: &Value) -> Value {
