@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 /// More threads than this do not pay for what is done here: milliseconds.
 const MOST_THREADS: usize = 8;
@@ -35,14 +35,8 @@ pub fn map<T: Sync, R: Send>(
         done
     };
     let mut done: Vec<(usize, R)> = thread::scope(|scope| {
-        let started: Vec<_> = (0..threads)
-            .map(|_| {
-                let builder = thread::Builder::new().stack_size(stack_bytes);
-                builder.spawn_scoped(scope, take).expect("a thread can be started")
-            })
-            .collect();
-        let joined = started.into_iter().map(|one| one.join().unwrap_or_else(|p| resume_unwind(p)));
-        joined.flatten().collect()
+        let started: Vec<_> = (0..threads).map(|_| start(scope, stack_bytes, take)).collect();
+        started.into_iter().flat_map(join).collect()
     });
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
@@ -59,11 +53,31 @@ pub fn both<A: Send, B>(
     second: impl FnOnce() -> B,
 ) -> (A, B) {
     thread::scope(|scope| {
-        let builder = thread::Builder::new().stack_size(stack_bytes);
-        let started = builder.spawn_scoped(scope, first).expect("a thread can be started");
+        let started = start(scope, stack_bytes, first);
         let second = second();
-        (started.join().unwrap_or_else(|panic| resume_unwind(panic)), second)
+        (join(started), second)
     })
+}
+
+/// Returns what `work` makes on a thread with `stack_bytes` of stack.
+///
+/// # Panics
+/// `work` panics, or the system refuses to start a thread.
+pub fn with_stack<T: Send>(stack_bytes: usize, work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| join(start(scope, stack_bytes, work)))
+}
+
+fn start<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    stack_bytes: usize,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> ScopedJoinHandle<'scope, T> {
+    let builder = thread::Builder::new().stack_size(stack_bytes);
+    builder.spawn_scoped(scope, work).expect("a thread can be started")
+}
+
+fn join<T>(started: ScopedJoinHandle<'_, T>) -> T {
+    started.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn claim<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {

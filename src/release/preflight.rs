@@ -41,7 +41,11 @@ pub(super) async fn check(cluster: &Cluster, old: &[Object], new: &[Object]) -> 
 
 /// Returns the objects that an upgrade changes where they perhaps cannot change.
 fn suspects<'a>(old: &[Object], new: &'a [Object]) -> Vec<&'a Object> {
-    let before = |object: &Object| old.iter().find(|old| old.id().same(&object.id()));
+    let ids: Vec<_> = old.iter().map(Object::id).collect();
+    let before = |object: &Object| {
+        let id = object.id();
+        ids.iter().position(|old| old.same(&id)).map(|index| &old[index])
+    };
     new.iter()
         .filter(|object| {
             before(object).is_some_and(|before| match changeable(object).or(changeable(before)) {

@@ -57,18 +57,6 @@ pub struct Program {
     pub(super) regexes: RegexCache,
 }
 
-/// Runs something that recurses as deep as a template says on a thread with a stack for it.
-fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let thread = builder.spawn_scoped(scope, work).expect("a thread can be started");
-        match thread.join() {
-            Ok(result) => result,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
 fn is_partial(name: &str) -> bool {
     let base = Path::new(name).file_name().and_then(|base| base.to_str()).unwrap_or(name);
     base.starts_with('_')
@@ -152,7 +140,8 @@ impl Program {
         context: &Context<'_>,
         take: impl FnMut(Rendered) + Send,
     ) -> Result<(), Error> {
-        on_big_stack(|| self.render_here(context, take))
+        // Templates recurse as deep as they like: that needs a stack of its own.
+        parallel::with_stack(STACK_BYTES, || self.render_here(context, take))
     }
 
     fn render_here(

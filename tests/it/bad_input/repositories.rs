@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use super::site::{Ground, Row, Site};
+use super::site::{Ground, Site, repository};
 use crate::support::api::condition;
 use crate::support::chart::web;
 use crate::support::fault::Fault;
@@ -93,16 +93,6 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-fn row(
-    name: &'static str,
-    reason: &'static str,
-    parts: &'static [&'static str],
-    todo: &'static str,
-) -> Row {
-    let condition = ("FetchFailed", "True", reason);
-    Row { kind: "HelmRepository", name, condition, parts, event: "Warning", todo }
-}
-
 impl Site {
     /// Adds a repository and a release `of-…` of its chart `web` to SOURCE.
     fn repository(&self, name: &str, url: &str, more: &str) {
@@ -136,7 +126,7 @@ async fn table(ground: &Ground) {
         server.publish_package(web("1.0.0", ""));
         server.misbehave(INDEX, fault);
         site.repository(name, &server.url(), more);
-        rows.push(row(name, reason, parts, todo));
+        rows.push(repository(name, reason, parts, todo));
         servers.push((name, server));
     }
     // Nobody listens at this one.
@@ -145,7 +135,12 @@ async fn table(ground: &Ground) {
     let relay = Relay::start(server.url().trim_start_matches("http://"));
     relay.cut();
     site.repository("refused", &format!("http://{}", relay.address()), "");
-    rows.push(row("refused", "Failed", &["Connection refused"], "check that the server runs"));
+    rows.push(repository(
+        "refused",
+        "Failed",
+        &["Connection refused"],
+        "check that the server runs",
+    ));
     servers.push(("refused", server));
     let running = site.run();
     site.check(&running, &rows).await;

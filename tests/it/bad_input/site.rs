@@ -82,8 +82,27 @@ pub(super) const fn release(
     parts: &'static [&'static str],
     todo: &'static str,
 ) -> Row {
-    let condition = ("Ready", "False", reason);
-    Row { kind: "HelmRelease", name, condition, parts, event: "Warning", todo }
+    row("HelmRelease", name, ("Ready", "False", reason), parts, todo)
+}
+
+/// A row about a repository whose index cannot be fetched.
+pub(super) const fn repository(
+    name: &'static str,
+    reason: &'static str,
+    parts: &'static [&'static str],
+    todo: &'static str,
+) -> Row {
+    row("HelmRepository", name, ("FetchFailed", "True", reason), parts, todo)
+}
+
+const fn row(
+    kind: &'static str,
+    name: &'static str,
+    condition: (&'static str, &'static str, &'static str),
+    parts: &'static [&'static str],
+    todo: &'static str,
+) -> Row {
+    Row { kind, name, condition, parts, event: "Warning", todo }
 }
 
 impl Site {
