@@ -290,7 +290,9 @@ struct Head {
 
 /// Reads kind, name and annotations; scalars become strings as in Go.
 fn head(text: &str) -> Result<Head, String> {
-    let map = match yaml::parse(text, Numbers::Exact).map_err(|error| error.to_string())? {
+    let map = match yaml::parse_keys(text, &["kind", "metadata"], Numbers::Exact)
+        .map_err(|error| error.to_string())?
+    {
         Value::Object(map) => map,
         Value::Null => return Ok(Head::default()),
         other => {

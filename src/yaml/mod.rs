@@ -21,6 +21,7 @@ mod guard;
 pub mod json;
 mod order;
 mod printer;
+mod quick;
 mod reader;
 mod resolve;
 mod scalar;
@@ -86,6 +87,15 @@ pub fn parse_map(text: &str, numbers: Numbers) -> Result<Map, Error> {
         Value::Null => Ok(Map::new()),
         other => Err(Error::shape(&other, "map[string]interface {}")),
     }
+}
+
+/// Parses the first document of a text as [`parse`]; of a map, only these keys come out. Much
+/// faster than all of it when most of the text is elsewhere.
+///
+/// # Errors
+/// As [`parse`], wherever in the document.
+pub fn parse_keys(text: &str, keys: &[&str], numbers: Numbers) -> Result<Value, Error> {
+    reader::read_keys(text, reader::Options { numbers, strict: false, first: true }, keys)
 }
 
 /// Parses every document of a text.

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
+use super::float::{format_g, format_g32};
 use super::guard::guarded;
+use super::quick::{self, Keep};
 use super::resolve::{Scalar, resolve};
-use super::{Document, Error, MAX_DEPTH, Map, Numbers, Value, float};
+use super::{Document, Error, MAX_DEPTH, Map, Numbers, Value};
 
 /// How a text is read.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,27 @@ pub(crate) struct Options {
 
 /// Reads the documents of a text.
 pub(crate) fn read(text: &str, options: Options) -> Result<Vec<Document>, Error> {
+    match quick::read(text, options, Keep::All) {
+        Some(document) => Ok(vec![document]),
+        None => read_any(text, options),
+    }
+}
+
+/// Reads the first document of a text for these keys alone, if it is a map; all of it is checked.
+pub(crate) fn read_keys(text: &str, options: Options, keys: &[&str]) -> Result<Value, Error> {
+    if let Some(document) = quick::read(text, options, Keep::Keys(keys)) {
+        return Ok(document.value);
+    }
+    let document = read_any(text, options)?.into_iter().next();
+    let mut value = document.map_or(Value::Null, |document| document.value);
+    if let Value::Object(map) = &mut value {
+        map.retain(|key, _| keys.contains(&key.as_str()));
+    }
+    Ok(value)
+}
+
+/// Reads the documents of a text in any style.
+pub(super) fn read_any(text: &str, options: Options) -> Result<Vec<Document>, Error> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some(error) = forbidden(text) {
         return Err(error);
@@ -37,7 +60,7 @@ pub(crate) fn read(text: &str, options: Options) -> Result<Vec<Document>, Error>
         text
     };
     let last_line = text.rsplit('\n').next().unwrap_or_default();
-    let cut = (unfinished && !last_line.trim().is_empty()).then(|| text.chars().count() as u64);
+    let cut = (unfinished && !last_line.trim().is_empty()).then_some(text.len() as u64);
     let mut bytes = whole.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);
@@ -72,7 +95,7 @@ fn forbidden(text: &str) -> Option<Error> {
 struct Reader<'a, 'b> {
     parser: Parser<&'a mut &'b [u8]>,
     options: Options,
-    /// Where the text really ends, in characters, if a final line break was added.
+    /// Where the text really ends, in bytes, if a final line break was added.
     cut: Option<u64>,
     anchors: HashMap<String, Anchor>,
     duplicates: Vec<String>,
@@ -294,33 +317,41 @@ impl Reader<'_, '_> {
             Scalar::Int(value) => self.number(value.to_string(), value.into()),
             Scalar::Uint(value) => self.number(value.to_string(), value.into()),
             Scalar::Float(value) => {
-                let Some(number) = serde_json::Number::from_f64(value) else {
-                    let text = format!("json: unsupported value: {}", float::format_g(value));
+                let Some(number) = float(self.options.numbers, value) else {
+                    let text = format!("json: unsupported value: {}", format_g(value));
                     return Err(Error::syntax(text, Some(line(at))));
                 };
-                let number = self.whole(value).unwrap_or(number);
-                Node { key: Key::Text(float::format_g32(value)), value: Value::Number(number) }
+                Node { key: Key::Text(format_g32(value)), value: number }
             }
         })
     }
 
-    fn number(&self, key: String, number: serde_json::Number) -> Node {
-        let value = match self.options.numbers {
-            Numbers::Exact => Some(number),
-            Numbers::Float => number.as_f64().and_then(serde_json::Number::from_f64),
-        };
-        Node { key: Key::Text(key), value: value.map_or(Value::Null, Value::Number) }
+    fn number(&self, key: String, whole: serde_json::Number) -> Node {
+        let value = number(self.options.numbers, whole).unwrap_or_default();
+        Node { key: Key::Text(key), value }
     }
+}
 
-    /// JSON has no floats: `1e3` becomes the whole number 1000 on its way through JSON text.
-    fn whole(&self, value: f64) -> Option<serde_json::Number> {
-        #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
-        let whole = (value.fract() == 0.0 && value.abs() < 9e18).then_some(value as i64);
-        match self.options.numbers {
-            Numbers::Exact => whole.map(Into::into),
-            Numbers::Float => None,
-        }
-    }
+/// What a whole number becomes.
+pub(super) fn number(numbers: Numbers, number: serde_json::Number) -> Option<Value> {
+    let number = match numbers {
+        Numbers::Exact => Some(number),
+        Numbers::Float => number.as_f64().and_then(serde_json::Number::from_f64),
+    };
+    number.map(Value::Number)
+}
+
+/// What a float becomes; nothing if JSON has no such number.
+///
+/// JSON has no floats: `1e3` becomes the whole number 1000 on its way through JSON text.
+pub(super) fn float(numbers: Numbers, value: f64) -> Option<Value> {
+    let number = serde_json::Number::from_f64(value)?;
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
+    let whole = (value.fract() == 0.0 && value.abs() < 9e18).then_some(value as i64);
+    Some(Value::Number(match (numbers, whole) {
+        (Numbers::Exact, Some(whole)) => whole.into(),
+        _ => number,
+    }))
 }
 
 /// Returns how many levels of lists and maps a value has.
@@ -411,7 +442,7 @@ fn go_syntax(value: &Value) -> String {
         Value::Null => "interface {}(nil)".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Number(value) => match value.as_f64() {
-            Some(number) => float::format_g(number),
+            Some(number) => format_g(number),
             None => value.to_string(),
         },
         Value::String(text) => format!("{text:?}"),
