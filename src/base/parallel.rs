@@ -2,7 +2,9 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 
 /// More threads than this do not pay for what is done here: milliseconds.
 const MOST_THREADS: usize = 8;
@@ -67,6 +69,64 @@ pub fn with_stack<T: Send>(stack_bytes: usize, work: impl FnOnce() -> T + Send) 
     thread::scope(|scope| join(start(scope, stack_bytes, work)))
 }
 
+/// Work that goes on in the background while its items are still being found.
+///
+/// Whoever asks for the results helps to make those that are left.
+#[derive(Debug)]
+pub struct Background<T, R> {
+    give: Sender<T>,
+    rest: Arc<Mutex<Receiver<T>>>,
+    work: fn(T) -> R,
+    stack_bytes: usize,
+    started: Vec<JoinHandle<Vec<R>>>,
+}
+
+impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
+    /// Starts threads with `stack_bytes` of stack each, one processor being left to the caller.
+    ///
+    /// # Panics
+    /// The system refuses to start a thread.
+    pub fn start(stack_bytes: usize, work: fn(T) -> R) -> Self {
+        let (give, rest) = std::sync::mpsc::channel();
+        let rest = Arc::new(Mutex::new(rest));
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        let started = (0..(threads - 1).max(1)).map(|_| {
+            let rest = Arc::clone(&rest);
+            let builder = thread::Builder::new().stack_size(stack_bytes);
+            let take = move || std::iter::from_fn(|| wait(&rest)).map(work).collect();
+            builder.spawn(take).expect("a thread can be started")
+        });
+        let started = started.collect();
+        Self { give, rest, work, stack_bytes, started }
+    }
+
+    /// Adds an item.
+    pub fn give(&self, item: T) {
+        // Nobody takes only when all have panicked, which `finish` passes on.
+        self.give.send(item).unwrap_or_default();
+    }
+
+    /// Returns what was made of all items, in no order.
+    ///
+    /// # Panics
+    /// `work` panics.
+    pub fn finish(self) -> Vec<R> {
+        let Self { give, rest, work, stack_bytes, started } = self;
+        drop(give);
+        let take = || std::iter::from_fn(|| wait(&rest)).map(work).collect();
+        let mut done: Vec<R> = with_stack(stack_bytes, take);
+        for thread in started {
+            done.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        done
+    }
+}
+
+/// Takes the next item; waits while there is none, but more may come.
+fn wait<T>(rest: &Mutex<Receiver<T>>) -> Option<T> {
+    rest.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
 fn start<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     stack_bytes: usize,
@@ -96,6 +156,25 @@ mod tests {
             let doubled = map(&items, 1 << 20, |item| item * 2);
             assert_eq!(doubled, items.iter().map(|item| item * 2).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn work_in_the_background_is_all_done() {
+        for count in [0, 1, 1000] {
+            let doubled = Background::start(1 << 20, |item: usize| item * 2);
+            (0..count).for_each(|item| doubled.give(item));
+            let mut doubled = doubled.finish();
+            doubled.sort_unstable();
+            assert_eq!(doubled, (0..count).map(|item| item * 2).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "seven")]
+    fn a_panic_in_the_background_is_passed_on() {
+        let failing = Background::start(1 << 20, |item: usize| assert_ne!(item, 7, "seven"));
+        (0..100).for_each(|item| failing.give(item));
+        failing.finish();
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! A packed chart → its files: one inflated buffer, of which every file is a slice.
+//! A packed chart → its files, one after the other while the archive inflates.
 
-use std::io::Read as _;
+use std::io::{BufReader, ErrorKind, Read};
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
@@ -11,73 +11,65 @@ use crate::{base::limit, chart::gotext};
 
 /// Room for tar headers and padding beside the files' own bytes.
 const OVERHEAD_BYTES: u64 = 64 << 20;
-/// No stream shrinks by more than this; a first guess beyond it is a lie.
-const DEFLATE_RATIO: usize = 1032;
+/// As much is inflated at once: it stays in the processor's cache.
+const INFLATED_BYTES: usize = 64 << 10;
+/// A file that says it is larger gets its memory as it comes.
+const BELIEVED_BYTES: u64 = 4 << 20;
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Unpacks an archive. The first folder of each name is dropped, whatever it is.
+/// Unpacks an archive and shows each file as soon as it is there. The first folder of each name is
+/// dropped, whatever it is.
 ///
 /// Source: helm v4.3.1 pkg/chart/loader/archive/archive.go (`LoadArchiveFiles`).
-pub(crate) fn unpack(packed: &[u8]) -> Result<Vec<File>, ArchiveError> {
+pub(crate) fn unpack(
+    packed: &[u8],
+    seen: &mut dyn FnMut(&File),
+) -> Result<Vec<File>, ArchiveError> {
     if !packed.starts_with(&GZIP_MAGIC) {
         return Err(ArchiveError::Header);
     }
-    let (tar, failure) = inflate(packed)?;
+    let most = limit::UNPACKED_BYTES + OVERHEAD_BYTES;
+    let mut inflated = Inflated { inner: MultiGzDecoder::new(packed).take(most), failure: None };
+    let buffered = BufReader::with_capacity(INFLATED_BYTES, &mut inflated);
+    let files = read_tar(buffered, seen);
     // A stream that is damaged behind the tar's end marker is as good to Go as a whole one.
-    read_tar(&tar).map_err(|error| match (error, failure) {
+    files.map_err(|error| match (error, inflated.failure) {
+        (ArchiveError::Truncated, _) if inflated.inner.limit() == 0 => ArchiveError::TooLarge,
         (ArchiveError::Truncated, Some(failure)) => failure,
         (error, _) => error,
     })
 }
 
-/// Inflates as much as there is; a damaged tail is told beside the data before it.
-fn inflate(packed: &[u8]) -> Result<(Bytes, Option<ArchiveError>), ArchiveError> {
-    let most = limit::UNPACKED_BYTES + OVERHEAD_BYTES;
-    // Zeros that the system gives are free; a buffer that is filled with them is not.
-    let mut tar = vec![0; size_hint(packed)];
-    let mut filled = 0;
-    let mut reader = MultiGzDecoder::new(packed).take(most + 1);
-    let failure = loop {
-        if filled == tar.len() {
-            tar.resize(tar.len() * 2, 0);
-        }
-        match reader.read(&mut tar[filled..]) {
-            Ok(0) => break None,
-            Ok(count) => filled += count,
-            Err(error) => break Some(error),
-        }
-    };
-    tar.truncate(filled);
-    let failure = failure.map(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => ArchiveError::Truncated,
-        _ => ArchiveError::Corrupt(error.to_string()),
-    });
-    if tar.len() as u64 > most {
-        return Err(ArchiveError::TooLarge);
+/// The inflated stream. Damage ends it, and is told apart.
+struct Inflated<R> {
+    inner: std::io::Take<R>,
+    failure: Option<ArchiveError>,
+}
+
+impl<R: Read> Read for Inflated<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.inner.read(buffer).or_else(|error| {
+            self.failure = Some(match error.kind() {
+                ErrorKind::UnexpectedEof => ArchiveError::Truncated,
+                _ => ArchiveError::Corrupt(error.to_string()),
+            });
+            Ok(0)
+        })
     }
-    Ok((Bytes::from(tar), failure))
 }
 
-/// The unpacked size as the last four bytes of a gzip file tell it, bounded by what is possible.
-fn size_hint(packed: &[u8]) -> usize {
-    let told = packed.last_chunk::<4>().map_or(0, |tail| u32::from_le_bytes(*tail));
-    let most = packed.len().saturating_mul(DEFLATE_RATIO);
-    // One byte more than the whole: the reader sees the end without growing the buffer.
-    usize::try_from(told).unwrap_or(most).min(most).min(32 << 20) + 1
-}
-
-fn read_tar(tar: &Bytes) -> Result<Vec<File>, ArchiveError> {
+fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, ArchiveError> {
     let mut files = Vec::new();
     let mut left = limit::UNPACKED_BYTES;
-    let mut archive = tar::Archive::new(std::io::Cursor::new(&tar[..]));
-    let entries = archive.entries_with_seek().map_err(|_| ArchiveError::Tar)?;
+    let mut archive = tar::Archive::new(tar);
+    let entries = archive.entries().map_err(|_| ArchiveError::Tar)?;
     for (count, entry) in entries.enumerate() {
         if count >= limit::ARCHIVE_ENTRIES {
             return Err(ArchiveError::TooMany);
         }
-        let entry = entry.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => ArchiveError::Truncated,
+        let mut entry = entry.map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => ArchiveError::Truncated,
             _ if error.to_string().contains("failed to read entire block") => {
                 ArchiveError::Truncated
             }
@@ -103,7 +95,9 @@ fn read_tar(tar: &Bytes) -> Result<Vec<File>, ArchiveError> {
             return Err(ArchiveError::TooLarge);
         }
         left -= size;
-        files.push(File { name, data: slice(tar, entry.raw_file_position(), size)? });
+        let file = File { name, data: without_bom(read_data(&mut entry, size)?) };
+        seen(&file);
+        files.push(file);
     }
     if files.is_empty() {
         return Err(ArchiveError::Empty);
@@ -111,15 +105,12 @@ fn read_tar(tar: &Bytes) -> Result<Vec<File>, ArchiveError> {
     Ok(files)
 }
 
-/// The part of the buffer that an entry speaks of, without a leading byte order mark.
-fn slice(tar: &Bytes, start: u64, size: u64) -> Result<Bytes, ArchiveError> {
-    let start = usize::try_from(start).map_err(|_| ArchiveError::Tar)?;
-    let size = usize::try_from(size).map_err(|_| ArchiveError::Tar)?;
-    let end = start.checked_add(size).ok_or(ArchiveError::Tar)?;
-    if end > tar.len() {
-        return Err(ArchiveError::Truncated);
-    }
-    Ok(without_bom(tar.slice(start..end)))
+/// Reads the content of an entry.
+fn read_data(entry: &mut impl Read, size: u64) -> Result<Bytes, ArchiveError> {
+    let room = usize::try_from(size.min(BELIEVED_BYTES)).unwrap_or_default();
+    let mut data = Vec::with_capacity(room);
+    let read = entry.take(size).read_to_end(&mut data).map_err(|_| ArchiveError::Truncated)?;
+    if read as u64 == size { Ok(Bytes::from(data)) } else { Err(ArchiveError::Truncated) }
 }
 
 /// Drops a leading UTF-8 byte order mark.

@@ -32,7 +32,16 @@ pub(crate) enum Place {
 /// # Errors
 /// The archive is damaged, too large or not confined, or the chart is not valid.
 pub fn load_archive(bytes: &[u8]) -> Result<Chart, Error> {
-    let files = archive::unpack(bytes).map_err(|error| match error {
+    load_archive_showing(bytes, &mut |_| {})
+}
+
+/// Loads a chart as [`load_archive`], and shows each file as soon as it is unpacked: what is done
+/// with it then is done while the rest inflates.
+///
+/// # Errors
+/// As [`load_archive`].
+pub fn load_archive_showing(bytes: &[u8], seen: &mut dyn FnMut(&File)) -> Result<Chart, Error> {
+    let files = archive::unpack(bytes, seen).map_err(|error| match error {
         ArchiveError::Header => Error::NotGzip,
         error => Error::Archive(error),
     })?;
@@ -224,7 +233,7 @@ fn load_inner(
 fn load_one(entry: &str, files: &[File], parent: &str, place: Place) -> Result<Chart, Error> {
     let loaded = if has_ending(entry, ".tgz") {
         match files.first() {
-            Some(file) if file.name == entry => archive::unpack(&file.data)
+            Some(file) if file.name == entry => archive::unpack(&file.data, &mut |_| {})
                 .map_err(Error::Packed)
                 .and_then(|files| assemble(files, place)),
             first => {

@@ -2,7 +2,7 @@
 //!
 //! Invariants: bytes or a list of files come in, plain data goes out; the only I/O is
 //! [`load_folder`]; a path from an archive never leaves the chart; a [`Chart`] is immutable and
-//! shared, and all files of an archive are slices of one buffer.
+//! shared, and so are the bytes of its files.
 //!
 //! Mirrors helm v4.3.1 `pkg/chart`. From an archive to what templates see:
 //!
@@ -46,7 +46,7 @@ pub use self::{
     dependency::{check_dependencies_present, process_dependencies},
     error::{ArchiveError, Error},
     folder::load_folder,
-    load::{load_archive, load_files, parse_values},
+    load::{load_archive, load_archive_showing, load_files, parse_values},
     pack::pack,
     set_error::SetError,
     values::{coalesce, coalesce_tables, merge_values},

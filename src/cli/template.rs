@@ -20,7 +20,9 @@ use crate::template::ReleaseInfo;
 use crate::yaml::Map;
 
 pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Result<ExitCode> {
-    let chart = ManuallyDrop::new(Arc::new(load(&args).await?));
+    // The process ends here: taking trees and texts apart first would only cost time.
+    let renderer = ManuallyDrop::new(Renderer::default());
+    let chart = ManuallyDrop::new(Arc::new(load(&args, &renderer).await?));
     let values = values(&args)?;
     let capabilities = offline(args.kube_version.as_deref(), &args.api_versions);
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
@@ -32,8 +34,6 @@ pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Re
         lookup: None,
         check_schema: true,
     };
-    // The process ends here: taking trees and texts apart first would only cost time.
-    let renderer = ManuallyDrop::new(Renderer::default());
     let rendered = renderer.render(&request).map(ManuallyDrop::new).map_err(|error| {
         let text = crate::base::class::chain(&error);
         anyhow::anyhow!("{text}\n\nUse --debug flag to render out invalid YAML")
@@ -53,7 +53,7 @@ pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-async fn load(args: &Template) -> anyhow::Result<Chart> {
+async fn load(args: &Template, renderer: &Renderer) -> anyhow::Result<Chart> {
     if let Some(url) = &args.repo {
         let repositories = connect::repositories(&args.sources)?;
         let spec = RepositorySpec {
@@ -72,7 +72,7 @@ async fn load(args: &Template) -> anyhow::Result<Chart> {
     if path.is_dir() {
         return Ok(chart::load_folder(path)?);
     }
-    Ok(chart::load_archive(&file::read_bytes(path, limit::UNPACKED_BYTES)?)?)
+    Ok(renderer.load_archive(&file::read_bytes(path, limit::UNPACKED_BYTES)?)?)
 }
 
 fn values(args: &Template) -> anyhow::Result<Map> {

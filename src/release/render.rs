@@ -9,7 +9,9 @@ use crate::base::constraint::Constraint;
 use crate::base::parallel;
 use crate::base::version::Version;
 use crate::chart::{self, Chart};
-use crate::template::{Capabilities, Context, Lookup, Program, ReleaseInfo, Scope, TemplateFile};
+use crate::template::{
+    Capabilities, Context, Lookup, ParseAhead, Program, ReleaseInfo, Scope, TemplateFile,
+};
 use crate::yaml::{Map, Value};
 
 /// Compiled charts that are kept.
@@ -50,6 +52,8 @@ pub struct RenderedRelease {
 #[derive(Debug, Default)]
 pub struct Renderer {
     programs: Mutex<HashMap<Key, Compiled>>,
+    /// Templates of the archive that was loaded last, until a chart is compiled.
+    ahead: Mutex<Option<ParseAhead>>,
 }
 
 /// A program, and the chart whose address is its key.
@@ -63,6 +67,21 @@ struct Key {
 }
 
 impl Renderer {
+    /// Loads a chart that is going to be rendered: its templates are parsed while it inflates.
+    ///
+    /// # Errors
+    /// As [`chart::load_archive`].
+    pub fn load_archive(&self, packed: &[u8]) -> Result<Chart, chart::Error> {
+        let ahead = ParseAhead::start();
+        let chart = chart::load_archive_showing(packed, &mut |file| {
+            if file.name.starts_with("templates/") || file.name.contains("/templates/") {
+                ahead.give(file.data.clone());
+            }
+        })?;
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+        Ok(chart)
+    }
+
     /// Renders a chart.
     ///
     /// # Errors
@@ -116,7 +135,10 @@ impl Renderer {
             return Ok(Arc::clone(program));
         }
         let files = files(chart, scopes);
-        let program = Arc::new(Program::compile(files, scopes).map_err(Error::Template)?);
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let parsed = ahead.map(ParseAhead::finish).unwrap_or_default();
+        let program = Program::compile_parsed(files, scopes, &parsed).map_err(Error::Template)?;
+        let program = Arc::new(program);
         let mut programs = lock();
         if programs.len() >= KEPT {
             programs.clear();

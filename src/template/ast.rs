@@ -113,6 +113,22 @@ impl Unit {
         id
     }
 
+    /// Adds a template; an empty body never replaces one that is not. Fails with Go's message.
+    pub(super) fn define(&mut self, name: Str, root: NodeId) -> Result<(), String> {
+        let existing = self.templates.iter().position(|(known, _)| *known == name);
+        let Some(index) = existing else {
+            self.templates.push((name, root));
+            return Ok(());
+        };
+        if self.is_empty(self.templates[index].1) {
+            self.templates[index].1 = root;
+        } else if !self.is_empty(root) {
+            let name = strconv::quote(&name);
+            return Err(format!("template: multiple definition of template {name}"));
+        }
+        Ok(())
+    }
+
     /// Returns a node.
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id as usize]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use super::ahead::Parsed;
 use super::ast::{NodeId, Unit};
 use super::error::{Error, Fail};
 use super::eval::{Machine, STACK_BYTES};
@@ -73,7 +74,18 @@ impl Program {
     /// # Errors
     /// The first text that is not a template.
     pub fn compile(files: Vec<TemplateFile>, scopes: &[Scope]) -> Result<Self, Error> {
-        let mut files = files;
+        Self::compile_parsed(files, scopes, &Parsed::default())
+    }
+
+    /// Compiles as [`Program::compile`], with the texts that were parsed before.
+    ///
+    /// # Errors
+    /// As [`Program::compile`].
+    pub fn compile_parsed(
+        mut files: Vec<TemplateFile>,
+        scopes: &[Scope],
+        parsed: &Parsed,
+    ) -> Result<Self, Error> {
         files.retain(|file| {
             let library = scopes.get(file.scope).is_some_and(|scope| scope.library);
             !library || is_partial(&file.name)
@@ -89,8 +101,12 @@ impl Program {
         };
         let units = parallel::map(&files, STACK_BYTES, |file| {
             let name: Str = Arc::from(file.name.as_bytes());
-            let unit = parser::parse(&name, &file.text)
-                .map_err(|error| Error::parse(&name, &file.text, error.line, &error.message))?;
+            let unit = match parsed.take(&file.text) {
+                Some(parsed) => parsed.named(&name),
+                None => parser::parse(&name, &file.text),
+            };
+            let unit =
+                unit.map_err(|error| Error::parse(&name, &file.text, error.line, &error.message))?;
             Ok((name, unit))
         });
         for (file, parsed) in files.iter().zip(units) {

@@ -3,6 +3,7 @@
 //! Invariants: no I/O (`lookup` comes in as a trait); templates are parsed and compiled once and
 //! may be rendered many times; values are shared, never copied per `include`; strings are bytes.
 
+mod ahead;
 mod ast;
 mod compile;
 mod convert;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 
 use crate::yaml::Value;
 
+pub use ahead::{ParseAhead, Parsed};
 pub use compile::Program;
 pub use error::{Error, ErrorKind, Frame};
 

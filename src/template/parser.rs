@@ -62,11 +62,46 @@ struct Parser<'a> {
     depth: u32,
 }
 
+/// A text that was parsed, before it has its name.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    unit: Unit,
+    root: NodeId,
+    last_line: u32,
+}
+
+impl Parsed {
+    /// Gives the text a name, under which it is a template, too.
+    ///
+    /// # Errors
+    /// The text defines a template of this name.
+    pub(super) fn named(self, name: &Str) -> Result<Unit> {
+        let Self { mut unit, root, last_line } = self;
+        unit.name = Arc::clone(name);
+        match unit.define(Arc::clone(name), root) {
+            Ok(()) => Ok(unit),
+            Err(message) => Err(ParseError { line: last_line, message }),
+        }
+    }
+}
+
 /// Parses a text under a name.
 ///
 /// # Errors
 /// The text is not a template.
 pub(super) fn parse(name: &Str, text: &Bytes) -> Result<Unit> {
+    parse_as(name, text)?.named(name)
+}
+
+/// Parses a text whose name is not known yet.
+///
+/// # Errors
+/// The text is not a template; the error may lack the name.
+pub(super) fn parse_unnamed(text: &Bytes) -> Result<Parsed> {
+    parse_as(&Arc::from([]), text)
+}
+
+fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
     let none = Token { kind: TokenKind::Eof, start: 0, end: 0, line: 0 };
     let mut parser = Parser {
         lexer: Lexer::new(text),
@@ -81,8 +116,7 @@ pub(super) fn parse(name: &Str, text: &Bytes) -> Result<Unit> {
         return Err(ParseError { line: 1, message: "text is larger than 4 GiB".to_owned() });
     }
     let root = parser.parse_file()?;
-    parser.define(Arc::clone(name), root)?;
-    Ok(parser.unit)
+    Ok(Parsed { root, last_line: parser.tokens[0].line, unit: parser.unit })
 }
 
 fn position(offset: usize) -> u32 {
@@ -219,20 +253,9 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Adds a template to the file's set; an empty body never replaces one that is not.
     fn define(&mut self, name: Str, root: NodeId) -> Result<()> {
-        let existing = self.unit.templates.iter().position(|(known, _)| *known == name);
-        let Some(index) = existing else {
-            self.unit.templates.push((name, root));
-            return Ok(());
-        };
-        if self.unit.is_empty(self.unit.templates[index].1) {
-            self.unit.templates[index].1 = root;
-        } else if !self.unit.is_empty(root) {
-            let name = strconv::quote(&name);
-            return self.fail(format!("template: multiple definition of template {name}"));
-        }
-        Ok(())
+        let defined = self.unit.define(name, root);
+        defined.or_else(|message| self.fail(message))
     }
 
     fn unquote(&self, token: Token) -> Result<Str> {

@@ -1,0 +1,53 @@
+//! Texts that are parsed before it is known whose templates they are.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::eval::STACK_BYTES;
+use super::parser;
+use crate::base::parallel::Background;
+
+/// Parses texts in the background, while their chart is still being read.
+///
+/// A text that is no template is forgotten: it may never be asked for, and if it is, the error
+/// needs the name of its file.
+#[derive(Debug)]
+pub struct ParseAhead(Background<Bytes, Option<(Key, parser::Parsed)>>);
+
+/// A text by its place in memory, which is kept by what was parsed of it.
+type Key = (usize, usize);
+
+fn key(text: &Bytes) -> Key {
+    (text.as_ptr().addr(), text.len())
+}
+
+impl ParseAhead {
+    /// Starts to wait for texts.
+    pub fn start() -> Self {
+        let parse = |text: Bytes| Some((key(&text), parser::parse_unnamed(&text).ok()?));
+        Self(Background::start(STACK_BYTES, parse))
+    }
+
+    /// Adds a text.
+    pub fn give(&self, text: Bytes) {
+        self.0.give(text);
+    }
+
+    /// Waits for what is not parsed yet, and helps.
+    pub fn finish(self) -> Parsed {
+        Parsed(Mutex::new(self.0.finish().into_iter().flatten().collect()))
+    }
+}
+
+/// Texts that were parsed, each for one use.
+#[derive(Debug, Default)]
+pub struct Parsed(Mutex<HashMap<Key, parser::Parsed>>);
+
+impl Parsed {
+    /// Takes what was parsed of a text: of this very one, not of its equals.
+    pub(super) fn take(&self, text: &Bytes) -> Option<parser::Parsed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(text))
+    }
+}
