@@ -1,7 +1,7 @@
 //! The plain style in which most YAML is written, read line by line.
 //!
-//! Mappings and sequences by indentation, scalars that end on their line, literal blocks: nothing
-//! else is known here. A text that uses more (anchors, tags, folded or continued scalars, several
+//! Mappings and sequences by indentation, quoted scalars, plain ones that end on their line, literal
+//! blocks: nothing else is known here. A text that uses more (anchors, tags, folded blocks, several
 //! documents), and every text that is wrong, is left to the general reader: what comes out of this
 //! one is what that one would have said, many times faster.
 
@@ -44,7 +44,7 @@ pub(super) fn read(text: &str, options: Options, keep: Keep<'_>) -> Option<Docum
         return None;
     }
     let first = quick.at;
-    let value = quick.block(0, keep)?;
+    let value = quick.collection(0, keep)??;
     if !quick.ended {
         return None;
     }
@@ -62,6 +62,13 @@ fn is_plain(text: &str) -> bool {
                 matches!(c, '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
                     || matches!(c, '\u{fffe}' | '\u{ffff}')
             }))
+}
+
+/// On how many lines a quoted scalar may stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    One,
+    Many,
 }
 
 struct Quick<'t> {
@@ -105,8 +112,7 @@ impl<'t> Quick<'t> {
                 b'#' => start = self.line_end(at) + 1,
                 b'\t' => return None,
                 first => {
-                    let marker = || matches!(self.bytes.get(at..at + 3), Some(b"---" | b"..."));
-                    if at == start && (first == b'%' || marker()) {
+                    if at == start && (first == b'%' || self.is_marker(at)) {
                         return None;
                     }
                     (self.at, self.column) = (at, at - start);
@@ -126,20 +132,33 @@ impl<'t> Quick<'t> {
         }
     }
 
+    fn is_marker(&self, at: usize) -> bool {
+        matches!(self.bytes.get(at..at + 3), Some(b"---" | b"..."))
+    }
+
     fn is_dash(&self, at: usize) -> bool {
         self.byte(at) == b'-' && matches!(self.byte(at + 1), b' ' | b'\n')
     }
 
-    /// Reads the mapping or sequence that starts here.
-    fn block(&mut self, depth: usize, keep: Keep<'_>) -> Option<Value> {
+    /// Reads the mapping or sequence that starts here, if it is one.
+    #[expect(clippy::option_option, reason = "not one, and one that is left to others")]
+    fn collection(&mut self, depth: usize, keep: Keep<'_>) -> Option<Option<Value>> {
         if depth > DEEPEST {
-            return None;
+            return Some(None);
         }
         if self.is_dash(self.at) {
-            return self.sequence(depth, keep);
+            return Some(self.sequence(depth, keep));
         }
         let (key, behind) = self.key(self.at)?;
-        self.mapping(key, behind, depth, keep)
+        Some(self.mapping(key, behind, depth, keep))
+    }
+
+    /// Reads the node that starts here, on a line of its own, inside one of this indentation.
+    fn block(&mut self, indent: usize, depth: usize, keep: Keep<'_>) -> Option<Value> {
+        match self.collection(depth, keep) {
+            Some(collection) => collection,
+            None => self.on_line(self.at, indent, keep),
+        }
     }
 
     fn mapping(
@@ -204,7 +223,7 @@ impl<'t> Quick<'t> {
                 if self.ended || self.column <= indent {
                     return Some(Value::Null);
                 }
-                return self.block(depth + 1, keep);
+                return self.block(indent, depth + 1, keep);
             }
             _ => {}
         }
@@ -212,7 +231,7 @@ impl<'t> Quick<'t> {
         let here = (at, column + (at - dash));
         if self.is_dash(at) {
             (self.at, self.column) = here;
-            return self.block(depth + 1, keep);
+            return self.collection(depth + 1, keep)?;
         }
         if let Some((key, behind)) = self.key(at) {
             (self.at, self.column) = here;
@@ -238,7 +257,7 @@ impl<'t> Quick<'t> {
         if self.ended || !inside {
             return Some(Value::Null);
         }
-        self.block(depth + 1, keep)
+        self.block(indent, depth + 1, keep)
     }
 
     /// Reads a scalar, or a collection between brackets, that ends on its line; or a literal block.
@@ -250,7 +269,7 @@ impl<'t> Quick<'t> {
         let (value, end) = match self.byte(at) {
             b'[' | b'{' => self.flow(at, 0)?,
             b'"' | b'\'' => {
-                let (text, end) = self.quoted(at)?;
+                let (text, end) = self.quoted(at, Lines::Many)?;
                 (self.text(text, keep), end)
             }
             _ => {
@@ -291,7 +310,7 @@ impl<'t> Quick<'t> {
     /// Reads a key; returns where its colon ends.
     fn key(&self, at: usize) -> Option<(Key<'t>, usize)> {
         let (key, end) = match self.byte(at) {
-            b'"' | b'\'' => self.quoted(at)?,
+            b'"' | b'\'' => self.quoted(at, Lines::One)?,
             _ => {
                 let (text, end) = self.plain_until_colon(at)?;
                 if resolve(text) != Scalar::Text {
@@ -310,7 +329,7 @@ impl<'t> Quick<'t> {
     /// The part of a line that is one plain scalar, and where it ends; nothing if it cannot be one.
     fn plain_part(&self, at: usize) -> Option<(&'t str, usize)> {
         match self.byte(at) {
-            b'-' if !matches!(self.byte(at + 1), b' ' | b'\n') => {}
+            b'-' | b'?' | b':' if !matches!(self.byte(at + 1), b' ' | b'\n') => {}
             b'-' | b'?' | b':' | b',' | b'[' | b']' | b'{' | b'}' | b'#' | b'&' | b'*' | b'!'
             | b'|' | b'>' | b'\'' | b'"' | b'%' | b'@' | b'`' | b'\n' => return None,
             _ => {}
@@ -338,15 +357,23 @@ impl<'t> Quick<'t> {
         self.plain_part(at)
     }
 
-    /// Reads a quoted scalar that ends on its line.
-    fn quoted(&self, at: usize) -> Option<(Key<'t>, usize)> {
+    /// Reads a quoted scalar.
+    fn quoted(&self, at: usize, lines: Lines) -> Option<(Key<'t>, usize)> {
         let quote = self.byte(at);
         let start = at + 1;
         let mut owned = String::new();
         let (mut from, mut end) = (start, start);
         loop {
             match self.byte(end) {
-                b'\n' | b'\t' => return None,
+                b'\t' => return None,
+                b'\n' => {
+                    if lines == Lines::One {
+                        return None;
+                    }
+                    owned.push_str(self.text[from..end].trim_end_matches(' '));
+                    from = self.fold(end, &mut owned)?;
+                    end = from;
+                }
                 b'\\' if quote == b'"' => {
                     owned.push_str(&self.text[from..end]);
                     owned.push(match self.byte(end + 1) {
@@ -368,7 +395,7 @@ impl<'t> Quick<'t> {
                         from = end;
                         continue;
                     }
-                    if owned.is_empty() && from == start {
+                    if from == start {
                         return Some((Key::Borrowed(&self.text[from..end]), end + 1));
                     }
                     owned.push_str(&self.text[from..end]);
@@ -376,6 +403,25 @@ impl<'t> Quick<'t> {
                 }
                 _ => end += 1,
             }
+        }
+    }
+
+    /// Folds the line breaks that begin here: one is a space, of more the first is left out.
+    fn fold(&self, mut end: usize, folded: &mut String) -> Option<usize> {
+        let mut breaks = 0;
+        loop {
+            let start = end + 1;
+            let at = self.behind_spaces(start);
+            if at >= self.bytes.len() || (at == start && self.is_marker(at)) {
+                return None;
+            }
+            if self.byte(at) != b'\n' {
+                folded.push_str(if breaks == 0 { " " } else { "" });
+                return Some(at);
+            }
+            folded.push('\n');
+            breaks += 1;
+            end = at;
         }
     }
 
@@ -389,7 +435,7 @@ impl<'t> Quick<'t> {
             b'[' => b']',
             b'{' => b'}',
             b'"' | b'\'' => {
-                let (text, end) = self.quoted(at)?;
+                let (text, end) = self.quoted(at, Lines::One)?;
                 return Some((Value::String(text.into_owned()), end));
             }
             _ => {
@@ -432,7 +478,7 @@ impl<'t> Quick<'t> {
     fn flow_key(&self, at: usize) -> Option<(String, usize)> {
         let (key, end) = match self.byte(at) {
             b'"' | b'\'' => {
-                let (key, end) = self.quoted(at)?;
+                let (key, end) = self.quoted(at, Lines::One)?;
                 (key.into_owned(), end)
             }
             _ => {

@@ -60,6 +60,11 @@ fn plain_style_is_read() {
         "a: b\n   \n  # c\n",
         "éa: |\n  1\n#",
         "éa: |\n  1",
+        "a:\n  {}\nb:\n  - c\n",
+        "a:\n  b\nc:\n  'd'\ne:\n  - f:\n      [g]\n",
+        "a: :b\nc: ?d\n",
+        "a: 'b  \n  c\n\n\n  d'\ne: \"f \\\"\n\n g\\n\n h\"\n",
+        "-\n  a\n- b\n",
     ] {
         assert!(agrees(text), "{text:?}");
     }
@@ -73,7 +78,10 @@ fn the_rest_is_left_alone() {
         "word\n",
         "a: b: c\n",
         "a: b\n  c\n",
-        "a: 'b\n  c'\n",
+        "'a\n b': c\n",
+        "a: 'b\n--- c'\n",
+        "a:\n  b\n  c\n",
+        "a: \"b\\\n c\"\n",
         "a: >\n  b\n",
         "a: |2\n   b\n",
         "a: |\n    \n  b\n",
