@@ -1,5 +1,6 @@
 //! Syntax trees. A tree is an arena: nodes name each other by index, know where they came from,
-//! and print themselves back to source, which is how errors name them.
+//! and print themselves back to source, which is how errors name them. Lists of nodes and of names
+//! lie in arenas, too: a file of thousands of nodes costs a handful of allocations.
 
 use std::sync::Arc;
 
@@ -9,11 +10,28 @@ use super::funcs::Func;
 use super::strconv;
 use super::value::Str;
 
-/// Templates have about this much text for a node: a guess that saves growing.
-const BYTES_PER_NODE: usize = 16;
+/// An action has about as many nodes: a guess that saves growing.
+const NODES_PER_ACTION: usize = 6;
 
 /// Index of a node in its [`Unit`].
 pub(crate) type NodeId = u32;
+
+/// Consecutive entries of one of the arenas.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    start: u32,
+    count: u32,
+}
+
+impl Span {
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..(self.start + self.count) as usize
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.count == 0
+    }
+}
 
 /// One parsed text: a file, or the argument of a `tpl`. Its templates share the arena.
 #[derive(Debug)]
@@ -23,6 +41,12 @@ pub(crate) struct Unit {
     /// The source.
     pub(crate) text: Bytes,
     nodes: Vec<Node>,
+    /// Children of nodes, and variables of pipelines.
+    ids: Vec<u32>,
+    /// Names of fields, and texts of strings.
+    strings: Vec<Str>,
+    numbers: Vec<Number>,
+    functions: Vec<&'static Func>,
     /// Names of variables, `$` first; nodes name them by index.
     pub(crate) variables: Vec<Str>,
     /// Templates that the text defines, in order of definition; the text itself comes last.
@@ -55,22 +79,23 @@ pub(crate) struct Number {
 }
 
 /// A pipeline: `$x := a | b`.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Pipe {
     /// Declared or assigned variables.
-    pub(crate) decl: Box<[u32]>,
+    pub(crate) decl: Span,
     /// Whether `=` and not `:=` was used.
     pub(crate) assign: bool,
     /// Commands.
-    pub(crate) cmds: Box<[NodeId]>,
+    pub(crate) cmds: Span,
 }
 
 /// What a node is.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     /// Text between the two offsets of the source.
     Text(u32, u32),
-    List(Box<[NodeId]>),
+    /// Nodes, one after the other.
+    List(Span),
     Action(NodeId),
     Branch {
         kind: Branch,
@@ -79,38 +104,122 @@ pub(crate) enum Kind {
         other: Option<NodeId>,
     },
     Template {
-        name: Str,
+        /// Index of a string.
+        name: u32,
         pipe: Option<NodeId>,
     },
     Break,
     Continue,
     Pipe(Pipe),
-    Command(Box<[NodeId]>),
-    Function(&'static Func),
-    Field(Box<[Str]>),
-    Variable(u32, Box<[Str]>),
-    Chain(NodeId, Box<[Str]>),
+    Command(Span),
+    /// Index of a function.
+    Function(u32),
+    /// Names.
+    Field(Span),
+    /// Index of a variable, and names.
+    Variable(u32, Span),
+    Chain(NodeId, Span),
     Dot,
     Nil,
     Bool(bool),
-    Number(Box<Number>),
-    /// A string: its literal's offsets and its text.
-    String(u32, u32, Str),
+    /// Index of a number.
+    Number(u32),
+    /// A string: its literal's offsets, and the index of its text.
+    String(u32, u32, u32),
 }
 
 impl Unit {
     /// Returns an empty arena for a text.
     pub(crate) fn new(name: Str, text: Bytes) -> Self {
         let dollar: Str = Arc::from(b"$".as_slice());
-        let nodes = Vec::with_capacity(text.len() / BYTES_PER_NODE);
-        Self { name, text, nodes, variables: vec![dollar], templates: Vec::new() }
+        let actions = memchr::memmem::find_iter(&text, b"{{").count();
+        Self {
+            name,
+            text,
+            nodes: Vec::with_capacity(actions * NODES_PER_ACTION),
+            ids: Vec::with_capacity(actions * NODES_PER_ACTION),
+            strings: Vec::with_capacity(actions),
+            numbers: Vec::new(),
+            functions: Vec::new(),
+            variables: vec![dollar],
+            templates: Vec::new(),
+        }
     }
 
     /// Adds a node.
     pub(crate) fn add(&mut self, pos: u32, kind: Kind) -> NodeId {
-        let id = NodeId::try_from(self.nodes.len()).unwrap_or(NodeId::MAX);
         self.nodes.push(Node { pos, kind });
-        id
+        index(self.nodes.len() - 1)
+    }
+
+    /// Makes another node of one.
+    pub(super) fn replace(&mut self, id: NodeId, pos: u32, kind: Kind) {
+        self.nodes[id as usize] = Node { pos, kind };
+    }
+
+    /// Adds a list of nodes or variables.
+    pub(super) fn add_ids(&mut self, ids: &[u32]) -> Span {
+        let span = Span { start: index(self.ids.len()), count: index(ids.len()) };
+        self.ids.extend_from_slice(ids);
+        span
+    }
+
+    /// Adds a string.
+    pub(super) fn add_string(&mut self, string: Str) -> u32 {
+        self.strings.push(string);
+        index(self.strings.len() - 1)
+    }
+
+    /// The names that begin here, of which there is none yet.
+    pub(super) fn no_names(&self) -> Span {
+        Span { start: index(self.strings.len()), count: 0 }
+    }
+
+    /// Adds a name to those that were added last.
+    pub(super) fn add_name(&mut self, names: Span, name: Str) -> Span {
+        debug_assert_eq!(names.range().end, self.strings.len(), "others were added in between");
+        self.strings.push(name);
+        Span { count: names.count + 1, ..names }
+    }
+
+    /// Adds a number.
+    pub(super) fn add_number(&mut self, number: Number) -> u32 {
+        self.numbers.push(number);
+        index(self.numbers.len() - 1)
+    }
+
+    /// Adds a function, unless it is known.
+    pub(super) fn add_function(&mut self, function: &'static Func) -> u32 {
+        let known = self.functions.iter().position(|known| std::ptr::eq(*known, function));
+        index(known.unwrap_or_else(|| {
+            self.functions.push(function);
+            self.functions.len() - 1
+        }))
+    }
+
+    /// Returns the nodes or variables of a list.
+    pub(crate) fn ids(&self, span: Span) -> &[u32] {
+        &self.ids[span.range()]
+    }
+
+    /// Returns names.
+    pub(crate) fn names(&self, span: Span) -> &[Str] {
+        &self.strings[span.range()]
+    }
+
+    /// Returns a string.
+    pub(crate) fn string(&self, index: u32) -> &Str {
+        &self.strings[index as usize]
+    }
+
+    /// Returns a number.
+    pub(crate) fn number(&self, index: u32) -> &Number {
+        &self.numbers[index as usize]
+    }
+
+    /// Returns a function.
+    pub(crate) fn function(&self, index: u32) -> &'static Func {
+        self.functions[index as usize]
     }
 
     /// Adds a template; an empty body never replaces one that is not. Fails with Go's message.
@@ -135,8 +244,8 @@ impl Unit {
     }
 
     /// Returns what a node is.
-    pub(crate) fn kind(&self, id: NodeId) -> &Kind {
-        &self.node(id).kind
+    pub(crate) fn kind(&self, id: NodeId) -> Kind {
+        self.node(id).kind
     }
 
     /// Returns the source between two offsets.
@@ -156,8 +265,8 @@ impl Unit {
     /// Whether a template has no effect: only space and comments.
     pub(crate) fn is_empty(&self, id: NodeId) -> bool {
         match self.kind(id) {
-            Kind::List(nodes) => nodes.iter().all(|&node| self.is_empty(node)),
-            Kind::Text(start, end) => is_space(self.slice(*start, *end)),
+            Kind::List(nodes) => self.ids(nodes).iter().all(|&node| self.is_empty(node)),
+            Kind::Text(start, end) => is_space(self.slice(start, end)),
             _ => false,
         }
     }
@@ -172,23 +281,23 @@ impl Unit {
     fn print_to(&self, id: NodeId, out: &mut Vec<u8>) {
         match self.kind(id) {
             Kind::Text(start, end) | Kind::String(start, end, _) => {
-                out.extend_from_slice(self.slice(*start, *end));
+                out.extend_from_slice(self.slice(start, end));
             }
-            Kind::List(nodes) => nodes.iter().for_each(|&node| self.print_to(node, out)),
+            Kind::List(nodes) => self.ids(nodes).iter().for_each(|&node| self.print_to(node, out)),
             Kind::Action(pipe) => {
                 out.extend_from_slice(b"{{");
-                self.print_to(*pipe, out);
+                self.print_to(pipe, out);
                 out.extend_from_slice(b"}}");
             }
             Kind::Branch { kind, pipe, list, other } => {
-                self.print_branch(*kind, [*pipe, *list], *other, out);
+                self.print_branch(kind, [pipe, list], other, out);
             }
             Kind::Template { name, pipe } => {
                 out.extend_from_slice(b"{{template ");
-                strconv::push_quoted(out, name, strconv::Charset::Printable);
+                strconv::push_quoted(out, self.string(name), strconv::Charset::Printable);
                 if let Some(pipe) = pipe {
                     out.push(b' ');
-                    self.print_to(*pipe, out);
+                    self.print_to(pipe, out);
                 }
                 out.extend_from_slice(b"}}");
             }
@@ -196,27 +305,29 @@ impl Unit {
             Kind::Continue => out.extend_from_slice(b"{{continue}}"),
             Kind::Pipe(pipe) => self.print_pipe(pipe, out),
             Kind::Command(args) => {
-                for (index, &arg) in args.iter().enumerate() {
+                for (index, &arg) in self.ids(args).iter().enumerate() {
                     if index > 0 {
                         out.push(b' ');
                     }
                     self.print_operand(arg, out);
                 }
             }
-            Kind::Function(func) => out.extend_from_slice(func.name.as_bytes()),
-            Kind::Field(names) => print_fields(names, out),
+            Kind::Function(function) => {
+                out.extend_from_slice(self.function(function).name.as_bytes());
+            }
+            Kind::Field(names) => print_fields(self.names(names), out),
             Kind::Variable(variable, names) => {
-                out.extend_from_slice(&self.variables[*variable as usize]);
-                print_fields(names, out);
+                out.extend_from_slice(&self.variables[variable as usize]);
+                print_fields(self.names(names), out);
             }
             Kind::Chain(node, names) => {
-                self.print_operand(*node, out);
-                print_fields(names, out);
+                self.print_operand(node, out);
+                print_fields(self.names(names), out);
             }
             Kind::Dot => out.push(b'.'),
             Kind::Nil => out.extend_from_slice(b"nil"),
             Kind::Bool(value) => out.extend_from_slice(value.to_string().as_bytes()),
-            Kind::Number(number) => out.extend_from_slice(number.text.as_bytes()),
+            Kind::Number(number) => out.extend_from_slice(self.number(number).text.as_bytes()),
         }
     }
 
@@ -252,8 +363,8 @@ impl Unit {
         out.extend_from_slice(b"{{end}}");
     }
 
-    fn print_pipe(&self, pipe: &Pipe, out: &mut Vec<u8>) {
-        for (index, &variable) in pipe.decl.iter().enumerate() {
+    fn print_pipe(&self, pipe: Pipe, out: &mut Vec<u8>) {
+        for (index, &variable) in self.ids(pipe.decl).iter().enumerate() {
             if index > 0 {
                 out.extend_from_slice(b", ");
             }
@@ -262,13 +373,18 @@ impl Unit {
         if !pipe.decl.is_empty() {
             out.extend_from_slice(if pipe.assign { b" = " } else { b" := " });
         }
-        for (index, &cmd) in pipe.cmds.iter().enumerate() {
+        for (index, &cmd) in self.ids(pipe.cmds).iter().enumerate() {
             if index > 0 {
                 out.extend_from_slice(b" | ");
             }
             self.print_to(cmd, out);
         }
     }
+}
+
+fn index(index: usize) -> u32 {
+    // A text is at most 4 GiB long, and no part of it makes two entries of one arena.
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 fn print_fields(names: &[Str], out: &mut Vec<u8>) {

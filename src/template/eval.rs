@@ -13,7 +13,7 @@ use super::error::Fail;
 use super::fmt;
 use super::funcs::{self, Args, Func, Ty};
 use super::strconv;
-use super::value::{ListKind, MapKind, MapRef, Str, Value};
+use super::value::{ListKind, MapKind, MapRef, Str, UintKind, Value};
 use super::{Context, convert};
 
 /// Deepest nesting of `{{template}}`, as in Go.
@@ -78,6 +78,16 @@ pub(crate) struct Machine<'p> {
     pool: Vec<Vec<Value>>,
     /// Maps that were given other maps or lists: they may hold themselves.
     grown: Vec<MapRef>,
+}
+
+/// A number as a type, if it has it.
+fn typed(number: &Number, ty: Ty) -> Option<Value> {
+    match ty {
+        Ty::Int => number.int.map(Value::int),
+        Ty::Uint32 => number.uint.map(|uint| Value::Uint(uint & 0xffff_ffff, UintKind::Uint32)),
+        Ty::Float => number.float.map(Value::Float),
+        _ => None,
+    }
 }
 
 fn stack_position() -> usize {
@@ -264,11 +274,11 @@ impl<'p> Machine<'p> {
         self.at = id;
         match code.unit.kind(id) {
             Kind::Text(start, end) => {
-                self.out.extend_from_slice(code.unit.slice(*start, *end));
+                self.out.extend_from_slice(code.unit.slice(start, end));
                 Ok(Flow::Next)
             }
             Kind::List(nodes) => {
-                for &node in nodes {
+                for &node in code.unit.ids(nodes) {
                     let flow = self.walk(code, node, dot)?;
                     if flow != Flow::Next {
                         return Ok(flow);
@@ -276,29 +286,31 @@ impl<'p> Machine<'p> {
                 }
                 Ok(Flow::Next)
             }
-            Kind::Action(pipe) => self.walk_action(code, *pipe, dot),
+            Kind::Action(pipe) => self.walk_action(code, pipe, dot),
             Kind::Branch { kind: Branch::Range, pipe, list, other } => {
                 let mark = self.variables.len();
-                let flow = self.walk_range(code, [id, *pipe, *list], *other, dot)?;
+                let flow = self.walk_range(code, [id, pipe, list], other, dot)?;
                 self.variables.truncate(mark);
                 Ok(flow)
             }
             Kind::Branch { kind, pipe, list, other } => {
                 let mark = self.variables.len();
-                let value = self.eval_pipe(code, *pipe, dot)?;
+                let value = self.eval_pipe(code, pipe, dot)?;
                 let flow = match (value.truth(), other) {
-                    (true, _) if *kind == Branch::With => {
+                    (true, _) if kind == Branch::With => {
                         let dot = Slot { value, boxed: false };
-                        self.walk(code, *list, &dot)?
+                        self.walk(code, list, &dot)?
                     }
-                    (true, _) => self.walk(code, *list, dot)?,
-                    (false, Some(other)) => self.walk(code, *other, dot)?,
+                    (true, _) => self.walk(code, list, dot)?,
+                    (false, Some(other)) => self.walk(code, other, dot)?,
                     (false, None) => Flow::Next,
                 };
                 self.variables.truncate(mark);
                 Ok(flow)
             }
-            Kind::Template { name, pipe } => self.walk_template(code, name, *pipe, dot),
+            Kind::Template { name, pipe } => {
+                self.walk_template(code, code.unit.string(name), pipe, dot)
+            }
             Kind::Break => Ok(Flow::Break),
             Kind::Continue => Ok(Flow::Continue),
             _ => self.fail(code, "unknown node"),
@@ -358,7 +370,7 @@ impl<'p> Machine<'p> {
         self.at = id;
         let Kind::Pipe(pipe) = code.unit.kind(pipe_id) else { return Ok(Flow::Next) };
         let value = self.eval_pipe(code, pipe_id, dot)?;
-        let decl = (&*pipe.decl, pipe.assign);
+        let decl = (code.unit.ids(pipe.decl), pipe.assign);
         let mut any = false;
         let mut turn = |machine: &mut Self, index: Value, item: Value, boxed: bool| {
             any = true;
@@ -366,7 +378,7 @@ impl<'p> Machine<'p> {
         };
         match &value {
             Value::Int(count, kind) => {
-                if pipe.decl.len() > 1 {
+                if decl.0.len() > 1 {
                     let text = format!("can't use {count} to iterate over more than one variable");
                     return self.fail(code, text);
                 }
@@ -377,7 +389,7 @@ impl<'p> Machine<'p> {
                 }
             }
             Value::Uint(count, kind) => {
-                if pipe.decl.len() > 1 {
+                if decl.0.len() > 1 {
                     let text = format!("can't use {count} to iterate over more than one variable");
                     return self.fail(code, text);
                 }
@@ -481,11 +493,11 @@ impl<'p> Machine<'p> {
         self.step(code)?;
         let Kind::Pipe(pipe) = code.unit.kind(id) else { return Ok(Value::Invalid) };
         let mut value = None;
-        for &cmd in &pipe.cmds {
+        for &cmd in code.unit.ids(pipe.cmds) {
             value = Some(self.eval_command(code, cmd, dot, value)?.unboxed());
         }
         let value = value.unwrap_or_default();
-        for &variable in &pipe.decl {
+        for &variable in code.unit.ids(pipe.decl) {
             let slot = Slot { value: value.clone(), boxed: false };
             if pipe.assign {
                 self.assign(code, variable, slot)?;
@@ -504,20 +516,24 @@ impl<'p> Machine<'p> {
         last: Option<Value>,
     ) -> Result<Value> {
         let Kind::Command(nodes) = code.unit.kind(id) else { return Ok(Value::Invalid) };
+        let nodes = code.unit.ids(nodes);
         let first = nodes[0];
         let operands = Operands { nodes: &nodes[1..], last };
         match code.unit.kind(first) {
             Kind::Field(names) => {
                 self.at = first;
+                let names = code.unit.names(names);
                 self.eval_fields(code, dot, dot.clone(), (first, names), operands)
             }
             Kind::Chain(..) => self.eval_chain(code, first, dot, operands),
-            Kind::Function(func) => {
+            Kind::Function(function) => {
                 self.at = first;
+                let func = code.unit.function(function);
                 self.eval_call(code, dot, func, (None, func.name, id), operands)
             }
             Kind::Variable(variable, names) => {
-                self.eval_variable(code, dot, (first, *variable, names), operands)
+                let names = code.unit.names(names);
+                self.eval_variable(code, dot, (first, variable, names), operands)
             }
             Kind::Pipe(_) => {
                 self.not_a_function(code, first, &operands)?;
@@ -548,9 +564,9 @@ impl<'p> Machine<'p> {
     fn literal(&mut self, code: &Template, id: NodeId) -> Result<Value> {
         self.at = id;
         match code.unit.kind(id) {
-            Kind::Bool(value) => Ok(Value::Bool(*value)),
-            Kind::String(_, _, text) => Ok(Value::Str(Arc::clone(text))),
-            Kind::Number(number) => self.ideal(code, number),
+            Kind::Bool(value) => Ok(Value::Bool(value)),
+            Kind::String(_, _, text) => Ok(Value::Str(Arc::clone(code.unit.string(text)))),
+            Kind::Number(number) => self.ideal(code, code.unit.number(number)),
             _ => {
                 let node = strconv::quote(&code.unit.print(id));
                 self.fail(code, format!("can't evaluate command {node}"))
@@ -606,14 +622,16 @@ impl<'p> Machine<'p> {
     ) -> Result<Value> {
         self.at = id;
         let Kind::Chain(node, names) = code.unit.kind(id) else { return Ok(Value::Invalid) };
-        self.at = *node;
-        let value = match code.unit.kind(*node) {
-            Kind::Pipe(_) => self.eval_pipe(code, *node, dot)?,
-            Kind::Function(func) => {
-                self.eval_call(code, dot, func, (None, func.name, *node), Operands::NONE)?
+        self.at = node;
+        let value = match code.unit.kind(node) {
+            Kind::Pipe(_) => self.eval_pipe(code, node, dot)?,
+            Kind::Function(function) => {
+                let func = code.unit.function(function);
+                self.eval_call(code, dot, func, (None, func.name, node), Operands::NONE)?
             }
             _ => return self.fail(code, "can't evaluate chain"),
         };
+        let names = code.unit.names(names);
         self.eval_fields(code, dot, Slot { value, boxed: false }, (id, names), operands)
     }
 
@@ -767,13 +785,16 @@ impl<'p> Machine<'p> {
                 };
             }
             Kind::Field(names) => {
+                let names = code.unit.names(names);
                 self.eval_fields(code, dot, dot.clone(), (id, names), Operands::NONE)?
             }
             Kind::Variable(variable, names) => {
-                self.eval_variable(code, dot, (id, *variable, names), Operands::NONE)?
+                let names = code.unit.names(names);
+                self.eval_variable(code, dot, (id, variable, names), Operands::NONE)?
             }
             Kind::Pipe(_) => self.eval_pipe(code, id, dot)?,
-            Kind::Function(func) => {
+            Kind::Function(function) => {
+                let func = code.unit.function(function);
                 self.eval_call(code, dot, func, (None, func.name, id), Operands::NONE)?
             }
             Kind::Chain(..) => self.eval_chain(code, id, dot, Operands::NONE)?,
@@ -783,21 +804,17 @@ impl<'p> Machine<'p> {
     }
 
     /// A literal takes the type of the parameter, if it can.
-    fn literal_arg(&mut self, code: &Template, ty: Ty, id: NodeId, kind: &Kind) -> Result<Value> {
+    fn literal_arg(&mut self, code: &Template, ty: Ty, id: NodeId, kind: Kind) -> Result<Value> {
+        if let Kind::Number(number) = kind
+            && let Some(value) = typed(code.unit.number(number), ty)
+        {
+            return Ok(value);
+        }
         let expected = match (ty, kind) {
             (Ty::Any | Ty::Reflect, _) => return self.literal(code, id),
-            (Ty::Bool, Kind::Bool(value)) => return Ok(Value::Bool(*value)),
-            (Ty::Str, Kind::String(_, _, text)) => return Ok(Value::Str(Arc::clone(text))),
-            (Ty::Int, Kind::Number(number)) if number.int.is_some() => {
-                let int = number.int.unwrap_or_default();
-                return Ok(Value::int(int));
-            }
-            (Ty::Uint32, Kind::Number(number)) if number.uint.is_some() => {
-                let uint = number.uint.unwrap_or_default();
-                return Ok(Value::Uint(uint & 0xffff_ffff, super::value::UintKind::Uint32));
-            }
-            (Ty::Float, Kind::Number(number)) if number.float.is_some() => {
-                return Ok(Value::Float(number.float.unwrap_or_default()));
+            (Ty::Bool, Kind::Bool(value)) => return Ok(Value::Bool(value)),
+            (Ty::Str, Kind::String(_, _, text)) => {
+                return Ok(Value::Str(Arc::clone(code.unit.string(text))));
             }
             (Ty::Bool, _) => "bool",
             (Ty::Str, _) => "string",

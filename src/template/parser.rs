@@ -3,11 +3,13 @@
 //! Source: go text/template/parse/parse.go. Errors give the line of the token that was read last,
 //! as there; nesting is bounded, because trees are walked by recursion.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ast::{Branch, Kind, NodeId, Number, Pipe, Unit};
+use super::ast::{Branch, Kind, NodeId, Number, Pipe, Span, Unit};
 use super::funcs;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::strconv;
@@ -15,6 +17,31 @@ use super::value::Str;
 
 /// Deepest nesting of parentheses and of control structures.
 const MAX_DEPTH: u32 = 10_000;
+
+/// Strings up to this length are shared by all that are equal.
+const LONGEST_SHARED: usize = 64;
+
+/// Fowler, Noll and Vo's hash: the best for a few bytes. The keys are parts of one file, which can
+/// only make its own parsing slower.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
 
 /// Why a text is not a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +85,9 @@ struct Parser<'a> {
     tokens: [Token; 3],
     peeked: usize,
     unit: Unit,
+    /// Nodes whose list is not complete yet.
+    open: Vec<NodeId>,
+    known: HashMap<&'a [u8], Str, BuildHasherDefault<Fnv>>,
     scope: Scope,
     depth: u32,
 }
@@ -109,6 +139,8 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
         tokens: [none; 3],
         peeked: 0,
         unit: Unit::new(Arc::clone(name), text.clone()),
+        open: Vec::new(),
+        known: HashMap::default(),
         scope: Scope { variables: vec![0], ..Scope::default() },
         depth: 0,
     };
@@ -123,7 +155,22 @@ fn position(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    /// Returns a part of the text, as one string for all its occurrences if it is short.
+    fn string(&mut self, part: &'a [u8]) -> Str {
+        if part.len() > LONGEST_SHARED {
+            return Arc::from(part);
+        }
+        Arc::clone(self.known.entry(part).or_insert_with(|| Arc::from(part)))
+    }
+
+    /// Completes the list of nodes that were opened since.
+    fn close(&mut self, mark: usize) -> Span {
+        let span = self.unit.add_ids(&self.open[mark..]);
+        self.open.truncate(mark);
+        span
+    }
+
     fn next(&mut self) -> Token {
         if self.peeked > 0 {
             self.peeked -= 1;
@@ -160,7 +207,7 @@ impl Parser<'_> {
         token
     }
 
-    fn text_of(&self, token: Token) -> &[u8] {
+    fn text_of(&self, token: Token) -> &'a [u8] {
         &self.text[token.start..token.end]
     }
 
@@ -215,7 +262,7 @@ impl Parser<'_> {
 
     fn parse_file(&mut self) -> Result<NodeId> {
         let start = self.peek().start;
-        let mut nodes = Vec::new();
+        let mark = self.open.len();
         while self.peek().kind != TokenKind::Eof {
             if self.peek().kind == TokenKind::LeftDelim {
                 let delim = self.next();
@@ -227,11 +274,12 @@ impl Parser<'_> {
                 self.peeked = 2;
             }
             match self.text_or_action()? {
-                Item::Node(node) => nodes.push(node),
+                Item::Node(node) => self.open.push(node),
                 item => return self.fail(format!("unexpected {}", item.text())),
             }
         }
-        Ok(self.unit.add(position(start), Kind::List(nodes.into())))
+        let nodes = self.close(mark);
+        Ok(self.unit.add(position(start), Kind::List(nodes)))
     }
 
     fn parse_definition(&mut self) -> Result<()> {
@@ -258,7 +306,13 @@ impl Parser<'_> {
         defined.or_else(|message| self.fail(message))
     }
 
-    fn unquote(&self, token: Token) -> Result<Str> {
+    fn unquote(&mut self, token: Token) -> Result<Str> {
+        let literal = self.text_of(token);
+        if let [b'"' | b'`', inner @ .., b'"' | b'`'] = literal
+            && memchr::memchr3(b'\\', b'\n', b'\r', inner).is_none()
+        {
+            return Ok(self.string(inner));
+        }
         match strconv::unquote(self.text_of(token)) {
             Some(text) => Ok(Arc::from(text)),
             None => self.fail("invalid syntax"),
@@ -267,12 +321,13 @@ impl Parser<'_> {
 
     fn item_list(&mut self) -> Result<(NodeId, Item)> {
         let start = self.peek_non_space().start;
-        let mut nodes = Vec::new();
+        let mark = self.open.len();
         while self.peek_non_space().kind != TokenKind::Eof {
             match self.text_or_action()? {
-                Item::Node(node) => nodes.push(node),
+                Item::Node(node) => self.open.push(node),
                 end => {
-                    let list = self.unit.add(position(start), Kind::List(nodes.into()));
+                    let nodes = self.close(mark);
+                    let list = self.unit.add(position(start), Kind::List(nodes));
                     return Ok((list, end));
                 }
             }
@@ -363,7 +418,8 @@ impl Parser<'_> {
             if chained == Some(self.peek().kind) {
                 let start = self.next().start;
                 let node = self.control(kind)?;
-                other = Some(self.unit.add(position(start), Kind::List([node].into())));
+                let nodes = self.unit.add_ids(&[node]);
+                other = Some(self.unit.add(position(start), Kind::List(nodes)));
             } else {
                 let (list, end) = self.item_list()?;
                 if !matches!(end, Item::End) {
@@ -390,6 +446,7 @@ impl Parser<'_> {
         }
         self.define(Arc::clone(&name), list)?;
         self.scope = outer;
+        let name = self.unit.add_string(name);
         Ok(self.unit.add(position(token.start), Kind::Template { name, pipe: Some(pipe) }))
     }
 
@@ -402,6 +459,7 @@ impl Parser<'_> {
             self.backup();
             pipe = Some(self.pipeline(context, TokenKind::RightDelim)?);
         }
+        let name = self.unit.add_string(name);
         Ok(self.unit.add(position(token.start), Kind::Template { name, pipe }))
     }
 
@@ -415,7 +473,7 @@ impl Parser<'_> {
     fn pipeline(&mut self, context: &str, end: TokenKind) -> Result<NodeId> {
         let start = self.peek_non_space().start;
         let (decl, assign) = self.declarations(context)?;
-        let mut cmds = Vec::new();
+        let mark = self.open.len();
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -434,13 +492,14 @@ impl Parser<'_> {
                 | TokenKind::LeftParen => {
                     self.backup();
                     let command = self.command()?;
-                    cmds.push(command);
+                    self.open.push(command);
                 }
                 _ => return self.unexpected(token, context),
             }
         }
-        self.check_pipeline(&cmds, context)?;
-        let pipe = Pipe { decl: decl.into(), assign, cmds: cmds.into() };
+        self.check_pipeline(&self.open[mark..], context)?;
+        let cmds = self.close(mark);
+        let pipe = Pipe { decl: self.unit.add_ids(&decl), assign, cmds };
         Ok(self.unit.add(position(start), Kind::Pipe(pipe)))
     }
 
@@ -451,7 +510,7 @@ impl Parser<'_> {
         for (index, &cmd) in cmds.iter().enumerate().skip(1) {
             let Kind::Command(args) = self.unit.kind(cmd) else { continue };
             let literal = matches!(
-                self.unit.kind(args[0]),
+                self.unit.kind(self.unit.ids(args)[0]),
                 Kind::Bool(_) | Kind::Dot | Kind::Nil | Kind::Number(_) | Kind::String(..)
             );
             if literal {
@@ -523,11 +582,11 @@ impl Parser<'_> {
 
     fn command(&mut self) -> Result<NodeId> {
         let start = self.peek_non_space().start;
-        let mut args = Vec::new();
+        let mark = self.open.len();
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
-                args.push(operand);
+                self.open.push(operand);
             }
             let token = self.next();
             match token.kind {
@@ -540,10 +599,11 @@ impl Parser<'_> {
                 _ => return self.unexpected(token, "operand"),
             }
         }
-        if args.is_empty() {
+        if self.open.len() == mark {
             return self.fail("empty command");
         }
-        Ok(self.unit.add(position(start), Kind::Command(args.into())))
+        let args = self.close(mark);
+        Ok(self.unit.add(position(start), Kind::Command(args)))
     }
 
     fn operand(&mut self) -> Result<Option<NodeId>> {
@@ -552,23 +612,30 @@ impl Parser<'_> {
         if first.kind != TokenKind::Field {
             return Ok(Some(node));
         }
-        let mut names = Vec::new();
+        let kind = self.unit.kind(node);
+        let mut names = match kind {
+            // Its names are the last that were added.
+            Kind::Field(names) => names,
+            _ => self.unit.no_names(),
+        };
         while self.peek().kind == TokenKind::Field {
             let token = self.next();
-            names.push(Arc::from(&self.text[token.start + 1..token.end]));
+            let name = self.string(&self.text[token.start + 1..token.end]);
+            names = self.unit.add_name(names, name);
         }
         let pos = position(first.start);
-        let joined = |known: &[Str]| known.iter().cloned().chain(names.iter().cloned()).collect();
-        let kind = match self.unit.kind(node) {
-            Kind::Field(known) => Kind::Field(joined(known)),
-            Kind::Variable(variable, known) => Kind::Variable(*variable, joined(known)),
+        match kind {
+            Kind::Field(_) => self.unit.replace(node, pos, Kind::Field(names)),
+            Kind::Variable(variable, _) => {
+                self.unit.replace(node, pos, Kind::Variable(variable, names));
+            }
             Kind::Bool(_) | Kind::String(..) | Kind::Number(_) | Kind::Nil | Kind::Dot => {
                 let term = strconv::quote(&self.unit.print(node));
                 return self.fail(format!("unexpected . after term {term}"));
             }
-            _ => Kind::Chain(node, names.into()),
-        };
-        Ok(Some(self.unit.add(pos, kind)))
+            _ => return Ok(Some(self.unit.add(pos, Kind::Chain(node, names)))),
+        }
+        Ok(Some(node))
     }
 
     fn term(&mut self) -> Result<Option<NodeId>> {
@@ -576,7 +643,7 @@ impl Parser<'_> {
         let text = &self.text[token.start..token.end];
         let kind = match token.kind {
             TokenKind::Identifier => match funcs::find(text) {
-                Some(func) => Kind::Function(func),
+                Some(func) => Kind::Function(self.unit.add_function(func)),
                 None => {
                     let name = strconv::quote(text);
                     return self.fail(format!("function {name} not defined"));
@@ -590,13 +657,16 @@ impl Parser<'_> {
                     let name = strconv::quote(text);
                     return self.fail(format!("undefined variable {name}"));
                 }
-                Kind::Variable(index, Box::new([]))
+                Kind::Variable(index, self.unit.no_names())
             }
-            TokenKind::Field => Kind::Field(Box::new([Arc::from(&text[1..])])),
+            TokenKind::Field => {
+                let (names, name) = (self.unit.no_names(), self.string(&text[1..]));
+                Kind::Field(self.unit.add_name(names, name))
+            }
             TokenKind::Bool => Kind::Bool(text == b"true"),
             TokenKind::CharConstant | TokenKind::Complex | TokenKind::Number => {
                 match parse_number(text, token.kind) {
-                    Ok(number) => Kind::Number(Box::new(number)),
+                    Ok(number) => Kind::Number(self.unit.add_number(number)),
                     Err(message) => return self.fail(message),
                 }
             }
@@ -608,6 +678,7 @@ impl Parser<'_> {
             }
             TokenKind::String | TokenKind::RawString => {
                 let value = self.unquote(token)?;
+                let value = self.unit.add_string(value);
                 Kind::String(position(token.start), position(token.end), value)
             }
             _ => {
