@@ -7,11 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::funcs::Func;
+use super::lexer;
 use super::strconv;
 use super::value::Str;
 
 /// An action has about as many nodes: a guess that saves growing.
-const NODES_PER_ACTION: usize = 6;
+const NODES_PER_ACTION: usize = 8;
 
 /// Index of a node in its [`Unit`].
 pub(crate) type NodeId = u32;
@@ -132,13 +133,13 @@ impl Unit {
     /// Returns an empty arena for a text.
     pub(crate) fn new(name: Str, text: Bytes) -> Self {
         let dollar: Str = Arc::from(b"$".as_slice());
-        let actions = memchr::memmem::find_iter(&text, b"{{").count();
+        let actions = lexer::actions(&text);
         Self {
             name,
             text,
             nodes: Vec::with_capacity(actions * NODES_PER_ACTION),
             ids: Vec::with_capacity(actions * NODES_PER_ACTION),
-            strings: Vec::with_capacity(actions),
+            strings: Vec::with_capacity(actions * 2),
             numbers: Vec::new(),
             functions: Vec::new(),
             variables: vec![dollar],

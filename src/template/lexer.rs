@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use regex::Regex;
 
 use super::strconv;
@@ -50,10 +51,10 @@ pub(super) enum TokenKind {
 /// A token: what it is and which part of the text it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
-    pub(super) kind: TokenKind,
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) line: u32,
+    pub(super) kind: TokenKind,
 }
 
 /// Produces tokens one at a time.
@@ -85,8 +86,25 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, pattern)
+/// Finds where an action or a comment begins.
+fn find_open(text: &[u8]) -> Option<usize> {
+    static OPEN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("{{"));
+    OPEN.find(text)
+}
+
+/// Finds where a comment ends.
+fn find_comment_end(text: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, b"*/")
+}
+
+/// Returns about how many actions a text has.
+pub(super) fn actions(text: &[u8]) -> usize {
+    let mut rest = text;
+    std::iter::from_fn(|| {
+        rest = &rest[find_open(rest)? + 2..];
+        Some(())
+    })
+    .count()
 }
 
 fn count_lines(text: &[u8]) -> u32 {
@@ -188,7 +206,7 @@ impl<'a> Lexer<'a> {
 
     fn lex_text(&mut self) -> Token {
         loop {
-            let Some(length) = find(self.rest(), b"{{") else {
+            let Some(length) = find_open(self.rest()) else {
                 self.pos = self.input.len();
                 if self.pos > self.start {
                     self.line += count_lines(&self.input[self.start..]);
@@ -247,7 +265,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_comment(&mut self) -> Option<String> {
-        let Some(length) = find(&self.rest()[2..], b"*/") else {
+        let Some(length) = find_comment_end(&self.rest()[2..]) else {
             return Some("unclosed comment".to_owned());
         };
         self.pos += length + 4;

@@ -3,8 +3,6 @@
 //! Source: go text/template/parse/parse.go. Errors give the line of the token that was read last,
 //! as there; nesting is bounded, because trees are walked by recursion.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,26 +18,35 @@ const MAX_DEPTH: u32 = 10_000;
 
 /// Strings up to this length are shared by all that are equal.
 const LONGEST_SHARED: usize = 64;
+/// So many of them are remembered.
+const KNOWN: usize = 256;
 
-/// Fowler, Noll and Vo's hash: the best for a few bytes. The keys are parts of one file, which can
-/// only make its own parsing slower.
-struct Fnv(u64);
+/// Short parts of a text that were seen lately, to share their strings. One that comes back after
+/// another took its place is made again.
+struct Known<'a>([Option<(&'a [u8], Str)>; KNOWN]);
 
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+impl<'a> Known<'a> {
+    fn string(&mut self, part: &'a [u8]) -> Str {
+        let place = &mut self.0[Self::place(part)];
+        if let Some((known, string)) = place
+            && *known == part
+        {
+            return Arc::clone(string);
         }
+        let string = Str::from(part);
+        *place = Some((part, Arc::clone(&string)));
+        string
+    }
+
+    /// Names differ in their length, their first and their last bytes.
+    fn place(part: &[u8]) -> usize {
+        let eight =
+            |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+        let first = eight(&part[..part.len().min(8)]);
+        let last = eight(&part[part.len().saturating_sub(8)..]);
+        let mixed =
+            (first.rotate_left(23) ^ last ^ part.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32) as usize % KNOWN
     }
 }
 
@@ -87,7 +94,7 @@ struct Parser<'a> {
     unit: Unit,
     /// Nodes whose list is not complete yet.
     open: Vec<NodeId>,
-    known: HashMap<&'a [u8], Str, BuildHasherDefault<Fnv>>,
+    known: Known<'a>,
     scope: Scope,
     depth: u32,
 }
@@ -139,8 +146,8 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
         tokens: [none; 3],
         peeked: 0,
         unit: Unit::new(Arc::clone(name), text.clone()),
-        open: Vec::new(),
-        known: HashMap::default(),
+        open: Vec::with_capacity(64),
+        known: Known([const { None }; KNOWN]),
         scope: Scope { variables: vec![0], ..Scope::default() },
         depth: 0,
     };
@@ -161,7 +168,7 @@ impl<'a> Parser<'a> {
         if part.len() > LONGEST_SHARED {
             return Arc::from(part);
         }
-        Arc::clone(self.known.entry(part).or_insert_with(|| Arc::from(part)))
+        self.known.string(part)
     }
 
     /// Completes the list of nodes that were opened since.
@@ -308,10 +315,13 @@ impl<'a> Parser<'a> {
 
     fn unquote(&mut self, token: Token) -> Result<Str> {
         let literal = self.text_of(token);
-        if let [b'"' | b'`', inner @ .., b'"' | b'`'] = literal
-            && memchr::memchr3(b'\\', b'\n', b'\r', inner).is_none()
-        {
-            return Ok(self.string(inner));
+        let plain = match literal {
+            [b'`', inner @ .., b'`'] => memchr::memchr(b'\r', inner).is_none(),
+            [b'"', inner @ .., b'"'] => memchr::memchr2(b'\\', b'\n', inner).is_none(),
+            _ => false,
+        };
+        if plain {
+            return Ok(self.string(&literal[1..literal.len() - 1]));
         }
         match strconv::unquote(self.text_of(token)) {
             Some(text) => Ok(Arc::from(text)),
