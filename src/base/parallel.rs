@@ -22,8 +22,7 @@ pub fn map<T: Sync, R: Send>(
     stack_bytes: usize,
     work: impl Fn(&T) -> R + Sync,
 ) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let threads = threads.min(items.len() / LEAST_ITEMS).max(1);
+    let threads = processors().min(items.len() / LEAST_ITEMS).max(1);
     if items.is_empty() {
         return Vec::new();
     }
@@ -36,12 +35,32 @@ pub fn map<T: Sync, R: Send>(
         }
         done
     };
-    let mut done: Vec<(usize, R)> = thread::scope(|scope| {
-        let started: Vec<_> = (0..threads).map(|_| start(scope, stack_bytes, take)).collect();
-        started.into_iter().flat_map(join).collect()
-    });
+    let mut done: Vec<(usize, R)> =
+        crew(threads, stack_bytes, take).into_iter().flatten().collect();
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Returns how many threads pay.
+#[must_use]
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+}
+
+/// Returns what each of some threads makes, all doing the same `work` with `stack_bytes` of stack.
+///
+/// # Panics
+/// `work` panics, or the system refuses to start a thread.
+pub fn crew<R: Send>(
+    threads: usize,
+    stack_bytes: usize,
+    work: impl Fn() -> R + Send + Sync,
+) -> Vec<R> {
+    let work = &work;
+    thread::scope(|scope| {
+        let started: Vec<_> = (0..threads).map(|_| start(scope, stack_bytes, work)).collect();
+        started.into_iter().map(join).collect()
+    })
 }
 
 /// Returns what two pieces of work make, done at the same time: the first on a thread with
@@ -89,8 +108,7 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     pub fn start(stack_bytes: usize, work: fn(T) -> R) -> Self {
         let (give, rest) = std::sync::mpsc::channel();
         let rest = Arc::new(Mutex::new(rest));
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        let started = (0..(threads - 1).max(1)).map(|_| {
+        let started = (0..(processors() - 1).max(1)).map(|_| {
             let rest = Arc::clone(&rest);
             let builder = thread::Builder::new().stack_size(stack_bytes);
             let take = move || std::iter::from_fn(|| wait(&rest)).map(work).collect();

@@ -3,6 +3,9 @@
 //! Source: helm v4.3.1 pkg/release/v1/util (manifest_sorter.go, kind_sorter.go), pkg/action.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::Error;
 use crate::template::Rendered;
@@ -232,7 +235,8 @@ pub fn split(text: &str) -> impl Iterator<Item = &str> {
 /// `(?m)^---[ \t]*`
 fn cut(text: &str) -> (&str, Option<&str>) {
     let mut from = 0;
-    while let Some(at) = text[from..].find("---").map(|at| at + from) {
+    static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("---"));
+    while let Some(at) = MARK.find(&text.as_bytes()[from..]).map(|at| at + from) {
         if at == 0 || text.as_bytes()[at - 1] == b'\n' {
             return (&text[..at], Some(text[at + 3..].trim_start_matches([' ', '\t'])));
         }

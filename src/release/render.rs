@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Error;
 use super::manifest::{self, Hook};
 use crate::base::constraint::Constraint;
-use crate::base::parallel;
 use crate::base::version::Version;
 use crate::chart::{self, Chart};
 use crate::template::{
@@ -16,8 +15,6 @@ use crate::yaml::{Map, Value};
 
 /// Compiled charts that are kept.
 const KEPT: usize = 32;
-/// Stack of the thread that reads documents, whose nesting is bounded.
-const READER_STACK_BYTES: usize = 16 << 20;
 
 /// What is rendered.
 pub struct RenderRequest<'a> {
@@ -110,7 +107,7 @@ impl Renderer {
             capabilities: request.capabilities,
             lookup: request.lookup,
         };
-        let rendered = render_and_read(&program, &context)?;
+        let rendered = program.render_map(&context, manifest::read).map_err(Error::Template)?;
         let sorted = manifest::sort(&rendered)?;
         let (manifest, hooks) = (manifest::text(&sorted.documents), sorted.hooks);
         let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
@@ -146,21 +143,6 @@ impl Renderer {
         programs.insert(key, (Arc::clone(loaded), Arc::clone(&program)));
         Ok(program)
     }
-}
-
-/// Renders on one thread, and reads on another what is done.
-fn render_and_read(program: &Program, context: &Context<'_>) -> Result<Vec<manifest::Read>, Error> {
-    let (give, take) = std::sync::mpsc::channel();
-    let (read, rendered) = parallel::both(
-        READER_STACK_BYTES,
-        || take.into_iter().map(manifest::read).collect(),
-        || {
-            // Nobody takes only when the reader has panicked, which is passed on.
-            program.render_each(context, move |file| give.send(file).unwrap_or_default())
-        },
-    );
-    rendered.map_err(Error::Template)?;
-    Ok(read)
 }
 
 /// Returns every chart of a tree with its path, parents first.

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
 use super::ahead::Parsed;
 use super::ast::{NodeId, Unit};
-use super::error::{Error, Fail};
+use super::error::Error;
 use super::eval::{Machine, STACK_BYTES};
 use super::funcs::regexes::RegexCache;
 use super::parser::{self, ParseError};
@@ -18,6 +19,8 @@ use crate::base::parallel;
 
 /// Most `tpl` texts that a program remembers.
 const MAX_TPL_TEXTS: usize = 4_096;
+/// Fewer files than this for each thread do not pay for a context of its own.
+const FILES_PER_THREAD: usize = 8;
 
 /// A named template of a unit.
 #[derive(Debug)]
@@ -56,11 +59,49 @@ pub struct Program {
     files: Vec<(Str, usize)>,
     tpl: Mutex<HashMap<Str, Overlay>>,
     pub(super) regexes: RegexCache,
+    /// Whether a file was seen to change what files after it see: they are not rendered side by
+    /// side then.
+    depends_on_order: AtomicBool,
 }
 
 fn is_partial(name: &str) -> bool {
     let base = Path::new(name).file_name().and_then(|base| base.to_str()).unwrap_or(name);
     base.starts_with('_')
+}
+
+/// What one thread has rendered.
+struct Part<R> {
+    /// Files by their place in the order.
+    done: Vec<(usize, R)>,
+    failure: Option<(usize, Error)>,
+    /// Whether a template changed what templates after it see.
+    changed: bool,
+}
+
+impl<R> Part<R> {
+    fn whole(self) -> Result<Vec<R>, Error> {
+        match self.failure {
+            Some((_, error)) => Err(error),
+            None => Ok(self.done.into_iter().map(|(_, made)| made).collect()),
+        }
+    }
+}
+
+/// Puts together what threads have rendered; `None` if the order would have made a difference.
+fn joined<R>(parts: Vec<Part<R>>) -> Option<Result<Vec<R>, Error>> {
+    if parts.iter().any(|part| part.changed) {
+        return None;
+    }
+    let mut whole = Part { done: Vec::new(), failure: None, changed: false };
+    for mut part in parts {
+        whole.done.append(&mut part.done);
+        let earlier = |at: &usize| whole.failure.as_ref().is_none_or(|(first, _)| at < first);
+        if part.failure.as_ref().is_some_and(|(at, _)| earlier(at)) {
+            whole.failure = part.failure;
+        }
+    }
+    whole.done.sort_unstable_by_key(|(at, _)| *at);
+    Some(whole.whole())
 }
 
 impl Program {
@@ -98,6 +139,7 @@ impl Program {
             files: Vec::new(),
             tpl: Mutex::default(),
             regexes: RegexCache::default(),
+            depends_on_order: AtomicBool::new(false),
         };
         let units = parallel::map(&files, STACK_BYTES, |file| {
             let name: Str = Arc::from(file.name.as_bytes());
@@ -142,49 +184,80 @@ impl Program {
     /// # Errors
     /// The first expression that fails.
     pub fn render(&self, context: &Context<'_>) -> Result<Vec<Rendered>, Error> {
-        let mut rendered = Vec::with_capacity(self.files.len());
-        self.render_each(context, |file| rendered.push(file))?;
-        Ok(rendered)
+        self.render_map(context, |file| file)
     }
 
-    /// Renders as [`Program::render`], and gives each file away when it is done.
+    /// Renders as [`Program::render`], and returns what `make` makes of each file, on the thread
+    /// that rendered it.
     ///
     /// # Errors
-    /// The first expression that fails; files before it have been given away.
-    pub fn render_each(
+    /// The first expression that fails.
+    pub fn render_map<R: Send>(
         &self,
         context: &Context<'_>,
-        take: impl FnMut(Rendered) + Send,
-    ) -> Result<(), Error> {
-        // Templates recurse as deep as they like: that needs a stack of its own.
-        parallel::with_stack(STACK_BYTES, || self.render_here(context, take))
+        make: impl Fn(Rendered) -> R + Send + Sync,
+    ) -> Result<Vec<R>, Error> {
+        let threads = parallel::processors().min(self.files.len() / FILES_PER_THREAD);
+        if threads > 1 && !self.depends_on_order.load(Ordering::Relaxed) {
+            let parts = self.render_parts(context, threads, &make);
+            if let Some(rendered) = joined(parts) {
+                return rendered;
+            }
+            self.depends_on_order.store(true, Ordering::Relaxed);
+        }
+        let parts = self.render_parts(context, 1, &make);
+        parts.into_iter().next().map_or_else(|| Ok(Vec::new()), Part::whole)
     }
 
-    fn render_here(
+    /// Renders on some threads, each with a context of its own.
+    fn render_parts<R: Send>(
         &self,
         context: &Context<'_>,
-        mut take: impl FnMut(Rendered),
-    ) -> Result<(), Error> {
+        threads: usize,
+        make: &(impl Fn(Rendered) -> R + Send + Sync),
+    ) -> Vec<Part<R>> {
+        let next = AtomicUsize::new(0);
+        // Behind the first failure nothing needs to be rendered.
+        let end = AtomicUsize::new(self.files.len());
+        // Templates recurse as deep as they like: that needs a stack of its own.
+        parallel::crew(threads, STACK_BYTES, || self.render_part(context, &next, &end, make))
+    }
+
+    fn render_part<R>(
+        &self,
+        context: &Context<'_>,
+        next: &AtomicUsize,
+        end: &AtomicUsize,
+        make: &impl Fn(Rendered) -> R,
+    ) -> Part<R> {
         let roots = convert::roots(context);
+        let watched = convert::watched(&roots);
         let mut machine = Machine::new(self, context);
-        let mut failure = None;
-        for (name, scope) in &self.files {
+        let mut part = Part { done: Vec::new(), failure: None, changed: false };
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= end.load(Ordering::Relaxed) {
+                break;
+            }
+            let (name, scope) = &self.files[at];
             let (Some(&index), Some(root)) = (self.index.get(name), roots.get(*scope)) else {
                 continue;
             };
             match machine.render_file(&self.templates[index], root) {
                 Ok(text) => {
                     let name = String::from_utf8_lossy(name).into_owned();
-                    take(Rendered { name, text });
+                    part.done.push((at, make(Rendered { name, text })));
                 }
                 Err(fail) => {
-                    failure = Some(fail);
+                    part.failure = Some((at, Error::execute(fail)));
+                    end.fetch_min(at, Ordering::Relaxed);
                     break;
                 }
             }
         }
         machine.release();
-        failure.map_or(Ok(()), |fail: Fail| Err(Error::execute(fail)))
+        part.changed = watched.iter().any(|map| map.has_changed());
+        part
     }
 
     /// Returns the number of templates.

@@ -103,6 +103,25 @@ fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, S
     })
 }
 
+/// Watches all maps that roots lead to, and returns them.
+pub(super) fn watched(roots: &[MapRef]) -> Vec<MapRef> {
+    fn watch(value: &Value, found: &mut Vec<MapRef>) {
+        match value {
+            Value::Map(_, map) if map.watch() => {
+                found.push(Rc::clone(map));
+                map.with_entries(|entries| entries.iter().for_each(|(_, item)| watch(item, found)));
+            }
+            Value::List(list) => list.items.iter().for_each(|item| watch(item, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for root in roots {
+        watch(&Value::Map(MapKind::Plain, Rc::clone(root)), &mut found);
+    }
+    found
+}
+
 /// Builds the root context of each chart; the trees of values are shared between them.
 ///
 /// Source: helm v4.3.1 pkg/engine/engine.go (recAllTpls), pkg/chart/common/util/values.go
@@ -149,7 +168,7 @@ pub(super) fn set_template(root: &MapRef, name: &Str) {
     let template = Map::default();
     template.set(text("BasePath"), Value::str(format!("{own}/templates")));
     template.set(text("Name"), Value::Str(Arc::clone(name)));
-    root.set(text("Template"), Value::Map(MapKind::Values, Rc::new(template)));
+    root.put(text("Template"), Value::Map(MapKind::Values, Rc::new(template)));
 }
 
 /// The chart's path: `root`, then `charts/NAME` as often as it is nested.

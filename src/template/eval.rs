@@ -5,7 +5,9 @@
 //! errors name is the one that was visited last, which `at` remembers.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use memchr::memmem::Finder;
 
 use super::ast::{Branch, Kind, NodeId, Number};
 use super::compile::{Overlay, Program, Template};
@@ -100,7 +102,8 @@ fn stack_position() -> usize {
 /// Source: helm v4.3.1 pkg/engine/engine.go (missingkey=zero prints it, Helm cuts it out).
 fn strip_no_value(out: &mut Vec<u8>, start: usize) {
     const MARK: &[u8] = b"<no value>";
-    let find = |text: &[u8]| text.windows(MARK.len()).position(|window| window == MARK);
+    static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARK));
+    let find = |text: &[u8]| FINDER.find(text);
     let Some(first) = find(&out[start..]) else { return };
     let tail = out.split_off(start + first);
     let mut rest = tail.as_slice();
@@ -139,7 +142,10 @@ impl<'p> Machine<'p> {
         let dot = Value::Map(MapKind::Plain, MapRef::clone(root));
         self.execute(code, dot)?;
         strip_no_value(&mut self.out, 0);
-        Ok(String::from_utf8_lossy(&self.out).into_owned())
+        Ok(match std::str::from_utf8(&self.out) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(&self.out).into_owned(),
+        })
     }
 
     /// Remembers a map that may now hold itself, to free it at the end.

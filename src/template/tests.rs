@@ -24,16 +24,26 @@ fn vec_scope() -> Scope {
 }
 
 fn render(template: &str, values: &Value) -> Result<String, String> {
+    let files = [
+        ("out.yaml", "out: {{ include \"vec/templates/_t.tpl\" . | toJson }}".to_owned()),
+        ("_t.tpl", template.to_owned()),
+    ];
+    let rendered = render_files(&files, values)?;
+    let text = rendered[0].text.strip_prefix("out: ").unwrap().to_owned();
+    Ok(serde_json::from_str(&text).unwrap())
+}
+
+fn render_files<N: AsRef<str>>(
+    files: &[(N, String)],
+    values: &Value,
+) -> Result<Vec<Rendered>, String> {
     let scopes = [vec_scope()];
-    let file = |name: &str, text: &str| TemplateFile {
-        name: name.into(),
+    let file = |(name, text): &(N, String)| TemplateFile {
+        name: format!("vec/templates/{}", name.as_ref()),
         text: Bytes::copy_from_slice(text.as_bytes()),
         scope: 0,
     };
-    let files = vec![
-        file("vec/templates/out.yaml", "out: {{ include \"vec/templates/_t.tpl\" . | toJson }}"),
-        file("vec/templates/_t.tpl", template),
-    ];
+    let files = files.iter().map(file).collect();
     let program = Program::compile(files, &scopes).map_err(|error| error.to_string())?;
     let release = ReleaseInfo {
         name: "rel".into(),
@@ -55,9 +65,7 @@ fn render(template: &str, values: &Value) -> Result<String, String> {
         capabilities: &capabilities,
         lookup: None,
     };
-    let rendered = program.render(&context).map_err(|error| error.to_string())?;
-    let text = rendered[0].text.strip_prefix("out: ").unwrap().to_owned();
-    Ok(serde_json::from_str(&text).unwrap())
+    program.render(&context).map_err(|error| error.to_string())
 }
 
 /// Helm takes nulls out of a chart's defaults before templates see them.
@@ -129,5 +137,46 @@ proptest::proptest! {
     #[test]
     fn any_text_is_rendered_or_refused(text in "[ -~]{0,40}|\\{\\{[-. a-z$|()\"0-9:=]{0,30}\\}\\}") {
         let _ = render(&text, &Value::Null);
+    }
+}
+
+/// Two hundred files, enough for every thread; Helm renders them from the last to the first.
+fn many(text: impl Fn(usize) -> String) -> Vec<(String, String)> {
+    (0..200).map(|index| (format!("f{index:03}.yaml"), text(index))).collect()
+}
+
+#[test]
+fn files_come_in_helm_s_order_however_many_threads_render_them() {
+    let files = many(|index| format!("{{{{ .Values.a }}}}{index}"));
+    let rendered = render_files(&files, &serde_json::json!({"a": "x"})).unwrap();
+    let texts: Vec<_> = rendered.iter().map(|file| file.text.clone()).collect();
+    assert_eq!(texts, (0..200).rev().map(|index| format!("x{index}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_one_file_changes_is_seen_by_the_files_after_it() {
+    for change in [
+        "set .Values \"n\" (add1 .Values.n)",
+        "set .Values.deep.er \"n\" 1 | and (set .Values \"n\" (add1 .Values.n))",
+        "merge (dict \"n\" (add1 .Values.n)) .Values.deep | mergeOverwrite .Values",
+        "set $ \"Values\" (dict \"n\" (add1 .Values.n) \"deep\" dict)",
+    ] {
+        let files = many(|_| format!("{{{{ $_ := {change} }}}}{{{{ .Values.n }}}}"));
+        let values = serde_json::json!({"n": 0, "deep": {"er": {}}});
+        let rendered = render_files(&files, &values).unwrap();
+        let texts: Vec<_> = rendered.iter().map(|file| file.text.clone()).collect();
+        assert_eq!(texts, (1..=200).map(|n| n.to_string()).collect::<Vec<_>>(), "{change}");
+    }
+}
+
+#[test]
+fn the_first_failure_in_helm_s_order_is_told() {
+    for _ in 0..20 {
+        let files = many(|index| match index {
+            3 | 50 | 120 | 150 => format!("{{{{ fail \"file {index}\" }}}}"),
+            _ => "{{ range until 50 }}x{{ end }}".to_owned(),
+        });
+        let error = render_files(&files, &Value::Null).unwrap_err();
+        assert!(error.contains("file 150"), "{error}");
     }
 }

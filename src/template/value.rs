@@ -3,7 +3,7 @@
 //! Strings are bytes. Maps have reference semantics: `set` and `merge` change the map that others
 //! hold too. Lists never change. Everything clones by counting a reference.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -80,6 +80,17 @@ pub(crate) struct Map {
     /// Whether it is the nil map, which cannot be written to.
     pub(crate) nil: bool,
     entries: RefCell<Vec<(Str, Value)>>,
+    watch: Cell<Watch>,
+}
+
+/// Whether anybody wants to know that a map changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Watch {
+    #[default]
+    Nobody,
+    Somebody,
+    /// Somebody does, and it did.
+    Changed,
 }
 
 /// A map that others may hold too.
@@ -175,7 +186,10 @@ impl Value {
 
     /// Returns the nil map.
     pub(crate) fn nil_map() -> Self {
-        Self::Map(MapKind::Plain, Rc::new(Map { nil: true, entries: RefCell::default() }))
+        Self::Map(
+            MapKind::Plain,
+            Rc::new(Map { nil: true, entries: RefCell::default(), watch: Cell::default() }),
+        )
     }
 
     /// Whether it is nil as an argument of type `interface {}`.
@@ -288,7 +302,7 @@ impl Map {
     /// Returns a map of entries that are in bytewise key order already.
     pub(crate) fn from_sorted(entries: Vec<(Str, Value)>) -> Self {
         debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "keys are sorted and unique");
-        Self { nil: false, entries: RefCell::new(entries) }
+        Self { nil: false, entries: RefCell::new(entries), watch: Cell::default() }
     }
 
     /// Returns the number of entries.
@@ -310,6 +324,12 @@ impl Map {
 
     /// Sets the value of a key.
     pub(crate) fn set(&self, key: Str, value: Value) {
+        self.changed();
+        self.put(key, value);
+    }
+
+    /// Sets the value of a key as [`Map::set`], which nobody needs to know.
+    pub(crate) fn put(&self, key: Str, value: Value) {
         let value = value.boxed();
         let mut entries = self.entries.borrow_mut();
         // Keys often come in order.
@@ -325,6 +345,7 @@ impl Map {
 
     /// Removes a key.
     pub(crate) fn unset(&self, key: &[u8]) {
+        self.changed();
         let mut entries = self.entries.borrow_mut();
         if let Ok(index) = entries.binary_search_by(|(known, _)| (**known).cmp(key)) {
             entries.remove(index);
@@ -344,6 +365,22 @@ impl Map {
     /// Runs a function on the entries; it must not change the map.
     pub(crate) fn with_entries<T>(&self, read: impl FnOnce(&[(Str, Value)]) -> T) -> T {
         read(&self.entries.borrow())
+    }
+
+    /// Watches for changes from now on; false if that is so already.
+    pub(crate) fn watch(&self) -> bool {
+        self.watch.replace(Watch::Somebody) == Watch::Nobody
+    }
+
+    /// Whether it was changed while it was watched.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.watch.get() == Watch::Changed
+    }
+
+    fn changed(&self) {
+        if self.watch.get() == Watch::Somebody {
+            self.watch.set(Watch::Changed);
+        }
     }
 
     /// Drops all entries.
