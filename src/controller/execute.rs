@@ -192,6 +192,8 @@ impl Work<'_> {
             check_schema: !(if install { i } else { u }),
         };
         let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request));
+        // Compiling takes milliseconds, and the next release of this chart may be weeks away.
+        self.context.renderer.forget();
         // What the template says then is not the template's fault.
         match lookup.outage.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error.into()),

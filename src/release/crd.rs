@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{Env, Error, Origin};
 use crate::api::CrdPolicy;
 use crate::api::annotation::{ORIGIN_NAME, ORIGIN_NAMESPACE};
@@ -30,8 +32,12 @@ pub async fn install_crds(
     if policy == CrdPolicy::Skip {
         return Ok(());
     }
+    // Nothing is applied when a later file is wrong. A large chart's definitions are not all held
+    // at once, neither as they come nor as the server has them.
+    objects(chart).try_for_each(|object| object.map(drop))?;
     let mut applied = Vec::new();
-    for mut object in objects(chart)? {
+    for object in objects(chart) {
+        let mut object = object?;
         if object.kind() != "CustomResourceDefinition" {
             tracing::warn!(id = %object.id(), "an object of crds/ is no definition, and left out");
             continue;
@@ -44,7 +50,7 @@ pub async fn install_crds(
             continue;
         }
         let live = super::apply::apply_one(&env.cluster, &object).await;
-        applied.push(live.map_err(|error| error.during(FAILED))?);
+        applied.push(outline(&live.map_err(|error| error.during(FAILED))?));
     }
     if applied.is_empty() {
         return Ok(());
@@ -91,23 +97,43 @@ fn served(definition: &Object) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns the objects of `crds/` of a chart and its dependencies.
-pub(super) fn objects(chart: &Chart) -> Result<Vec<Object>, Error> {
-    let mut found = Vec::new();
-    for (path, file) in chart::crds(chart) {
+/// What is needed of a definition to wait for it: not its schemas.
+fn outline(live: &Object) -> Object {
+    let part = |pointer| live.at(pointer).cloned().unwrap_or_default();
+    let versions = live.at("/spec/versions").and_then(Value::as_array);
+    let versions = versions.into_iter().flatten();
+    let versions: Vec<_> = versions
+        .map(|version| json!({"name": version["name"], "served": version["served"]}))
+        .collect();
+    Object(json!({
+        "apiVersion": part("/apiVersion"),
+        "kind": part("/kind"),
+        "metadata": {"name": part("/metadata/name"), "uid": part("/metadata/uid")},
+        "spec": {
+            "group": part("/spec/group"),
+            "names": {"kind": part("/spec/names/kind")},
+            "versions": versions,
+        },
+    }))
+}
+
+/// Reads the objects of `crds/` of a chart and its dependencies, file by file.
+pub(super) fn objects(chart: &Chart) -> impl Iterator<Item = Result<Object, Error>> {
+    chart::crds(chart).into_iter().flat_map(|(path, file)| {
         let text = String::from_utf8_lossy(&file.data);
-        let documents = yaml::parse_documents(&text, Numbers::Exact)
-            .map_err(|error| Error::Manifest { path: path.clone(), text: error.to_string() })?;
-        let documents = documents.into_iter().map(|document| Object(document.value));
-        found.extend(documents.filter(|object| !object.kind().is_empty()));
-    }
-    Ok(found)
+        match yaml::parse_documents(&text, Numbers::Exact) {
+            Ok(documents) => documents
+                .into_iter()
+                .map(|document| Ok(Object(document.value)))
+                .filter(|object| object.as_ref().is_ok_and(|object| !object.kind().is_empty()))
+                .collect(),
+            Err(error) => vec![Err(Error::Manifest { path, text: error.to_string() })],
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -115,6 +141,8 @@ mod tests {
         let definition =
             Object(json!({"spec": {"group": "a.io", "names": {"kind": "Foo"}, "versions": [
             {"name": "v1", "served": true}, {"name": "v0", "served": false}]}}));
-        assert_eq!(served(&definition), [("a.io/v1".to_owned(), "Foo".to_owned())]);
+        let want = [("a.io/v1".to_owned(), "Foo".to_owned())];
+        assert_eq!(served(&definition), want);
+        assert_eq!(served(&outline(&definition)), want);
     }
 }

@@ -27,7 +27,9 @@ pub async fn of(
             Err(error) => return Err(error),
         }));
     }
-    entries.extend(crd::objects(chart)?.iter().map(entry));
+    for object in crd::objects(chart) {
+        entries.push(entry(&object?));
+    }
     Ok(Inventory { entries })
 }
 

@@ -116,6 +116,11 @@ impl Renderer {
         Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
     }
 
+    /// Forgets what was compiled: for programs that go on, but not on with the same charts.
+    pub fn forget(&self) {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn compiled(
         &self,
         loaded: &Arc<Chart>,
