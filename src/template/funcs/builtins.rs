@@ -203,7 +203,10 @@ fn index(args: Args<'_>) -> Outcome {
         item = match &item {
             Value::Nil | Value::Invalid => return Err("index of nil pointer".into()),
             Value::Str(text) | Value::Bytes(text) => {
-                let index = position(key, text.len())?;
+                let index = position(key, text.len()).map_err(|error| match (&item, error) {
+                    (Value::Str(_), Position::End) => "reflect: string index out of range".into(),
+                    (_, error) => Fail::from(error),
+                })?;
                 Value::Uint(u64::from(text[index]), UintKind::Uint8)
             }
             Value::List(list) => {
@@ -233,19 +236,38 @@ fn key_of(key: &Value) -> Result<super::Str, Fail> {
     }
 }
 
-fn position(key: &Value, length: usize) -> Result<usize, Fail> {
+/// Why a key is no index.
+enum Position {
+    /// It is just behind the last: Go lets that pass, and reflection refuses it.
+    End,
+    Wrong(String),
+}
+
+impl From<Position> for Fail {
+    fn from(position: Position) -> Self {
+        match position {
+            Position::End => "reflect: slice index out of range".into(),
+            Position::Wrong(text) => text.into(),
+        }
+    }
+}
+
+fn position(key: &Value, length: usize) -> Result<usize, Position> {
     let index = match key {
         Value::Int(number, _) | Value::Duration(number) => *number,
         Value::Uint(number, _) => i64::try_from(*number).unwrap_or(i64::MIN),
-        Value::Nil | Value::Invalid => return Err("cannot index slice/array with nil".into()),
+        Value::Nil | Value::Invalid => {
+            return Err(Position::Wrong("cannot index slice/array with nil".to_owned()));
+        }
         other => {
-            return Err(format!("cannot index slice/array with type {}", other.type_name()).into());
+            let name = other.type_name();
+            return Err(Position::Wrong(format!("cannot index slice/array with type {name}")));
         }
     };
     match usize::try_from(index) {
         Ok(index) if index < length => Ok(index),
-        Ok(index) if index == length => Err("reflect: slice index out of range".into()),
-        _ => Err(format!("index out of range: {index}").into()),
+        Ok(index) if index == length => Err(Position::End),
+        _ => Err(Position::Wrong(format!("index out of range: {index}"))),
     }
 }
 
