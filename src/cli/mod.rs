@@ -25,8 +25,12 @@ use args::{Args, Command};
 pub fn main() -> ExitCode {
     let args = Args::parse();
     start_log(args.verbose);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let mut runtime = match &args.command {
+        // Starting threads that have nothing to do takes longer than much of what it does.
+        Command::Template(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.worker_threads(2).enable_all().build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
         let result = runtime.block_on(dispatch(args));
         // A watch that hangs must not keep the process.

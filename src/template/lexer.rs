@@ -51,10 +51,22 @@ pub(super) enum TokenKind {
 /// A token: what it is and which part of the text it covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
-    pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) start: u32,
+    pub(super) end: u32,
     pub(super) line: u32,
     pub(super) kind: TokenKind,
+}
+
+impl Token {
+    /// Returns the part of the text.
+    pub(super) fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// An offset in a text, which is less than 4 GiB long.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 /// Produces tokens one at a time.
@@ -178,7 +190,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn emit(&mut self, kind: TokenKind) -> Token {
-        let token = Token { kind, start: self.start, end: self.pos, line: self.start_line };
+        let (start, end) = (offset(self.start), offset(self.pos));
+        let token = Token { kind, start, end, line: self.start_line };
         self.start = self.pos;
         self.start_line = self.line;
         token
@@ -194,8 +207,8 @@ impl<'a> Lexer<'a> {
         self.error = message;
         let token = Token {
             kind: TokenKind::Error,
-            start: self.start,
-            end: self.start,
+            start: offset(self.start),
+            end: offset(self.start),
             line: self.start_line,
         };
         self.input = &self.input[..0];

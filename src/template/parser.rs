@@ -215,7 +215,7 @@ impl<'a> Parser<'a> {
     }
 
     fn text_of(&self, token: Token) -> &'a [u8] {
-        &self.text[token.start..token.end]
+        &self.text[token.range()]
     }
 
     fn fail<T>(&self, message: impl Into<String>) -> Result<T> {
@@ -286,7 +286,7 @@ impl<'a> Parser<'a> {
             }
         }
         let nodes = self.close(mark);
-        Ok(self.unit.add(position(start), Kind::List(nodes)))
+        Ok(self.unit.add(start, Kind::List(nodes)))
     }
 
     fn parse_definition(&mut self) -> Result<()> {
@@ -337,7 +337,7 @@ impl<'a> Parser<'a> {
                 Item::Node(node) => self.open.push(node),
                 end => {
                     let nodes = self.close(mark);
-                    let list = self.unit.add(position(start), Kind::List(nodes));
+                    let list = self.unit.add(start, Kind::List(nodes));
                     return Ok((list, end));
                 }
             }
@@ -349,8 +349,8 @@ impl<'a> Parser<'a> {
         let token = self.next_non_space();
         match token.kind {
             TokenKind::Text => {
-                let kind = Kind::Text(position(token.start), position(token.end));
-                Ok(Item::Node(self.unit.add(position(token.start), kind)))
+                let kind = Kind::Text(token.start, token.end);
+                Ok(Item::Node(self.unit.add(token.start, kind)))
             }
             TokenKind::LeftDelim => {
                 self.scope.action_line = token.line;
@@ -381,7 +381,7 @@ impl<'a> Parser<'a> {
                 self.backup();
                 let start = self.peek().start;
                 let pipe = self.pipeline("command", TokenKind::RightDelim)?;
-                self.unit.add(position(start), Kind::Action(pipe))
+                self.unit.add(start, Kind::Action(pipe))
             }
         };
         Ok(Item::Node(node))
@@ -395,7 +395,7 @@ impl<'a> Parser<'a> {
         if self.scope.range_depth == 0 {
             return self.fail(format!("{name} outside {{{{range}}}}"));
         }
-        Ok(self.unit.add(position(token.start), kind))
+        Ok(self.unit.add(token.start, kind))
     }
 
     fn else_control(&mut self) -> Result<Item> {
@@ -429,7 +429,7 @@ impl<'a> Parser<'a> {
                 let start = self.next().start;
                 let node = self.control(kind)?;
                 let nodes = self.unit.add_ids(&[node]);
-                other = Some(self.unit.add(position(start), Kind::List(nodes)));
+                other = Some(self.unit.add(start, Kind::List(nodes)));
             } else {
                 let (list, end) = self.item_list()?;
                 if !matches!(end, Item::End) {
@@ -457,7 +457,7 @@ impl<'a> Parser<'a> {
         self.define(Arc::clone(&name), list)?;
         self.scope = outer;
         let name = self.unit.add_string(name);
-        Ok(self.unit.add(position(token.start), Kind::Template { name, pipe: Some(pipe) }))
+        Ok(self.unit.add(token.start, Kind::Template { name, pipe: Some(pipe) }))
     }
 
     fn template_control(&mut self) -> Result<NodeId> {
@@ -470,7 +470,7 @@ impl<'a> Parser<'a> {
             pipe = Some(self.pipeline(context, TokenKind::RightDelim)?);
         }
         let name = self.unit.add_string(name);
-        Ok(self.unit.add(position(token.start), Kind::Template { name, pipe }))
+        Ok(self.unit.add(token.start, Kind::Template { name, pipe }))
     }
 
     fn template_name(&mut self, token: Token, context: &str) -> Result<Str> {
@@ -510,7 +510,7 @@ impl<'a> Parser<'a> {
         self.check_pipeline(&self.open[mark..], context)?;
         let cmds = self.close(mark);
         let pipe = Pipe { decl: self.unit.add_ids(&decl), assign, cmds };
-        Ok(self.unit.add(position(start), Kind::Pipe(pipe)))
+        Ok(self.unit.add(start, Kind::Pipe(pipe)))
     }
 
     fn check_pipeline(&self, cmds: &[NodeId], context: &str) -> Result<()> {
@@ -581,7 +581,7 @@ impl<'a> Parser<'a> {
     }
 
     fn variable_index(&mut self, token: Token) -> u32 {
-        let name = &self.text[token.start..token.end];
+        let name = &self.text[token.range()];
         let known = self.unit.variables.iter().position(|variable| **variable == *name);
         let index = known.unwrap_or_else(|| {
             self.unit.variables.push(Arc::from(name));
@@ -613,7 +613,7 @@ impl<'a> Parser<'a> {
             return self.fail("empty command");
         }
         let args = self.close(mark);
-        Ok(self.unit.add(position(start), Kind::Command(args)))
+        Ok(self.unit.add(start, Kind::Command(args)))
     }
 
     fn operand(&mut self) -> Result<Option<NodeId>> {
@@ -630,10 +630,10 @@ impl<'a> Parser<'a> {
         };
         while self.peek().kind == TokenKind::Field {
             let token = self.next();
-            let name = self.string(&self.text[token.start + 1..token.end]);
+            let name = self.string(&self.text[token.range()][1..]);
             names = self.unit.add_name(names, name);
         }
-        let pos = position(first.start);
+        let pos = first.start;
         match kind {
             Kind::Field(_) => self.unit.replace(node, pos, Kind::Field(names)),
             Kind::Variable(variable, _) => {
@@ -650,7 +650,7 @@ impl<'a> Parser<'a> {
 
     fn term(&mut self) -> Result<Option<NodeId>> {
         let token = self.next_non_space();
-        let text = &self.text[token.start..token.end];
+        let text = &self.text[token.range()];
         let kind = match token.kind {
             TokenKind::Identifier => match funcs::find(text) {
                 Some(func) => Kind::Function(self.unit.add_function(func)),
@@ -689,14 +689,14 @@ impl<'a> Parser<'a> {
             TokenKind::String | TokenKind::RawString => {
                 let value = self.unquote(token)?;
                 let value = self.unit.add_string(value);
-                Kind::String(position(token.start), position(token.end), value)
+                Kind::String(token.start, token.end, value)
             }
             _ => {
                 self.backup();
                 return Ok(None);
             }
         };
-        Ok(Some(self.unit.add(position(token.start), kind)))
+        Ok(Some(self.unit.add(token.start, kind)))
     }
 }
 

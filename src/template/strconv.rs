@@ -15,11 +15,13 @@ pub(super) fn is_print(c: char) -> bool {
 }
 
 /// Decodes the first rune; a byte that is not UTF-8 is `U+FFFD` of width 1, `None` is the end.
+#[inline]
 pub(super) fn decode_rune(text: &[u8]) -> Option<(char, usize)> {
     let first = *text.first()?;
-    if first < 0x80 {
-        return Some((char::from(first), 1));
-    }
+    if first < 0x80 { Some((char::from(first), 1)) } else { decode_long(text) }
+}
+
+fn decode_long(text: &[u8]) -> Option<(char, usize)> {
     let end = text.len().min(4);
     for len in 2..=end {
         if let Ok(valid) = std::str::from_utf8(&text[..len]) {
