@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::Regex;
 
 use super::version::{Version, compare_pre};
 
@@ -204,6 +204,16 @@ impl FromStr for Constraint {
         if text.len() > LONGEST {
             return Err(Error::TooLong);
         }
+        match single(text) {
+            Some(parts) => Ok(Self { groups: vec![group(vec![term(&parts)?])] }),
+            None => Self::general(text),
+        }
+    }
+}
+
+impl Constraint {
+    /// Reads every form.
+    fn general(text: &str) -> Result<Self, Error> {
         let text = rewrite_ranges(text);
         if text.split("||").count() > MOST_GROUPS {
             return Err(Error::TooManyGroups);
@@ -227,29 +237,82 @@ fn parse_group(text: &str) -> Result<Group, Error> {
     if !GROUP.is_match(text) {
         return Err(Error::Improper(text.to_owned()));
     }
-    let terms: Vec<Term> =
-        FIND.find_iter(text).map(|found| parse_term(found.as_str())).collect::<Result<_, _>>()?;
+    let terms = FIND.find_iter(text).map(|found| parse_term(found.as_str()));
+    Ok(group(terms.collect::<Result<_, _>>()?))
+}
+
+fn group(terms: Vec<Term>) -> Group {
     let takes_prereleases = terms.iter().any(|term| !term.version.pre().is_empty());
-    Ok(Group { terms, takes_prereleases })
+    Group { terms, takes_prereleases }
+}
+
+/// The texts of a term's parts. A minor version or a patch has its dot, a prerelease its hyphen.
+struct Parts<'t> {
+    operator: &'t str,
+    version: &'t str,
+    major: &'t str,
+    minor: &'t str,
+    patch: &'t str,
+    pre: &'t str,
+}
+
+/// Takes a text apart that is one plain term, such as `>= 1.19-0` or `61.x`: nearly every
+/// constraint is, and the expressions for all others take long to compile.
+fn single(text: &str) -> Option<Parts<'_>> {
+    let space = ['\t', '\n', '\x0c', '\r', ' '];
+    let text = text.trim_matches(space);
+    let rest = text.trim_start_matches(['=', '!', '<', '>', '~', '^']);
+    let operator = &text[..text.len() - rest.len()];
+    let known = ["", "=", "!=", ">", "<", ">=", "=>", "<=", "=<", "~", "~>", "^"];
+    let version = rest.trim_start_matches(space);
+    let rest = version.strip_prefix('v').unwrap_or(version);
+    let (numbers, pre) = rest.split_at(rest.find('-').unwrap_or(rest.len()));
+    let minor = numbers.find('.').unwrap_or(numbers.len());
+    let (major, rest) = numbers.split_at(minor);
+    let (minor, patch) = rest.split_at(rest.rfind('.').filter(|at| *at > 0).unwrap_or(rest.len()));
+    let number = |part: &str| {
+        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+        !part.is_empty() && digits || matches!(part, "x" | "X" | "*")
+    };
+    let dotted = |part: &str| part.is_empty() || part.strip_prefix('.').is_some_and(number);
+    let word = |part: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !part.is_empty() && part.bytes().all(fits)
+    };
+    let fits = known.contains(&operator)
+        && number(major)
+        && dotted(minor)
+        && dotted(patch)
+        && (pre.is_empty() || pre[1..].split('.').all(word));
+    fits.then_some(Parts { operator, version, major, minor, patch, pre })
 }
 
 fn parse_term(text: &str) -> Result<Term, Error> {
     let parts = TERM.captures(text).ok_or_else(|| Error::Improper(text.to_owned()))?;
-    let part = |parts: &Captures<'_>, index: usize| {
-        parts.get(index).map_or(String::new(), |found| found.as_str().to_owned())
-    };
+    let part = |index| parts.get(index).map_or("", |found| found.as_str());
+    term(&Parts {
+        operator: part(1),
+        version: part(2),
+        major: part(3),
+        minor: part(4),
+        patch: part(5),
+        pre: part(6),
+    })
+}
+
+fn term(parts: &Parts<'_>) -> Result<Term, Error> {
+    let Parts { operator, version, major, minor, patch, pre } = parts;
     let is_open = |text: &str| matches!(text, "" | "x" | "X" | "*" | ".x" | ".X" | ".*");
-    let [major, minor, patch, pre] = [3, 4, 5, 6].map(|index| part(&parts, index));
-    let (open, version) = if is_open(&major) {
+    let (open, number) = if is_open(major) {
         (Open::Major, format!("0.0.0{pre}"))
-    } else if is_open(&minor) {
+    } else if is_open(minor) {
         (Open::Minor, format!("{major}.0.0{pre}"))
-    } else if is_open(&patch) {
+    } else if is_open(patch) {
         (Open::Patch, format!("{major}{minor}.0{pre}"))
     } else {
-        (Open::Nothing, part(&parts, 2))
+        (Open::Nothing, (*version).to_owned())
     };
-    let operator = match &parts[1] {
+    let known = match *operator {
         "!=" => Operator::NotEqual,
         ">" => Operator::Greater,
         "<" => Operator::Less,
@@ -260,11 +323,11 @@ fn parse_term(text: &str) -> Result<Term, Error> {
         _ => Operator::Equal,
     };
     Ok(Term {
-        operator,
-        version: version.parse().map_err(|_| Error::Version)?,
+        operator: known,
+        version: number.parse().map_err(|_| Error::Version)?,
         open,
-        operator_text: part(&parts, 1),
-        version_text: part(&parts, 2),
+        operator_text: (*operator).to_owned(),
+        version_text: (*version).to_owned(),
     })
 }
 
@@ -354,6 +417,57 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(text.parse::<Constraint>().unwrap().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn one_plain_term_is_read_as_by_the_expressions() {
+        let operators =
+            ["", "=", "!=", ">", "<", ">=", "=>", "<=", "=<", "~", "~>", "^", "==", "!"];
+        let spaces = ["", " ", "\t ", "\u{b}"];
+        let versions = [
+            "1",
+            "v1",
+            "1.2",
+            "1.2.3",
+            "x",
+            "1.x",
+            "1.2.*",
+            "1.X.3",
+            "1.2.3-0",
+            "1.2-rc.1",
+            "1-a-b",
+            "1.2.3-",
+            "1.2.3-a..b",
+            "1.2.3.4",
+            "1.",
+            ".1",
+            "1..2",
+            "01.2",
+            "1.2.3+b",
+            "1x",
+            "1|2",
+            "99999999999999999999",
+            "*",
+            "",
+            "v",
+            "a",
+            "1.2.3-01",
+            "1.2.3 ",
+            "1 2",
+            "1 - 2",
+            "1,2",
+        ];
+        let mut plain = 0;
+        for operator in operators {
+            for space in spaces {
+                for version in versions {
+                    let text = format!("{space}{operator}{space}{version}");
+                    plain += usize::from(single(&text).is_some());
+                    assert_eq!(text.parse(), Constraint::general(&text), "{text:?}");
+                }
+            }
+        }
+        assert!(plain > 500, "{plain}");
     }
 
     #[test]

@@ -107,10 +107,13 @@ fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, Ar
 
 /// Reads the content of an entry.
 fn read_data(entry: &mut impl Read, size: u64) -> Result<Bytes, ArchiveError> {
-    let room = usize::try_from(size.min(BELIEVED_BYTES)).unwrap_or_default();
-    let mut data = Vec::with_capacity(room);
-    let read = entry.take(size).read_to_end(&mut data).map_err(|_| ArchiveError::Truncated)?;
-    if read as u64 == size { Ok(Bytes::from(data)) } else { Err(ArchiveError::Truncated) }
+    let believed = usize::try_from(size.min(BELIEVED_BYTES)).unwrap_or_default();
+    // Zeros that the system gives are free; a buffer that is filled with them is not.
+    let mut data = vec![0; believed];
+    entry.read_exact(&mut data).map_err(|_| ArchiveError::Truncated)?;
+    let rest = size - believed as u64;
+    let read = entry.take(rest).read_to_end(&mut data).map_err(|_| ArchiveError::Truncated)?;
+    if read as u64 == rest { Ok(Bytes::from(data)) } else { Err(ArchiveError::Truncated) }
 }
 
 /// Drops a leading UTF-8 byte order mark.

@@ -352,14 +352,20 @@ pub fn sort_by_kind<T>(items: &mut [T], order: &[&str], kind: impl Fn(&T) -> &st
     });
 }
 
-/// Writes documents as Helm stores them.
-pub fn text(documents: &[Document<'_>]) -> String {
-    let size = documents.iter().map(|d| d.text.len() + d.path.len() + 20).sum();
-    let mut out = String::with_capacity(size);
+/// Writes documents as Helm stores them, with room for hooks behind them.
+pub fn text(documents: &[Document<'_>], hooks: &[Hook]) -> String {
+    let size = documents.iter().map(|document| room(document.path, document.text));
+    // A template's output has the hooks behind it: the large text need not move for them.
+    let more = hooks.iter().map(|hook| room(&hook.path, &hook.manifest));
+    let mut out = String::with_capacity(size.chain(more).sum());
     for document in documents {
         push(&mut out, document.path, document.text);
     }
     out
+}
+
+fn room(path: &str, text: &str) -> usize {
+    "---\n# Source: \n\n".len() + path.len() + text.len()
 }
 
 fn push(out: &mut String, path: &str, text: &str) {

@@ -109,7 +109,7 @@ impl Renderer {
         };
         let rendered = program.render_map(&context, manifest::read).map_err(Error::Template)?;
         let sorted = manifest::sort(&rendered)?;
-        let (manifest, hooks) = (manifest::text(&sorted.documents), sorted.hooks);
+        let (manifest, hooks) = (manifest::text(&sorted.documents, &sorted.hooks), sorted.hooks);
         let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
         let notes = rendered.into_iter().find(|read| read.file.name == notes_name);
         let notes = notes.map(|read| read.file.text).unwrap_or_default();

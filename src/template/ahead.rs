@@ -37,7 +37,10 @@ impl ParseAhead {
 
     /// Waits for what is not parsed yet, and helps.
     pub fn finish(self) -> Parsed {
-        Parsed(Mutex::new(self.0.finish().into_iter().flatten().collect()))
+        let done = self.0.finish();
+        let mut parsed = HashMap::with_capacity(done.len());
+        parsed.extend(done.into_iter().flatten());
+        Parsed(Mutex::new(parsed))
     }
 }
 
