@@ -51,7 +51,9 @@ pub(super) enum Output {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Render a chart, as `helm template` does.
-    Template(Template),
+    Template(Box<Template>),
+    /// Show parts of a chart, as `helm show` does.
+    Show(Show),
     /// Keep releases as their HelmReleases say.
     Run(Run),
     /// Watch a release being installed, upgraded, rolled back, repaired and pinned, without a cluster.
@@ -92,21 +94,8 @@ pub(super) struct Template {
     pub(super) name: String,
     /// Archive, folder, or (with --repo) name of the chart.
     pub(super) chart: String,
-    /// Repository of the chart.
-    #[arg(long, value_name = "URL")]
-    pub(super) repo: Option<String>,
-    /// Version or constraint (with --repo).
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(super) version: String,
-    /// Values file (repeatable; `-` is stdin).
-    #[arg(short = 'f', long = "values", value_name = "FILE")]
-    pub(super) values: Vec<String>,
-    /// Value, such as `a.b=1` (repeatable).
-    #[arg(long = "set", value_name = "PAIRS")]
-    pub(super) set: Vec<String>,
-    /// Value that stays text (repeatable).
-    #[arg(long = "set-string", value_name = "PAIRS")]
-    pub(super) set_string: Vec<String>,
+    #[command(flatten)]
+    pub(super) values: Values,
     /// Kubernetes version that templates are told.
     #[arg(long)]
     pub(super) kube_version: Option<String>,
@@ -119,6 +108,68 @@ pub(super) struct Template {
     /// Print only these templates (repeatable).
     #[arg(short = 's', long)]
     pub(super) show_only: Vec<String>,
+    #[command(flatten)]
+    pub(super) from: ChartFrom,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Show {
+    /// What to show.
+    pub(super) part: ShowPart,
+    /// Archive, folder, or (with --repo) name of the chart.
+    pub(super) chart: String,
+    #[command(flatten)]
+    pub(super) from: ChartFrom,
+}
+
+/// Parts of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ShowPart {
+    /// The definition, `Chart.yaml`.
+    Chart,
+    /// The default values.
+    Values,
+    /// The README.
+    Readme,
+    /// The definitions of `crds/`, those of its dependencies too.
+    Crds,
+    /// All of it.
+    All,
+}
+
+/// The user's values. Files come first, then `--set-json`, `--set`, `--set-string`, `--set-file`
+/// and `--set-literal`, in whatever order they stand.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Values {
+    /// Values file (repeatable; `-` is stdin).
+    #[arg(short = 'f', long = "values", value_delimiter = ',', value_name = "FILE")]
+    pub(super) values: Vec<String>,
+    /// Value, such as `a.b=1` (repeatable).
+    #[arg(long, value_name = "PAIRS")]
+    pub(super) set: Vec<String>,
+    /// Value that stays text (repeatable).
+    #[arg(long, value_name = "PAIRS")]
+    pub(super) set_string: Vec<String>,
+    /// Value in JSON, such as `a=[1,2]`, or a whole object `{"a": [1, 2]}` (repeatable).
+    #[arg(long, value_name = "PAIRS")]
+    pub(super) set_json: Vec<String>,
+    /// Value that is the content of a file, such as `a.b=path` (repeatable).
+    #[arg(long, value_name = "PAIRS")]
+    pub(super) set_file: Vec<String>,
+    /// Value that is text as it stands, commas and all (repeatable).
+    #[arg(long, value_name = "PAIR")]
+    pub(super) set_literal: Vec<String>,
+}
+
+/// Where a chart comes from that is named by no path.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct ChartFrom {
+    /// Repository of the chart.
+    #[arg(long, value_name = "URL")]
+    pub(super) repo: Option<String>,
+    /// Version or constraint (with --repo).
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
     #[command(flatten)]
     pub(super) sources: Sources,
 }
