@@ -89,25 +89,53 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Template {
-    /// Name of the release.
-    pub(super) name: String,
-    /// Archive, folder, or (with --repo) name of the chart.
-    pub(super) chart: String,
+    /// Name of the release (`release-name` without it), and archive, folder or (with --repo) name
+    /// of the chart.
+    #[arg(required = true, value_names = ["[NAME] CHART"])]
+    pub(super) words: Vec<String>,
+    /// Template of the release's name, such as `web-{{ randAlpha 4 | lower }}`.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEMPLATE")]
+    pub(super) name_template: String,
+    /// Take no NAME; as in Helm, it is `release-name` then.
+    #[arg(short, long)]
+    pub(super) generate_name: bool,
     #[command(flatten)]
     pub(super) values: Values,
-    /// Kubernetes version that templates are told.
+    /// Tell templates that this is an upgrade.
     #[arg(long)]
-    pub(super) kube_version: Option<String>,
+    pub(super) is_upgrade: bool,
+    /// Kubernetes version that templates are told.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) kube_version: String,
     /// Further API versions that templates are told (repeatable).
     #[arg(short = 'a', long, value_delimiter = ',')]
     pub(super) api_versions: Vec<String>,
     /// Print the chart's CRDs, too.
     #[arg(long)]
     pub(super) include_crds: bool,
+    /// Accepted as Helm accepts it: nothing is installed anyway.
+    #[arg(long)]
+    pub(super) skip_crds: bool,
+    /// Leave hooks out.
+    #[arg(long)]
+    pub(super) no_hooks: bool,
+    /// Leave tests out.
+    #[arg(long)]
+    pub(super) skip_tests: bool,
+    /// Do not check values against schemas.
+    #[arg(long)]
+    pub(super) skip_schema_validation: bool,
     /// Print only these templates (repeatable).
     #[arg(short = 's', long)]
     pub(super) show_only: Vec<String>,
+    /// Write a file for each template below DIR instead of printing.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "DIR")]
+    pub(super) output_dir: String,
+    /// Add the release's name to the path of --output-dir.
+    #[arg(long)]
+    pub(super) release_name: bool,
     #[command(flatten)]
     pub(super) from: ChartFrom,
 }

@@ -22,6 +22,9 @@ pub(super) async fn load(
         return pull(name, url, from).await;
     }
     let path = Path::new(name);
+    if !path.exists() && (path.is_absolute() || name.starts_with('.')) {
+        anyhow::bail!("path {name:?} not found");
+    }
     if path.is_dir() {
         return Ok(Arc::new(chart::load_folder(path)?));
     }

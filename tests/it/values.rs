@@ -1,6 +1,6 @@
 //! `-f` and the family of `--set`, beside the real Helm.
 
-use crate::support::helm::Helm;
+use crate::support::helm::{Helm, error_of};
 use crate::support::leadsman::Leadsman;
 
 const BASE: &str = "a: 1\nlist: [one, two]\ntable: {x: 1, y: {z: true}}\ntext: t\nempty: {}\n";
@@ -90,10 +90,12 @@ async fn flags_give_the_values_that_they_give_helm() {
         let mut command = helm.command(&arguments);
         command.current_dir(ours.folder());
         let wanted = command.output().unwrap();
-        let (wanted_out, wanted_err) =
-            (String::from_utf8_lossy(&wanted.stdout), last_error(&wanted.stderr));
+        let (wanted_out, wanted_err) = (
+            String::from_utf8_lossy(&wanted.stdout),
+            error_of(&String::from_utf8_lossy(&wanted.stderr)),
+        );
         let seen = ours.run(&arguments).await;
-        let seen_err = last_error(seen.stderr.as_bytes());
+        let seen_err = error_of(&seen.stderr);
         if (seen.code, &*seen.stdout, &seen_err)
             != (wanted.status.code(), &*wanted_out, &wanted_err)
         {
@@ -106,10 +108,4 @@ async fn flags_give_the_values_that_they_give_helm() {
         }
     }
     assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures.join("\n"));
-}
-
-/// The error, without warnings before it.
-fn last_error(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    text.find("Error: ").map_or_else(String::new, |at| text[at..].trim_end().to_owned())
 }
