@@ -51,7 +51,9 @@ pub(super) enum Output {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Render a chart, as `helm template` does.
-    Template(Template),
+    Template(Box<Template>),
+    /// Show parts of a chart, as `helm show` does.
+    Show(Show),
     /// Keep releases as their HelmReleases say.
     Run(Run),
     /// Watch a release being installed, upgraded, rolled back, repaired and pinned, without a cluster.
@@ -87,38 +89,115 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Template {
-    /// Name of the release.
-    pub(super) name: String,
-    /// Archive, folder, or (with --repo) name of the chart.
-    pub(super) chart: String,
-    /// Repository of the chart.
-    #[arg(long, value_name = "URL")]
-    pub(super) repo: Option<String>,
-    /// Version or constraint (with --repo).
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(super) version: String,
-    /// Values file (repeatable; `-` is stdin).
-    #[arg(short = 'f', long = "values", value_name = "FILE")]
-    pub(super) values: Vec<String>,
-    /// Value, such as `a.b=1` (repeatable).
-    #[arg(long = "set", value_name = "PAIRS")]
-    pub(super) set: Vec<String>,
-    /// Value that stays text (repeatable).
-    #[arg(long = "set-string", value_name = "PAIRS")]
-    pub(super) set_string: Vec<String>,
-    /// Kubernetes version that templates are told.
+    /// Name of the release (`release-name` without it), and archive, folder or (with --repo) name
+    /// of the chart.
+    #[arg(required = true, value_names = ["[NAME] CHART"])]
+    pub(super) words: Vec<String>,
+    /// Template of the release's name, such as `web-{{ randAlpha 4 | lower }}`.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEMPLATE")]
+    pub(super) name_template: String,
+    /// Take no NAME; as in Helm, it is `release-name` then.
+    #[arg(short, long)]
+    pub(super) generate_name: bool,
+    #[command(flatten)]
+    pub(super) values: Values,
+    /// Tell templates that this is an upgrade.
     #[arg(long)]
-    pub(super) kube_version: Option<String>,
+    pub(super) is_upgrade: bool,
+    /// Kubernetes version that templates are told.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) kube_version: String,
     /// Further API versions that templates are told (repeatable).
     #[arg(short = 'a', long, value_delimiter = ',')]
     pub(super) api_versions: Vec<String>,
     /// Print the chart's CRDs, too.
     #[arg(long)]
     pub(super) include_crds: bool,
+    /// Accepted as Helm accepts it: nothing is installed anyway.
+    #[arg(long)]
+    pub(super) skip_crds: bool,
+    /// Leave hooks out.
+    #[arg(long)]
+    pub(super) no_hooks: bool,
+    /// Leave tests out.
+    #[arg(long)]
+    pub(super) skip_tests: bool,
+    /// Do not check values against schemas.
+    #[arg(long)]
+    pub(super) skip_schema_validation: bool,
     /// Print only these templates (repeatable).
     #[arg(short = 's', long)]
     pub(super) show_only: Vec<String>,
+    /// Write a file for each template below DIR instead of printing.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "DIR")]
+    pub(super) output_dir: String,
+    /// Add the release's name to the path of --output-dir.
+    #[arg(long)]
+    pub(super) release_name: bool,
+    #[command(flatten)]
+    pub(super) from: ChartFrom,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Show {
+    /// What to show.
+    pub(super) part: ShowPart,
+    /// Archive, folder, or (with --repo) name of the chart.
+    pub(super) chart: String,
+    #[command(flatten)]
+    pub(super) from: ChartFrom,
+}
+
+/// Parts of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ShowPart {
+    /// The definition, `Chart.yaml`.
+    Chart,
+    /// The default values.
+    Values,
+    /// The README.
+    Readme,
+    /// The definitions of `crds/`, those of its dependencies too.
+    Crds,
+    /// All of it.
+    All,
+}
+
+/// The user's values. Files come first, then `--set-json`, `--set`, `--set-string`, `--set-file`
+/// and `--set-literal`, in whatever order they stand.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Values {
+    /// Values file (repeatable; `-` is stdin).
+    #[arg(short = 'f', long = "values", value_delimiter = ',', value_name = "FILE")]
+    pub(super) values: Vec<String>,
+    /// Value, such as `a.b=1` (repeatable).
+    #[arg(long, value_name = "PAIRS")]
+    pub(super) set: Vec<String>,
+    /// Value that stays text (repeatable).
+    #[arg(long, value_name = "PAIRS")]
+    pub(super) set_string: Vec<String>,
+    /// Value in JSON, such as `a=[1,2]`, or a whole object `{"a": [1, 2]}` (repeatable).
+    #[arg(long, value_name = "PAIRS")]
+    pub(super) set_json: Vec<String>,
+    /// Value that is the content of a file, such as `a.b=path` (repeatable).
+    #[arg(long, value_name = "PAIRS")]
+    pub(super) set_file: Vec<String>,
+    /// Value that is text as it stands, commas and all (repeatable).
+    #[arg(long, value_name = "PAIR")]
+    pub(super) set_literal: Vec<String>,
+}
+
+/// Where a chart comes from that is named by no path.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct ChartFrom {
+    /// Repository of the chart.
+    #[arg(long, value_name = "URL")]
+    pub(super) repo: Option<String>,
+    /// Version or constraint (with --repo).
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
     #[command(flatten)]
     pub(super) sources: Sources,
 }

@@ -4,13 +4,18 @@
 //! everything else to stderr; exit codes are 0 done, 1 failed, 2 usage, 130 interrupted.
 
 mod args;
+mod chart;
 mod connect;
 mod demo;
 mod edit;
+mod files;
 mod inspect;
+mod name;
 mod run;
+mod show;
 mod template;
 mod ui;
+mod values;
 
 use std::process::ExitCode;
 
@@ -62,7 +67,8 @@ fn start_log(verbose: u8) {
 async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     let connection = args.connection;
     match args.command {
-        Command::Template(template) => template::run(template, connection.namespace).await,
+        Command::Template(template) => template::run(*template, connection.namespace).await,
+        Command::Show(show) => show::run(show).await,
         Command::Run(run) => run::run(run, &connection).await,
         Command::Demo => demo::demo().await,
         Command::Sim(sim) => run::sim(sim).await,

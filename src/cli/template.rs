@@ -1,44 +1,68 @@
 //! `leadsman template`.
 
-use std::io::Read as _;
 use std::mem::ManuallyDrop;
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::Context as _;
 
 use super::args::Template;
-use super::{connect, ui};
-use crate::base::{file, limit};
-use crate::chart::{self, Chart, merge_values, set};
-use crate::release::manifest::{Selection, template_output};
-use crate::release::{RenderRequest, Renderer, offline};
-use crate::repo::RepositorySpec;
+use super::files::{self, Files};
+use super::{chart as named, name, ui, values};
+use crate::base::class::chain;
+use crate::chart;
+use crate::release::manifest::{self, Hook, Selection, template_output};
+use crate::release::{Error, RenderRequest, RenderedRelease, Renderer, offline};
 use crate::template::ReleaseInfo;
-use crate::yaml::Map;
 
 pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Result<ExitCode> {
     // The process ends here: taking trees and texts apart first would only cost time.
     let renderer = ManuallyDrop::new(Renderer::default());
-    let chart = ManuallyDrop::new(Arc::new(load(&args, &renderer).await?));
-    let values = values(&args)?;
-    let capabilities = offline(args.kube_version.as_deref(), &args.api_versions);
+    let capabilities = offline(&args.kube_version, &args.api_versions)?;
+    let (name, chart) = name::name_and_chart(&args, &capabilities)?;
+    let unpack = |bytes: &[u8]| renderer.load_archive(bytes);
+    let chart = ManuallyDrop::new(named::load(&chart, &args.from, unpack).await?);
+    let values = values::merge(&args.values)?;
+    name::check(&name)?;
     let namespace = namespace.unwrap_or_else(|| "default".to_owned());
     let request = RenderRequest {
         chart: &chart,
         values: &values,
-        release: ReleaseInfo { name: args.name.clone(), namespace, revision: 1, is_upgrade: false },
+        release: ReleaseInfo {
+            name: name.clone(),
+            namespace,
+            revision: 1,
+            is_upgrade: args.is_upgrade,
+        },
         capabilities: &capabilities,
         lookup: None,
-        check_schema: true,
+        check_schema: !args.skip_schema_validation,
     };
-    let rendered = renderer.render(&request).map(ManuallyDrop::new).map_err(|error| {
-        let text = crate::base::class::chain(&error);
-        anyhow::anyhow!("{text}\n\nUse --debug flag to render out invalid YAML")
-    })?;
-    let mut rendered = rendered;
+    let rendered = renderer.render(&request).map(ManuallyDrop::new).map_err(|e| refused(&e))?;
+    if args.output_dir.is_empty() { print(&args, rendered) } else { write(&args, &name, &rendered) }
+}
+
+/// What Helm says when rendering fails; the hint stands where Helm has something to show.
+fn refused(error: &Error) -> anyhow::Error {
+    let text = chain(error);
+    match error {
+        Error::Chart(chart::Error::MissingDependencies(_)) => anyhow::anyhow!(
+            "an error occurred while checking for chart dependencies. You may need to run \
+             'helm dependency build' to fetch missing dependencies: {text}"
+        ),
+        Error::Chart(chart::Error::Schema(_) | chart::Error::TypeMismatch { .. })
+        | Error::Library => anyhow::anyhow!("{text}"),
+        Error::Chart(_) => anyhow::anyhow!("chart dependencies processing failed: {text}"),
+        _ => anyhow::anyhow!("{text}\n\nUse --debug flag to render out invalid YAML"),
+    }
+}
+
+fn selection(args: &Template) -> Selection {
+    Selection {
+        show_only: args.show_only.clone(),
+        skip_tests: args.skip_tests,
+        no_hooks: args.no_hooks,
+    }
+}
+
+fn print(args: &Template, mut rendered: ManuallyDrop<RenderedRelease>) -> anyhow::Result<ExitCode> {
     let mut manifest = std::mem::take(&mut rendered.manifest);
     if args.include_crds {
         let mut crds = String::new();
@@ -48,52 +72,33 @@ pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Re
         }
         manifest.insert_str(0, &crds);
     }
-    let selection = Selection { show_only: args.show_only.clone(), ..Selection::default() };
-    ui::print(&template_output(manifest, &rendered.hooks, &selection)?);
+    ui::print(&template_output(manifest, &rendered.hooks, &selection(args))?);
     Ok(ExitCode::SUCCESS)
 }
 
-async fn load(args: &Template, renderer: &Renderer) -> anyhow::Result<Chart> {
-    if let Some(url) = &args.repo {
-        let repositories = connect::repositories(&args.sources)?;
-        let spec = RepositorySpec {
-            url: url.parse()?,
-            timeout: Duration::from_secs(60),
-            credentials: None,
-            tls: None,
-        };
-        repositories.refresh(&spec).await?;
-        let found = repositories.resolve(&spec.url, &args.chart, &args.version)?;
-        let newest = found.first().context("no version")?;
-        let pulled = repositories.pull(&spec, newest).await?;
-        return Ok(Arc::unwrap_or_clone(pulled.chart));
+/// Writes files. Nothing is left to print then, which Helm ends with a newline all the same, and
+/// which holds no template that `--show-only` could name.
+fn write(args: &Template, name: &str, rendered: &RenderedRelease) -> anyhow::Result<ExitCode> {
+    let folder = if args.release_name {
+        files::join(&args.output_dir, name)
+    } else {
+        args.output_dir.clone()
+    };
+    let mut out = Files::default();
+    if args.include_crds {
+        for (path, file) in chart::crds(&rendered.chart) {
+            out.add(&args.output_dir, &path, &file.data);
+        }
     }
-    let path = Path::new(&args.chart);
-    if path.is_dir() {
-        return Ok(chart::load_folder(path)?);
+    for (path, text) in manifest::parts(&rendered.manifest) {
+        out.add(&folder, path, text.as_bytes());
     }
-    Ok(renderer.load_archive(&file::read_bytes(path, limit::UNPACKED_BYTES)?)?)
-}
-
-fn values(args: &Template) -> anyhow::Result<Map> {
-    let mut values = Map::new();
-    for name in &args.values {
-        let text = if name == "-" {
-            let mut text = String::new();
-            std::io::stdin().take(limit::SOURCE_FILE_BYTES).read_to_string(&mut text)?;
-            text
-        } else {
-            file::read_text(Path::new(name), limit::SOURCE_FILE_BYTES)?
-        };
-        let more = chart::parse_values(text.as_bytes())
-            .with_context(|| format!("failed to parse {name}"))?;
-        values = merge_values(values, more);
+    let is_wanted = |hook: &&Hook| !args.no_hooks && !(args.skip_tests && hook.is_test());
+    for hook in rendered.hooks.iter().filter(is_wanted) {
+        out.keep(&folder, &hook.path)?;
+        out.add(&folder, &hook.path, hook.manifest.as_bytes());
     }
-    for pairs in &args.set {
-        set::parse_set(pairs, &mut values).context("failed parsing --set data")?;
-    }
-    for pairs in &args.set_string {
-        set::parse_set_string(pairs, &mut values).context("failed parsing --set-string data")?;
-    }
-    Ok(values)
+    ui::print(&out.write()?);
+    ui::print(&template_output(String::new(), &[], &selection(args))?);
+    Ok(ExitCode::SUCCESS)
 }

@@ -9,8 +9,13 @@ use crate::yaml;
 
 /// Writes to stdout. A reader that went away ends the output, not the program.
 pub(super) fn print(text: &str) {
+    print_bytes(text.as_bytes());
+}
+
+/// Writes to stdout what need not be text, as [`print`].
+pub(super) fn print_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
 /// Writes a line to stderr.

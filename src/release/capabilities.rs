@@ -1,5 +1,6 @@
 //! What a cluster can do, as far as templates are told.
 
+use super::Error;
 use crate::template::Capabilities;
 
 /// Version of Helm that templates are told.
@@ -37,9 +38,12 @@ const API_VERSIONS: &[(&str, &[&str])] = &[
 
 /// Returns the capabilities without a cluster.
 ///
-/// `kube_version` is what a person asked for, such as `1.34.2`; `more` is appended to the API
-/// versions.
-pub fn offline(kube_version: Option<&str>, more: &[String]) -> Capabilities {
+/// `kube_version` is what a person asked for, such as `1.34.2` (empty: Helm's own); `more` is
+/// appended to the API versions.
+///
+/// # Errors
+/// The version is none.
+pub fn offline(kube_version: &str, more: &[String]) -> Result<Capabilities, Error> {
     let versions = API_VERSIONS.iter().flat_map(|(group, versions)| {
         versions.iter().map(move |version| match *group {
             "" => (*version).to_owned(),
@@ -47,21 +51,55 @@ pub fn offline(kube_version: Option<&str>, more: &[String]) -> Capabilities {
         })
     });
     let api_versions = versions.chain(more.iter().cloned()).collect();
-    with_version(kube_version.unwrap_or(KUBE_VERSION), api_versions)
+    let wanted = if kube_version.is_empty() { KUBE_VERSION } else { kube_version };
+    with_version(wanted, api_versions)
+        .map_err(|why| Error::Refused(format!("invalid kube version '{wanted}': {why}")))
 }
 
-/// Returns capabilities for a version text, with or without `v`.
-pub(crate) fn with_version(version: &str, api_versions: Vec<String>) -> Capabilities {
-    let bare = version.strip_prefix('v').unwrap_or(version);
-    let mut numbers = bare.split(['.', '-', '+']);
-    let mut number = || numbers.next().unwrap_or_default().to_owned();
-    Capabilities {
-        kube_version: format!("v{bare}"),
-        kube_major: number(),
-        kube_minor: number(),
+/// Source: helm v4.3.1 pkg/chart/common/capabilities.go (`ParseKubeVersion`), k8s.io/apimachinery
+/// pkg/util/version (`ParseGeneric`).
+fn with_version(version: &str, api_versions: Vec<String>) -> Result<Capabilities, String> {
+    let bare = version.trim_start();
+    let bare = bare.strip_prefix('v').unwrap_or(bare);
+    let mut numbers = Vec::new();
+    let mut rest = Some(bare);
+    while let Some(text) = rest {
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        if end == 0 {
+            break;
+        }
+        numbers.push(&text[..end]);
+        rest = text[end..].strip_prefix('.');
+    }
+    let [major, _, ..] = numbers[..] else {
+        return Err(match numbers[..] {
+            [] => format!("could not parse {version:?} as version"),
+            _ => format!("illegal version string {version:?}"),
+        });
+    };
+    if major.starts_with('0') && major != "0" {
+        return Err(format!("illegal zero-prefixed version component {major:?} in {version:?}"));
+    }
+    let mut plain = Vec::new();
+    for number in &numbers {
+        plain.push(number.parse::<u64>().map_err(|_| {
+            format!(
+                "illegal non-numeric version component {number:?} in {version:?}: \
+                 strconv.ParseUint: parsing {number:?}: value out of range"
+            )
+        })?);
+    }
+    let plain: Vec<String> = plain.iter().map(u64::to_string).collect();
+    let kube_version =
+        if version.starts_with('v') { version.to_owned() } else { format!("v{version}") };
+    Ok(Capabilities {
+        kube_version,
+        kube_normalized: format!("v{}", plain.join(".")),
+        kube_major: plain[0].clone(),
+        kube_minor: plain[1].clone(),
         api_versions,
         helm_version: HELM_VERSION.to_owned(),
-    }
+    })
 }
 
 /// Returns the capabilities of a cluster.
@@ -74,6 +112,7 @@ pub async fn of_cluster(
     let version = cluster.version().await?;
     Ok(Capabilities {
         kube_version: version.git_version.clone(),
+        kube_normalized: String::new(),
         kube_major: version.major.clone(),
         kube_minor: version.minor.clone(),
         api_versions: cluster.api_versions().await?,

@@ -54,6 +54,13 @@ pub struct Hook {
     pub output_log_policies: Vec<String>,
 }
 
+impl Hook {
+    /// Whether it is a test.
+    pub fn is_test(&self) -> bool {
+        self.events.iter().any(|event| event == "test")
+    }
+}
+
 /// How the last run of a hook went.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
@@ -376,6 +383,15 @@ fn push(out: &mut String, path: &str, text: &str) {
     out.push('\n');
 }
 
+/// Takes what [`text`] wrote apart again: the path and the text of each document.
+pub fn parts(manifest: &str) -> impl Iterator<Item = (&str, &str)> {
+    // No document holds a line that begins with `---`: it would have been split there.
+    let manifest = manifest.strip_suffix('\n').unwrap_or(manifest);
+    let first = manifest.strip_prefix("---\n# Source: ");
+    let documents = first.into_iter().flat_map(|all| all.split("\n---\n# Source: "));
+    documents.filter_map(|document| document.split_once('\n'))
+}
+
 /// Returns the objects of a stored manifest, lists taken apart, documents without kind left out.
 ///
 /// # Errors
@@ -425,8 +441,7 @@ pub fn template_output(
     let blank = out.len() - out.trim_start().len();
     out.drain(..blank);
     out.push('\n');
-    let is_test = |hook: &Hook| hook.events.iter().any(|event| event == "test");
-    for hook in hooks.iter().filter(|hook| !(selection.skip_tests && is_test(hook))) {
+    for hook in hooks.iter().filter(|hook| !(selection.skip_tests && hook.is_test())) {
         if !selection.no_hooks {
             push(&mut out, &hook.path, &hook.manifest);
         }

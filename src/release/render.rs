@@ -205,8 +205,12 @@ fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), 
     if wanted.is_empty() {
         return Ok(());
     }
+    let have = match capabilities.kube_normalized.as_str() {
+        "" => &capabilities.kube_version,
+        normalized => normalized,
+    };
     let met = wanted.parse::<Constraint>().is_ok_and(|constraint| {
-        capabilities.kube_version.parse::<Version>().is_ok_and(|have| constraint.matches(&have))
+        have.parse::<Version>().is_ok_and(|have| constraint.matches(&have))
     });
     if met {
         return Ok(());

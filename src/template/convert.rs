@@ -213,7 +213,7 @@ fn capabilities(capabilities: &Capabilities) -> Value {
         "common.KubeVersion",
         vec![
             ("Version", Value::str(&capabilities.kube_version)),
-            ("normalizedVersion", Value::str("")),
+            ("normalizedVersion", Value::str(&capabilities.kube_normalized)),
             ("Major", Value::str(&capabilities.kube_major)),
             ("Minor", Value::str(&capabilities.kube_minor)),
         ],

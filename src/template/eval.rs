@@ -331,8 +331,7 @@ impl<'p> Machine<'p> {
                 Value::Invalid | Value::Nil => self.out.extend_from_slice(b"<no value>"),
                 // Addressable, so its pointer's String method is found.
                 Value::Struct(fields) if fields.type_name == "common.KubeVersion" => {
-                    let text = fields.field(b"Version").unwrap_or(&Value::Nil);
-                    fmt::print_value(&mut self.out, text);
+                    fmt::print_value(&mut self.out, &funcs::objects::kube_version_text(fields));
                 }
                 value => fmt::print_value(&mut self.out, value),
             }

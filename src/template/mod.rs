@@ -59,6 +59,9 @@ pub struct Scope {
 pub struct Capabilities {
     /// `KubeVersion.Version`, such as `v1.34.2`.
     pub kube_version: String,
+    /// What `KubeVersion` prints as and what charts' constraints are asked about: the version
+    /// without its suffixes if a person gave it; empty (the version itself) from a cluster.
+    pub kube_normalized: String,
     /// `KubeVersion.Major`.
     pub kube_major: String,
     /// `KubeVersion.Minor`.

@@ -53,6 +53,7 @@ fn render_files<N: AsRef<str>>(
     };
     let capabilities = Capabilities {
         kube_version: "v1.34.2".into(),
+        kube_normalized: String::new(),
         kube_major: "1".into(),
         kube_minor: "34".into(),
         api_versions: vec!["v1".into(), "apps/v1".into(), "policy/v1beta1".into()],

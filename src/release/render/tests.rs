@@ -26,7 +26,7 @@ fn render(corpus: &Path, repository: &str, case: &Value) -> Result<String, Strin
                 .map_err(|error| format!("failed to parse {name}: {}", say(&error)))?
         }
     };
-    let capabilities = offline(Some("1.34.2"), &[]);
+    let capabilities = offline("1.34.2", &[]).unwrap();
     let request = RenderRequest {
         chart: &chart,
         values: &values,

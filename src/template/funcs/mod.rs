@@ -16,7 +16,7 @@ mod helm;
 mod keys;
 mod lists;
 mod math;
-mod objects;
+pub(super) mod objects;
 mod paths;
 pub(super) mod regexes;
 mod semvers;

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::super::convert::to_plain;
-use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value, text};
+use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value};
 use super::{Args, Func, Outcome, Ty, globs, lossy};
 use crate::yaml;
 
@@ -103,9 +103,9 @@ pub(super) const VERSION_SET: &[Func] = &[Func::new("Has", &[S], |_, a| {
 
 pub(super) const KUBE_VERSION: &[Func] = &[
     Func::new("GitVersion", &[], |_, a| Ok(field(a, b"Version"))),
-    Func::new("String", &[], |_, a| {
-        let Value::Str(version) = field(a, b"Version") else { return Ok(Value::str("")) };
-        Ok(Value::Str(text(&normalized(&lossy(&version)))))
+    Func::new("String", &[], |_, a| match a.any(0) {
+        Value::Struct(fields) => Ok(kube_version_text(fields)),
+        _ => Ok(Value::str("")),
     }),
 ];
 
@@ -117,8 +117,10 @@ fn field(args: Args<'_>, name: &[u8]) -> Value {
     }
 }
 
-/// `v1.30.2-gke.1` → `v1.30.2`.
-pub(super) fn normalized(version: &str) -> String {
-    let end = version.find(['-', '+']).unwrap_or(version.len());
-    version[..end].to_owned()
+/// Source: helm v4.3.1 pkg/chart/common/capabilities.go (`KubeVersion.String`).
+pub(in crate::template) fn kube_version_text(fields: &Struct) -> Value {
+    let known = fields
+        .field(b"normalizedVersion")
+        .filter(|text| !matches!(text, Value::Str(text) if text.is_empty()));
+    known.or_else(|| fields.field(b"Version")).cloned().unwrap_or_default()
 }

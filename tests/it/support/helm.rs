@@ -70,3 +70,8 @@ impl Helm {
         command
     }
 }
+
+/// Returns the error of a standard error stream, without the warnings before it.
+pub(crate) fn error_of(stderr: &str) -> String {
+    stderr.find("Error: ").map_or_else(String::new, |at| stderr[at..].trim_end().to_owned())
+}

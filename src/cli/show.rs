@@ -1,0 +1,54 @@
+//! `leadsman show`: the parts of a chart, as `helm show` prints them.
+
+use std::process::ExitCode;
+
+use super::args::{Show, ShowPart};
+use super::{chart as named, ui};
+use crate::chart::{self, Chart, File};
+use crate::yaml;
+
+/// What a readme may be called, in any case.
+const README: &[&str] = &["readme.md", "readme.txt", "readme"];
+
+pub(super) async fn run(args: Show) -> anyhow::Result<ExitCode> {
+    let chart = named::load(&args.chart, &args.from, chart::load_archive).await?;
+    ui::print_bytes(&text(&chart, args.part)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Source: helm v4.3.1 pkg/action/show.go (`Show.Run`).
+fn text(chart: &Chart, part: ShowPart) -> anyhow::Result<Vec<u8>> {
+    let wants = |one| part == one || part == ShowPart::All;
+    let mark = if part == ShowPart::All { "---\n" } else { "" };
+    let mut out = Vec::new();
+    if wants(ShowPart::Chart) {
+        push(&mut out, "", yaml::print(&serde_json::to_value(&chart.metadata)?)?.as_bytes());
+    }
+    if wants(ShowPart::Values)
+        && let Some(values) = &chart.values_text
+    {
+        push(&mut out, mark, values);
+    }
+    if wants(ShowPart::Readme)
+        && let Some(readme) = chart.files.iter().find(|file| is_readme(file))
+    {
+        push(&mut out, mark, &readme.data);
+    }
+    if wants(ShowPart::Crds) {
+        for (_, crd) in chart::crds(chart) {
+            let mark = if crd.data.starts_with(b"---") { "" } else { "---\n" };
+            push(&mut out, mark, &crd.data);
+        }
+    }
+    Ok(out)
+}
+
+fn is_readme(file: &File) -> bool {
+    README.iter().any(|name| file.name.eq_ignore_ascii_case(name))
+}
+
+fn push(out: &mut Vec<u8>, mark: &str, data: &[u8]) {
+    out.extend_from_slice(mark.as_bytes());
+    out.extend_from_slice(data);
+    out.push(b'\n');
+}
