@@ -4,10 +4,13 @@
 //! everything else to stderr; exit codes are 0 done, 1 failed, 2 usage, 130 interrupted.
 
 mod args;
+mod chart_args;
 mod connect;
 mod demo;
 mod edit;
+mod home;
 mod inspect;
+mod repo;
 mod run;
 mod template;
 mod ui;
@@ -75,5 +78,6 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Resume(one) => edit::suspend(one, false, &connection).await,
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
         Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
+        Command::Repo(repo) => repo::run(repo).await,
     }
 }

@@ -7,6 +7,8 @@
 mod cache;
 mod entry;
 mod error;
+mod helm_fetch;
+mod helm_file;
 mod index;
 mod packages;
 mod repositories;
@@ -14,6 +16,8 @@ mod resolve;
 
 pub use entry::{Entry, Warning};
 pub use error::Error;
+pub use helm_fetch::{download_archive, download_index, helm_text};
+pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
 pub use packages::{Packages, package_index};
 pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec, Trouble};
