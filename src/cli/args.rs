@@ -87,6 +87,8 @@ pub(super) enum Command {
     Rollback(Rollback),
     /// Register, list, update and forget chart repositories, in Helm's own files.
     Repo(chart_args::Repo),
+    /// Search for charts.
+    Search(chart_args::Search),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -108,3 +108,45 @@ pub(super) struct RepoRemove {
     #[arg(required = true)]
     pub(super) names: Vec<String>,
 }
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Search {
+    #[command(subcommand)]
+    pub(super) command: SearchCommand,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SearchCommand {
+    /// Search the registered repositories, by their copied indexes.
+    Repo(SearchRepo),
+}
+
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub(super) struct SearchRepo {
+    /// What names, descriptions or keywords hold; everything without it.
+    pub(super) keyword: Vec<String>,
+    /// Show every version.
+    #[arg(short = 'l', long)]
+    pub(super) versions: bool,
+    /// Show prereleases, too.
+    #[arg(long)]
+    pub(super) devel: bool,
+    /// Constraint on the version.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
+    /// The keyword is a regular expression.
+    #[arg(short, long)]
+    pub(super) regexp: bool,
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
+    /// Widest column of a table.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(super) max_col_width: usize,
+    /// Fail when nothing is found.
+    #[arg(long)]
+    pub(super) fail_on_no_result: bool,
+}

@@ -12,6 +12,7 @@ mod home;
 mod inspect;
 mod repo;
 mod run;
+mod search;
 mod template;
 mod ui;
 
@@ -79,5 +80,6 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
         Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
         Command::Repo(repo) => repo::run(repo).await,
+        Command::Search(args) => search::run(&args),
     }
 }

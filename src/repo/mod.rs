@@ -13,6 +13,7 @@ mod index;
 mod packages;
 mod repositories;
 mod resolve;
+mod search;
 
 pub use entry::{Entry, Warning};
 pub use error::Error;
@@ -21,3 +22,4 @@ pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
 pub use packages::{Packages, package_index};
 pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec, Trouble};
+pub use search::{Hit, Query, Searchable, keep};

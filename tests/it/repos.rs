@@ -92,3 +92,52 @@ async fn a_repository_that_is_away_is_named() {
     };
     assert_eq!(sorted(&ours.1), sorted(&helm.1));
 }
+
+/// Publishes the corpus: its indexes, whose archives are asked for by few tests.
+fn corpus_repository(name: &str) -> Option<Repository> {
+    let repository = Repository::start();
+    let folder = crate::support::corpus::corpus()?.repository(name);
+    repository.put_index(std::fs::read(folder.join("index.yaml")).unwrap());
+    Some(repository)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_finds_what_helm_finds() {
+    let Some(pair) = Pair::find() else { return };
+    pair.same_error(&["search", "repo"]);
+    let mut repositories = Vec::new();
+    for name in ["bitnami", "podinfo", "mixed"] {
+        let Some(repository) = corpus_repository(name) else { return };
+        pair.same(&["repo", "add", name, &repository.url()]);
+        repositories.push(repository);
+    }
+    let rows: [&[&str]; 17] = [
+        &[],
+        &["-l"],
+        &["nginx"],
+        &["NGINX", "-l"],
+        &["bitnami/", "--max-col-width", "20"],
+        &["pod", "--versions", "--version", "<6.7.0"],
+        &["pod", "--version", "~6.5", "-o", "yaml"],
+        &["kubernetes", "-o", "json"],
+        &["web", "server"],
+        &["--devel"],
+        &["-r", "^po.*o"],
+        &["-r", r"\bdatabase\b", "-o", "json"],
+        &["no such chart"],
+        &["no such chart", "-o", "json"],
+        &["no such chart", "-o", "yaml"],
+        &["a", "--max-col-width", "0"],
+        &["a", "--max-col-width", "2"],
+    ];
+    for row in rows {
+        pair.same(&[&["search", "repo"], row].concat());
+    }
+    pair.same_error(&["search", "repo", "no such chart", "--fail-on-no-result"]);
+    pair.same_error(&["search", "repo", "a", "--version", "latest"]);
+    pair.same_error(&["search", "repo", "-r", "("]);
+    for folder in pair.folders() {
+        std::fs::remove_file(folder.join("helm-cache/repository/bitnami-index.yaml")).unwrap();
+    }
+    pair.same(&["search", "repo"]);
+}
