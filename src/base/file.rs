@@ -76,12 +76,57 @@ pub fn read_text(path: &Path, limit_bytes: u64) -> Result<String, Error> {
 /// # Errors
 /// Any step fails; the old content is still there then.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_whole(path, bytes, None)
+}
+
+/// Writes a file as [`write_atomic`] does; nobody but its owner may read it.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_whole(path, bytes, Some(0o600))
+}
+
+/// Opens a file for writing, with these permissions where the system knows such.
+fn create(path: &Path, mode: Option<u32>) -> io::Result<std::fs::File> {
+    let mut options = std::fs::File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    if let Some(mode) = mode {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    }
+    #[cfg(not(unix))]
+    let _ = mode;
+    options.open(path)
+}
+
+/// Holds a lock file until the result is dropped; other processes (Helm among them) wait.
+///
+/// # Errors
+/// The file cannot be made, or is still held after 30 seconds.
+pub fn lock(path: &Path) -> Result<std::fs::File, Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed("create folder", folder))?;
+    let file = create(path, Some(0o600)).map_err(failed("open", path))?;
+    for _ in 0..300 {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+        }
+    }
+    Err(failed("lock", path)(io::Error::other("another process holds it for more than 30 s")))
+}
+
+fn write_whole(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed("create folder", folder))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(".{name}.{:08x}.tmp", rand::random::<u32>()));
     let write = || {
-        let mut file = std::fs::File::create(&temporary)?;
+        let mut file = create(&temporary, mode)?;
         file.write_all(bytes)?;
         file.sync_data()?;
         std::fs::rename(&temporary, path)

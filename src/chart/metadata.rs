@@ -209,7 +209,7 @@ impl Metadata {
 /// Every blank becomes a space, what cannot be printed is dropped.
 ///
 /// Source: helm v4.3.1 pkg/chart/v2/metadata.go (`sanitizeString`).
-fn sanitize(text: &mut String) {
+pub fn sanitize(text: &mut String) {
     if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return;
     }

@@ -47,6 +47,7 @@ pub use self::{
     error::{ArchiveError, Error},
     folder::load_folder,
     load::{load_archive, load_archive_showing, load_files, parse_values},
+    metadata::sanitize,
     pack::pack,
     set_error::SetError,
     values::{coalesce, coalesce_tables, merge_values},

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::chart_args;
 use crate::base::duration::GoDuration;
 use crate::sim::Rule;
 use crate::source::Mirror;
@@ -86,6 +87,10 @@ pub(super) enum Command {
     Reconcile(Reconcile),
     /// Roll a release back to an earlier revision.
     Rollback(Rollback),
+    /// Register, list, update and forget chart repositories, in Helm's own files.
+    Repo(chart_args::Repo),
+    /// Search for charts.
+    Search(chart_args::Search),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -260,7 +265,7 @@ fn fault(text: &str) -> Result<Rule, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<GoDuration>().map(|duration| duration.0).map_err(|error| error.to_string())
 }
 

@@ -5,13 +5,17 @@
 
 mod args;
 mod chart;
+mod chart_args;
 mod connect;
 mod demo;
 mod edit;
 mod files;
+mod home;
 mod inspect;
 mod name;
+mod repo;
 mod run;
+mod search;
 mod show;
 mod template;
 mod ui;
@@ -85,5 +89,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Resume(one) => edit::suspend(one, false, &connection).await,
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
         Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
+        Command::Repo(repo) => repo::run(repo).await,
+        Command::Search(args) => search::run(&args),
     }
 }

@@ -55,6 +55,55 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Writes rows as Helm 4 does: every cell is padded, also the last, and cut beyond `most`
+/// characters (0 is no bound). There is no final newline.
+///
+/// Source: github.com/gosuri/uitable table.go (`String`), util/strutil/strutil.go (`Resize`).
+pub(super) fn helm_rows<T: AsRef<str>>(rows: &[Vec<T>], most: usize) -> String {
+    let width = |cell: &T| {
+        let width = cell.as_ref().chars().count();
+        if most > 0 { width.min(most) } else { width }
+    };
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widest = |column| rows.iter().filter_map(|row| row.get(column)).map(width).max();
+    let widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<T>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| resized(cell.as_ref(), *width));
+        cells.collect::<Vec<_>>().join("\t")
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Pads a cell, or cuts it and says so by dots.
+fn resized(cell: &str, width: usize) -> String {
+    if cell.chars().count() <= width {
+        return format!("{cell:width$}");
+    }
+    // One character stays even where the dots alone are too many.
+    let kept = width.saturating_sub(3).max(1);
+    format!("{}...", cell.chars().take(kept).collect::<String>())
+}
+
+/// Writes a table as [`helm_rows`], with a final newline.
+pub(super) fn helm_table(rows: Vec<Vec<&str>>, most: usize) -> String {
+    format!("{}\n", helm_rows(&rows, most))
+}
+
+/// Writes a result as Helm does: JSON on one line, in the order of the fields.
+pub(super) fn show_as_helm<T: Serialize>(
+    output: Output,
+    data: &T,
+    table: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    let text = match output {
+        Output::Table => table(),
+        Output::Json => format!("{}\n", yaml::json::escape_html(&serde_json::to_string(data)?)),
+        Output::Yaml => yaml::print(&serde_json::to_value(data)?)?,
+    };
+    print(&text);
+    Ok(())
+}
+
 /// Writes a result as asked.
 pub(super) fn show<T: Serialize>(
     output: Output,

@@ -54,7 +54,8 @@ pub(super) fn entries_of(list: &Value) -> (Vec<Entry>, Vec<Warning>) {
     (good, warnings)
 }
 
-fn entry(item: &Value) -> Result<Entry, String> {
+/// Reads one entry; the error is a text for people.
+pub(super) fn entry(item: &Value) -> Result<Entry, String> {
     let Value::Object(map) = item else {
         return Err("an entry is not a map".to_owned());
     };

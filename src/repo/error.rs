@@ -97,6 +97,17 @@ pub enum Error {
         /// What is wrong.
         source: file::Error,
     },
+    /// What Helm says in such a case, in its words.
+    #[error("{0}")]
+    Helm(String),
+    /// A file of Helm's, or one that it names.
+    #[error("{}", chain(.0))]
+    File(file::Error),
+    /// The certificate of the server is not to be verified.
+    #[error(
+        "repository `{0}` is registered with insecure_skip_tls_verify, and leadsman always verifies certificates: register it anew with --ca-file"
+    )]
+    Insecure(SafeUrl),
     /// The cache.
     #[error("chart cache: {}", chain(.0))]
     Cache(file::Error),
@@ -122,6 +133,9 @@ impl Error {
             | Self::BadUrl { .. }
             | Self::NoVersion { .. }
             | Self::NoUrl(_)
+            | Self::Helm(_)
+            | Self::File(_)
+            | Self::Insecure(_)
             | Self::Chart { .. } => Class::Stalled,
         }
     }

@@ -93,6 +93,16 @@ impl Index {
         self.charts.get(chart)
     }
 
+    /// Returns the list of a chart as the whole text of the index has it.
+    ///
+    /// # Errors
+    /// A text for people: the chart's part is not YAML.
+    pub(super) fn list(&self, chart: &str, text: &str) -> Result<Value, String> {
+        let Some(block) = self.charts.get(chart) else { return Ok(Value::Null) };
+        let text = text.get(block.range.clone()).ok_or("it is another text")?;
+        parse_list(chart, text)
+    }
+
     /// Returns the versions of a chart, newest first, from the whole text of the index.
     ///
     /// # Errors
@@ -106,13 +116,18 @@ impl Index {
 
 /// Parses the part of an index that is about one chart.
 pub(super) fn parse_block(chart: &str, block: &str) -> Result<(Vec<Entry>, Vec<Warning>), String> {
+    Ok(entries_of(&parse_list(chart, block)?))
+}
+
+/// Parses the part of an index that is about one chart, as it is.
+fn parse_list(chart: &str, block: &str) -> Result<Value, String> {
     let value = if block.starts_with('{') {
         yaml::json::parse(block, Numbers::Exact)
     } else {
         yaml::parse(block, Numbers::Exact)
     };
-    let value = value.map_err(|error| format!("chart `{chart}`: {error}"))?;
-    Ok(entries_of(value.get(chart).unwrap_or(&Value::Null)))
+    let mut value = value.map_err(|error| format!("chart `{chart}`: {error}"))?;
+    Ok(value.get_mut(chart).map(Value::take).unwrap_or_default())
 }
 
 fn parse_whole(text: &str) -> Result<Map, String> {

@@ -7,13 +7,19 @@
 mod cache;
 mod entry;
 mod error;
+mod helm_fetch;
+mod helm_file;
 mod index;
 mod packages;
 mod repositories;
 mod resolve;
+mod search;
 
 pub use entry::{Entry, Warning};
 pub use error::Error;
+pub use helm_fetch::{download_archive, download_index, helm_text};
+pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
 pub use packages::{Packages, package_index};
 pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec, Trouble};
+pub use search::{Hit, Query, Searchable, keep};

@@ -435,7 +435,7 @@ fn left_out(chart: &str, warnings: &[Warning], good: usize) -> String {
     )
 }
 
-fn fetch(spec: &RepositorySpec, url: SafeUrl, limit_bytes: u64, kind: Kind) -> Fetch {
+pub(super) fn fetch(spec: &RepositorySpec, url: SafeUrl, limit_bytes: u64, kind: Kind) -> Fetch {
     Fetch {
         url,
         etag: String::new(),
@@ -449,7 +449,7 @@ fn fetch(spec: &RepositorySpec, url: SafeUrl, limit_bytes: u64, kind: Kind) -> F
 }
 
 /// Returns an address below a repository; the query stays.
-fn below(root: &SafeUrl, name: &str) -> SafeUrl {
+pub(super) fn below(root: &SafeUrl, name: &str) -> SafeUrl {
     let mut url = root.expose().clone();
     let path = format!("{}/{name}", url.path().trim_end_matches('/'));
     url.set_path(&path);
@@ -457,7 +457,7 @@ fn below(root: &SafeUrl, name: &str) -> SafeUrl {
 }
 
 /// Source: helm v4.3.1 pkg/repo/v1/chartrepo.go (ResolveReferenceURL).
-fn chart_url(root: &SafeUrl, reference: &str) -> Result<SafeUrl, Error> {
+pub(super) fn chart_url(root: &SafeUrl, reference: &str) -> Result<SafeUrl, Error> {
     let refuse = || Error::BadUrl { repository: root.clone(), reference: reference.to_owned() };
     if reference.contains("://") {
         return reference.parse().map_err(|_| refuse());

@@ -25,6 +25,7 @@ use crate::yaml::Value;
 pub use ahead::{ParseAhead, Parsed};
 pub use compile::Program;
 pub use error::{Error, ErrorKind, Frame};
+pub use funcs::regexes::go_regex;
 
 /// One template of a chart or of one of its dependencies.
 #[derive(Debug, Clone)]

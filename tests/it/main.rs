@@ -15,6 +15,7 @@ mod flux;
 mod harness;
 mod kubectl;
 mod readme;
+mod repos;
 mod repository;
 mod show;
 mod simulate;

@@ -47,17 +47,23 @@ fn compiled(machine: &Machine<'_>, text: &[u8]) -> Result<Arc<Regex>, Fail> {
     if let Some(regex) = lock().get(text) {
         return Ok(Arc::clone(regex));
     }
-    let pattern = lossy(text);
-    let builder = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_BYTES).build();
-    let regex = builder(&translate(&pattern))
-        .map_err(|_| Fail::Text(format!("error parsing regexp: {}", complaint(&pattern))))?;
-    let regex = Arc::new(regex);
+    let regex = Arc::new(go_regex(&lossy(text)).map_err(Fail::Text)?);
     let mut known = lock();
     if known.len() >= MAX_KEPT {
         known.clear();
     }
     known.insert(text.to_vec(), Arc::clone(&regex));
     Ok(regex)
+}
+
+/// Compiles an expression of Go's syntax.
+///
+/// # Errors
+/// Go's text: `error parsing regexp: …`.
+pub fn go_regex(pattern: &str) -> Result<Regex, String> {
+    let builder = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_BYTES).build();
+    builder(&translate(pattern))
+        .map_err(|_| format!("error parsing regexp: {}", complaint(pattern)))
 }
 
 /// Go's perl classes and word boundaries are ASCII; `\z` is the same; `\Q…\E` is a literal.

@@ -82,6 +82,23 @@ fn close(out: &mut String, style: Style, empty: bool, depth: usize) {
     }
 }
 
+/// Escapes a finished JSON text as Go does: `<`, `>`, `&`, U+2028 and U+2029, which stand in
+/// strings only.
+pub fn escape_html(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            '<' => out.push_str("\\u003c"),
+            '>' => out.push_str("\\u003e"),
+            '&' => out.push_str("\\u0026"),
+            '\u{2028}' => out.push_str("\\u2028"),
+            '\u{2029}' => out.push_str("\\u2029"),
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
 /// Writes a string as Go does.
 pub fn write_string(out: &mut String, text: &str, html: bool) {
     use std::fmt::Write as _;

@@ -23,6 +23,7 @@ pub(crate) mod fault;
 pub(crate) mod helm;
 pub(crate) mod leadsman;
 pub(crate) mod pack;
+pub(crate) mod pair;
 pub(crate) mod parts;
 pub(crate) mod process;
 pub(crate) mod proxy;

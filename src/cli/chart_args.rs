@@ -1,0 +1,152 @@
+//! Arguments of the commands for charts and repositories, as they are typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::args::{Output, duration};
+
+/// Where Helm's own files are; without these, where the environment says.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Places {
+    /// File of the registered repositories.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) repository_config: Option<PathBuf>,
+    /// Folder of the copied indexes.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) repository_cache: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Repo {
+    #[command(subcommand)]
+    pub(super) command: RepoCommand,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RepoCommand {
+    /// Register a repository.
+    Add(RepoAdd),
+    /// List the registered repositories.
+    #[command(visible_alias = "ls")]
+    List(RepoList),
+    /// Fetch the indexes of registered repositories anew.
+    #[command(visible_alias = "up")]
+    Update(RepoUpdate),
+    /// Forget repositories.
+    #[command(visible_alias = "rm")]
+    Remove(RepoRemove),
+}
+
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub(super) struct RepoAdd {
+    /// Name of the repository.
+    pub(super) name: String,
+    /// Its address.
+    pub(super) url: String,
+    /// User of the repository.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) username: String,
+    /// Password of the repository.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) password: String,
+    /// Read the password from stdin.
+    #[arg(long)]
+    pub(super) password_stdin: bool,
+    /// Replace a repository of the same name.
+    #[arg(long)]
+    pub(super) force_update: bool,
+    /// Do not verify the server's certificate (kept for Helm; refused where it matters).
+    #[arg(long)]
+    pub(super) insecure_skip_tls_verify: bool,
+    /// File of the authorities to trust.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) ca_file: String,
+    /// File of our certificate.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) cert_file: String,
+    /// File of its key.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) key_file: String,
+    /// Send user and password to every host.
+    #[arg(long = "pass-credentials", visible_alias = "pass-credentials-all")]
+    pub(super) pass_credentials: bool,
+    /// Take also repositories that were shut down.
+    #[arg(long)]
+    pub(super) allow_deprecated_repos: bool,
+    /// Longest time of the download.
+    #[arg(long, value_parser = duration, default_value = "2m", value_name = "DURATION")]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RepoList {
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
+    /// Leave the headers out.
+    #[arg(long)]
+    pub(super) no_headers: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RepoUpdate {
+    /// Names; all without them.
+    pub(super) names: Vec<String>,
+    /// Longest time of one download.
+    #[arg(long, value_parser = duration, default_value = "2m", value_name = "DURATION")]
+    pub(super) timeout: Duration,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RepoRemove {
+    /// Names.
+    #[arg(required = true)]
+    pub(super) names: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Search {
+    #[command(subcommand)]
+    pub(super) command: SearchCommand,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SearchCommand {
+    /// Search the registered repositories, by their copied indexes.
+    Repo(SearchRepo),
+}
+
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub(super) struct SearchRepo {
+    /// What names, descriptions or keywords hold; everything without it.
+    pub(super) keyword: Vec<String>,
+    /// Show every version.
+    #[arg(short = 'l', long)]
+    pub(super) versions: bool,
+    /// Show prereleases, too.
+    #[arg(long)]
+    pub(super) devel: bool,
+    /// Constraint on the version.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
+    /// The keyword is a regular expression.
+    #[arg(short, long)]
+    pub(super) regexp: bool,
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
+    /// Widest column of a table.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    pub(super) max_col_width: usize,
+    /// Fail when nothing is found.
+    #[arg(long)]
+    pub(super) fail_on_no_result: bool,
+}

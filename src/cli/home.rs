@@ -1,0 +1,50 @@
+//! Where Helm keeps its files, by the environment.
+
+use std::path::PathBuf;
+
+use super::chart_args::Places;
+use crate::base::file::env_var;
+use crate::repo::HelmFiles;
+
+/// Returns where Helm's files are: as the arguments say, as Helm's variables say, as XDG says, or
+/// where Helm puts them by itself.
+///
+/// Source: helm v4.3.1 pkg/cli/environment.go (`New`), pkg/helmpath/lazypath.go.
+pub(super) fn helm_files(places: &Places) -> HelmFiles {
+    let of = |given: &Option<PathBuf>, name: &str| {
+        given.clone().or_else(|| env_var(name).map(PathBuf::from))
+    };
+    HelmFiles {
+        config: of(&places.repository_config, "HELM_REPOSITORY_CONFIG")
+            .unwrap_or_else(|| folder(&CONFIG).join("repositories.yaml")),
+        cache: of(&places.repository_cache, "HELM_REPOSITORY_CACHE")
+            .unwrap_or_else(|| folder(&CACHE).join("repository")),
+    }
+}
+
+/// One of Helm's folders: its variable, XDG's, and its place below the user's folder.
+struct Home {
+    own: &'static str,
+    xdg: &'static str,
+    below: &'static str,
+}
+
+const CONFIG: Home = Home {
+    own: "HELM_CONFIG_HOME",
+    xdg: "XDG_CONFIG_HOME",
+    below: if cfg!(target_os = "macos") { "Library/Preferences" } else { ".config" },
+};
+const CACHE: Home = Home {
+    own: "HELM_CACHE_HOME",
+    xdg: "XDG_CACHE_HOME",
+    below: if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" },
+};
+
+fn folder(home: &Home) -> PathBuf {
+    let set = |name| env_var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set(home.own).unwrap_or_else(|| {
+        let base = set(home.xdg);
+        let user = || set("HOME").unwrap_or_default().join(home.below);
+        base.unwrap_or_else(user).join("helm")
+    })
+}

@@ -1,0 +1,89 @@
+//! `leadsman search`: charts of the registered repositories.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use super::chart_args::{Search, SearchCommand, SearchRepo};
+use super::{args::Output, home, ui};
+use crate::base::class::chain;
+use crate::base::constraint::Constraint;
+use crate::repo::{HelmFiles, Hit, Query, Searchable, keep};
+
+pub(super) fn run(args: &Search) -> anyhow::Result<ExitCode> {
+    let SearchCommand::Repo(wanted) = &args.command;
+    let charts = searchable(&home::helm_files(&args.places))?;
+    let text = wanted.keyword.join(" ");
+    let query = match (wanted.keyword.is_empty(), wanted.regexp) {
+        (true, _) => Query::All,
+        (false, true) => Query::Regex(text),
+        (false, false) => Query::Text(text),
+    };
+    let hits = charts.search(&query).map_err(anyhow::Error::msg)?;
+    let constraint: Constraint =
+        constraint(wanted).parse().context("an invalid version/constraint format")?;
+    show(wanted, &keep(hits, &constraint, wanted.versions))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn constraint(args: &SearchRepo) -> &str {
+    match (args.version.as_str(), args.devel) {
+        ("", true) => ">0.0.0-0",
+        ("", false) => ">0.0.0",
+        (version, _) => version,
+    }
+}
+
+/// Reads the copied indexes; one that cannot be read is said in the log.
+fn searchable(files: &HelmFiles) -> anyhow::Result<Searchable> {
+    let list = files.read()?.unwrap_or_default();
+    if list.repositories.is_empty() {
+        bail!("no repositories configured");
+    }
+    let mut charts = Searchable::default();
+    for entry in &list.repositories {
+        let text = files.index(&entry.name).map_err(|error| chain(&error));
+        if let Err(error) = text.and_then(|text| charts.add(&entry.name, &text)) {
+            tracing::warn!(repo = entry.name, error, "repo is corrupt or missing");
+        }
+    }
+    Ok(charts)
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    version: &'a str,
+    app_version: &'a str,
+    description: &'a str,
+}
+
+impl<'a> From<&'a Hit> for Row<'a> {
+    fn from(hit: &'a Hit) -> Self {
+        Self {
+            name: &hit.name,
+            version: &hit.entry.text,
+            app_version: &hit.entry.app_version,
+            description: &hit.description,
+        }
+    }
+}
+
+fn show(args: &SearchRepo, hits: &[Hit]) -> anyhow::Result<()> {
+    if hits.is_empty() && args.fail_on_no_result {
+        bail!("no results found");
+    }
+    if hits.is_empty() && args.output == Output::Table {
+        ui::print("No results found\n");
+        return Ok(());
+    }
+    let rows: Vec<Row<'_>> = hits.iter().map(Row::from).collect();
+    ui::show_as_helm(args.output, &rows, || {
+        let mut cells = vec![vec!["NAME", "CHART VERSION", "APP VERSION", "DESCRIPTION"]];
+        cells.extend(
+            rows.iter().map(|row| vec![row.name, row.version, row.app_version, row.description]),
+        );
+        ui::helm_table(cells, args.max_col_width)
+    })
+}

@@ -1,0 +1,78 @@
+//! Downloads for Helm's own files: an index or an archive, as it is.
+
+use bytes::Bytes;
+
+use super::error::Error;
+use super::index::Index;
+use super::repositories::{RepositorySpec, below, fetch};
+use crate::base::class::chain;
+use crate::base::digest::Digest;
+use crate::base::limit;
+use crate::base::secret::SafeUrl;
+use crate::source::{self, Fetched, Fetcher, Kind};
+
+/// Downloads the index of a repository; returns it with the names of its charts.
+///
+/// # Errors
+/// It cannot be fetched, or is no index.
+pub async fn download_index(
+    fetcher: &Fetcher,
+    spec: &RepositorySpec,
+) -> Result<(Bytes, Vec<String>), Error> {
+    let url = below(&spec.url, "index.yaml");
+    let bytes = body(fetcher, spec, &url, limit::INDEX_BYTES, Kind::Text).await?;
+    let refuse = |reason: String| Error::Index { url: url.clone(), reason };
+    let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is not text".to_owned()))?;
+    let (index, _) = Index::find(text).map_err(refuse)?;
+    let charts = index.charts().map(str::to_owned).collect();
+    Ok((bytes, charts))
+}
+
+/// Downloads an archive; `promised` is the digest that the index tells, if it tells one.
+///
+/// # Errors
+/// It cannot be fetched, or is another one.
+pub async fn download_archive(
+    fetcher: &Fetcher,
+    spec: &RepositorySpec,
+    url: &SafeUrl,
+    promised: &str,
+) -> Result<Bytes, Error> {
+    let bytes = body(fetcher, spec, url, limit::ARCHIVE_BYTES, Kind::Archive).await?;
+    let have = Digest::of(&bytes);
+    if promised.parse::<Digest>().is_ok_and(|promised| promised != have) {
+        let (url, wanted) = (url.clone(), promised.to_owned());
+        return Err(Error::Digest { url, have, wanted });
+    }
+    Ok(bytes)
+}
+
+async fn body(
+    fetcher: &Fetcher,
+    spec: &RepositorySpec,
+    url: &SafeUrl,
+    limit_bytes: u64,
+    kind: Kind,
+) -> Result<Bytes, Error> {
+    match fetcher.fetch(&fetch(spec, url.clone(), limit_bytes, kind)).await? {
+        Fetched::Body { bytes, .. } => Ok(bytes),
+        Fetched::NotModified => {
+            let reason = "the server has nothing new of it".to_owned();
+            Err(Error::Index { url: url.clone(), reason })
+        }
+    }
+}
+
+/// Returns an error of a download in Helm's words, as far as it has such.
+///
+/// Source: helm v4.3.1 pkg/getter/httpgetter.go (`get`).
+pub fn helm_text(error: &Error) -> String {
+    let failed = |url: &SafeUrl, status: &str| format!("failed to fetch {url} : {status}");
+    match error {
+        Error::Fetch(source::Error::NotFound { url }) => failed(url, "404 Not Found"),
+        Error::Fetch(
+            source::Error::Unauthorized { url, status } | source::Error::Status { url, status, .. },
+        ) => failed(url, status),
+        error => chain(error),
+    }
+}

@@ -1,0 +1,143 @@
+//! Repositories by name, beside the real Helm on the same kind of files.
+
+use crate::support::chart::web;
+use crate::support::pack::Package;
+use crate::support::pair::Pair;
+use crate::support::repository::Repository;
+
+fn repository() -> Repository {
+    let repository = Repository::start();
+    repository.publish_package(web("1.0.0", ""));
+    repository.publish_package(web("1.1.0", ""));
+    repository
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repositories_are_kept_as_helm_keeps_them() {
+    let Some(pair) = Pair::find() else { return };
+    let (one, two) = (repository(), repository());
+    let (first, second) = (&one.url(), &two.url());
+    for arguments in [&["repo", "update"][..], &["repo", "remove", "x"]] {
+        pair.same_error(arguments);
+    }
+    pair.same(&["repo", "list"]);
+    pair.same(&["repo", "list", "-o", "json"]);
+    pair.same(&["repo", "add", "one", first]);
+    pair.same(&["repo", "add", "one", first]);
+    pair.same_files("helm-config");
+    pair.same_files("helm-cache");
+    pair.same_error(&["repo", "add", "one", second]);
+    pair.same_error(&["repo", "add", "a/b", second]);
+    pair.same_error(&["repo", "add", "two", &format!("{second}/none")]);
+    pair.same_error(&["repo", "add", "two", "ftp://localhost/charts"]);
+    pair.same(&["repo", "add", "two", second, "--username", "me", "--password", "x: y"]);
+    pair.same(&["repo", "add", "one", second, "--force-update", "--pass-credentials"]);
+    for output in ["table", "json", "yaml"] {
+        pair.same(&["repo", "list", "-o", output]);
+    }
+    pair.same(&["repo", "list", "--no-headers"]);
+    pair.same(&["repo", "update", "two"]);
+    pair.same_error(&["repo", "update", "three"]);
+    pair.same(&["repo", "remove", "one"]);
+    pair.same_error(&["repo", "remove", "three"]);
+    pair.same_files("helm-config");
+    pair.same_files("helm-cache");
+    pair.same(&["repo", "remove", "two"]);
+    pair.same_error(&["repo", "remove", "two"]);
+    pair.same_files("helm-config");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_and_leadsman_take_turns() {
+    let Some(pair) = Pair::find() else { return };
+    let repository = repository();
+    repository.require("me", "secret");
+    let [folder, _] = pair.folders();
+    let url = repository.url();
+    let refused = pair.leadsman_in(folder, &["repo", "add", "a", &url]).await;
+    assert!(refused.stderr.contains("401 Unauthorized"), "{}", refused.stderr);
+    let user = ["--username", "me", "--password", "secret"];
+    pair.leadsman_in(folder, &[&["repo", "add", "a", &url][..], &user].concat()).await.success();
+    pair.helm_in(folder, &["repo", "update"]).await.success();
+    pair.helm_in(folder, &[&["repo", "add", "b", &url][..], &user].concat()).await.success();
+    pair.leadsman_in(folder, &["repo", "update"]).await.success();
+    let list = pair.leadsman_in(folder, &["repo", "list"]).await.success();
+    assert_eq!(list, pair.helm_in(folder, &["repo", "list"]).await.success());
+    pair.leadsman_in(folder, &["repo", "remove", "b"]).await.success();
+    let found = pair.helm_in(folder, &["search", "repo", "web"]).await.success();
+    assert!(found.contains("a/web") && !found.contains("b/web"), "{found}");
+    #[cfg(unix)]
+    {
+        let meta = std::fs::metadata(folder.join("helm-config/repositories.yaml")).unwrap();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o777, 0o600);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_away_is_named() {
+    let Some(pair) = Pair::find() else { return };
+    let repository = repository();
+    pair.same(&["repo", "add", "good", &repository.url()]);
+    let broken = Repository::start();
+    broken.publish_package(Package::files([("Chart.yaml", "name: a\nversion: 1.0.0\n")]));
+    pair.same(&["repo", "add", "broken", &broken.url()]);
+    broken.misbehave("/index.yaml", crate::support::fault::Fault::Status(404));
+    let [helm, ours] = pair.both(&["repo", "update"]).await;
+    assert_eq!((ours.0, &ours.2), (helm.0, &helm.2));
+    // Helm prints them in the order in which they end.
+    let sorted = |text: &str| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&ours.1), sorted(&helm.1));
+}
+
+/// Publishes the corpus: its indexes, whose archives are asked for by few tests.
+fn corpus_repository(name: &str) -> Option<Repository> {
+    let repository = Repository::start();
+    let folder = crate::support::corpus::corpus()?.repository(name);
+    repository.put_index(std::fs::read(folder.join("index.yaml")).unwrap());
+    Some(repository)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_finds_what_helm_finds() {
+    let Some(pair) = Pair::find() else { return };
+    pair.same_error(&["search", "repo"]);
+    let mut repositories = Vec::new();
+    for name in ["bitnami", "podinfo", "mixed"] {
+        let Some(repository) = corpus_repository(name) else { return };
+        pair.same(&["repo", "add", name, &repository.url()]);
+        repositories.push(repository);
+    }
+    let rows: [&[&str]; 17] = [
+        &[],
+        &["-l"],
+        &["nginx"],
+        &["NGINX", "-l"],
+        &["bitnami/", "--max-col-width", "20"],
+        &["pod", "--versions", "--version", "<6.7.0"],
+        &["pod", "--version", "~6.5", "-o", "yaml"],
+        &["kubernetes", "-o", "json"],
+        &["web", "server"],
+        &["--devel"],
+        &["-r", "^po.*o"],
+        &["-r", r"\bdatabase\b", "-o", "json"],
+        &["no such chart"],
+        &["no such chart", "-o", "json"],
+        &["no such chart", "-o", "yaml"],
+        &["a", "--max-col-width", "0"],
+        &["a", "--max-col-width", "2"],
+    ];
+    for row in rows {
+        pair.same(&[&["search", "repo"], row].concat());
+    }
+    pair.same_error(&["search", "repo", "no such chart", "--fail-on-no-result"]);
+    pair.same_error(&["search", "repo", "a", "--version", "latest"]);
+    pair.same_error(&["search", "repo", "-r", "("]);
+    for folder in pair.folders() {
+        std::fs::remove_file(folder.join("helm-cache/repository/bitnami-index.yaml")).unwrap();
+    }
+    pair.same(&["search", "repo"]);
+}
