@@ -141,6 +141,96 @@ proptest::proptest! {
     }
 }
 
+/// What templates are made of.
+#[rustfmt::skip]
+const PIECES: &[&str] = &[
+        "{{ ",
+        " }}",
+        "{{- ",
+        " -}}",
+        "{{",
+        "}}",
+        "if ",
+        "else",
+        "end",
+        "range ",
+        "with ",
+        "define ",
+        "block ",
+        "template ",
+        "include ",
+        "tpl ",
+        "break",
+        "continue",
+        "\"a\" ",
+        "`b` ",
+        "\"{{ . }}\" ",
+        ". ",
+        "$ ",
+        "$x ",
+        ":= ",
+        "= ",
+        ", ",
+        "| ",
+        "(",
+        ") ",
+        ".Values.a",
+        ".Values.l ",
+        "nil ",
+        "true ",
+        "1 ",
+        "-1 ",
+        "1.5 ",
+        "'c' ",
+        "0x1p4 ",
+        "1i ",
+        "/* c */",
+        "text\n",
+        "dict ",
+        "list ",
+        "set ",
+        "merge ",
+        "index ",
+        "slice ",
+        "printf ",
+        "toYaml ",
+        "fromYaml ",
+        "until ",
+        "repeat ",
+        "splitList ",
+        "regexFind ",
+        "required ",
+        "default ",
+        "ternary ",
+        "and ",
+        "or ",
+        "not ",
+        "eq ",
+        "len ",
+        "first ",
+        "last ",
+        "rest ",
+        "substr ",
+        "trunc ",
+        "indent ",
+        "quote ",
+        "date ",
+        "get ",
+];
+
+/// Templates put together from what templates are made of.
+fn templates() -> impl proptest::prelude::Strategy<Value = String> {
+    use proptest::prelude::*;
+    prop::collection::vec(prop::sample::select(PIECES), 0..20).prop_map(|pieces| pieces.concat())
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_pieces_are_rendered_or_refused(text in templates()) {
+        let _ = render(&text, &serde_json::json!({"a": {"b": "c"}, "l": [1, "two", null]}));
+    }
+}
+
 /// Two hundred files, enough for every thread; Helm renders them from the last to the first.
 fn many(text: impl Fn(usize) -> String) -> Vec<(String, String)> {
     (0..200).map(|index| (format!("f{index:03}.yaml"), text(index))).collect()

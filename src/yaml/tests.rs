@@ -123,3 +123,99 @@ proptest::proptest! {
         }
     }
 }
+
+/// Texts that YAML could take for something else.
+const ODD: &[&str] = &[
+    "",
+    "yes",
+    "No",
+    "~",
+    "null",
+    "1",
+    "0x1f",
+    "1e3",
+    ".5",
+    "1_000",
+    "0o17",
+    "-",
+    "- a",
+    "a: b",
+    "#",
+    "a #b",
+    "2001-01-01",
+    "<<",
+    "=",
+    "{}",
+    "[a]",
+    "'",
+    "\"",
+    "a\nb",
+    "a\n",
+    "\na",
+    " a",
+    "a ",
+    "a\n\n b\n",
+    "%",
+    "@",
+    "`",
+    "!t",
+    "&a",
+    "*a",
+    "?",
+    "|",
+    ">",
+    "é",
+    "\u{2028}",
+    "😀",
+];
+
+/// Trees as values files hold them: numbers are floats, texts look like all that YAML knows. But
+/// no key is `<<`: Helm prints it so that it is read back as a merge.
+fn trees() -> impl proptest::prelude::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let text = prop_oneof![
+        prop::sample::select(ODD).prop_map(str::to_owned),
+        "[ -~\n]{0,12}".prop_map(|text: String| text),
+    ];
+    let whole = (-1_000_000_000_000_i64..1_000_000_000_000).prop_map(|whole| whole as f64);
+    let number = prop_oneof![whole, -1e30..1e30, Just(0.1), Just(1e21), Just(1e-7)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        number.prop_map(Value::from),
+        text.clone().prop_map(Value::String),
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::btree_map(
+                text.clone().prop_filter("a merge", |key| key != "<<"),
+                inner,
+                0..4
+            )
+            .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// Every number as a float, as values files are read.
+fn with_floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
+        Value::Array(list) => list.into_iter().map(with_floats).collect(),
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| (key, with_floats(value))).collect()
+        }
+        other => other,
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn trees_are_read_back_by_this_reader_and_by_another(value in trees()) {
+        let printed = print(&value).unwrap();
+        proptest::prop_assert_eq!(&parse(&printed, Numbers::Float).unwrap(), &value, "{}", printed);
+        let other: Value = serde_yaml::from_str(&printed).unwrap();
+        proptest::prop_assert_eq!(with_floats(other), value, "{}", printed);
+    }
+}

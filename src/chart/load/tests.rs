@@ -34,3 +34,79 @@ proptest::proptest! {
         let _ = load_files(vec![file]);
     }
 }
+
+/// Files that a chart may have, with right and wrong contents.
+fn files() -> impl proptest::prelude::Strategy<Value = Vec<(&'static str, Vec<u8>)>> {
+    use proptest::prelude::*;
+    let names = [
+        "Chart.yaml",
+        "values.yaml",
+        "values.schema.json",
+        "Chart.lock",
+        "requirements.yaml",
+        "templates/a.yaml",
+        "templates/_h.tpl",
+        "charts/b/Chart.yaml",
+        "charts/c.tgz",
+        "../x",
+        "crds/d.yaml",
+        "charts/_e/values.yaml",
+        "",
+        "/",
+        "charts/",
+        "templates",
+    ];
+    let texts = [
+        "apiVersion: v2\nname: a\nversion: 1.0.0\n",
+        "apiVersion: v1\nname: b\nversion: 0\n",
+        "dependencies:\n- name: b\n  alias: c\n  condition: d\n",
+        "a: {b: [1, 2]}\n",
+        "- 1\n",
+        "{{ define \"x\" }}",
+        "{}",
+        "null",
+        "a: *b\n",
+        "---\n---\n",
+        "\u{feff}a: 1\n",
+    ];
+    let content = prop_oneof![
+        prop::sample::select(texts.to_vec()).prop_map(|text| text.as_bytes().to_vec()),
+        any::<Vec<u8>>(),
+    ];
+    prop::collection::vec((prop::sample::select(names.to_vec()), content), 0..6)
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_files_make_the_loader_panic(files in files()) {
+        let packed = crate::chart::pack("a", files.iter().map(|(name, data)| (*name, &data[..])));
+        // Names that tar cannot hold are no chart.
+        if let Ok(packed) = packed {
+            let _ = load_archive(&packed);
+        }
+    }
+
+    #[test]
+    fn no_damage_makes_the_loader_panic(
+        at in 0..4096_usize, byte: u8, length in 0..4096_usize, whole: bool, files in files(),
+    ) {
+        let chart = ("Chart.yaml", b"apiVersion: v2\nname: a\nversion: 1.0.0\n".to_vec());
+        let files: Vec<_> = std::iter::once(chart).chain(files).collect();
+        let packed = crate::chart::pack("a", files.iter().map(|(name, data)| (*name, &data[..])));
+        let Ok(mut packed) = packed else { return Ok(()) };
+        let last = packed.len() - 1;
+        packed[at.min(last)] = byte;
+        packed.truncate(if whole { packed.len() } else { length });
+        let _ = load_archive(&packed);
+        // The same inside: the tar is damaged, its wrapping is not.
+        let mut tar = Vec::new();
+        let read = std::io::Read::read_to_end(&mut flate2::bufread::GzDecoder::new(&packed[..]), &mut tar);
+        if read.is_ok() && !tar.is_empty() {
+            let last = tar.len() - 1;
+            tar[at.min(last)] = byte;
+            let mut again = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut again, &tar).unwrap();
+            let _ = load_archive(&again.finish().unwrap());
+        }
+    }
+}
