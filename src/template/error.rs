@@ -95,7 +95,7 @@ impl Error {
             (None, _) => {
                 let mut blocks = Vec::new();
                 let message = if fail.collect_blocks(&mut blocks) {
-                    blocks.join("\n")
+                    blocks.join("\n").trim().to_owned()
                 } else {
                     fail.to_string()
                 };

@@ -139,7 +139,8 @@ impl<'p> Machine<'p> {
     pub(super) fn render_file(&mut self, code: &Template, root: &MapRef) -> Result<String> {
         convert::set_template(root, &code.name);
         self.out.clear();
-        let dot = Value::Map(MapKind::Plain, MapRef::clone(root));
+        // The root context is Helm's `common.Values`, like `.Values` and `.Template`.
+        let dot = Value::Map(MapKind::Values, MapRef::clone(root));
         self.execute(code, dot)?;
         strip_no_value(&mut self.out, 0);
         Ok(match std::str::from_utf8(&self.out) {
@@ -332,6 +333,10 @@ impl<'p> Machine<'p> {
                 // Addressable, so its pointer's String method is found.
                 Value::Struct(fields) if fields.type_name == "common.KubeVersion" => {
                     fmt::print_value(&mut self.out, &funcs::objects::kube_version_text(fields));
+                }
+                // Go follows a pointer before it prints.
+                Value::Struct(fields) if fields.type_name.starts_with('*') => {
+                    fmt::print_pointee(&mut self.out, &value);
                 }
                 value => fmt::print_value(&mut self.out, value),
             }

@@ -24,6 +24,11 @@ pub(crate) fn print_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
+/// Prints what a pointer points at: without the `&` that `%v` puts before it.
+pub(crate) fn print_pointee(out: &mut Vec<u8>, pointer: &Value) {
+    Printer::new(out).value(pointer, 'v', 1);
+}
+
 /// Returns a value as `%v` prints it.
 pub(crate) fn to_text(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();

@@ -13,6 +13,7 @@ mod faults;
 mod flagship;
 mod flux;
 mod harness;
+mod judge;
 mod kubectl;
 mod readme;
 mod repos;

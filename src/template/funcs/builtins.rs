@@ -133,7 +133,7 @@ fn equal_pair(a: &Value, b: &Value) -> Result<bool, Fail> {
         return Err(incompatible(a, b));
     }
     if !a.is_nil() && !b.is_nil() && a.kind_name() != b.kind_name() {
-        let (text_a, text_b) = (fmt::to_text(a), fmt::to_text(b));
+        let (text_a, text_b) = (fmt::sprintf(b"%s", std::slice::from_ref(a)), fmt::to_text(b));
         return Err(format!(
             "non-comparable types {}: {}, {}: {}",
             lossy(&text_a),

@@ -18,7 +18,7 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("set", &[M, S, Ty::Any], set),
     Func::new("unset", &[M, S], |_, a| {
         a.map(0).unset(a.str(1));
-        Ok(a.any(0).clone())
+        Ok(Value::Map(MapKind::Plain, a.map(0)))
     }),
     Func::new("hasKey", &[M, S], |_, a| Ok(Value::Bool(a.map(0).contains(a.str(1))))),
     Func::variadic("keys", &[], M, |_, a| {
@@ -62,7 +62,7 @@ fn set(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
         machine.note_grown(&map);
     }
     map.set(args.shared_str(1), args.any(2).clone());
-    Ok(args.any(0).clone())
+    Ok(Value::Map(MapKind::Plain, map))
 }
 
 fn pick(args: Args<'_>) -> Value {
@@ -127,7 +127,7 @@ fn merge_all(machine: &mut Machine<'_>, args: Args<'_>, overwrite: bool) -> Outc
     for index in 1..args.0.len() {
         merge(&target, &args.map(index), overwrite, 0)?;
     }
-    Ok(args.any(0).clone())
+    Ok(Value::Map(MapKind::Plain, target))
 }
 
 /// Merges one map into another; values are shared, as upstream's are.

@@ -27,7 +27,8 @@ pub(super) const TABLE: &[Func] = &[
         Ok(map_or_error(yaml::parse_map(&lossy(a.str(0)), Numbers::Float).map(yaml::Value::Object)))
     }),
     Func::new("fromYamlArray", &[S], |_, a| {
-        Ok(list_or_error(yaml::parse(&lossy(a.str(0)), Numbers::Float)))
+        let plain = yaml::parse(&lossy(a.str(0)), Numbers::Float);
+        Ok(list_or_error(plain, "error unmarshaling JSON: while decoding JSON: "))
     }),
     Func::new("toJson", &[A], |_, a| Ok(to_json(a.any(0)).unwrap_or_else(|_| Value::str("")))),
     Func::new("mustToJson", &[A], |_, a| to_json(a.any(0))),
@@ -43,7 +44,7 @@ pub(super) const TABLE: &[Func] = &[
         plain.map(|plain| from_plain(&plain)).map_err(|error| error.to_string().into())
     }),
     Func::new("fromJsonArray", &[S], |_, a| {
-        Ok(list_or_error(yaml::json::parse(&lossy(a.str(0)), Numbers::Float)))
+        Ok(list_or_error(yaml::json::parse(&lossy(a.str(0)), Numbers::Float), ""))
     }),
     Func::new("b64enc", &[S], |_, a| Ok(Value::str(STANDARD.encode(a.str(0))))),
     Func::new("b64dec", &[S], |_, a| Ok(Value::str(decode_base64(a.str(0))))),
@@ -108,14 +109,15 @@ fn map_or_error(plain: Result<yaml::Value, yaml::Error>) -> Value {
     }
 }
 
-fn list_or_error(plain: Result<yaml::Value, yaml::Error>) -> Value {
+/// `while_doing` comes before the words of Go's JSON decoder.
+fn list_or_error(plain: Result<yaml::Value, yaml::Error>, while_doing: &str) -> Value {
     match plain {
         Ok(yaml::Value::Null) => Value::list(Vec::new()),
         Ok(plain @ yaml::Value::Array(_)) => from_plain(&plain),
         Ok(other) => {
             let word = go_word(&other);
             Value::list(vec![Value::str(format!(
-                "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {word} into Go value of type []interface {{}}"
+                "{while_doing}json: cannot unmarshal {word} into Go value of type []interface {{}}"
             ))])
         }
         Err(error) => Value::list(vec![Value::str(error.to_string())]),

@@ -170,7 +170,7 @@ fn slice(args: Args<'_>) -> Outcome {
 }
 
 fn chunk(args: Args<'_>) -> Outcome {
-    let list = slice_of(args.any(1), "chunk on")?;
+    let list = slice_of(args.any(1), "chunk")?;
     let Some(size) = usize::try_from(args.int(0)).ok().filter(|&size| size > 0) else {
         return Err("runtime error: makeslice: len out of range".into());
     };

@@ -5,6 +5,7 @@
 //! look the same to a template, so both are an `Err` here.
 
 mod builtins;
+mod cases;
 mod certs;
 mod ciphers;
 mod crypto;

@@ -130,10 +130,21 @@ fn translate(pattern: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
+            '{' if !in_class && !is_count(chars.as_str()) => out.push_str("\\{"),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Whether what follows a brace makes it a repetition, such as `2,3}`; to Go it is a text otherwise.
+fn is_count(rest: &str) -> bool {
+    let Some((inside, _)) = rest.split_once('}') else { return false };
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match inside.split_once(',') {
+        Some((least, most)) => number(least) && (most.is_empty() || number(most)),
+        None => number(inside),
+    }
 }
 
 /// Go's words for the commonest mistakes.

@@ -2,6 +2,7 @@
 //!
 //! Source: sprig v3.3.0 url.go; go net/url.
 
+use super::super::strconv;
 use super::super::value::{Map, Value, text};
 use super::{Args, Func, Outcome, Ty, lossy};
 
@@ -32,7 +33,8 @@ fn unescape(part: &str) -> Result<String, String> {
 
 fn parse(url: &str) -> Outcome {
     let fail = |why: &str| -> super::Fail {
-        format!("unable to parse url: parse \"{url}\": {why}").into()
+        let quoted = strconv::quote(url.as_bytes());
+        format!("unable to parse url: parse {quoted}: {why}").into()
     };
     if url.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return Err(fail("net/url: invalid control character in URL"));

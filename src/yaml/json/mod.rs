@@ -1,5 +1,7 @@
 //! JSON as Go's encoding/json reads and prints it.
 
+mod check;
+
 use super::{Error, MAX_DEPTH, Numbers, Value, float};
 
 /// How JSON is written.
@@ -152,44 +154,13 @@ pub fn to_floats(value: &mut Value) {
     }
 }
 
-/// Go's words for the commonest errors; the parser's own for the rest.
+/// Go's words; the parser's own where Go takes what it refuses.
 fn go_words(text: &str, error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return "unexpected end of JSON input".to_owned();
-    }
     let shown = error.to_string();
     if shown.contains("recursion limit") {
         return format!("exceeded max depth of {MAX_DEPTH}");
     }
-    let line = text.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
-    let column = error.column().saturating_sub(1);
-    let Some(c) = line.get(column..).and_then(|rest| rest.chars().next()) else {
-        return shown;
-    };
-    let place = if shown.starts_with("trailing characters") {
-        "after top-level value"
-    } else if shown.starts_with("key must be a string") {
-        "looking for beginning of object key string"
-    } else if shown.starts_with("expected `:`") {
-        "after object key"
-    } else if shown.starts_with("expected `,` or `}`") {
-        "after object key:value pair"
-    } else if shown.starts_with("expected `,` or `]`") {
-        "after array element"
-    } else if shown.starts_with("expected value") {
-        "looking for beginning of value"
-    } else {
-        return shown;
-    };
-    format!("invalid character {} {place}", quoted(c))
-}
-
-fn quoted(c: char) -> String {
-    match c {
-        '\'' => "'\\''".to_owned(),
-        '"' => "'\"'".to_owned(),
-        c => format!("'{c}'"),
-    }
+    check::complaint(text).unwrap_or(shown)
 }
 
 #[cfg(test)]
@@ -220,6 +191,18 @@ mod tests {
             ("{\"a\" 1}", "invalid character '1' after object key"),
             ("[1 2]", "invalid character '2' after array element"),
             ("1 2", "invalid character '2' after top-level value"),
+            ("é", "invalid character 'Ã' looking for beginning of value"),
+            ("text", "invalid character 'e' in literal true (expecting 'r')"),
+            ("nul", "unexpected end of JSON input"),
+            ("{\"a\":1,}", "invalid character '}' looking for beginning of object key string"),
+            ("{\"a\":1;}", "invalid character ';' after object key:value pair"),
+            ("\"\\x\"", "invalid character 'x' in string escape code"),
+            ("\"\\u12g4\"", "invalid character 'g' in \\u hexadecimal character escape"),
+            ("\"\n\"", "invalid character '\\n' in string literal"),
+            ("-a", "invalid character 'a' in numeric literal"),
+            ("1.x", "invalid character 'x' after decimal point in numeric literal"),
+            ("1e+", "unexpected end of JSON input"),
+            ("01", "invalid character '1' after top-level value"),
         ] {
             assert_eq!(parse(text, Numbers::Float).unwrap_err().to_string(), want, "{text}");
         }

@@ -34,6 +34,15 @@ pub(crate) fn helm() -> Option<PathBuf> {
     skip("helm", "no Helm (build it with: tests/parts/build helm)")
 }
 
+/// Returns Helm's engine in a program of our own, or `None` after saying so.
+pub(crate) fn judge() -> Option<PathBuf> {
+    let program = folder().join("judge/judge");
+    if program.is_file() {
+        return Some(program);
+    }
+    skip("helm", "no judge (build it with: tests/parts/build judge)")
+}
+
 /// Returns the version of a part, as `tests/parts/versions` pins it.
 pub(crate) fn version(part: &str) -> &'static str {
     include_str!("../../parts/versions")

@@ -1,0 +1,175 @@
+//! `camelcase`, `snakecase` and `kebabcase`: what a word is, and how words are joined.
+//!
+//! Source: xstrings v1.5.0 convert.go, count.go.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::words::{lower, upper};
+
+/// What a run of characters is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    None,
+    Number,
+    Capitals,
+    Letters,
+    Connector,
+    Punctuation,
+    Other,
+}
+
+fn is_connector(c: char) -> bool {
+    c == '-' || c == '_' || c.is_whitespace()
+}
+
+/// Unicode's category P, which ASCII has fewer of than it seems: `+` and `$` are symbols.
+fn is_punctuation(c: char) -> bool {
+    static CLASS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\p{P}$").ok());
+    if c.is_ascii() {
+        return c.is_ascii_punctuation() && !"$+<=>^`|~".contains(c);
+    }
+    CLASS.as_ref().is_some_and(|class| class.is_match(c.encode_utf8(&mut [0; 4])))
+}
+
+/// A letter of a script that has words; Chinese characters are none.
+fn is_letter(c: char) -> bool {
+    let chinese = matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}')
+        || matches!(c, '\u{20000}'..='\u{2b81d}');
+    c.is_alphabetic() && !chinese
+}
+
+/// Takes the first run of a text off it.
+fn next_word(text: &str) -> (Word, &str, &str) {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return (Word::None, "", "") };
+    let run = |fits: &dyn Fn(char) -> bool| {
+        text.find(|c| !fits(c)).map_or(text.len(), |end| end.max(first.len_utf8()))
+    };
+    let small = |c: char| is_letter(c) && !c.is_uppercase();
+    let (word, end) = if is_connector(first) {
+        (Word::Connector, run(&is_connector))
+    } else if is_punctuation(first) {
+        (Word::Punctuation, run(&is_punctuation))
+    } else if first.is_uppercase() {
+        (Word::Capitals, capitals(text))
+    } else if is_letter(first) {
+        (Word::Letters, run(&small))
+    } else if first.is_numeric() {
+        (Word::Number, run(&char::is_numeric))
+    } else {
+        let other =
+            |c: char| !is_connector(c) && !is_letter(c) && !c.is_numeric() && !is_punctuation(c);
+        (Word::Other, run(&other))
+    };
+    (word, &text[..end], &text[end..])
+}
+
+/// Where a word ends that begins with a capital: `HTTP` of `HTTPStatus`, `Status` of `Status2`.
+fn capitals(text: &str) -> usize {
+    let after = text.find(|c: char| !c.is_uppercase()).unwrap_or(text.len());
+    let count = text[..after].chars().count();
+    let letter = text[after..].chars().next().is_some_and(is_letter);
+    if count == 1 && letter {
+        let end = text[after..].find(|c: char| !is_letter(c) || c.is_uppercase());
+        return end.map_or(text.len(), |end| after + end);
+    }
+    match text[..after].char_indices().next_back() {
+        Some((last, _)) if count > 1 && letter => last,
+        _ => after,
+    }
+}
+
+fn push(out: &mut String, kind: Word, word: &str, connector: char) {
+    if !matches!(kind, Word::Capitals | Word::Connector) {
+        out.push_str(word);
+        return;
+    }
+    out.extend(word.chars().map(|c| match c {
+        c if is_connector(c) => connector,
+        c if c.is_uppercase() => lower(c),
+        c => c,
+    }));
+}
+
+/// Joins the words of a text, in small letters. Punctuation stays as it is.
+pub(super) fn connected(text: &str, connector: char) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let (mut kind, mut word, mut rest) = next_word(text);
+    while !rest.is_empty() {
+        if kind != Word::Connector {
+            push(&mut out, kind, word, connector);
+        }
+        let (before, last) = (kind, word);
+        (kind, word, rest) = next_word(rest);
+        let joins = match before {
+            Word::Connector => {
+                push(&mut out, before, last, connector);
+                false
+            }
+            Word::Punctuation => false,
+            Word::Number => {
+                while matches!(kind, Word::Letters | Word::Number) {
+                    push(&mut out, kind, word, connector);
+                    (kind, word, rest) = next_word(rest);
+                }
+                kind != Word::None
+            }
+            _ if kind != Word::Number => true,
+            // A number at the end belongs to the word before it.
+            _ if rest.is_empty() => false,
+            _ => {
+                let number = word;
+                (kind, word, rest) = next_word(rest);
+                if kind == Word::Letters {
+                    out.push(connector);
+                    push(&mut out, Word::Number, number, connector);
+                    while matches!(kind, Word::Letters | Word::Number) {
+                        push(&mut out, kind, word, connector);
+                        (kind, word, rest) = next_word(rest);
+                    }
+                    kind != Word::None
+                } else {
+                    push(&mut out, Word::Number, number, connector);
+                    true
+                }
+            }
+        };
+        if joins && !matches!(kind, Word::Connector | Word::Punctuation) {
+            out.push(connector);
+        }
+    }
+    push(&mut out, kind, word, connector);
+    out
+}
+
+/// Joins words that each begin with a capital. Leading connectors stay, and all but one of several.
+pub(super) fn pascal(text: &str) -> String {
+    let start = text.find(|c| !is_connector(c)).unwrap_or(text.len());
+    let mut out = text[..start].to_owned();
+    let mut chars = text[start..].chars();
+    let Some(first) = chars.next() else { return out };
+    let mut held = upper(first);
+    // Of a word in capitals only the first stays one.
+    let mut in_capitals = first.is_uppercase();
+    for c in chars {
+        let before = held;
+        held = c;
+        if is_connector(c) && is_connector(before) {
+            out.push(before);
+        } else if is_connector(before) {
+            in_capitals = c.is_uppercase();
+            held = upper(c);
+        } else {
+            if in_capitals && c.is_uppercase() {
+                held = lower(c);
+            } else {
+                in_capitals = false;
+            }
+            out.push(before);
+        }
+    }
+    out.push(held);
+    out
+}
