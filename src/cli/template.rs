@@ -93,7 +93,7 @@ fn write(args: &Template, name: &str, rendered: &RenderedRelease) -> anyhow::Res
     for (path, text) in manifest::parts(&rendered.manifest) {
         out.add(&folder, path, text.as_bytes());
     }
-    let is_wanted = |hook: &&Hook| !args.no_hooks && !(args.skip_tests && hook.is_test());
+    let is_wanted = |hook: &&Hook| !(args.no_hooks || args.skip_tests && hook.is_test());
     for hook in rendered.hooks.iter().filter(is_wanted) {
         out.keep(&folder, &hook.path)?;
         out.add(&folder, &hook.path, hook.manifest.as_bytes());

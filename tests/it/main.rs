@@ -14,6 +14,7 @@ mod flagship;
 mod flux;
 mod harness;
 mod kubectl;
+mod lint;
 mod readme;
 mod repository;
 mod show;
