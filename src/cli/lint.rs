@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::Lint;
-use super::{ui, values};
+use super::{files, ui, values};
+use crate::base::class::chain;
 use crate::base::{file, limit};
-use crate::chart::{self, File};
+use crate::chart::{self, Error, File};
 use crate::release::lint::{Entry, Message, Options, Severity, Subject, lint};
 use crate::release::offline;
 
@@ -60,17 +61,15 @@ pub(super) fn run(args: &Lint, namespace: Option<&str>) -> anyhow::Result<ExitCo
 
 /// Returns the charts below `charts/`, packed or not.
 fn inner(path: &str) -> Vec<String> {
-    let charts = Path::new(path).join("charts");
-    let mut names = file::list_tree(&charts).unwrap_or_default();
+    let charts = files::join(path, "charts");
+    let mut names = file::list_tree(Path::new(&charts)).unwrap_or_default();
     names.sort_by(|a, b| a.split('/').cmp(b.split('/')));
     let found = names.into_iter().filter_map(|name| {
-        let full = charts.join(&name);
-        let chart = match full.file_name() {
-            Some(base) if base == "Chart.yaml" => full.parent()?.to_owned(),
-            _ if is_package(&name) => full,
-            _ => return None,
-        };
-        Some(chart.components().collect::<PathBuf>().display().to_string())
+        let full = format!("{charts}/{name}");
+        match full.strip_suffix("/Chart.yaml") {
+            Some(folder) => Some(folder.to_owned()),
+            None => is_package(&name).then_some(full),
+        }
     });
     found.collect()
 }
@@ -85,12 +84,10 @@ fn subject(path: &str) -> Result<Subject, String> {
 
 fn folder(path: &str) -> Result<Subject, String> {
     let top = Path::new(path);
-    let definition = top.join("Chart.yaml");
-    if !definition.exists() {
-        let shown = definition.components().collect::<PathBuf>();
+    let definition = files::join(path, "Chart.yaml");
+    if !Path::new(&definition).exists() {
         return Err(format!(
-            "unable to check Chart.yaml file in chart: stat {}: no such file or directory",
-            shown.display()
+            "unable to check Chart.yaml file in chart: stat {definition}: no such file or directory"
         ));
     }
     let whole = std::path::absolute(top).unwrap_or_else(|_| top.to_owned());
@@ -103,7 +100,7 @@ fn folder(path: &str) -> Result<Subject, String> {
     let read = |name: &str| file::read_bytes(&top.join(name), limit::SOURCE_FILE_BYTES);
     Ok(Subject {
         folder: whole.display().to_string(),
-        definition: read("Chart.yaml").map_err(|error| crate::base::class::chain(&error)),
+        definition: read("Chart.yaml").map_err(|error| chain(&error)),
         values: read("values.yaml").ok(),
         schema: read("values.schema.json").ok(),
         templates: entry("templates"),
@@ -115,11 +112,8 @@ fn folder(path: &str) -> Result<Subject, String> {
 fn packed(path: &str) -> Result<Subject, String> {
     let bytes = file::read_bytes(Path::new(path), limit::UNPACKED_BYTES).map_err(|error| {
         let missing = error.kind() == Some(std::io::ErrorKind::NotFound);
-        let why = if missing {
-            format!("open {path}: no such file or directory")
-        } else {
-            crate::base::class::chain(&error)
-        };
+        let why =
+            if missing { format!("open {path}: no such file or directory") } else { chain(&error) };
         format!("unable to open tarball: {why}")
     })?;
     let mut files: Vec<File> = Vec::new();
@@ -127,7 +121,12 @@ fn packed(path: &str) -> Result<Subject, String> {
     let find =
         |name: &str| files.iter().find(|file| file.name == name).map(|file| file.data.to_vec());
     let Some(definition) = find("Chart.yaml") else {
-        let why = chart.err().map(|error| crate::base::class::chain(&error)).unwrap_or_default();
+        let why = match chart {
+            Err(Error::NotGzip) => "gzip: invalid header".to_owned(),
+            Err(Error::Archive(error)) => chain(&error),
+            Err(error) => chain(&error),
+            Ok(_) => "no Chart.yaml".to_owned(),
+        };
         return Err(format!("unable to extract tarball: {why}"));
     };
     let entry = |name: &str| {

@@ -111,11 +111,11 @@ aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     ("dependencies: twice", "", &[("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies: [{name: d}, {name: d}]\n"), ("templates/a.yaml", MAP)]),
     ("dependencies: broken", "", &[("charts/d/Chart.yaml", "name: d\n"), ("templates/a.yaml", MAP), ("crds/x.yaml", "kind: X\n")]),
     ("dependencies: too", "--with-subcharts", &[("charts/d/Chart.yaml", "apiVersion: v2\nname: d\nversion: 1\n"),
-        ("charts/d/charts/e/Chart.yaml", "apiVersion: v2\nname: e\nversion: x\n"), ("charts/b.tgz", "no")]),
+        ("charts/d/charts/e/Chart.yaml", "apiVersion: v2\nname: e\nversion: 1.2\n"), ("charts/b.tgz", "no package at all")]),
     ("dependencies: too, quiet", "--with-subcharts --quiet", &[("values.yaml", ""), ("templates/a.yaml", MAP), ("charts/d/Chart.yaml", "apiVersion: v2\nname: d\nversion: x\n")]),
     ("dependencies: values that fit not", "--set d=5", &[("charts/d/Chart.yaml", "apiVersion: v2\nname: d\nversion: 1.0.0\n"), ("templates/a.yaml", "a: b: c\n")]),
     ("definitions: wrong", "", &[("crds/a.yaml", "kind: X\n---\n---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"),
-        ("crds/b.json", "{}"), ("crds/c.txt", "a: b: c"), ("crds/d.yaml", "{{ x }}: b: c"), ("crds/e.yaml", "kind: X\n")]),
+        ("crds/b.json", "{}"), ("crds/c.txt", "a: b: c"), ("crds/d.yaml", "a: b: c"), ("crds/e.yaml", "kind: X\n")]),
     ("definitions: a file", "", &[("crds", "x")]),
     ("ignored", "", &[(".helmignore", "templates/bad*\n"), ("templates/bad.yaml", "a: b: c"), ("templates/a.yaml", MAP)]),
 ];

@@ -135,7 +135,9 @@ fn check_values(subject: &Subject, options: &Options<'_>, report: &mut Report) {
     let defaults = match yaml::parse_map(&String::from_utf8_lossy(bytes), Numbers::Float) {
         Ok(defaults) => defaults,
         Err(error) => {
-            report.error(FILE, format!("unable to parse YAML: {error}"));
+            // Here Helm reads into a type of its own, whose name it tells.
+            let text = error.to_string().replace("map[string]interface {}", "common.Values");
+            report.error(FILE, format!("unable to parse YAML: {text}"));
             return;
         }
     };
@@ -154,6 +156,8 @@ fn check_values(subject: &Subject, options: &Options<'_>, report: &mut Report) {
 fn check_dependencies(subject: &Subject, report: &mut Report) {
     let chart = match &subject.chart {
         Ok(chart) => chart,
+        // These are known to load, only not by this Helm.
+        Err(chart::Error::UnsupportedVersion | chart::Error::InvalidVersion) => return,
         Err(error) => {
             report.error("", format!("unable to load chart\n\t{}", chain(error)));
             return;

@@ -14,7 +14,6 @@ pub(super) struct Object {
     pub(super) api_version: String,
     pub(super) kind: String,
     pub(super) name: String,
-    namespace: String,
 }
 
 /// Reads the objects of a text; nothing is an object of a document that holds nothing. After a
@@ -58,29 +57,30 @@ fn object(document: &str) -> Result<Option<Object>, String> {
             return wrong(format!("{kind} into Go value of type rules.k8sYamlStruct"));
         }
     };
-    let field =
-        |kind: &str, name: &str| wrong(format!("{kind} into Go struct field k8sYamlStruct.{name}"));
-    let mut problem = None;
+    let mut problems = Vec::new();
+    let mut note = |kind: &str, field: &str| {
+        problems.push(format!("{kind} into Go struct field {field}"));
+    };
     for (key, into) in [("apiVersion", &mut object.api_version), ("Kind", &mut object.kind)] {
         if let Err(kind) = text_of(&map, key, into) {
-            problem.get_or_insert(field(kind, &format!("{key} of type string")));
+            note(kind, &format!("k8sYamlStruct.{key} of type string"));
         }
     }
     match find(&map, "Metadata") {
         None | Some(Value::Null) => {}
         Some(Value::Object(metadata)) => {
-            for (key, into) in [("Name", &mut object.name), ("Namespace", &mut object.namespace)] {
+            let mut unused = String::new();
+            for (key, into) in [("Name", &mut object.name), ("Namespace", &mut unused)] {
                 if let Err(kind) = text_of(metadata, key, into) {
-                    problem.get_or_insert(field(kind, &format!("Metadata.{key} of type string")));
+                    note(kind, &format!("k8sYamlMetadata.Metadata.{key} of type string"));
                 }
             }
         }
         Some(other) => {
-            let name = "Metadata of type rules.k8sYamlMetadata";
-            problem.get_or_insert(field(kind_of(other), name));
+            note(kind_of(other), "k8sYamlStruct.Metadata of type rules.k8sYamlMetadata");
         }
     }
-    problem.unwrap_or(Ok(Some(object)))
+    problems.into_iter().next().map_or(Ok(Some(object)), wrong)
 }
 
 /// Finds a field in any case.
