@@ -87,3 +87,18 @@ pub(super) fn warning(api_version: &str, kind: &str, major: u64, minor: u64) -> 
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::warning;
+
+    #[test]
+    fn a_kind_is_deprecated_from_some_version_on() {
+        let cron_job = "batch/v1beta1 CronJob is deprecated in v1.21+, unavailable in v1.25+; \
+                        use batch/v1 CronJob";
+        let of = |kind: &str, minor| warning("batch/v1beta1", kind, 1, minor);
+        assert_eq!(of("CronJob", 20), None);
+        assert_eq!(of("CronJob", 21).as_deref(), Some(cron_job));
+        assert_eq!(of("Job", 37), None);
+    }
+}
