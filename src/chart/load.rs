@@ -84,7 +84,10 @@ pub fn parse_values(text: &[u8]) -> Result<Map, Error> {
 /// Splits a stream at lines that begin with `---`, as Kubernetes does before YAML is parsed.
 ///
 /// Source: k8s.io/apimachinery pkg/util/yaml/decoder.go (`YAMLReader.Read`).
-fn documents(text: &str) -> Result<Vec<&str>, Error> {
+///
+/// # Errors
+/// Something stands behind `---`.
+pub fn documents(text: &str) -> Result<Vec<&str>, Error> {
     let mut found = Vec::new();
     let (mut start, mut at) = (0, 0);
     for line in text.split_inclusive('\n') {

@@ -117,6 +117,31 @@ impl Raw {
     }
 }
 
+/// `Chart.yaml` as it is written: neither checked nor cleaned.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Everything but the two lists.
+    pub metadata: Metadata,
+    /// People; a list may hold nulls.
+    pub maintainers: Vec<Option<Maintainer>>,
+    /// How many dependencies are declared.
+    pub dependencies: usize,
+}
+
+/// Reads `Chart.yaml` for somebody who wants to say more of it than what is wrong first.
+///
+/// # Errors
+/// The text is not YAML, or a field has a kind that it must not have; in Helm's words.
+pub fn read_written(data: &[u8]) -> Result<Written, String> {
+    let mut raw = Raw::default();
+    raw.read(data, "Chart.yaml").map_err(|error| match error {
+        Error::Parse { text, .. } => text,
+        other => other.to_string(),
+    })?;
+    let dependencies = raw.dependencies.len();
+    Ok(Written { metadata: raw.plain, maintainers: raw.maintainers, dependencies })
+}
+
 /// Source: helm v4.3.1 pkg/chart/v2/dependency.go (`Validate`).
 fn checked_dependency(dependency: Option<Dependency>) -> Result<Dependency, Error> {
     let Some(mut dependency) = dependency else {

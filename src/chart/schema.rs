@@ -40,8 +40,8 @@ fn collect(chart: &Chart, name: &str, values: &Map, text: &mut String) {
     }
 }
 
-/// Returns one line for each value that does not fit.
-fn check(schema: &[u8], values: &Map) -> Vec<String> {
+/// Returns one line for each value that does not fit one schema.
+pub fn check(schema: &[u8], values: &Map) -> Vec<String> {
     let mut schema: Value = match serde_json::from_slice(schema) {
         Ok(schema) => schema,
         Err(error) if error.is_eof() => return vec!["unexpected EOF".to_owned()],

@@ -55,6 +55,8 @@ pub(super) enum Command {
     Template(Box<Template>),
     /// Show parts of a chart, as `helm show` does.
     Show(Show),
+    /// Say what is wrong or unusual with charts, as `helm lint` does.
+    Lint(Box<Lint>),
     /// Keep releases as their HelmReleases say.
     Run(Run),
     /// Watch a release being installed, upgraded, rolled back, repaired and pinned, without a cluster.
@@ -143,6 +145,31 @@ pub(super) struct Template {
     pub(super) release_name: bool,
     #[command(flatten)]
     pub(super) from: ChartFrom,
+}
+
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub(super) struct Lint {
+    /// Folders or archives of charts.
+    #[arg(required = true, value_name = "PATH")]
+    pub(super) paths: Vec<String>,
+    /// Fail on warnings, too.
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Print warnings and errors only.
+    #[arg(long)]
+    pub(super) quiet: bool,
+    /// Check the charts in `charts/`, too.
+    #[arg(long)]
+    pub(super) with_subcharts: bool,
+    /// Do not check values against schemas.
+    #[arg(long)]
+    pub(super) skip_schema_validation: bool,
+    /// Kubernetes version that templates are told, and that deprecations are told of.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) kube_version: String,
+    #[command(flatten)]
+    pub(super) values: Values,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -71,3 +71,25 @@ pub(super) fn join(folder: &str, name: &str) -> String {
     let joined = parts.join("/");
     if rooted { format!("/{joined}") } else { joined }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined_as_go_joins_them() {
+        let rows = [
+            ("o", "r", "o/r"),
+            ("o/./p", "r", "o/p/r"),
+            ("t/../u/", "r", "u/r"),
+            ("/a//b", "c", "/a/b/c"),
+            ("/..", "c", "/c"),
+            ("../..", "c", "../../c"),
+            ("./c", "Chart.yaml", "c/Chart.yaml"),
+            (".", "x", "x"),
+        ];
+        for (folder, name, joined) in rows {
+            assert_eq!(join(folder, name), joined, "{folder} and {name}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod edit;
 mod files;
 mod home;
 mod inspect;
+mod lint;
 mod name;
 mod repo;
 mod run;
@@ -73,6 +74,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Template(template) => template::run(*template, connection.namespace).await,
         Command::Show(show) => show::run(show).await,
+        Command::Lint(lint) => lint::run(&lint, connection.namespace.as_deref()),
         Command::Run(run) => run::run(run, &connection).await,
         Command::Demo => demo::demo().await,
         Command::Sim(sim) => run::sim(sim).await,

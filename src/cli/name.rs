@@ -71,8 +71,14 @@ fn from_template(text: &str, capabilities: &Capabilities) -> anyhow::Result<Stri
         is_upgrade: false,
     };
     let values = Value::Object(Map::new());
-    let context =
-        Context { scopes: &scopes, values: &values, release: &release, capabilities, lookup: None };
+    let context = Context {
+        scopes: &scopes,
+        values: &values,
+        release: &release,
+        capabilities,
+        lookup: None,
+        lenient: false,
+    };
     let rendered = program.render(&context).map_err(|error| plain(&error.to_string()))?;
     Ok(rendered.into_iter().next().map(|file| file.text).unwrap_or_default())
 }

@@ -119,3 +119,38 @@ pub async fn of_cluster(
         helm_version: HELM_VERSION.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_people_give_are_read_as_by_helm() {
+        let rows: &[(&str, Result<[&str; 4], &str>)] = &[
+            ("1.30", Ok(["v1.30", "v1.30", "1", "30"])),
+            ("v1.30.2-gke.5", Ok(["v1.30.2-gke.5", "v1.30.2", "1", "30"])),
+            ("1.030.1", Ok(["v1.030.1", "v1.30.1", "1", "30"])),
+            ("1", Err("illegal version string \"1\"")),
+            ("x", Err("could not parse \"x\" as version")),
+            ("01.30", Err("illegal zero-prefixed version component \"01\" in \"01.30\"")),
+        ];
+        for (text, want) in rows {
+            let seen = offline(text, &[]).map_err(|error| error.to_string());
+            match (&seen, want) {
+                (Ok(seen), Ok(want)) => {
+                    let seen = [
+                        &seen.kube_version,
+                        &seen.kube_normalized,
+                        &seen.kube_major,
+                        &seen.kube_minor,
+                    ];
+                    assert_eq!(seen, *want, "{text}");
+                }
+                (Err(seen), Err(want)) => {
+                    assert_eq!(*seen, format!("invalid kube version '{text}': {want}"));
+                }
+                _ => panic!("{text}: {seen:?}"),
+            }
+        }
+    }
+}

@@ -529,6 +529,16 @@ mod tests {
     }
 
     #[test]
+    fn a_written_manifest_is_taken_apart_again() {
+        let document = |path, text| Document { path, text, kind: String::new() };
+        let documents =
+            [document("c/a", "x: ---\n# Source: no\n"), document("c/b", "y"), document("c/c", "")];
+        let whole = text(&documents, &[]);
+        let seen: Vec<_> = parts(&whole).collect();
+        assert_eq!(seen, [("c/a", "x: ---\n# Source: no\n"), ("c/b", "y"), ("c/c", "")]);
+    }
+
+    #[test]
     fn lists_are_taken_apart() {
         let text =
             "---\n# Source: a\nkind: List\nitems:\n- kind: A\n- kind: B\n---\n# x\n---\nkind: C\n";

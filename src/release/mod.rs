@@ -16,6 +16,7 @@ mod error;
 mod hook;
 pub mod inventory;
 mod jsondiff;
+pub mod lint;
 mod manager;
 pub mod manifest;
 mod origin;

@@ -106,6 +106,7 @@ impl Renderer {
             release: &request.release,
             capabilities: request.capabilities,
             lookup: request.lookup,
+            lenient: false,
         };
         let rendered = program.render_map(&context, manifest::read).map_err(Error::Template)?;
         let sorted = manifest::sort(&rendered)?;
@@ -148,6 +149,29 @@ impl Renderer {
         programs.insert(key, (Arc::clone(loaded), Arc::clone(&program)));
         Ok(program)
     }
+}
+
+/// Renders a processed chart for nobody but a linter: refusals of the chart itself are no errors,
+/// and what cannot be installed is rendered all the same.
+pub(super) fn render_leniently(
+    chart: &Chart,
+    values: Map,
+    release: &ReleaseInfo,
+    capabilities: &Capabilities,
+) -> Result<HashMap<String, String>, Error> {
+    let scopes = scopes(chart);
+    let program = Program::compile(files(chart, &scopes), &scopes).map_err(Error::Template)?;
+    let values = Value::Object(values);
+    let context = Context {
+        scopes: &scopes,
+        values: &values,
+        release,
+        capabilities,
+        lookup: None,
+        lenient: true,
+    };
+    let rendered = program.render(&context).map_err(Error::Template)?;
+    Ok(rendered.into_iter().map(|file| (file.name, file.text)).collect())
 }
 
 /// Returns every chart of a tree with its path, parents first.

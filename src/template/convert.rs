@@ -195,7 +195,8 @@ fn chart(plain: &yaml::Value) -> Value {
 fn release(context: &Context<'_>) -> Value {
     let release = context.release;
     let map = Map::default();
-    map.set(text("IsInstall"), Value::Bool(!release.is_upgrade));
+    // A linter neither installs nor upgrades.
+    map.set(text("IsInstall"), Value::Bool(!release.is_upgrade && !context.lenient));
     map.set(text("IsUpgrade"), Value::Bool(release.is_upgrade));
     map.set(text("Name"), Value::str(&release.name));
     map.set(text("Namespace"), Value::str(&release.namespace));

@@ -113,6 +113,8 @@ pub struct Context<'a> {
     pub capabilities: &'a Capabilities,
     /// The cluster that `lookup` asks; none: it answers empty maps.
     pub lookup: Option<&'a dyn Lookup>,
+    /// Whether the chart's own refusals (`fail`, `required`) give an empty text instead.
+    pub lenient: bool,
 }
 
 /// A rendered template.

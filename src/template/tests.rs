@@ -65,6 +65,7 @@ fn render_files<N: AsRef<str>>(
         release: &release,
         capabilities: &capabilities,
         lookup: None,
+        lenient: false,
     };
     program.render(&context).map_err(|error| error.to_string())
 }

@@ -15,6 +15,7 @@ mod flux;
 mod harness;
 mod judge;
 mod kubectl;
+mod lint;
 mod readme;
 mod repos;
 mod repository;

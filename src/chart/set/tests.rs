@@ -1,6 +1,71 @@
 use super::*;
 use crate::yaml::Value;
 
+/// Compares what a parser makes of texts, written over the same values, with what Helm makes of them.
+#[track_caller]
+fn check(
+    rows: &[(&str, Result<&str, &str>)],
+    parse: impl Fn(&str, &mut Map) -> Result<(), SetError>,
+) {
+    let base: Map = serde_json::from_str(r#"{"t":{"x":1},"l":["one"]}"#).unwrap();
+    let mut wrong = Vec::new();
+    for (text, want) in rows {
+        let mut map = base.clone();
+        let got = parse(text, &mut map).map(|()| {
+            map.retain(|key, value| base.get(key) != Some(value));
+            Value::Object(map).to_string()
+        });
+        let got = got.map_err(|error| error.to_string());
+        if got.as_deref().map_err(String::as_str) != *want {
+            wrong.push(format!("{text}: got {got:?}, want {want:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn json_is_read_as_helm_reads_it() {
+    #[rustfmt::skip]
+    let rows: &[(&str, Result<&str, &str>)] = &[
+        (r#"a=1,b=[1,2],c={"x":null}"#, Ok(r#"{"a":1.0,"b":[1.0,2.0],"c":{"x":null}}"#)),
+        ("a=", Ok(r#"{"a":null}"#)), ("a=,b=1", Ok(r#"{"a":null,"b":1.0}"#)),
+        (r#"a="x,y",b=true"#, Ok(r#"{"a":"x,y","b":true}"#)), ("a=1, b=2", Ok(r#"{" b":2.0,"a":1.0}"#)),
+        (r#"{"t":{"y":2}}"#, Ok(r#"{"t":{"x":1,"y":2.0}}"#)), (r#"t={"y":2}"#, Ok(r#"{"t":{"y":2.0}}"#)),
+        ("l[1]={}", Ok(r#"{"l":["one",{}]}"#)),
+        ("a=foo", Err("failed parsing --set-json data a=foo")),
+        ("a", Err("failed parsing --set-json data a")),
+        (r#"{"a":"#, Err(r#"failed parsing --set-json data JSON: {"a":"#)),
+    ];
+    check(rows, parse_set_json);
+}
+
+#[test]
+fn literals_end_where_the_text_ends() {
+    #[rustfmt::skip]
+    let rows: &[(&str, Result<&str, &str>)] = &[
+        ("a=1,b=2", Ok(r#"{"a":"1,b=2"}"#)), ("a=", Ok(r#"{"a":""}"#)), ("a={1,2}", Ok(r#"{"a":"{1,2}"}"#)),
+        (r"a.b\.c=x", Ok(r#"{"a":{"b\\":{"c":"x"}}}"#)), ("l[1]=x,y", Ok(r#"{"l":["one","x,y"]}"#)),
+        ("a,b=1", Ok(r#"{"a,b":"1"}"#)), ("a", Err(r#"key "a" has no value"#)),
+    ];
+    check(rows, parse_set_literal);
+}
+
+#[test]
+fn files_are_read_for_each_value() {
+    #[rustfmt::skip]
+    let rows: &[(&str, Result<&str, &str>)] = &[
+        ("a=p", Ok(r#"{"a":"<p>"}"#)), ("a=p,t.x=q", Ok(r#"{"a":"<p>","t":{"x":"<q>"}}"#)),
+        ("a={p,q}", Ok(r#"{"a":["<p>","<q>"]}"#)), ("l[1]=p", Ok(r#"{"l":["one","<p>"]}"#)),
+        ("a=", Ok(r#"{"a":""}"#)), ("a=none", Err("open none: no such file or directory")),
+    ];
+    let mut read = |path: &str| match path {
+        "none" => Err("open none: no such file or directory".to_owned()),
+        path => Ok(format!("<{path}>")),
+    };
+    let read = std::cell::RefCell::new(&mut read);
+    check(rows, |text, map| parse_set_file(text, map, &mut **read.borrow_mut()));
+}
+
 #[test]
 fn pairs_are_read_as_helm_reads_them() {
     #[rustfmt::skip]

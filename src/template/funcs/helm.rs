@@ -17,18 +17,21 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("tpl", &[S, Ty::Any], |machine, a| {
         machine.tpl(&a.shared_str(0), a.any(1).clone().unboxed())
     }),
-    Func::new("required", &[S, Ty::Any], |_, a| match a.any(1) {
-        Value::Nil | Value::Invalid => Err(refused(a)),
-        Value::Str(text) if text.is_empty() => Err(refused(a)),
+    Func::new("required", &[S, Ty::Any], |machine, a| match a.any(1) {
+        Value::Nil | Value::Invalid => refused(machine, a),
+        Value::Str(text) if text.is_empty() => refused(machine, a),
         value => Ok(value.clone()),
     }),
-    Func::new("fail", &[S], |_, a| Err(refused(a))),
+    Func::new("fail", &[S], |machine, a| refused(machine, a)),
     Func::new("lookup", &[S, S, S, S], lookup),
     Func::new("getHostByName", &[S], |_, _| Ok(Value::str(""))),
 ];
 
-fn refused(args: Args<'_>) -> Fail {
-    Fail::Refused(lossy(args.str(0)).into_owned())
+fn refused(machine: &Machine<'_>, args: Args<'_>) -> Outcome {
+    if machine.context.lenient {
+        return Ok(Value::str(""));
+    }
+    Err(Fail::Refused(lossy(args.str(0)).into_owned()))
 }
 
 fn lookup(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
