@@ -46,7 +46,7 @@ pub use self::{
     dependency::{check_dependencies_present, process_dependencies},
     error::{ArchiveError, Error},
     folder::load_folder,
-    load::{load_archive, load_archive_showing, load_files, parse_values},
+    load::{load_archive, load_archive_showing, load_files, parse_values, unpack_archive},
     metadata::sanitize,
     pack::pack,
     set_error::SetError,

@@ -89,6 +89,9 @@ pub(super) enum Command {
     Repo(chart_args::Repo),
     /// Search for charts.
     Search(chart_args::Search),
+    /// Download charts.
+    #[command(visible_alias = "fetch")]
+    Pull(chart_args::Pull),
 }
 
 #[derive(Debug, ClapArgs)]

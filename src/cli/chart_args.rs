@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::args::{Output, duration};
 
 /// Where Helm's own files are; without these, where the environment says.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub(super) struct Places {
     /// File of the registered repositories.
     #[arg(long, global = true, value_name = "FILE")]
@@ -16,6 +16,32 @@ pub(super) struct Places {
     /// Folder of the copied indexes.
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) repository_cache: Option<PathBuf>,
+}
+
+/// How a repository is asked.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Login {
+    /// User of the repository.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) username: String,
+    /// Password of the repository.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) password: String,
+    /// Do not verify the server's certificate (kept for Helm; refused where it matters).
+    #[arg(long)]
+    pub(super) insecure_skip_tls_verify: bool,
+    /// File of the authorities to trust.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) ca_file: String,
+    /// File of our certificate.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) cert_file: String,
+    /// File of its key.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) key_file: String,
+    /// Send user and password to every host.
+    #[arg(long = "pass-credentials", visible_alias = "pass-credentials-all")]
+    pub(super) pass_credentials: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -48,33 +74,14 @@ pub(super) struct RepoAdd {
     pub(super) name: String,
     /// Its address.
     pub(super) url: String,
-    /// User of the repository.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(super) username: String,
-    /// Password of the repository.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(super) password: String,
+    #[command(flatten)]
+    pub(super) login: Login,
     /// Read the password from stdin.
     #[arg(long)]
     pub(super) password_stdin: bool,
     /// Replace a repository of the same name.
     #[arg(long)]
     pub(super) force_update: bool,
-    /// Do not verify the server's certificate (kept for Helm; refused where it matters).
-    #[arg(long)]
-    pub(super) insecure_skip_tls_verify: bool,
-    /// File of the authorities to trust.
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
-    pub(super) ca_file: String,
-    /// File of our certificate.
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
-    pub(super) cert_file: String,
-    /// File of its key.
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
-    pub(super) key_file: String,
-    /// Send user and password to every host.
-    #[arg(long = "pass-credentials", visible_alias = "pass-credentials-all")]
-    pub(super) pass_credentials: bool,
     /// Take also repositories that were shut down.
     #[arg(long)]
     pub(super) allow_deprecated_repos: bool,
@@ -149,4 +156,33 @@ pub(super) struct SearchRepo {
     /// Fail when nothing is found.
     #[arg(long)]
     pub(super) fail_on_no_result: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Pull {
+    /// NAME/CHART, the address of an archive, or (with --repo) the name of a chart.
+    #[arg(required = true)]
+    pub(super) charts: Vec<String>,
+    /// Address of a repository.
+    #[arg(long, value_name = "URL")]
+    pub(super) repo: Option<String>,
+    /// Version or constraint.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
+    /// Take prereleases, too.
+    #[arg(long)]
+    pub(super) devel: bool,
+    /// Folder to write to.
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub(super) destination: PathBuf,
+    /// Unpack the chart.
+    #[arg(long)]
+    pub(super) untar: bool,
+    /// Folder to unpack to, below the destination.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(super) untardir: PathBuf,
+    #[command(flatten)]
+    pub(super) login: Login,
+    #[command(flatten)]
+    pub(super) places: Places,
 }

@@ -8,8 +8,8 @@ use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use super::chart_args::{Repo, RepoAdd, RepoCommand, RepoList, RepoRemove, RepoUpdate};
+use super::pull::registered;
 use super::{home, ui};
-use crate::base::secret::Secret;
 use crate::repo::{self, HelmFiles, Registered, RepositoryFile, download_index, helm_text};
 use crate::source::{Fetcher, Mirrors};
 
@@ -75,26 +75,17 @@ async fn add(args: RepoAdd, files: &HelmFiles) -> anyhow::Result<()> {
 }
 
 fn entry(args: RepoAdd) -> anyhow::Result<Registered> {
-    let mut password = args.password;
-    if !args.username.is_empty() && password.is_empty() {
+    let mut login = args.login;
+    if !login.username.is_empty() && login.password.is_empty() {
         if !args.password_stdin {
             bail!("--username needs a password: give --password or --password-stdin");
         }
+        let mut password = String::new();
         std::io::stdin().take(PASSWORD_BYTES).read_to_string(&mut password)?;
         let line = password.strip_suffix('\n').unwrap_or(&password);
-        password = line.strip_suffix('\r').unwrap_or(line).to_owned();
+        login.password = line.strip_suffix('\r').unwrap_or(line).to_owned();
     }
-    Ok(Registered {
-        name: args.name,
-        url: args.url,
-        username: args.username,
-        password: Secret::new(password),
-        cert_file: args.cert_file,
-        key_file: args.key_file,
-        ca_file: args.ca_file,
-        insecure: args.insecure_skip_tls_verify,
-        pass_credentials: args.pass_credentials,
-    })
+    Ok(Registered { name: args.name, url: args.url, ..registered(&login) })
 }
 
 #[derive(Debug, Serialize)]

@@ -69,6 +69,10 @@ async fn load(args: &Template, renderer: &Renderer) -> anyhow::Result<Chart> {
         return Ok(Arc::unwrap_or_clone(pulled.chart));
     }
     let path = Path::new(&args.chart);
+    if !path.exists() {
+        let named = super::pull::load_named(&args.chart, &args.version, &args.sources);
+        return Ok(Arc::unwrap_or_clone(named.await?));
+    }
     if path.is_dir() {
         return Ok(chart::load_folder(path)?);
     }
