@@ -29,6 +29,7 @@ pub mod ignore;
 mod load;
 mod metadata;
 mod pack;
+mod save;
 pub mod schema;
 pub mod set;
 mod set_error;
@@ -49,6 +50,7 @@ pub use self::{
     load::{load_archive, load_archive_showing, load_files, parse_values, unpack_archive},
     metadata::sanitize,
     pack::pack,
+    save::{Stamp, save},
     set_error::SetError,
     values::{coalesce, coalesce_tables, merge_values},
 };

@@ -92,6 +92,8 @@ pub(super) enum Command {
     /// Download charts.
     #[command(visible_alias = "fetch")]
     Pull(chart_args::Pull),
+    /// Pack folders of charts into archives.
+    Package(chart_args::Package),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -186,3 +186,19 @@ pub(super) struct Pull {
     #[command(flatten)]
     pub(super) places: Places,
 }
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Package {
+    /// Folders of charts.
+    #[arg(required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Folder to write to.
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub(super) destination: PathBuf,
+    /// Version to give the chart.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
+    /// Version of the application to give the chart.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) app_version: String,
+}

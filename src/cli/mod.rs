@@ -10,6 +10,7 @@ mod demo;
 mod edit;
 mod home;
 mod inspect;
+mod package;
 mod pull;
 mod repo;
 mod run;
@@ -81,6 +82,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
         Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
         Command::Repo(repo) => repo::run(repo).await,
+        Command::Package(package) => package::run(package).await,
         Command::Pull(pull) => pull::run(pull).await,
         Command::Search(args) => search::run(&args),
     }

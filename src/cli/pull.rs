@@ -70,7 +70,7 @@ async fn one(
 }
 
 /// Joins paths as Go does: `.` is left out.
-fn joined(folder: &Path, below: &Path) -> PathBuf {
+pub(super) fn joined(folder: &Path, below: &Path) -> PathBuf {
     folder.join(below).components().filter(|part| *part != std::path::Component::CurDir).collect()
 }
 

@@ -14,6 +14,7 @@ mod flagship;
 mod flux;
 mod harness;
 mod kubectl;
+mod package;
 mod readme;
 mod repos;
 mod repository;
