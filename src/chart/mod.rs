@@ -27,6 +27,7 @@ mod folder;
 mod gotext;
 pub mod ignore;
 mod load;
+mod lock;
 mod metadata;
 mod pack;
 mod save;
@@ -48,6 +49,7 @@ pub use self::{
     error::{ArchiveError, Error},
     folder::load_folder,
     load::{load_archive, load_archive_showing, load_files, parse_values, unpack_archive},
+    lock::{Lock, lock_digest, old_lock_digest},
     metadata::sanitize,
     pack::pack,
     save::{Stamp, save},

@@ -94,6 +94,9 @@ pub(super) enum Command {
     Pull(chart_args::Pull),
     /// Pack folders of charts into archives.
     Package(chart_args::Package),
+    /// List and get the dependencies of a chart.
+    #[command(visible_aliases = ["dep", "dependencies"])]
+    Dependency(chart_args::Dependencies),
 }
 
 #[derive(Debug, ClapArgs)]

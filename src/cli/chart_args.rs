@@ -201,4 +201,49 @@ pub(super) struct Package {
     /// Version of the application to give the chart.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) app_version: String,
+    /// Get the dependencies first, as `dependency update` does.
+    #[arg(short = 'u', long)]
+    pub(super) dependency_update: bool,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Dependencies {
+    #[command(subcommand)]
+    pub(super) command: DependencyCommand,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DependencyCommand {
+    /// List the declared dependencies and whether they are there.
+    #[command(visible_alias = "ls")]
+    List(DependencyList),
+    /// Choose versions anew, get them, and lock them.
+    #[command(visible_alias = "up")]
+    Update(DependencyGet),
+    /// Get the versions that are locked.
+    Build(DependencyGet),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DependencyList {
+    /// Folder or archive of the chart.
+    #[arg(default_value = ".")]
+    pub(super) chart: PathBuf,
+    /// Widest column.
+    #[arg(long, default_value_t = 80, value_name = "N")]
+    pub(super) max_col_width: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DependencyGet {
+    /// Folder of the chart.
+    #[arg(default_value = ".")]
+    pub(super) chart: PathBuf,
+    /// Use the copied indexes as they are.
+    #[arg(long)]
+    pub(super) skip_refresh: bool,
 }

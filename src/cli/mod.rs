@@ -7,6 +7,7 @@ mod args;
 mod chart_args;
 mod connect;
 mod demo;
+mod dependency;
 mod edit;
 mod home;
 mod inspect;
@@ -82,6 +83,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
         Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
         Command::Repo(repo) => repo::run(repo).await,
+        Command::Dependency(args) => dependency::run(args).await,
         Command::Package(package) => package::run(package).await,
         Command::Pull(pull) => pull::run(pull).await,
         Command::Search(args) => search::run(&args),

@@ -6,13 +6,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use super::chart_args::Package;
-use super::pull::joined;
-use super::ui;
+use super::pull::{TIMEOUT, joined};
+use super::repo::fetcher;
+use super::{home, ui};
 use crate::base::class::chain;
 use crate::base::clock::{Clock as _, SystemClock, Timestamp};
 use crate::base::file::{self, env_var};
 use crate::base::version::Version;
 use crate::chart::{self, Stamp};
+use crate::repo::Subcharts;
 
 pub(super) async fn run(args: Package) -> anyhow::Result<ExitCode> {
     let stamp = stamp()?;
@@ -25,10 +27,27 @@ pub(super) async fn run(args: Package) -> anyhow::Result<ExitCode> {
                 _ => return Err(error).with_context(|| format!("look at `{}`", path.display())),
             }
         }
+        if args.dependency_update {
+            update(path, &args, stamp).await?;
+        }
         let saved = one(path, &args, stamp)?;
         ui::print(&format!("Successfully packaged chart and saved it to: {}\n", saved.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Gets the dependencies of a chart, without a word.
+async fn update(path: &Path, args: &Package, stamp: Stamp) -> anyhow::Result<()> {
+    let subcharts = Subcharts {
+        folder: &std::path::absolute(path)?,
+        files: &home::helm_files(&args.places),
+        fetcher: &fetcher()?,
+        skip_refresh: false,
+        timeout: TIMEOUT,
+        stamp,
+        say: &|_| {},
+    };
+    Ok(subcharts.update().await?)
 }
 
 /// Returns the time of the files in an archive: what `SOURCE_DATE_EPOCH` says, else now.

@@ -15,13 +15,15 @@ mod reference;
 mod repositories;
 mod resolve;
 mod search;
+mod subchart;
 
 pub use entry::{Entry, Warning};
 pub use error::Error;
-pub use helm_fetch::{download_archive, download_index, helm_text};
+pub use helm_fetch::{download_archive, download_index, helm_text, outcome, refresh};
 pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
 pub use packages::{Packages, package_index};
 pub use reference::{Located, locate, locate_in};
 pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec, Trouble};
 pub use search::{Hit, Query, Searchable, keep};
+pub use subchart::Subcharts;

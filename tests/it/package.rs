@@ -3,7 +3,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use crate::support::chart::web;
 use crate::support::pair::Pair;
+use crate::support::repository::Repository;
 
 /// A file of an archive: name, mode, time, content.
 type Entry = (String, u32, u64, String);
@@ -133,4 +135,102 @@ async fn archives_of_real_charts_are_those_of_helm() {
             assert_eq!(mine, helm, "{saved}");
         }
     }
+}
+
+/// Asserts that both locks are the same but for their time.
+#[track_caller]
+fn same_locks(pair: &Pair, path: &str) {
+    let [helm, ours] = pair.folders().map(|folder| {
+        let text = std::fs::read_to_string(folder.join(path)).unwrap();
+        text.lines().filter(|l| !l.starts_with("generated:")).collect::<Vec<_>>().join("\n")
+    });
+    assert_eq!(ours, helm, "{path}: ours (left), Helm's (right)");
+}
+
+fn app(pair: &Pair, version: &str, url: &str) {
+    let chart = format!(
+        "apiVersion: v2\nname: app\nversion: 1.0.0\ndependencies:\n\
+         - name: web\n  version: '{version}'\n  repository: {url}\n  condition: web.enabled\n\
+         - name: lib\n  version: '>=1, <3'\n  repository: file://../lib\n  tags: [a, b]\n\
+         - name: web\n  version: '{version}'\n  repository: {url}\n  alias: second\n\
+         - name: inside\n  version: 1.x\n  repository: ''\n"
+    );
+    pair.file("app/Chart.yaml", chart);
+    pair.file("app/charts/inside/Chart.yaml", "name: inside\nversion: 1.2.3\napiVersion: v2\n");
+    pair.file("lib/Chart.yaml", "name: lib\nversion: 2.0.0\napiVersion: v2\n");
+    pair.file("lib/templates/_a.tpl", "a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dependencies_are_got_and_locked_as_helm_does() {
+    let Some(pair) = Pair::find() else { return };
+    let pair = pair.env("SOURCE_DATE_EPOCH", "1700000000");
+    let repository = Repository::start();
+    for version in ["1.0.0", "1.1.0", "2.0.0"] {
+        repository.publish_package(web(version, ""));
+    }
+    let url = &repository.url();
+    app(&pair, "~1.0", url);
+    pair.same(&["dependency", "list", "app"]);
+    pair.same(&["dependency", "update", "app"]);
+    same_locks(&pair, "app/Chart.lock");
+    pair.same_files("app/charts/web-1.0.0.tgz");
+    same_archives(&pair, "app/charts/lib-2.0.0.tgz");
+    pair.same(&["dep", "ls", "app/"]);
+    // A repository that is not registered is no reason to refuse an update, but a build.
+    pair.same_error(&["dependency", "build", "app"]);
+    pair.same(&["repo", "add", "one", url]);
+    pair.same(&["dependency", "build", "app"]);
+    pair.same(&["dependency", "build", "app", "--skip-refresh"]);
+    app(&pair, "1.x", "'@one'");
+    pair.same_error(&["dependency", "build", "app"]);
+    pair.same(&["dependency", "list", "app", "--max-col-width", "8"]);
+    pair.same(&["dependency", "update", "app"]);
+    same_locks(&pair, "app/Chart.lock");
+    let [helm, ours] = pair.folders().map(|folder| names(&folder.join("app/charts")));
+    assert_eq!(ours, helm);
+    assert_eq!(ours, ["inside", "lib-2.0.0.tgz", "web-1.1.0.tgz"]);
+    pair.same(&["dependency", "update", "app", "--skip-refresh"]);
+    pair.same(&["package", "app", "-u"]);
+    pair.same(&["template", "rel", "app"]);
+    pair.file("app/charts/stray/Chart.yaml", "name: stray\nversion: 1.0.0\napiVersion: v2\n");
+    pair.same(&["dependency", "list", "app"]);
+    pair.same(&["dependency", "list", "app/charts/lib-2.0.0.tgz"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dependencies_that_cannot_be_had_are_told_as_helm_does() {
+    let Some(pair) = Pair::find() else { return };
+    let repository = Repository::start();
+    repository.publish_package(web("1.0.0", ""));
+    let url = &repository.url();
+    pair.same_error(&["dependency", "update", "nowhere"]);
+    pair.file("file/Chart.yaml", "name: file\nversion: 1.0.0\napiVersion: v2\n");
+    pair.same(&["dependency", "list", "file"]);
+    pair.same(&["dependency", "update", "file"]);
+    pair.same_error(&["dependency", "update", "file/Chart.yaml"]);
+    let rows = [
+        ("9.x", url.as_str()),
+        ("latest", url.as_str()),
+        ("1.x", "stable"),
+        ("1.x", "'@none'"),
+        ("1.x", "file://../nowhere"),
+        ("1.x", "''"),
+    ];
+    for (version, repository) in rows {
+        app(&pair, version, repository);
+        pair.same_error(&["dependency", "update", "app"]);
+    }
+    pair.same(&["repo", "add", "one", url]);
+    app(&pair, "9.x", "'@one'");
+    pair.same_error(&["dependency", "update", "app"]);
+    pair.same(&["dependency", "list", "app"]);
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
 }
