@@ -52,13 +52,7 @@ async fn one(
     if args.untar {
         let folder = joined(&args.destination, &args.untardir);
         let name = reference.rsplit('/').next().unwrap_or(reference);
-        let taken = joined(&folder, Path::new(name));
-        if taken.symlink_metadata().is_ok() {
-            bail!(
-                "failed to untar: a file or directory with the name {} already exists",
-                taken.display()
-            );
-        }
+        refuse_taken(&joined(&folder, Path::new(name)))?;
         return expand(&bytes, &folder);
     }
     if !args.destination.is_dir() {
@@ -74,6 +68,14 @@ pub(super) fn joined(folder: &Path, below: &Path) -> PathBuf {
     folder.join(below).components().filter(|part| *part != std::path::Component::CurDir).collect()
 }
 
+fn refuse_taken(path: &Path) -> anyhow::Result<()> {
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let shown = path.display();
+    bail!("failed to untar: a file or directory with the name {shown} already exists")
+}
+
 /// Unpacks a chart into a folder of its name.
 ///
 /// Source: helm v4.3.1 pkg/chart/v2/util/expand.go (`Expand`).
@@ -81,6 +83,8 @@ fn expand(bytes: &[u8], folder: &Path) -> anyhow::Result<()> {
     let files = chart::unpack_archive(bytes).context("failed to untar")?;
     let name = chart::load_archive(bytes).context("failed to untar")?.metadata.name;
     let top = folder.join(&name);
+    // The chart may have another name than the reference; what is there is never written into.
+    refuse_taken(&top)?;
     for unpacked in files {
         file::write_atomic(&top.join(&unpacked.name), &unpacked.data)?;
     }

@@ -34,10 +34,14 @@ impl Located {
         self.entry.as_ref().map_or("", |entry| &entry.digest)
     }
 
-    /// Returns the name of the archive's file.
+    /// Returns the name of the archive's file: the last part of its address, which never leads
+    /// to another folder.
     pub fn file_name(&self) -> String {
-        let path = self.url.expose().path().trim_end_matches('/');
-        decoded(path.rsplit('/').next().unwrap_or(path))
+        let path = decoded(self.url.expose().path());
+        match path.trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or_default() {
+            "" | "." | ".." => "chart.tgz".to_owned(),
+            name => name.to_owned(),
+        }
     }
 }
 
@@ -252,5 +256,18 @@ mod tests {
     #[test]
     fn addresses_are_read() {
         assert_eq!(decoded("a%2Bb%zz%4"), "a+b%zz%4");
+        let spec = Registered { url: "http://a".to_owned(), ..Registered::default() };
+        let spec = spec.spec(Duration::from_secs(1)).unwrap();
+        let rows = [
+            ("http://a/b/web-1.0.0%2B1.tgz?x=/y", "web-1.0.0+1.tgz"),
+            ("http://a/b/..%2F..%2Fetc", "etc"),
+            ("http://a/b/x%2F..", "chart.tgz"),
+            ("http://a", "chart.tgz"),
+        ];
+        for (url, expected) in rows {
+            let url = url.parse().unwrap();
+            let located = Located { spec: spec.clone(), url, entry: None };
+            assert_eq!(located.file_name(), expected, "{}", located.url);
+        }
     }
 }
