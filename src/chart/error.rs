@@ -108,6 +108,9 @@ pub enum Error {
     /// Declared dependencies are not in `charts/`.
     #[error("found in Chart.yaml, but missing in charts/ directory: {0}")]
     MissingDependencies(String),
+    /// The chart cannot be packed.
+    #[error("{0}")]
+    Save(String),
     /// Values that a schema forbids.
     #[error(
         "values don't meet the specifications of the schema(s) in the following chart(s):\n{0}"
@@ -179,6 +182,7 @@ impl Error {
             | Self::FolderTooLarge(_)
             | Self::TypeMismatch { .. }
             | Self::MissingDependencies(_)
+            | Self::Save(_)
             | Self::Schema(_) => Class::Stalled,
         }
     }

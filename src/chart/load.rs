@@ -51,6 +51,14 @@ pub fn load_archive_showing(bytes: &[u8], seen: &mut dyn FnMut(&File)) -> Result
     assemble(files, Place::Top)
 }
 
+/// Unpacks an archive: its files as they are, named relative to the chart's folder.
+///
+/// # Errors
+/// The archive is damaged, too large or not confined.
+pub fn unpack_archive(bytes: &[u8]) -> Result<Vec<File>, Error> {
+    archive::unpack(bytes, &mut |_| {}).map_err(Error::Archive)
+}
+
 /// Loads a chart from its files, named relative to the chart's folder.
 ///
 /// # Errors

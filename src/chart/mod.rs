@@ -27,8 +27,10 @@ mod folder;
 mod gotext;
 pub mod ignore;
 mod load;
+mod lock;
 mod metadata;
 mod pack;
+mod save;
 pub mod schema;
 pub mod set;
 mod set_error;
@@ -46,9 +48,13 @@ pub use self::{
     dependency::{check_dependencies_present, process_dependencies},
     error::{ArchiveError, Error},
     folder::load_folder,
-    load::{documents, load_archive, load_archive_showing, load_files, parse_values},
+    load::{
+        documents, load_archive, load_archive_showing, load_files, parse_values, unpack_archive,
+    },
+    lock::{Lock, lock_digest, old_lock_digest},
     metadata::{Written, read_written, sanitize},
     pack::pack,
+    save::{Stamp, save},
     set_error::SetError,
     values::{coalesce, coalesce_tables, merge_values},
 };

@@ -93,6 +93,14 @@ pub(super) enum Command {
     Repo(chart_args::Repo),
     /// Search for charts.
     Search(chart_args::Search),
+    /// Download charts.
+    #[command(visible_alias = "fetch")]
+    Pull(chart_args::Pull),
+    /// Pack folders of charts into archives.
+    Package(chart_args::Package),
+    /// List and get the dependencies of a chart.
+    #[command(visible_aliases = ["dep", "dependencies"])]
+    Dependency(chart_args::Dependencies),
 }
 
 #[derive(Debug, ClapArgs)]

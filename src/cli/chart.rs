@@ -25,6 +25,9 @@ pub(super) async fn load(
     if !path.exists() && (path.is_absolute() || name.starts_with('.')) {
         anyhow::bail!("path {name:?} not found");
     }
+    if !path.exists() {
+        return super::pull::load_named(name, &from.version, &from.sources).await;
+    }
     if path.is_dir() {
         return Ok(Arc::new(chart::load_folder(path)?));
     }

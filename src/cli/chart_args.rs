@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::args::{Output, duration};
 
 /// Where Helm's own files are; without these, where the environment says.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub(super) struct Places {
     /// File of the registered repositories.
     #[arg(long, global = true, value_name = "FILE")]
@@ -16,6 +16,32 @@ pub(super) struct Places {
     /// Folder of the copied indexes.
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) repository_cache: Option<PathBuf>,
+}
+
+/// How a repository is asked.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Login {
+    /// User of the repository.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) username: String,
+    /// Password of the repository.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) password: String,
+    /// Do not verify the server's certificate (kept for Helm; refused where it matters).
+    #[arg(long)]
+    pub(super) insecure_skip_tls_verify: bool,
+    /// File of the authorities to trust.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) ca_file: String,
+    /// File of our certificate.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) cert_file: String,
+    /// File of its key.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
+    pub(super) key_file: String,
+    /// Send user and password to every host.
+    #[arg(long = "pass-credentials", visible_alias = "pass-credentials-all")]
+    pub(super) pass_credentials: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -48,33 +74,14 @@ pub(super) struct RepoAdd {
     pub(super) name: String,
     /// Its address.
     pub(super) url: String,
-    /// User of the repository.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(super) username: String,
-    /// Password of the repository.
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub(super) password: String,
+    #[command(flatten)]
+    pub(super) login: Login,
     /// Read the password from stdin.
     #[arg(long)]
     pub(super) password_stdin: bool,
     /// Replace a repository of the same name.
     #[arg(long)]
     pub(super) force_update: bool,
-    /// Do not verify the server's certificate (kept for Helm; refused where it matters).
-    #[arg(long)]
-    pub(super) insecure_skip_tls_verify: bool,
-    /// File of the authorities to trust.
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
-    pub(super) ca_file: String,
-    /// File of our certificate.
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
-    pub(super) cert_file: String,
-    /// File of its key.
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
-    pub(super) key_file: String,
-    /// Send user and password to every host.
-    #[arg(long = "pass-credentials", visible_alias = "pass-credentials-all")]
-    pub(super) pass_credentials: bool,
     /// Take also repositories that were shut down.
     #[arg(long)]
     pub(super) allow_deprecated_repos: bool,
@@ -149,4 +156,94 @@ pub(super) struct SearchRepo {
     /// Fail when nothing is found.
     #[arg(long)]
     pub(super) fail_on_no_result: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Pull {
+    /// NAME/CHART, the address of an archive, or (with --repo) the name of a chart.
+    #[arg(required = true)]
+    pub(super) charts: Vec<String>,
+    /// Address of a repository.
+    #[arg(long, value_name = "URL")]
+    pub(super) repo: Option<String>,
+    /// Version or constraint.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
+    /// Take prereleases, too.
+    #[arg(long)]
+    pub(super) devel: bool,
+    /// Folder to write to.
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub(super) destination: PathBuf,
+    /// Unpack the chart.
+    #[arg(long)]
+    pub(super) untar: bool,
+    /// Folder to unpack to, below the destination.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(super) untardir: PathBuf,
+    #[command(flatten)]
+    pub(super) login: Login,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Package {
+    /// Folders of charts.
+    #[arg(required = true)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Folder to write to.
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub(super) destination: PathBuf,
+    /// Version to give the chart.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) version: String,
+    /// Version of the application to give the chart.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) app_version: String,
+    /// Get the dependencies first, as `dependency update` does.
+    #[arg(short = 'u', long)]
+    pub(super) dependency_update: bool,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Dependencies {
+    #[command(subcommand)]
+    pub(super) command: DependencyCommand,
+    #[command(flatten)]
+    pub(super) places: Places,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DependencyCommand {
+    /// List the declared dependencies and whether they are there.
+    #[command(visible_alias = "ls")]
+    List(DependencyList),
+    /// Choose versions anew, get them, and lock them.
+    #[command(visible_alias = "up")]
+    Update(DependencyGet),
+    /// Get the versions that are locked.
+    Build(DependencyGet),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DependencyList {
+    /// Folder or archive of the chart.
+    #[arg(default_value = ".")]
+    pub(super) chart: PathBuf,
+    /// Widest column.
+    #[arg(long, default_value_t = 80, value_name = "N")]
+    pub(super) max_col_width: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DependencyGet {
+    /// Folder of the chart.
+    #[arg(default_value = ".")]
+    pub(super) chart: PathBuf,
+    /// Use the copied indexes as they are.
+    #[arg(long)]
+    pub(super) skip_refresh: bool,
 }

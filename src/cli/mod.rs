@@ -8,12 +8,15 @@ mod chart;
 mod chart_args;
 mod connect;
 mod demo;
+mod dependency;
 mod edit;
 mod files;
 mod home;
 mod inspect;
 mod lint;
 mod name;
+mod package;
+mod pull;
 mod repo;
 mod run;
 mod search;
@@ -92,6 +95,9 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
         Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
         Command::Repo(repo) => repo::run(repo).await,
+        Command::Dependency(args) => dependency::run(args).await,
+        Command::Package(package) => package::run(package).await,
+        Command::Pull(pull) => pull::run(pull).await,
         Command::Search(args) => search::run(&args),
     }
 }

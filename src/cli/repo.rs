@@ -2,15 +2,16 @@
 
 use std::io::Read as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use super::chart_args::{Repo, RepoAdd, RepoCommand, RepoList, RepoRemove, RepoUpdate};
+use super::pull::registered;
 use super::{home, ui};
-use crate::base::secret::Secret;
-use crate::repo::{self, HelmFiles, Registered, RepositoryFile, download_index, helm_text};
+use crate::repo::{
+    HelmFiles, Registered, RepositoryFile, download_index, helm_text, outcome, refresh,
+};
 use crate::source::{Fetcher, Mirrors};
 
 /// Longest password on stdin.
@@ -75,26 +76,17 @@ async fn add(args: RepoAdd, files: &HelmFiles) -> anyhow::Result<()> {
 }
 
 fn entry(args: RepoAdd) -> anyhow::Result<Registered> {
-    let mut password = args.password;
-    if !args.username.is_empty() && password.is_empty() {
+    let mut login = args.login;
+    if !login.username.is_empty() && login.password.is_empty() {
         if !args.password_stdin {
             bail!("--username needs a password: give --password or --password-stdin");
         }
+        let mut password = String::new();
         std::io::stdin().take(PASSWORD_BYTES).read_to_string(&mut password)?;
         let line = password.strip_suffix('\n').unwrap_or(&password);
-        password = line.strip_suffix('\r').unwrap_or(line).to_owned();
+        login.password = line.strip_suffix('\r').unwrap_or(line).to_owned();
     }
-    Ok(Registered {
-        name: args.name,
-        url: args.url,
-        username: args.username,
-        password: Secret::new(password),
-        cert_file: args.cert_file,
-        key_file: args.key_file,
-        ca_file: args.ca_file,
-        insecure: args.insecure_skip_tls_verify,
-        pass_credentials: args.pass_credentials,
-    })
+    Ok(Registered { name: args.name, url: args.url, ..registered(&login) })
 }
 
 #[derive(Debug, Serialize)]
@@ -154,32 +146,6 @@ async fn update(args: &RepoUpdate, files: &HelmFiles) -> anyhow::Result<()> {
     }
     ui::print("Update Complete. ⎈Happy Helming!⎈\n");
     Ok(())
-}
-
-/// Fetches indexes anew, side by side; the results are in the order of the repositories.
-pub(super) async fn refresh(
-    fetcher: &Fetcher,
-    entries: &[&Registered],
-    files: &HelmFiles,
-    timeout: Duration,
-) -> Vec<Result<(), repo::Error>> {
-    let one = async |entry: &Registered| {
-        let spec = entry.spec(timeout)?;
-        let (index, charts) = download_index(fetcher, &spec).await?;
-        files.put_index(&entry.name, &index, &charts)
-    };
-    futures::future::join_all(entries.iter().map(|entry| one(entry))).await
-}
-
-/// Says what became of the index of a repository.
-pub(super) fn outcome(name: &str, url: &str, result: &Result<(), repo::Error>) -> String {
-    match result {
-        Ok(()) => format!("...Successfully got an update from the {name:?} chart repository\n"),
-        Err(error) => format!(
-            "...Unable to get an update from the {name:?} chart repository ({url}):\n\t{}\n",
-            helm_text(error)
-        ),
-    }
 }
 
 /// Source: helm v4.3.1 pkg/cmd/repo_remove.go (`run`).

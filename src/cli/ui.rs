@@ -61,7 +61,7 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 /// Source: github.com/gosuri/uitable table.go (`String`), util/strutil/strutil.go (`Resize`).
 pub(super) fn helm_rows<T: AsRef<str>>(rows: &[Vec<T>], most: usize) -> String {
     let width = |cell: &T| {
-        let width = cell.as_ref().chars().count();
+        let width = text_width(cell.as_ref());
         if most > 0 { width.min(most) } else { width }
     };
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -76,12 +76,54 @@ pub(super) fn helm_rows<T: AsRef<str>>(rows: &[Vec<T>], most: usize) -> String {
 
 /// Pads a cell, or cuts it and says so by dots.
 fn resized(cell: &str, width: usize) -> String {
-    if cell.chars().count() <= width {
-        return format!("{cell:width$}");
+    let have = text_width(cell);
+    if have <= width {
+        return format!("{cell}{}", " ".repeat(width - have));
     }
-    // One character stays even where the dots alone are too many.
-    let kept = width.saturating_sub(3).max(1);
-    format!("{}...", cell.chars().take(kept).collect::<String>())
+    let mut kept = String::new();
+    let mut used = 0;
+    for letter in cell.chars() {
+        kept.push(letter);
+        used += letter_width(letter);
+        // The first letter stays even where the dots alone are too many.
+        if used + 3 >= width {
+            break;
+        }
+    }
+    kept + "..."
+}
+
+fn text_width(text: &str) -> usize {
+    text.chars().map(letter_width).sum()
+}
+
+/// Returns how many columns of a terminal a letter takes: the wide ranges of East Asia and the
+/// pictures take two, marks upon other letters none.
+fn letter_width(letter: char) -> usize {
+    match u32::from(letter) {
+        0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f | 0..=0x1f | 0x7f..=0x9f => 0,
+        0x1100..=0x115f
+        | 0x231a..=0x231b
+        | 0x23e9..=0x23ec
+        | 0x2614..=0x2615
+        | 0x26a1
+        | 0x2705
+        | 0x2728
+        | 0x274c
+        | 0x2b50
+        | 0x2e80..=0x303e
+        | 0x3041..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1f64f
+        | 0x1f680..=0x1f6ff
+        | 0x1f900..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
 }
 
 /// Writes a table as [`helm_rows`], with a final newline.

@@ -1,8 +1,11 @@
 //! Downloads for Helm's own files: an index or an archive, as it is.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::error::Error;
+use super::helm_file::{HelmFiles, Registered};
 use super::index::Index;
 use super::repositories::{RepositorySpec, below, fetch};
 use crate::base::class::chain;
@@ -60,6 +63,32 @@ async fn body(
             let reason = "the server has nothing new of it".to_owned();
             Err(Error::Index { url: url.clone(), reason })
         }
+    }
+}
+
+/// Fetches indexes anew, side by side; the results are in the order of the repositories.
+pub async fn refresh(
+    fetcher: &Fetcher,
+    entries: &[&Registered],
+    files: &HelmFiles,
+    timeout: Duration,
+) -> Vec<Result<(), Error>> {
+    let one = async |entry: &Registered| {
+        let spec = entry.spec(timeout)?;
+        let (index, charts) = download_index(fetcher, &spec).await?;
+        files.put_index(&entry.name, &index, &charts)
+    };
+    futures::future::join_all(entries.iter().map(|entry| one(entry))).await
+}
+
+/// Says what became of the index of a repository.
+pub fn outcome(name: &str, url: &str, result: &Result<(), Error>) -> String {
+    match result {
+        Ok(()) => format!("...Successfully got an update from the {name:?} chart repository\n"),
+        Err(error) => format!(
+            "...Unable to get an update from the {name:?} chart repository ({url}):\n\t{}\n",
+            helm_text(error)
+        ),
     }
 }
 

@@ -16,6 +16,7 @@ mod harness;
 mod judge;
 mod kubectl;
 mod lint;
+mod package;
 mod readme;
 mod repos;
 mod repository;

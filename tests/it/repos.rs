@@ -141,3 +141,64 @@ async fn search_finds_what_helm_finds() {
     }
     pair.same(&["search", "repo"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charts_are_pulled_as_helm_pulls_them() {
+    let Some(pair) = Pair::find() else { return };
+    let repository = repository();
+    repository.publish_package(web("1.2.0-rc.1", ""));
+    repository.publish_package(web("1.1.1+build.7", ""));
+    let url = &repository.url();
+    pair.same_error(&["pull", "one/web"]);
+    pair.same(&["repo", "add", "one", url]);
+    let rows: [&[&str]; 7] = [
+        &["one/web"],
+        &["one/web", "--version", "1.0.x"],
+        &["one/web", "--devel"],
+        &["web", "--repo", url, "--version", "~1.0"],
+        &["one/web", "--untar"],
+        &["one/web", "--untar", "--untardir", "deep/er", "-d", "unpacked", "--version", "1.0.0"],
+        &[&format!("{url}/web-1.1.0.tgz")],
+    ];
+    for row in rows {
+        pair.same(&[&["pull"], row].concat());
+        pair.same_files(".");
+    }
+    let rows: [&[&str]; 9] = [
+        &["web"],
+        &["two/web"],
+        &["one/other"],
+        &["one/web", "--version", "9"],
+        &["one/web", "--version", "latest"],
+        &["one/web", "--untar"],
+        &["one/web", "--untar", "--untardir", "deep/er", "-d", "unpacked"],
+        &["web", "--repo", url, "--version", "9"],
+        &["web", "--repo", &format!("{url}/none")],
+    ];
+    for row in rows {
+        pair.same_error(&[&["pull"], row].concat());
+    }
+    pair.same_files(".");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_of_a_registered_repository_is_rendered() {
+    let Some(pair) = Pair::find() else { return };
+    let repository = repository();
+    repository.require("me", "secret");
+    let user = ["--username", "me", "--password", "secret"];
+    pair.same(&[&["repo", "add", "one", &repository.url()][..], &user].concat());
+    pair.same(&["template", "rel", "one/web"]);
+    pair.same(&["template", "rel", "one/web", "--version", "1.0.x"]);
+    // Helm knows the repository of an address only when the index names it in full.
+    let address = format!("{}/web-1.0.0.tgz", repository.url());
+    let [helm, ours] = pair.both(&["template", "rel", &address]).await;
+    assert_eq!((helm.0, ours.0), (Some(1), Some(0)), "{ours:?}");
+    for chart in ["two/web", "one/other", "./web", "web"] {
+        pair.same_error(&["template", "rel", chart]);
+    }
+    pair.same_error(&["template", "rel", "one/web", "--version", "3"]);
+    let found = repository.count("/web-1.1.0.tgz", 200);
+    pair.same(&["template", "rel", "one/web"]);
+    assert_eq!(repository.count("/web-1.1.0.tgz", 200), found, "both find it in their caches");
+}

@@ -6,6 +6,7 @@
 mod grammar;
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use leadsman::template::{Context, Program, ReleaseInfo, Scope, TemplateFile};
@@ -23,16 +24,33 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// What the engine says of all templates, in order.
-fn judged(judge: &std::path::Path, asked: &[(String, Value)]) -> Vec<Result<String, String>> {
+/// What the engine says of all templates, in order; nothing of those that it dies of: a map that
+/// holds itself exhausts Go's stack.
+fn judged(judge: &Path, asked: &[(String, Value)]) -> Vec<Option<Result<String, String>>> {
+    let mut said = Vec::with_capacity(asked.len());
+    while said.len() < asked.len() {
+        said.extend(judged_while_alive(judge, &asked[said.len()..]).into_iter().map(Some));
+        if said.len() < asked.len() {
+            said.push(None);
+        }
+    }
+    said
+}
+
+fn judged_while_alive(judge: &Path, asked: &[(String, Value)]) -> Vec<Result<String, String>> {
     let mut command = Command::new(judge);
-    let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = command.spawn().unwrap();
     let mut input = running.stdin.take().unwrap();
     let output = BufReader::new(running.stdout.take().unwrap());
     let answers = std::thread::scope(|scope| {
         scope.spawn(move || {
             for (template, values) in asked {
-                writeln!(input, "{}", json!({"template": template, "values": values})).unwrap();
+                // It fails when the judge has died, which the number of answers tells.
+                let line = json!({"template": template, "values": values});
+                if writeln!(input, "{line}").is_err() {
+                    return;
+                }
             }
         });
         let said = |line: std::io::Result<String>| {
@@ -44,7 +62,7 @@ fn judged(judge: &std::path::Path, asked: &[(String, Value)]) -> Vec<Result<Stri
         };
         output.lines().map(said).collect::<Vec<_>>()
     });
-    assert!(running.wait().unwrap().success());
+    let _ = running.wait();
     answers
 }
 
@@ -72,6 +90,7 @@ fn rendered(template: &str, values: &Value) -> Result<String, String> {
         release: &release,
         capabilities: &capabilities,
         lookup: None,
+        lenient: false,
     };
     let rendered = program.render(&context).map_err(|error| error.to_string())?;
     Ok(rendered.into_iter().next().map(|file| file.text).unwrap_or_default())
@@ -104,6 +123,7 @@ fn random_templates_come_out_as_from_helm_s_engine() {
     let judged = judged(&judge, &asked);
     let (mut good, mut wrong) = (0, Vec::new());
     for ((template, values), want) in asked.iter().zip(judged) {
+        let Some(want) = want else { continue };
         let got = rendered(template, values);
         good += usize::from(want.is_ok());
         if got != want {

@@ -17,6 +17,7 @@ pub(crate) struct Pair {
     helm: PathBuf,
     theirs: tempfile::TempDir,
     ours: tempfile::TempDir,
+    environment: Vec<(String, String)>,
 }
 
 /// What both left: the code, and the two streams.
@@ -30,7 +31,14 @@ impl Pair {
             helm,
             theirs: tempfile::tempdir().unwrap(),
             ours: tempfile::tempdir().unwrap(),
+            environment: Vec::new(),
         })
+    }
+
+    /// Sets a variable for both.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Writes a file in both folders.
@@ -49,13 +57,13 @@ impl Pair {
 
     /// Runs Helm in one of the folders.
     pub(crate) async fn helm_in(&self, folder: &Path, arguments: &[&str]) -> Output {
-        run(command(&self.helm, folder, arguments), LONG).await
+        run(self.command(&self.helm, folder, arguments), LONG).await
     }
 
     /// Runs Leadsman in one of the folders.
     pub(crate) async fn leadsman_in(&self, folder: &Path, arguments: &[&str]) -> Output {
         let program = Path::new(env!("CARGO_BIN_EXE_leadsman"));
-        run(command(program, folder, arguments), LONG).await
+        run(self.command(program, folder, arguments), LONG).await
     }
 
     /// Runs both and returns what they said, Helm first; the folders' names are replaced.
@@ -90,6 +98,22 @@ impl Pair {
         ours
     }
 
+    fn command(&self, program: &Path, folder: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder);
+        for (name, below) in [
+            ("HOME", "home"),
+            ("HELM_CACHE_HOME", "helm-cache"),
+            ("HELM_CONFIG_HOME", "helm-config"),
+            ("HELM_DATA_HOME", "helm-data"),
+            ("LEADSMAN_CACHE", "leadsman-cache"),
+        ] {
+            command.env(name, folder.join(below));
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
     /// Asserts that both folders hold the same files below a path, byte for byte.
     #[track_caller]
     pub(crate) fn same_files(&self, below: &str) {
@@ -107,21 +131,6 @@ impl Pair {
             );
         }
     }
-}
-
-fn command(program: &Path, folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(folder);
-    for (name, below) in [
-        ("HOME", "home"),
-        ("HELM_CACHE_HOME", "helm-cache"),
-        ("HELM_CONFIG_HOME", "helm-config"),
-        ("HELM_DATA_HOME", "helm-data"),
-        ("LEADSMAN_CACHE", "leadsman-cache"),
-    ] {
-        command.env(name, folder.join(below));
-    }
-    command
 }
 
 fn said(folder: &Path, output: Output) -> Said {
