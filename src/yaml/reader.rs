@@ -50,6 +50,14 @@ pub(super) fn read_any(text: &str, options: Options) -> Result<Vec<Document>, Er
     if let Some(error) = forbidden(text) {
         return Err(error);
     }
+    // The parser takes the first byte of such a character for that of a byte order mark.
+    let marked;
+    let text = if text.as_bytes().first() == Some(&0xef) {
+        marked = format!("\u{feff}{text}");
+        &marked
+    } else {
+        text
+    };
     // The parser needs a line break behind a block scalar, which then has one too many.
     let unfinished = !text.ends_with('\n') && text.contains(['|', '>']);
     let owned;

@@ -37,14 +37,14 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("toRawJson", &[A], |_, a| raw(a.any(0))),
     Func::new("mustToRawJson", &[A], |_, a| raw(a.any(0))),
     Func::new("fromJson", &[S], |_, a| {
-        Ok(map_or_error(yaml::json::parse(&lossy(a.str(0)), Numbers::Float)))
+        Ok(map_or_error(yaml::json::parse_bytes(a.str(0), Numbers::Float)))
     }),
     Func::new("mustFromJson", &[S], |_, a| {
-        let plain = yaml::json::parse(&lossy(a.str(0)), Numbers::Float);
+        let plain = yaml::json::parse_bytes(a.str(0), Numbers::Float);
         plain.map(|plain| from_plain(&plain)).map_err(|error| error.to_string().into())
     }),
     Func::new("fromJsonArray", &[S], |_, a| {
-        Ok(list_or_error(yaml::json::parse(&lossy(a.str(0)), Numbers::Float), ""))
+        Ok(list_or_error(yaml::json::parse_bytes(a.str(0), Numbers::Float), ""))
     }),
     Func::new("b64enc", &[S], |_, a| Ok(Value::str(STANDARD.encode(a.str(0))))),
     Func::new("b64dec", &[S], |_, a| Ok(Value::str(decode_base64(a.str(0))))),
@@ -128,11 +128,11 @@ pub(super) fn decode_base64(value: &[u8]) -> Vec<u8> {
     let packed: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
     match STANDARD.decode(&packed) {
         Ok(bytes) => bytes,
-        Err(base64::DecodeError::InvalidByte(at, _)) => illegal("base64", at),
         Err(_) => {
-            // Go names the place where padding or data is missing.
-            let at = packed.iter().position(|b| *b == b'=').unwrap_or(packed.len() / 4 * 4);
-            illegal("base64", at)
+            // Go names the first wrong byte, or the place where padding or data is missing.
+            let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+            let wrong = packed.iter().position(|byte| !digit(byte));
+            illegal("base64", wrong.unwrap_or(packed.len() / 4 * 4))
         }
     }
 }

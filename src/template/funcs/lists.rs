@@ -171,11 +171,19 @@ fn slice(args: Args<'_>) -> Outcome {
 
 fn chunk(args: Args<'_>) -> Outcome {
     let list = slice_of(args.any(1), "chunk")?;
-    let Some(size) = usize::try_from(args.int(0)).ok().filter(|&size| size > 0) else {
-        return Err("runtime error: makeslice: len out of range".into());
-    };
-    let chunks = list.items.chunks(size).map(|chunk| Value::list(chunk.to_vec()));
-    Ok(Value::typed_list(ListKind::Lists, chunks.collect()))
+    let wrong = || Err("runtime error: makeslice: len out of range".into());
+    let lists = |chunks: Vec<Value>| Ok(Value::typed_list(ListKind::Lists, chunks));
+    match usize::try_from(args.int(0)) {
+        Ok(0) => wrong(),
+        Ok(size) => lists(list.items.chunks(size).map(|part| Value::list(part.to_vec())).collect()),
+        // Upstream counts chunks of a negative size, too: so many fit.
+        Err(_) => match (list.items.len(), args.int(0)) {
+            (0, _) | (1, -1) => wrong(),
+            (1, _) => lists(vec![Value::list(list.items.clone())]),
+            (length, size) if length as u64 - 1 <= size.unsigned_abs() => lists(Vec::new()),
+            _ => wrong(),
+        },
+    }
 }
 
 fn sort_alpha(args: Args<'_>) -> Value {

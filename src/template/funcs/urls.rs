@@ -32,14 +32,16 @@ fn unescape(part: &str) -> Result<String, String> {
 }
 
 fn parse(url: &str) -> Outcome {
-    let fail = |why: &str| -> super::Fail {
-        let quoted = strconv::quote(url.as_bytes());
+    let failed = |shown: &str, why: &str| -> super::Fail {
+        let quoted = strconv::quote(shown.as_bytes());
         format!("unable to parse url: parse {quoted}: {why}").into()
     };
-    if url.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
+    let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
+    // Go parses the fragment last, and does not show it before.
+    let fail = |why: &str| failed(rest, why);
+    if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return Err(fail("net/url: invalid control character in URL"));
     }
-    let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (scheme, rest) = match rest.find(':') {
         Some(0) => return Err(fail("missing protocol scheme")),
@@ -50,7 +52,6 @@ fn parse(url: &str) -> Outcome {
         _ => (String::new(), rest),
     };
     let mut parts = Parts { scheme, query: query.to_owned(), ..Parts::default() };
-    parts.fragment = unescape(fragment).map_err(|why| fail(&why))?;
     if !rest.starts_with('/') && !parts.scheme.is_empty() {
         parts.opaque = rest.to_owned();
     } else if let Some(authority) = rest.strip_prefix("//") {
@@ -69,6 +70,7 @@ fn parse(url: &str) -> Outcome {
     } else {
         parts.path = unescape(rest).map_err(|why| fail(&why))?;
     }
+    parts.fragment = unescape(fragment).map_err(|why| failed(url, &why))?;
     Ok(parts.into_value())
 }
 

@@ -13,8 +13,8 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("untitle", &[Ty::Str], |_, a| Ok(Value::str(untitle(&lossy(a.str(0)))))),
     Func::new("swapcase", &[Ty::Str], |_, a| Ok(Value::str(swap_case(&lossy(a.str(0)))))),
     Func::new("nospace", &[Ty::Str], |_, a| {
-        let kept = a.str(0).iter().map(|&b| char::from(b)).filter(|c| !c.is_whitespace());
-        Ok(Value::str(kept.collect::<String>()))
+        let text = lossy(a.str(0));
+        Ok(Value::str(text.chars().filter(|c| !c.is_whitespace()).collect::<String>()))
     }),
     Func::new("initials", &[Ty::Str], |_, a| Ok(Value::str(initials(a.str(0))))),
     Func::new("camelcase", &[Ty::Str], |_, a| Ok(Value::str(pascal(&lossy(a.str(0)))))),

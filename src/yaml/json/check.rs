@@ -7,8 +7,8 @@ const END: &str = "unexpected end of JSON input";
 type Checked = Result<(), String>;
 
 /// Returns Go's words for the first thing that is wrong, if anything is.
-pub(super) fn complaint(text: &str) -> Option<String> {
-    let mut check = Check { bytes: text.as_bytes(), at: 0 };
+pub(super) fn complaint(text: &[u8]) -> Option<String> {
+    let mut check = Check { bytes: text, at: 0 };
     let whole = check.value().and_then(|()| match check.after_space() {
         None => Ok(()),
         Some(_) => check.wrong("after top-level value"),
@@ -34,7 +34,10 @@ impl Check<'_> {
     }
 
     fn wrong(&self, place: &str) -> Checked {
-        Err(match self.peek() {
+        // At the end Go tries a space, which only the inside of a token refuses.
+        let inside = place.starts_with("in ") && place != "in string literal"
+            || place.starts_with("after decimal point");
+        Err(match self.peek().or(inside.then_some(b' ')) {
             Some(byte) => format!("invalid character {} {place}", quoted(byte)),
             None => END.to_owned(),
         })

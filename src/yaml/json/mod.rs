@@ -140,6 +140,20 @@ pub fn parse(text: &str, numbers: Numbers) -> Result<Value, Error> {
     Ok(value)
 }
 
+/// Parses one JSON value of any bytes: what is not UTF-8 is replaced inside strings.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_bytes(bytes: &[u8], numbers: Numbers) -> Result<Value, Error> {
+    let text = String::from_utf8_lossy(bytes);
+    if matches!(text, std::borrow::Cow::Owned(_))
+        && let Some(text) = check::complaint(bytes)
+    {
+        return Err(Error::Json { text, line: None });
+    }
+    parse(&text, numbers)
+}
+
 /// Turns every number into a float.
 pub fn to_floats(value: &mut Value) {
     match value {
@@ -160,7 +174,7 @@ fn go_words(text: &str, error: &serde_json::Error) -> String {
     if shown.contains("recursion limit") {
         return format!("exceeded max depth of {MAX_DEPTH}");
     }
-    check::complaint(text).unwrap_or(shown)
+    check::complaint(text.as_bytes()).unwrap_or(shown)
 }
 
 #[cfg(test)]
@@ -193,7 +207,10 @@ mod tests {
             ("1 2", "invalid character '2' after top-level value"),
             ("é", "invalid character 'Ã' looking for beginning of value"),
             ("text", "invalid character 'e' in literal true (expecting 'r')"),
-            ("nul", "unexpected end of JSON input"),
+            ("nul", "invalid character ' ' in literal null (expecting 'l')"),
+            ("[1", "unexpected end of JSON input"),
+            ("\"a", "unexpected end of JSON input"),
+            ("-", "invalid character ' ' in numeric literal"),
             ("{\"a\":1,}", "invalid character '}' looking for beginning of object key string"),
             ("{\"a\":1;}", "invalid character ';' after object key:value pair"),
             ("\"\\x\"", "invalid character 'x' in string escape code"),
@@ -201,7 +218,7 @@ mod tests {
             ("\"\n\"", "invalid character '\\n' in string literal"),
             ("-a", "invalid character 'a' in numeric literal"),
             ("1.x", "invalid character 'x' after decimal point in numeric literal"),
-            ("1e+", "unexpected end of JSON input"),
+            ("1e+", "invalid character ' ' in exponent of numeric literal"),
             ("01", "invalid character '1' after top-level value"),
         ] {
             assert_eq!(parse(text, Numbers::Float).unwrap_err().to_string(), want, "{text}");

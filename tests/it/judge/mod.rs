@@ -54,13 +54,14 @@ fn judged_while_alive(judge: &Path, asked: &[(String, Value)]) -> Vec<Result<Str
             }
         });
         let said = |line: std::io::Result<String>| {
-            let answer: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            match answer["output"].as_str() {
+            // A judge that dies may do so in the middle of a line.
+            let answer: Value = serde_json::from_str(&line.ok()?).ok()?;
+            Some(match answer["output"].as_str() {
                 Some(output) => Ok(output.to_owned()),
-                None => Err(answer["error"].as_str().unwrap().to_owned()),
-            }
+                None => Err(answer["error"].as_str()?.to_owned()),
+            })
         };
-        output.lines().map(said).collect::<Vec<_>>()
+        output.lines().map_while(said).collect::<Vec<_>>()
     });
     let _ = running.wait();
     answers

@@ -57,9 +57,8 @@ func render(asked request) (said answer) {
 func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
-	out := bufio.NewWriterSize(os.Stdout, 1<<20)
-	defer out.Flush()
-	reader, writer := json.NewDecoder(in), json.NewEncoder(out)
+	// Not buffered: a template that exhausts the stack must not take earlier answers along.
+	reader, writer := json.NewDecoder(in), json.NewEncoder(os.Stdout)
 	writer.SetEscapeHTML(false)
 	for {
 		var asked request
