@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::value::{
     Files, IntKind, ListKind, Map, MapKind, MapRef, Str, Struct, UintKind, Value, text,
 };
-use super::{Capabilities, Context};
+use super::{Capabilities, Context, strconv};
 use crate::yaml;
 
 /// Deepest value that becomes JSON; beyond it Go looks for cycles, and there are none otherwise.
@@ -69,7 +69,7 @@ fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, S
             }
         },
         Value::Complex(..) => return Err("json: unsupported type: complex128".to_owned()),
-        Value::Str(text) => String::from_utf8_lossy(text).into_owned().into(),
+        Value::Str(text) => strconv::lossy(text).into_owned().into(),
         Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
         Value::List(list) if list.nil => yaml::Value::Null,
         Value::List(list) => yaml::Value::Array(
@@ -79,7 +79,7 @@ fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, S
         Value::Map(_, map) => map.with_entries(|entries| {
             let mut object = yaml::Map::new();
             for (key, item) in entries {
-                let key = String::from_utf8_lossy(key).into_owned();
+                let key = strconv::lossy(key).into_owned();
                 object.insert(key, plain(item, depth + 1, left)?);
             }
             Ok::<_, String>(yaml::Value::Object(object))

@@ -143,10 +143,7 @@ impl<'p> Machine<'p> {
         let dot = Value::Map(MapKind::Values, MapRef::clone(root));
         self.execute(code, dot)?;
         strip_no_value(&mut self.out, 0);
-        Ok(match std::str::from_utf8(&self.out) {
-            Ok(text) => text.to_owned(),
-            Err(_) => String::from_utf8_lossy(&self.out).into_owned(),
-        })
+        Ok(strconv::lossy(&self.out).into_owned())
     }
 
     /// Remembers a map that may now hold itself, to free it at the end.

@@ -1,5 +1,7 @@
 //! Go's text ⇄ number and quoting rules (`strconv`), on byte strings.
 
+use std::borrow::Cow;
+
 /// Whether Go would print the rune as it is inside quotes (`strconv.IsPrint`).
 pub(super) fn is_print(c: char) -> bool {
     match c {
@@ -44,6 +46,14 @@ pub(super) fn runes(text: &[u8]) -> impl Iterator<Item = char> + '_ {
         rest = &rest[width..];
         Some(c)
     })
+}
+
+/// Returns a text with U+FFFD for each byte that is not UTF-8, as Go reads it.
+pub(super) fn lossy(text: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(text) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(runes(text).collect()),
+    }
 }
 
 /// Appends a rune as UTF-8.

@@ -149,7 +149,11 @@ pub(super) fn pascal(text: &str) -> String {
     let start = text.find(|c| !is_connector(c)).unwrap_or(text.len());
     let mut out = text[..start].to_owned();
     let mut chars = text[start..].chars();
-    let Some(first) = chars.next() else { return out };
+    let Some(first) = chars.next() else {
+        // Of connectors alone the last comes twice.
+        out.extend(text.chars().next_back());
+        return out;
+    };
     let mut held = upper(first);
     // Of a word in capitals only the first stays one.
     let mut in_capitals = first.is_uppercase();

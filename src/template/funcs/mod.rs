@@ -32,6 +32,7 @@ use std::sync::LazyLock;
 
 use super::error::Fail;
 use super::eval::Machine;
+use super::strconv;
 use super::value::{List, ListKind, MapKind, MapRef, Str, UintKind, Value};
 
 /// What a function gives.
@@ -197,7 +198,7 @@ impl<'a> Args<'a> {
 
 /// Lossy text of bytes, for messages and for functions that only know text.
 fn lossy(text: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(text)
+    strconv::lossy(text)
 }
 
 const TABLES: &[&[Func]] = &[

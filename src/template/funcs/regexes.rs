@@ -47,6 +47,10 @@ fn compiled(machine: &Machine<'_>, text: &[u8]) -> Result<Arc<Regex>, Fail> {
     if let Some(regex) = lock().get(text) {
         return Ok(Arc::clone(regex));
     }
+    if std::str::from_utf8(text).is_err() {
+        let text = lossy(text);
+        return Err(format!("error parsing regexp: invalid UTF-8: `{text}`").into());
+    }
     let regex = Arc::new(go_regex(&lossy(text)).map_err(Fail::Text)?);
     let mut known = lock();
     if known.len() >= MAX_KEPT {
@@ -61,9 +65,31 @@ fn compiled(machine: &Machine<'_>, text: &[u8]) -> Result<Arc<Regex>, Fail> {
 /// # Errors
 /// Go's text: `error parsing regexp: …`.
 pub fn go_regex(pattern: &str) -> Result<Regex, String> {
+    if let Some(escape) = unknown_escape(pattern) {
+        return Err(format!("error parsing regexp: invalid escape sequence: `\\{escape}`"));
+    }
     let builder = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_BYTES).build();
     builder(&translate(pattern))
         .map_err(|_| format!("error parsing regexp: {}", complaint(pattern)))
+}
+
+/// The first escape that Go does not have, such as `\u`.
+fn unknown_escape(pattern: &str) -> Option<char> {
+    let mut rest = pattern;
+    while let Some(at) = rest.find('\\') {
+        let mut behind = rest[at + 1..].chars();
+        let escape = behind.next()?;
+        rest = behind.as_str();
+        let octal = || rest.starts_with(|c| matches!(c, '0'..='7'));
+        match escape {
+            'Q' => rest = rest.split_once("\\E").map_or("", |(_, rest)| rest),
+            '1'..='7' if octal() => {}
+            c if "AbBCdDsSwWpPzafnrtvx0".contains(c) => {}
+            c if c.is_ascii() && !c.is_ascii_alphanumeric() => {}
+            c => return Some(c),
+        }
+    }
+    None
 }
 
 /// Go's perl classes and word boundaries are ASCII; `\z` is the same; `\Q…\E` is a literal.

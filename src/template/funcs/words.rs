@@ -13,8 +13,13 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("untitle", &[Ty::Str], |_, a| Ok(Value::str(untitle(&lossy(a.str(0)))))),
     Func::new("swapcase", &[Ty::Str], |_, a| Ok(Value::str(swap_case(&lossy(a.str(0)))))),
     Func::new("nospace", &[Ty::Str], |_, a| {
-        let text = lossy(a.str(0));
-        Ok(Value::str(text.chars().filter(|c| !c.is_whitespace()).collect::<String>()))
+        let text = a.str(0);
+        // Upstream takes bytes for characters, but gives a text back that has no space.
+        let kept = text.iter().map(|&b| char::from(b)).filter(|c| !c.is_whitespace());
+        if kept.clone().count() == text.len() {
+            return Ok(a.any(0).clone());
+        }
+        Ok(Value::str(kept.collect::<String>()))
     }),
     Func::new("initials", &[Ty::Str], |_, a| Ok(Value::str(initials(a.str(0))))),
     Func::new("camelcase", &[Ty::Str], |_, a| Ok(Value::str(pascal(&lossy(a.str(0)))))),
