@@ -4,7 +4,7 @@ use std::io::{BufReader, ErrorKind, Read};
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
-use tar::EntryType;
+use tar::{EntryType, Header};
 
 use super::{File, error::ArchiveError};
 use crate::{base::limit, chart::gotext};
@@ -15,6 +15,10 @@ const OVERHEAD_BYTES: u64 = 64 << 20;
 const INFLATED_BYTES: usize = 64 << 10;
 /// A file that says it is larger gets its memory as it comes.
 const BELIEVED_BYTES: u64 = 4 << 20;
+/// Headers are one block; contents fill blocks.
+const BLOCK_BYTES: usize = 512;
+/// Where a header holds the sum of its bytes.
+const CHECKSUM: std::ops::Range<usize> = 148..156;
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -28,6 +32,9 @@ pub(crate) fn unpack(
 ) -> Result<Vec<File>, ArchiveError> {
     if !packed.starts_with(&GZIP_MAGIC) {
         return Err(ArchiveError::Header);
+    }
+    if let Some(files) = read_plain(MultiGzDecoder::new(packed), seen) {
+        return Ok(files);
     }
     let most = limit::UNPACKED_BYTES + OVERHEAD_BYTES;
     let mut inflated = Inflated { inner: MultiGzDecoder::new(packed).take(most), failure: None };
@@ -57,6 +64,49 @@ impl<R: Read> Read for Inflated<R> {
             Ok(0)
         })
     }
+}
+
+/// Reads an archive of nothing but files and folders, as `helm package` writes it, without copying
+/// what was inflated; `None` for every other one, which is for the general reader. What was shown
+/// of it will be shown again then.
+fn read_plain(mut tar: impl Read, seen: &mut dyn FnMut(&File)) -> Option<Vec<File>> {
+    let mut files = Vec::new();
+    let mut left = limit::UNPACKED_BYTES;
+    let mut block = [0; BLOCK_BYTES];
+    tar.read_exact(&mut block).ok()?;
+    while block != [0; BLOCK_BYTES] {
+        let header = Header::from_byte_slice(&block);
+        let kind = header.entry_type();
+        let written = header.path_bytes();
+        let is_folder = kind == EntryType::Directory || written.ends_with(b"/");
+        let sum = block.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+        let own = block[CHECKSUM].iter().map(|byte| u32::from(*byte)).sum::<u32>();
+        let counted = sum - own + u32::from(b' ') * 8;
+        let size = header.entry_size().ok()?;
+        let plain = (kind == EntryType::Regular || is_folder && size == 0)
+            && header.cksum().ok()? == counted
+            && size <= BELIEVED_BYTES
+            && size < left
+            && files.len() < limit::ARCHIVE_ENTRIES;
+        if !plain {
+            return None;
+        }
+        let name = (!is_folder).then(|| inner_name(&String::from_utf8_lossy(&written)).ok());
+        let size = usize::try_from(size).ok()?;
+        // The content, what fills its last block, and the header behind it.
+        let mut data = vec![0; size.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES];
+        tar.read_exact(&mut data).ok()?;
+        block.copy_from_slice(data.last_chunk::<BLOCK_BYTES>()?);
+        data.truncate(size);
+        if let Some(name) = name {
+            left -= size as u64;
+            let file = File { name: name?, data: without_bom(Bytes::from(data)) };
+            seen(&file);
+            files.push(file);
+        }
+    }
+    tar.read_exact(&mut block).ok()?;
+    (block == [0; BLOCK_BYTES] && !files.is_empty()).then_some(files)
 }
 
 fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, ArchiveError> {
