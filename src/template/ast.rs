@@ -7,12 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::funcs::Func;
-use super::lexer;
 use super::strconv;
 use super::value::Str;
 
-/// An action has about as many nodes: a guess that saves growing.
-const NODES_PER_ACTION: usize = 8;
+/// So many bytes of a text are about one node: a guess that saves growing.
+const BYTES_PER_NODE: usize = 16;
 
 /// Index of a node in its [`Unit`].
 pub(crate) type NodeId = u32;
@@ -34,6 +33,13 @@ impl Span {
     }
 }
 
+/// A name: its offsets in the source.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name {
+    start: u32,
+    end: u32,
+}
+
 /// One parsed text: a file, or the argument of a `tpl`. Its templates share the arena.
 #[derive(Debug)]
 pub(crate) struct Unit {
@@ -44,7 +50,9 @@ pub(crate) struct Unit {
     nodes: Vec<Node>,
     /// Children of nodes, and variables of pipelines.
     ids: Vec<u32>,
-    /// Names of fields, and texts of strings.
+    /// Names of fields, as parts of the source.
+    names: Vec<Name>,
+    /// Texts of strings.
     strings: Vec<Str>,
     numbers: Vec<Number>,
     functions: Vec<&'static Func>,
@@ -133,18 +141,26 @@ impl Unit {
     /// Returns an empty arena for a text.
     pub(crate) fn new(name: Str, text: Bytes) -> Self {
         let dollar: Str = Arc::from(b"$".as_slice());
-        let actions = lexer::actions(&text);
+        let nodes = text.len() / BYTES_PER_NODE;
         Self {
             name,
             text,
-            nodes: Vec::with_capacity(actions * NODES_PER_ACTION),
-            ids: Vec::with_capacity(actions * NODES_PER_ACTION),
-            strings: Vec::with_capacity(actions * 2),
+            nodes: Vec::with_capacity(nodes),
+            ids: Vec::with_capacity(nodes),
+            names: Vec::with_capacity(nodes / 4),
+            strings: Vec::new(),
             numbers: Vec::new(),
             functions: Vec::new(),
             variables: vec![dollar],
             templates: Vec::new(),
         }
+    }
+
+    /// Gives back memory that was only guessed to be needed.
+    pub(super) fn complete(&mut self) {
+        self.nodes.shrink_to_fit();
+        self.ids.shrink_to_fit();
+        self.names.shrink_to_fit();
     }
 
     /// Adds a node.
@@ -173,13 +189,13 @@ impl Unit {
 
     /// The names that begin here, of which there is none yet.
     pub(super) fn no_names(&self) -> Span {
-        Span { start: index(self.strings.len()), count: 0 }
+        Span { start: index(self.names.len()), count: 0 }
     }
 
     /// Adds a name to those that were added last.
-    pub(super) fn add_name(&mut self, names: Span, name: Str) -> Span {
-        debug_assert_eq!(names.range().end, self.strings.len(), "others were added in between");
-        self.strings.push(name);
+    pub(super) fn add_name(&mut self, names: Span, [start, end]: [u32; 2]) -> Span {
+        debug_assert_eq!(names.range().end, self.names.len(), "others were added in between");
+        self.names.push(Name { start, end });
         Span { count: names.count + 1, ..names }
     }
 
@@ -204,8 +220,13 @@ impl Unit {
     }
 
     /// Returns names.
-    pub(crate) fn names(&self, span: Span) -> &[Str] {
-        &self.strings[span.range()]
+    pub(crate) fn names(&self, span: Span) -> &[Name] {
+        &self.names[span.range()]
+    }
+
+    /// Returns the text of a name.
+    pub(crate) fn name(&self, name: Name) -> &[u8] {
+        self.slice(name.start, name.end)
     }
 
     /// Returns a string.
@@ -316,19 +337,26 @@ impl Unit {
             Kind::Function(function) => {
                 out.extend_from_slice(self.function(function).name.as_bytes());
             }
-            Kind::Field(names) => print_fields(self.names(names), out),
+            Kind::Field(names) => self.print_fields(names, out),
             Kind::Variable(variable, names) => {
                 out.extend_from_slice(&self.variables[variable as usize]);
-                print_fields(self.names(names), out);
+                self.print_fields(names, out);
             }
             Kind::Chain(node, names) => {
                 self.print_operand(node, out);
-                print_fields(self.names(names), out);
+                self.print_fields(names, out);
             }
             Kind::Dot => out.push(b'.'),
             Kind::Nil => out.extend_from_slice(b"nil"),
             Kind::Bool(value) => out.extend_from_slice(value.to_string().as_bytes()),
             Kind::Number(number) => out.extend_from_slice(self.number(number).text.as_bytes()),
+        }
+    }
+
+    fn print_fields(&self, names: Span, out: &mut Vec<u8>) {
+        for name in self.names(names) {
+            out.push(b'.');
+            out.extend_from_slice(self.name(*name));
         }
     }
 
@@ -386,13 +414,6 @@ impl Unit {
 fn index(index: usize) -> u32 {
     // A text is at most 4 GiB long, and no part of it makes two entries of one arena.
     u32::try_from(index).unwrap_or(u32::MAX)
-}
-
-fn print_fields(names: &[Str], out: &mut Vec<u8>) {
-    for name in names {
-        out.push(b'.');
-        out.extend_from_slice(name);
-    }
 }
 
 fn is_space(text: &[u8]) -> bool {

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
 
-use super::ast::{Branch, Kind, NodeId, Number};
+use super::ast::{Branch, Kind, Name, NodeId, Number};
 use super::compile::{Overlay, Program, Template};
 use super::error::Fail;
 use super::fmt;
@@ -604,7 +604,7 @@ impl<'p> Machine<'p> {
         &mut self,
         code: &Template,
         dot: &Slot,
-        (id, variable, names): (NodeId, u32, &[Str]),
+        (id, variable, names): (NodeId, u32, &[Name]),
         operands: Operands<'_>,
     ) -> Result<Value> {
         self.at = id;
@@ -647,13 +647,15 @@ impl<'p> Machine<'p> {
         code: &Template,
         dot: &Slot,
         mut receiver: Slot,
-        (id, names): (NodeId, &[Str]),
+        (id, names): (NodeId, &[Name]),
         operands: Operands<'_>,
     ) -> Result<Value> {
         let Some((last, names)) = names.split_last() else { return Ok(receiver.value) };
-        for name in names {
+        for &name in names {
+            let name = code.unit.name(name);
             receiver = self.eval_field(code, dot, receiver, (id, name), Operands::NONE)?;
         }
+        let last = code.unit.name(*last);
         Ok(self.eval_field(code, dot, receiver, (id, last), operands)?.value)
     }
 
@@ -662,7 +664,7 @@ impl<'p> Machine<'p> {
         code: &Template,
         dot: &Slot,
         receiver: Slot,
-        (id, name): (NodeId, &Str),
+        (id, name): (NodeId, &[u8]),
         operands: Operands<'_>,
     ) -> Result<Slot> {
         let shown = || String::from_utf8_lossy(name);

@@ -1,4 +1,5 @@
-//! Text to tokens. Positions are byte offsets; lines count from 1.
+//! Text to tokens. Positions are byte offsets, which is all that errors need to name a line.
+//! Space between tokens is no token: the one behind it knows of it.
 //!
 //! Source: go text/template/parse/lex.go.
 
@@ -29,7 +30,6 @@ pub(super) enum TokenKind {
     RawString,
     RightDelim,
     RightParen,
-    Space,
     String,
     Text,
     Variable,
@@ -53,8 +53,9 @@ pub(super) enum TokenKind {
 pub(super) struct Token {
     pub(super) start: u32,
     pub(super) end: u32,
-    pub(super) line: u32,
     pub(super) kind: TokenKind,
+    /// Whether space stands before it, inside its action.
+    pub(super) spaced: bool,
 }
 
 impl Token {
@@ -74,10 +75,12 @@ pub(super) struct Lexer<'a> {
     input: &'a [u8],
     pos: usize,
     start: usize,
-    line: u32,
-    start_line: u32,
     paren_depth: u32,
     inside_action: bool,
+    /// Whether space was passed since the last token.
+    spaced: bool,
+    /// Whether nothing but the end comes: an error was told.
+    ended: bool,
     /// Message of the last `Error` token.
     pub(super) error: String,
 }
@@ -94,8 +97,35 @@ fn is_alphanumeric(c: char) -> bool {
     LETTER_OR_DIGIT.as_ref().is_some_and(|class| class.is_match(c.encode_utf8(&mut buffer)))
 }
 
+/// What a byte can be, as bits.
+const WORD: u8 = 1;
+const SPACE: u8 = 2;
+/// What may follow a name.
+const TERMINATOR: u8 = 4;
+
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        classes[at] = match at as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => WORD,
+            b' ' | b'\t' | b'\r' | b'\n' => SPACE | TERMINATOR,
+            b'.' | b',' | b'|' | b':' | b')' | b'(' => TERMINATOR,
+            _ => 0,
+        };
+        at += 1;
+    }
+    classes
+}
+
+fn is(byte: u8, class: u8) -> bool {
+    CLASSES[byte as usize] & class != 0
+}
+
 fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+    is(byte, SPACE)
 }
 
 /// Finds where an action or a comment begins.
@@ -107,20 +137,6 @@ fn find_open(text: &[u8]) -> Option<usize> {
 /// Finds where a comment ends.
 fn find_comment_end(text: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, b"*/")
-}
-
-/// Returns about how many actions a text has.
-pub(super) fn actions(text: &[u8]) -> usize {
-    let mut rest = text;
-    std::iter::from_fn(|| {
-        rest = &rest[find_open(rest)? + 2..];
-        Some(())
-    })
-    .count()
-}
-
-fn count_lines(text: &[u8]) -> u32 {
-    u32::try_from(memchr::memchr_iter(b'\n', text).count()).unwrap_or(u32::MAX)
 }
 
 /// `U+002D '-'`, as Go's `%#U` prints a rune.
@@ -155,10 +171,10 @@ impl<'a> Lexer<'a> {
             input,
             pos: 0,
             start: 0,
-            line: 1,
-            start_line: 1,
             paren_depth: 0,
             inside_action: false,
+            spaced: false,
+            ended: false,
             error: String::new(),
         }
     }
@@ -179,9 +195,6 @@ impl<'a> Lexer<'a> {
     fn next(&mut self) -> Option<char> {
         let (c, width) = strconv::decode_rune(self.rest())?;
         self.pos += width;
-        if c == '\n' {
-            self.line += 1;
-        }
         Some(c)
     }
 
@@ -191,38 +204,29 @@ impl<'a> Lexer<'a> {
 
     fn emit(&mut self, kind: TokenKind) -> Token {
         let (start, end) = (offset(self.start), offset(self.pos));
-        let token = Token { kind, start, end, line: self.start_line };
         self.start = self.pos;
-        self.start_line = self.line;
-        token
+        Token { kind, start, end, spaced: std::mem::take(&mut self.spaced) }
     }
 
     fn ignore(&mut self) {
-        self.line += count_lines(&self.input[self.start..self.pos]);
         self.start = self.pos;
-        self.start_line = self.line;
     }
 
     fn fail(&mut self, message: String) -> Token {
         self.error = message;
-        let token = Token {
-            kind: TokenKind::Error,
-            start: offset(self.start),
-            end: offset(self.start),
-            line: self.start_line,
-        };
-        self.input = &self.input[..0];
-        (self.pos, self.start) = (0, 0);
-        self.inside_action = false;
-        token
+        self.pos = self.start;
+        (self.inside_action, self.ended) = (false, true);
+        self.emit(TokenKind::Error)
     }
 
     fn lex_text(&mut self) -> Token {
+        if self.ended {
+            return self.emit(TokenKind::Eof);
+        }
         loop {
             let Some(length) = find_open(self.rest()) else {
                 self.pos = self.input.len();
                 if self.pos > self.start {
-                    self.line += count_lines(&self.input[self.start..]);
                     return self.emit(TokenKind::Text);
                 }
                 return self.emit(TokenKind::Eof);
@@ -236,7 +240,6 @@ impl<'a> Lexer<'a> {
                     }
                 }
                 let delim = std::mem::replace(&mut self.pos, end);
-                self.line += count_lines(&self.input[self.start..end]);
                 let token = self.emit(TokenKind::Text);
                 self.pos = delim;
                 self.ignore();
@@ -311,17 +314,28 @@ impl<'a> Lexer<'a> {
     }
 
     fn lex_action(&mut self) -> Token {
-        if let Some(trim) = self.right_delim() {
-            if self.paren_depth == 0 {
-                return self.lex_right_delim(trim);
-            }
-            return self.fail("unclosed left paren".to_owned());
+        let from = self.pos;
+        while self.peek_byte(0).is_some_and(is_space) {
+            self.pos += 1;
         }
-        let Some(c) = self.peek() else { return self.fail("unclosed action".to_owned()) };
-        match c {
-            ' ' | '\t' | '\r' | '\n' => return self.lex_space(),
-            '.' if !self.peek_byte(1).is_some_and(|byte| byte.is_ascii_digit()) => {
-                self.next();
+        // A trimming delimiter begins with a space.
+        let trims = self.pos > from && self.rest().starts_with(b"-}}");
+        self.spaced = self.pos > from;
+        self.start = self.pos - usize::from(trims);
+        if trims || self.rest().starts_with(b"}}") {
+            if self.paren_depth > 0 {
+                return self.fail("unclosed left paren".to_owned());
+            }
+            self.pos = self.start;
+            return self.lex_right_delim(trims);
+        }
+        let Some(byte) = self.peek_byte(0) else {
+            return self.fail("unclosed action".to_owned());
+        };
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => return self.lex_identifier(),
+            b'.' if !self.peek_byte(1).is_some_and(|byte| byte.is_ascii_digit()) => {
+                self.pos += 1;
                 // A lone dot at the very end of the text is a number to Go, and a bad one.
                 return if self.rest().is_empty() {
                     self.pos -= 1;
@@ -330,11 +344,16 @@ impl<'a> Lexer<'a> {
                     self.lex_name(TokenKind::Field)
                 };
             }
-            '.' | '+' | '-' | '0'..='9' => return self.lex_number(),
-            c if is_alphanumeric(c) => return self.lex_identifier(),
+            b'.' | b'+' | b'-' | b'0'..=b'9' => return self.lex_number(),
+            0x80.. if self.peek().is_some_and(is_alphanumeric) => return self.lex_identifier(),
             _ => {}
         }
-        self.next();
+        self.lex_sign()
+    }
+
+    /// What is neither a name nor a number.
+    fn lex_sign(&mut self) -> Token {
+        let Some(c) = self.next() else { return self.emit(TokenKind::Eof) };
         match c {
             '=' => self.emit(TokenKind::Assign),
             ':' => {
@@ -367,32 +386,13 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn lex_space(&mut self) -> Token {
-        let mut spaces = 0;
-        while self.peek_byte(0).is_some_and(is_space) {
-            self.next();
-            spaces += 1;
-        }
-        // A trimming delimiter begins with a space.
-        self.pos -= 1;
-        if self.right_delim() == Some(true) {
-            if self.input[self.pos] == b'\n' {
-                self.line -= 1;
-            }
-            if spaces == 1 {
-                return self.lex_right_delim(true);
-            }
-        } else {
-            self.pos += 1;
-        }
-        self.emit(TokenKind::Space)
-    }
-
     /// Passes letters, digits and `_`; nearly always ASCII.
     fn skip_alphanumeric(&mut self) {
         loop {
+            let rest = &self.input[self.pos..];
+            let length = rest.iter().position(|byte| !is(*byte, WORD));
+            self.pos += length.unwrap_or(rest.len());
             match self.peek_byte(0) {
-                Some(b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_') => self.pos += 1,
                 Some(0x80..) if self.peek().is_some_and(is_alphanumeric) => {
                     self.next();
                 }
@@ -429,10 +429,8 @@ impl<'a> Lexer<'a> {
 
     fn at_terminator(&self) -> bool {
         match self.peek_byte(0) {
-            None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(') => {
-                true
-            }
-            Some(_) => self.rest().starts_with(b"}}"),
+            None => true,
+            Some(byte) => is(byte, TERMINATOR) || self.rest().starts_with(b"}}"),
         }
     }
 
@@ -457,7 +455,6 @@ impl<'a> Lexer<'a> {
         let Some(length) = memchr::memchr(b'`', self.rest()) else {
             return self.fail("unterminated raw quoted string".to_owned());
         };
-        self.line += count_lines(&self.rest()[..length]);
         self.pos += length + 1;
         self.emit(TokenKind::RawString)
     }

@@ -19,7 +19,7 @@ const MAX_DEPTH: u32 = 10_000;
 /// Strings up to this length are shared by all that are equal.
 const LONGEST_SHARED: usize = 64;
 /// So many of them are remembered.
-const KNOWN: usize = 256;
+const KNOWN: usize = 64;
 
 /// Short parts of a text that were seen lately, to share their strings. One that comes back after
 /// another took its place is made again.
@@ -83,13 +83,15 @@ impl Item {
 struct Scope {
     variables: Vec<u32>,
     range_depth: u32,
-    action_line: u32,
+    /// Where the action begins that is being read.
+    action: Option<u32>,
 }
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
     text: &'a [u8],
-    tokens: [Token; 3],
+    /// The token that was read last, and the one before it when both wait to be read again.
+    tokens: [Token; 2],
     peeked: usize,
     unit: Unit,
     /// Nodes whose list is not complete yet.
@@ -104,7 +106,8 @@ struct Parser<'a> {
 pub(super) struct Parsed {
     unit: Unit,
     root: NodeId,
-    last_line: u32,
+    /// Where the last token begins.
+    last: u32,
 }
 
 impl Parsed {
@@ -113,11 +116,11 @@ impl Parsed {
     /// # Errors
     /// The text defines a template of this name.
     pub(super) fn named(self, name: &Str) -> Result<Unit> {
-        let Self { mut unit, root, last_line } = self;
+        let Self { mut unit, root, last } = self;
         unit.name = Arc::clone(name);
         match unit.define(Arc::clone(name), root) {
             Ok(()) => Ok(unit),
-            Err(message) => Err(ParseError { line: last_line, message }),
+            Err(message) => Err(ParseError { line: unit.line_column(last).0, message }),
         }
     }
 }
@@ -139,11 +142,11 @@ pub(super) fn parse_unnamed(text: &Bytes) -> Result<Parsed> {
 }
 
 fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
-    let none = Token { kind: TokenKind::Eof, start: 0, end: 0, line: 0 };
+    let none = Token { kind: TokenKind::Eof, start: 0, end: 0, spaced: false };
     let mut parser = Parser {
         lexer: Lexer::new(text),
         text,
-        tokens: [none; 3],
+        tokens: [none; 2],
         peeked: 0,
         unit: Unit::new(Arc::clone(name), text.clone()),
         open: Vec::with_capacity(64),
@@ -155,7 +158,8 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
         return Err(ParseError { line: 1, message: "text is larger than 4 GiB".to_owned() });
     }
     let root = parser.parse_file()?;
-    Ok(Parsed { root, last_line: parser.tokens[0].line, unit: parser.unit })
+    parser.unit.complete();
+    Ok(Parsed { root, last: parser.tokens[0].start, unit: parser.unit })
 }
 
 fn position(offset: usize) -> u32 {
@@ -199,27 +203,16 @@ impl<'a> Parser<'a> {
         self.tokens[self.peeked - 1]
     }
 
-    fn next_non_space(&mut self) -> Token {
-        loop {
-            let token = self.next();
-            if token.kind != TokenKind::Space {
-                return token;
-            }
-        }
-    }
-
-    fn peek_non_space(&mut self) -> Token {
-        let token = self.next_non_space();
-        self.backup();
-        token
-    }
-
     fn text_of(&self, token: Token) -> &'a [u8] {
         &self.text[token.range()]
     }
 
+    fn line_of(&self, at: u32) -> u32 {
+        self.unit.line_column(at).0
+    }
+
     fn fail<T>(&self, message: impl Into<String>) -> Result<T> {
-        Err(ParseError { line: self.tokens[0].line, message: message.into() })
+        Err(ParseError { line: self.line_of(self.tokens[0].start), message: message.into() })
     }
 
     fn print_token(&self, token: Token) -> String {
@@ -243,17 +236,17 @@ impl<'a> Parser<'a> {
         if token.kind != TokenKind::Error {
             return self.fail(format!("unexpected {text} in {context}"));
         }
-        let line = self.scope.action_line;
-        if line == 0 || line == token.line {
+        let line = self.scope.action.map(|at| self.line_of(at));
+        let Some(line) = line.filter(|line| *line != self.line_of(token.start)) else {
             return self.fail(text);
-        }
+        };
         let place = if text.ends_with(" action") { "" } else { " in action" };
         let name = String::from_utf8_lossy(&self.unit.name);
         self.fail(format!("{text}{place} started at {name}:{line}"))
     }
 
     fn expect(&mut self, kind: TokenKind, context: &str) -> Result<Token> {
-        let token = self.next_non_space();
+        let token = self.next();
         if token.kind == kind { Ok(token) } else { self.unexpected(token, context) }
     }
 
@@ -273,7 +266,7 @@ impl<'a> Parser<'a> {
         while self.peek().kind != TokenKind::Eof {
             if self.peek().kind == TokenKind::LeftDelim {
                 let delim = self.next();
-                if self.next_non_space().kind == TokenKind::Define {
+                if self.next().kind == TokenKind::Define {
                     self.parse_definition()?;
                     continue;
                 }
@@ -293,7 +286,7 @@ impl<'a> Parser<'a> {
         let context = "define clause";
         let outer = std::mem::take(&mut self.scope);
         self.scope.variables.push(0);
-        let token = self.next_non_space();
+        let token = self.next();
         if !matches!(token.kind, TokenKind::String | TokenKind::RawString) {
             return self.unexpected(token, context);
         }
@@ -330,9 +323,9 @@ impl<'a> Parser<'a> {
     }
 
     fn item_list(&mut self) -> Result<(NodeId, Item)> {
-        let start = self.peek_non_space().start;
+        let start = self.peek().start;
         let mark = self.open.len();
-        while self.peek_non_space().kind != TokenKind::Eof {
+        while self.peek().kind != TokenKind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => self.open.push(node),
                 end => {
@@ -346,16 +339,16 @@ impl<'a> Parser<'a> {
     }
 
     fn text_or_action(&mut self) -> Result<Item> {
-        let token = self.next_non_space();
+        let token = self.next();
         match token.kind {
             TokenKind::Text => {
                 let kind = Kind::Text(token.start, token.end);
                 Ok(Item::Node(self.unit.add(token.start, kind)))
             }
             TokenKind::LeftDelim => {
-                self.scope.action_line = token.line;
+                self.scope.action = Some(token.start);
                 let item = self.action()?;
-                self.scope.action_line = 0;
+                self.scope.action = None;
                 Ok(item)
             }
             _ => self.unexpected(token, "input"),
@@ -363,7 +356,7 @@ impl<'a> Parser<'a> {
     }
 
     fn action(&mut self) -> Result<Item> {
-        let token = self.next_non_space();
+        let token = self.next();
         let node = match token.kind {
             TokenKind::Block => self.block_control()?,
             TokenKind::Break => self.jump(token, Kind::Break, "{{break}}")?,
@@ -388,7 +381,7 @@ impl<'a> Parser<'a> {
     }
 
     fn jump(&mut self, token: Token, kind: Kind, name: &str) -> Result<NodeId> {
-        let next = self.next_non_space();
+        let next = self.next();
         if next.kind != TokenKind::RightDelim {
             return self.unexpected(next, name);
         }
@@ -400,7 +393,7 @@ impl<'a> Parser<'a> {
 
     fn else_control(&mut self) -> Result<Item> {
         // `{{else if …}}` leaves its keyword to whoever reads the branch.
-        let token = self.peek_non_space();
+        let token = self.peek();
         if !matches!(token.kind, TokenKind::If | TokenKind::With) {
             self.expect(TokenKind::RightDelim, "else")?;
         }
@@ -445,7 +438,7 @@ impl<'a> Parser<'a> {
 
     fn block_control(&mut self) -> Result<NodeId> {
         let context = "block clause";
-        let token = self.next_non_space();
+        let token = self.next();
         let name = self.template_name(token, context)?;
         let pipe = self.pipeline(context, TokenKind::RightDelim)?;
         let outer = std::mem::take(&mut self.scope);
@@ -462,10 +455,10 @@ impl<'a> Parser<'a> {
 
     fn template_control(&mut self) -> Result<NodeId> {
         let context = "template clause";
-        let token = self.next_non_space();
+        let token = self.next();
         let name = self.template_name(token, context)?;
         let mut pipe = None;
-        if self.next_non_space().kind != TokenKind::RightDelim {
+        if self.next().kind != TokenKind::RightDelim {
             self.backup();
             pipe = Some(self.pipeline(context, TokenKind::RightDelim)?);
         }
@@ -481,11 +474,11 @@ impl<'a> Parser<'a> {
     }
 
     fn pipeline(&mut self, context: &str, end: TokenKind) -> Result<NodeId> {
-        let start = self.peek_non_space().start;
+        let start = self.peek().start;
         let (decl, assign) = self.declarations(context)?;
         let mark = self.open.len();
         loop {
-            let token = self.next_non_space();
+            let token = self.next();
             match token.kind {
                 kind if kind == end => break,
                 TokenKind::Bool
@@ -534,40 +527,32 @@ impl<'a> Parser<'a> {
     fn declarations(&mut self, context: &str) -> Result<(Vec<u32>, bool)> {
         let mut decl = Vec::new();
         loop {
-            let variable = self.peek_non_space();
+            let variable = self.peek();
             if variable.kind != TokenKind::Variable {
                 return Ok((decl, false));
             }
             self.next();
-            // Space is a token: `$x foo` needs three tokens of look-ahead to see no `:=`.
-            let after = self.peek();
-            let next = self.peek_non_space();
+            let next = self.peek();
             match next.kind {
                 TokenKind::Assign | TokenKind::Declare => {
-                    self.next_non_space();
+                    self.next();
                     self.declare(variable, &mut decl);
                     return Ok((decl, next.kind == TokenKind::Assign));
                 }
                 TokenKind::Char if self.text_of(next) == b"," => {
-                    self.next_non_space();
+                    self.next();
                     self.declare(variable, &mut decl);
                     if context != "range" || decl.len() >= 2 {
                         return self.fail(format!("too many declarations in {context}"));
                     }
-                    match self.peek_non_space().kind {
+                    match self.peek().kind {
                         TokenKind::Variable | TokenKind::RightDelim | TokenKind::RightParen => {}
                         _ => return self.fail("range can only initialize variables"),
                     }
                 }
                 _ => {
-                    if after.kind == TokenKind::Space {
-                        self.tokens[1] = after;
-                        self.tokens[2] = variable;
-                        self.peeked = 3;
-                    } else {
-                        self.tokens[1] = variable;
-                        self.peeked = 2;
-                    }
+                    self.tokens[1] = variable;
+                    self.peeked = 2;
                     return Ok((decl, false));
                 }
             }
@@ -591,21 +576,19 @@ impl<'a> Parser<'a> {
     }
 
     fn command(&mut self) -> Result<NodeId> {
-        let start = self.peek_non_space().start;
+        let start = self.peek().start;
         let mark = self.open.len();
         loop {
-            self.peek_non_space();
-            if let Some(operand) = self.operand()? {
-                self.open.push(operand);
-            }
+            let operand = self.operand()?;
+            self.open.extend(operand);
             let token = self.next();
             match token.kind {
-                TokenKind::Space => {}
                 TokenKind::RightDelim | TokenKind::RightParen => {
                     self.backup();
                     break;
                 }
                 TokenKind::Pipe => break,
+                _ if operand.is_some() && token.spaced => self.backup(),
                 _ => return self.unexpected(token, "operand"),
             }
         }
@@ -619,7 +602,7 @@ impl<'a> Parser<'a> {
     fn operand(&mut self) -> Result<Option<NodeId>> {
         let Some(node) = self.term()? else { return Ok(None) };
         let first = self.peek();
-        if first.kind != TokenKind::Field {
+        if first.kind != TokenKind::Field || first.spaced {
             return Ok(Some(node));
         }
         let kind = self.unit.kind(node);
@@ -628,10 +611,13 @@ impl<'a> Parser<'a> {
             Kind::Field(names) => names,
             _ => self.unit.no_names(),
         };
-        while self.peek().kind == TokenKind::Field {
-            let token = self.next();
-            let name = self.string(&self.text[token.range()][1..]);
-            names = self.unit.add_name(names, name);
+        loop {
+            let token = self.peek();
+            if token.kind != TokenKind::Field || token.spaced {
+                break;
+            }
+            self.next();
+            names = self.unit.add_name(names, name_of(token));
         }
         let pos = first.start;
         match kind {
@@ -649,7 +635,7 @@ impl<'a> Parser<'a> {
     }
 
     fn term(&mut self) -> Result<Option<NodeId>> {
-        let token = self.next_non_space();
+        let token = self.next();
         let text = &self.text[token.range()];
         let kind = match token.kind {
             TokenKind::Identifier => match funcs::find(text) {
@@ -670,8 +656,7 @@ impl<'a> Parser<'a> {
                 Kind::Variable(index, self.unit.no_names())
             }
             TokenKind::Field => {
-                let (names, name) = (self.unit.no_names(), self.string(&text[1..]));
-                Kind::Field(self.unit.add_name(names, name))
+                Kind::Field(self.unit.add_name(self.unit.no_names(), name_of(token)))
             }
             TokenKind::Bool => Kind::Bool(text == b"true"),
             TokenKind::CharConstant | TokenKind::Complex | TokenKind::Number => {
@@ -700,10 +685,18 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// Where the name of a field stands, behind its dot.
+fn name_of(field: Token) -> [u32; 2] {
+    [field.start + 1, field.end]
+}
+
 /// Reads a literal under every type that can hold it.
 ///
 /// Source: go text/template/parse/node.go (newNumber).
 fn parse_number(text: &[u8], kind: TokenKind) -> std::result::Result<Number, String> {
+    if let Some(number) = short_number(text).filter(|_| kind == TokenKind::Number) {
+        return Ok(number);
+    }
     let literal = String::from_utf8_lossy(text).into_owned();
     let mut number = Number { text: literal.clone(), ..Number::default() };
     if kind == TokenKind::CharConstant {
@@ -739,6 +732,23 @@ fn parse_number(text: &[u8], kind: TokenKind) -> std::result::Result<Number, Str
         }
     }
     Ok(number)
+}
+
+/// Reads a few decimal digits, which most numbers are.
+fn short_number(text: &[u8]) -> Option<Number> {
+    let plain = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 9;
+    if !(plain && text.iter().all(u8::is_ascii_digit)) {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    let value: u32 = text.parse().ok()?;
+    Some(Number {
+        text: text.to_owned(),
+        int: Some(value.into()),
+        uint: Some(value.into()),
+        float: Some(value.into()),
+        complex: None,
+    })
 }
 
 fn set_float(number: &mut Number, float: f64) {
