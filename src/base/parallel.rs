@@ -93,8 +93,11 @@ pub fn with_stack<T: Send>(stack_bytes: usize, work: impl FnOnce() -> T + Send) 
 /// Whoever asks for the results helps to make those that are left.
 #[derive(Debug)]
 pub struct Background<T, R> {
-    give: Sender<T>,
-    rest: Arc<Mutex<Receiver<T>>>,
+    give: Sender<Vec<T>>,
+    /// Items that are not given yet: waking a thread for each would take longer than some of them.
+    waiting: Vec<T>,
+    batch: usize,
+    rest: Arc<Mutex<Receiver<Vec<T>>>>,
     work: fn(T) -> R,
     stack_bytes: usize,
     started: Vec<JoinHandle<Vec<R>>>,
@@ -102,26 +105,29 @@ pub struct Background<T, R> {
 
 impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     /// Starts threads with `stack_bytes` of stack each, one processor being left to the caller.
+    /// They get items in batches of this size.
     ///
     /// # Panics
     /// The system refuses to start a thread.
-    pub fn start(stack_bytes: usize, work: fn(T) -> R) -> Self {
+    pub fn start(stack_bytes: usize, batch: usize, work: fn(T) -> R) -> Self {
         let (give, rest) = std::sync::mpsc::channel();
         let rest = Arc::new(Mutex::new(rest));
         let started = (0..(processors() - 1).max(1)).map(|_| {
             let rest = Arc::clone(&rest);
             let builder = thread::Builder::new().stack_size(stack_bytes);
-            let take = move || std::iter::from_fn(|| wait(&rest)).map(work).collect();
-            builder.spawn(take).expect("a thread can be started")
+            builder.spawn(move || do_rest(&rest, work)).expect("a thread can be started")
         });
         let started = started.collect();
-        Self { give, rest, work, stack_bytes, started }
+        Self { give, waiting: Vec::new(), batch, rest, work, stack_bytes, started }
     }
 
     /// Adds an item.
-    pub fn give(&self, item: T) {
-        // Nobody takes only when all have panicked, which `finish` passes on.
-        self.give.send(item).unwrap_or_default();
+    pub fn give(&mut self, item: T) {
+        self.waiting.push(item);
+        if self.waiting.len() >= self.batch {
+            // Nobody takes only when all have panicked, which `finish` passes on.
+            self.give.send(std::mem::take(&mut self.waiting)).unwrap_or_default();
+        }
     }
 
     /// Returns what was made of all items, in no order.
@@ -129,10 +135,18 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     /// # Panics
     /// `work` panics.
     pub fn finish(self) -> Vec<R> {
-        let Self { give, rest, work, stack_bytes, started } = self;
+        let Self { give, waiting, rest, work, stack_bytes, started, .. } = self;
+        give.send(waiting).unwrap_or_default();
         drop(give);
-        let take = || std::iter::from_fn(|| wait(&rest)).map(work).collect();
-        let mut done: Vec<R> = with_stack(stack_bytes, take);
+        let mut done = Vec::new();
+        // A thread of its own has the stack; it does not pay when nothing is left.
+        if let Some(items) = wait(&rest).filter(|items| !items.is_empty()) {
+            done = with_stack(stack_bytes, || {
+                let mut done: Vec<R> = items.into_iter().map(work).collect();
+                done.extend(do_rest(&rest, work));
+                done
+            });
+        }
         for thread in started {
             done.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
@@ -140,8 +154,12 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     }
 }
 
-/// Takes the next item; waits while there is none, but more may come.
-fn wait<T>(rest: &Mutex<Receiver<T>>) -> Option<T> {
+fn do_rest<T, R>(rest: &Mutex<Receiver<Vec<T>>>, work: fn(T) -> R) -> Vec<R> {
+    std::iter::from_fn(|| wait(rest)).flatten().map(work).collect()
+}
+
+/// Takes the next items; waits while there are none, but more may come.
+fn wait<T>(rest: &Mutex<Receiver<Vec<T>>>) -> Option<Vec<T>> {
     rest.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
@@ -179,7 +197,7 @@ mod tests {
     #[test]
     fn work_in_the_background_is_all_done() {
         for count in [0, 1, 1000] {
-            let doubled = Background::start(1 << 20, |item: usize| item * 2);
+            let mut doubled = Background::start(1 << 20, 8, |item: usize| item * 2);
             (0..count).for_each(|item| doubled.give(item));
             let mut doubled = doubled.finish();
             doubled.sort_unstable();
@@ -190,7 +208,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "seven")]
     fn a_panic_in_the_background_is_passed_on() {
-        let failing = Background::start(1 << 20, |item: usize| assert_ne!(item, 7, "seven"));
+        let mut failing = Background::start(1 << 20, 1, |item: usize| assert_ne!(item, 7, "seven"));
         (0..100).for_each(|item| failing.give(item));
         failing.finish();
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use super::values_ahead::ParsedValues;
 use super::{Chart, Error, File, archive::without_bom, ignore::Rules, load};
 use crate::base::{file, limit};
 
@@ -48,5 +49,5 @@ pub fn load_folder(path: &Path) -> Result<Chart, Error> {
         left -= data.len() as u64;
         files.push(File { name, data: without_bom(Bytes::from(data)) });
     }
-    load::assemble(files, load::Place::Top)
+    load::assemble(files, load::Place::Top, &ParsedValues::default())
 }

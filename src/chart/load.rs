@@ -2,14 +2,13 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
-
+use super::values_ahead::{ParsedValues, ValuesAhead};
 use super::{ArchiveError, Chart, Error, File, archive, metadata, values::merge_values};
 use crate::base::parallel;
 use crate::yaml::{self, Map, Numbers, Value};
 
 /// Stack of a thread that loads a subchart: levels of charts and of YAML are bounded.
-const STACK_BYTES: usize = 16 << 20;
+pub(super) const STACK_BYTES: usize = 16 << 20;
 /// Values of this many bytes are worth a thread of their own.
 const LONG_VALUES: usize = 8 << 10;
 /// Deepest nesting of charts in charts: each level may be an archive of its own.
@@ -41,14 +40,27 @@ pub fn load_archive(bytes: &[u8]) -> Result<Chart, Error> {
 /// # Errors
 /// As [`load_archive`].
 pub fn load_archive_showing(bytes: &[u8], seen: &mut dyn FnMut(&File)) -> Result<Chart, Error> {
-    let files = archive::unpack(bytes, seen).map_err(|error| match error {
+    let mut ahead = ValuesAhead::default();
+    let mut show = |file: &File| {
+        if is_values(&file.name) {
+            ahead.give(&file.data);
+        }
+        seen(file);
+    };
+    let files = archive::unpack(bytes, &mut show).map_err(|error| match error {
         ArchiveError::Header => Error::NotGzip,
         error => Error::Archive(error),
     })?;
     if !files.iter().any(|file| file.name == "Chart.yaml") {
         return Err(Error::NoVersion);
     }
-    assemble(files, Place::Top)
+    assemble(files, Place::Top, &ahead.finish())
+}
+
+/// Whether it is the values file of the chart or of one of the folders in `charts/`.
+fn is_values(name: &str) -> bool {
+    name.strip_suffix("values.yaml")
+        .is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
 }
 
 /// Unpacks an archive: its files as they are, named relative to the chart's folder.
@@ -68,7 +80,7 @@ pub fn load_files(files: Vec<File>) -> Result<Chart, Error> {
         .into_iter()
         .map(|file| File { data: archive::without_bom(file.data), ..file })
         .collect();
-    assemble(files, Place::Top)
+    assemble(files, Place::Top, &ParsedValues::default())
 }
 
 /// Reads a values document: all its YAML documents, later ones over earlier ones, every number a
@@ -160,7 +172,11 @@ fn read_metadata(files: &[File], place: Place) -> Result<(metadata::Raw, bool), 
 /// Sorts the files of a chart into what they are, and loads the charts inside it.
 ///
 /// Source: helm v4.3.1 pkg/chart/v2/loader/load.go (`LoadFiles`).
-pub(crate) fn assemble(files: Vec<File>, place: Place) -> Result<Chart, Error> {
+pub(crate) fn assemble(
+    files: Vec<File>,
+    place: Place,
+    parsed: &ParsedValues,
+) -> Result<Chart, Error> {
     let (mut raw, mut known) = read_metadata(&files, place)?;
     let old = raw.plain.api_version == "v1";
     let mut chart = Chart::default();
@@ -198,23 +214,18 @@ pub(crate) fn assemble(files: Vec<File>, place: Place) -> Result<Chart, Error> {
     let sorted = files.into_iter().try_for_each(&mut sort);
     let text = chart.values_text.clone().unwrap_or_default();
     // The values come first also among errors: they are read last only to save time.
-    sorted.or_else(|error| chart_values(&text).and(Err(error)))?;
+    sorted.or_else(|error| parsed.values(&text).and(Err(error)))?;
     let metadata = if known { raw.checked() } else { Err(Error::NoMetadata) };
     let parent = metadata.as_ref().map(|metadata| metadata.name.clone()).unwrap_or_default();
-    let load = || load_inner(inner, &parent, place);
-    let (values, dependencies) = if text.len() < LONG_VALUES {
-        (chart_values(&text), load())
+    let load = || load_inner(inner, &parent, place, parsed);
+    let (values, dependencies) = if parsed.knows(&text) || text.len() < LONG_VALUES {
+        (parsed.values(&text), load())
     } else {
-        parallel::both(STACK_BYTES, || chart_values(&text), load)
+        parallel::both(STACK_BYTES, || parsed.values(&text), load)
     };
     (chart.values, chart.metadata) = (values?, metadata?);
     chart.dependencies = dependencies?;
     Ok(chart)
-}
-
-fn chart_values(data: &Bytes) -> Result<Map, Error> {
-    parse_values(data)
-        .map_err(|error| Error::Parse { file: "values.yaml", text: error.to_string() })
 }
 
 /// Loads the archives and folders of `charts/`, in the order of their charts' names.
@@ -222,6 +233,7 @@ fn load_inner(
     inner: BTreeMap<String, Vec<File>>,
     parent: &str,
     place: Place,
+    parsed: &ParsedValues,
 ) -> Result<Vec<Arc<Chart>>, Error> {
     let depth = match place {
         Place::Top => 1,
@@ -232,21 +244,32 @@ fn load_inner(
     if depth > MAX_DEPTH && !entries.is_empty() {
         return Err(Error::TooDeep(MAX_DEPTH));
     }
-    let loaded = parallel::map(&entries, STACK_BYTES, |(entry, files)| {
-        load_one(entry, files, parent, Place::Below(depth)).map(Arc::new)
-    });
+    let load = |(entry, files): &(String, Vec<File>)| {
+        load_one(entry, files, (parent, Place::Below(depth)), parsed).map(Arc::new)
+    };
+    // Only archives inside the archive are work for threads.
+    let loaded = if entries.iter().any(|(entry, _)| has_ending(entry, ".tgz")) {
+        parallel::map(&entries, STACK_BYTES, load)
+    } else {
+        entries.iter().map(load).collect()
+    };
     let mut charts = loaded.into_iter().collect::<Result<Vec<_>, _>>()?;
     charts.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     Ok(charts)
 }
 
 /// Loads one archive or folder of `charts/`.
-fn load_one(entry: &str, files: &[File], parent: &str, place: Place) -> Result<Chart, Error> {
+fn load_one(
+    entry: &str,
+    files: &[File],
+    (parent, place): (&str, Place),
+    parsed: &ParsedValues,
+) -> Result<Chart, Error> {
     let loaded = if has_ending(entry, ".tgz") {
         match files.first() {
             Some(file) if file.name == entry => archive::unpack(&file.data, &mut |_| {})
                 .map_err(Error::Packed)
-                .and_then(|files| assemble(files, place)),
+                .and_then(|files| assemble(files, place, &ParsedValues::default())),
             first => {
                 let found = first.map(|file| file.name.clone()).unwrap_or_default();
                 let (parent, entry) = (parent.to_owned(), entry.to_owned());
@@ -258,7 +281,7 @@ fn load_one(entry: &str, files: &[File], parent: &str, place: Place) -> Result<C
             let name = file.name.split_once('/')?.1.to_owned();
             Some(File { name, data: file.data.clone() })
         });
-        assemble(below.collect(), place)
+        assemble(below.collect(), place, parsed)
     };
     loaded.map_err(|error| Error::Subchart {
         entry: entry.to_owned(),

@@ -35,6 +35,7 @@ pub mod schema;
 pub mod set;
 mod set_error;
 mod values;
+mod values_ahead;
 
 use std::fmt;
 use std::sync::Arc;

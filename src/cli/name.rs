@@ -4,7 +4,7 @@ use anyhow::{anyhow, bail};
 
 use super::args::Template;
 use crate::base::name::ReleaseName;
-use crate::template::{Capabilities, Context, Program, ReleaseInfo, Scope, TemplateFile};
+use crate::template::{Capabilities, Context, Frozen, Program, ReleaseInfo, Scope, TemplateFile};
 use crate::yaml::{Map, Value};
 
 /// What a release is called that nobody named.
@@ -70,7 +70,7 @@ fn from_template(text: &str, capabilities: &Capabilities) -> anyhow::Result<Stri
         revision: 1,
         is_upgrade: false,
     };
-    let values = Value::Object(Map::new());
+    let values = Frozen::new(&Value::Object(Map::new()));
     let context = Context {
         scopes: &scopes,
         values: &values,

@@ -9,7 +9,7 @@ use crate::base::constraint::Constraint;
 use crate::base::version::Version;
 use crate::chart::{self, Chart};
 use crate::template::{
-    Capabilities, Context, Lookup, ParseAhead, Program, ReleaseInfo, Scope, TemplateFile,
+    Capabilities, Context, Frozen, Lookup, ParseAhead, Program, ReleaseInfo, Scope, TemplateFile,
 };
 use crate::yaml::{Map, Value};
 
@@ -69,7 +69,7 @@ impl Renderer {
     /// # Errors
     /// As [`chart::load_archive`].
     pub fn load_archive(&self, packed: &[u8]) -> Result<Chart, chart::Error> {
-        let ahead = ParseAhead::start();
+        let mut ahead = ParseAhead::start();
         let chart = chart::load_archive_showing(packed, &mut |file| {
             if file.name.starts_with("templates/") || file.name.contains("/templates/") {
                 ahead.give(file.data.clone());
@@ -98,8 +98,9 @@ impl Renderer {
             return Err(Error::Library);
         }
         let scopes = scopes(&chart);
+        // This is done while the last templates are parsed.
+        let values = Frozen::new(&Value::Object(values));
         let program = self.compiled(request.chart, &chart, &scopes)?;
-        let values = Value::Object(values);
         let context = Context {
             scopes: &scopes,
             values: &values,
@@ -161,7 +162,7 @@ pub(super) fn render_leniently(
 ) -> Result<HashMap<String, String>, Error> {
     let scopes = scopes(chart);
     let program = Program::compile(files(chart, &scopes), &scopes).map_err(Error::Template)?;
-    let values = Value::Object(values);
+    let values = Frozen::new(&Value::Object(values));
     let context = Context {
         scopes: &scopes,
         values: &values,

@@ -16,6 +16,9 @@ use crate::base::parallel::Background;
 #[derive(Debug)]
 pub struct ParseAhead(Background<Bytes, Option<(Key, parser::Parsed)>>);
 
+/// So many texts wake a thread.
+const BATCH: usize = 8;
+
 /// A text by its place in memory, which is kept by what was parsed of it.
 type Key = (usize, usize);
 
@@ -27,11 +30,11 @@ impl ParseAhead {
     /// Starts to wait for texts.
     pub fn start() -> Self {
         let parse = |text: Bytes| Some((key(&text), parser::parse_unnamed(&text).ok()?));
-        Self(Background::start(STACK_BYTES, parse))
+        Self(Background::start(STACK_BYTES, BATCH, parse))
     }
 
     /// Adds a text.
-    pub fn give(&self, text: Bytes) {
+    pub fn give(&mut self, text: Bytes) {
         self.0.give(text);
     }
 
@@ -49,6 +52,11 @@ impl ParseAhead {
 pub struct Parsed(Mutex<HashMap<Key, parser::Parsed>>);
 
 impl Parsed {
+    /// Whether a text, this very one, was parsed.
+    pub(super) fn knows(&self, text: &Bytes) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key(text))
+    }
+
     /// Takes what was parsed of a text: of this very one, not of its equals.
     pub(super) fn take(&self, text: &Bytes) -> Option<parser::Parsed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(text))

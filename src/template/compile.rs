@@ -13,7 +13,7 @@ use super::error::Error;
 use super::eval::{Machine, STACK_BYTES};
 use super::funcs::regexes::RegexCache;
 use super::parser::{self, ParseError};
-use super::value::Str;
+use super::value::{Str, Watch};
 use super::{Context, Rendered, Scope, TemplateFile, convert};
 use crate::base::parallel;
 
@@ -141,7 +141,7 @@ impl Program {
             regexes: RegexCache::default(),
             depends_on_order: AtomicBool::new(false),
         };
-        let units = parallel::map(&files, STACK_BYTES, |file| {
+        let unit = |file: &TemplateFile| {
             let name: Str = Arc::from(file.name.as_bytes());
             let unit = match parsed.take(&file.text) {
                 Some(parsed) => parsed.named(&name),
@@ -150,7 +150,12 @@ impl Program {
             let unit =
                 unit.map_err(|error| Error::parse(&name, &file.text, error.line, &error.message))?;
             Ok((name, unit))
-        });
+        };
+        let units = if files.iter().all(|file| parsed.knows(&file.text)) {
+            files.iter().map(unit).collect()
+        } else {
+            parallel::map(&files, STACK_BYTES, unit)
+        };
         for (file, parsed) in files.iter().zip(units) {
             let (name, unit) = parsed?;
             program.add(unit);
@@ -230,8 +235,8 @@ impl Program {
         end: &AtomicUsize,
         make: &impl Fn(Rendered) -> R,
     ) -> Part<R> {
-        let roots = convert::roots(context);
-        let watched = convert::watched(&roots);
+        let watch = Watch::default();
+        let roots = convert::roots(context, &watch);
         let mut machine = Machine::new(self, context);
         let mut part = Part { done: Vec::new(), failure: None, changed: false };
         loop {
@@ -256,7 +261,7 @@ impl Program {
             }
         }
         machine.release();
-        part.changed = watched.iter().any(|map| map.has_changed());
+        part.changed = watch.get();
         part
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::frozen::Frozen;
 use super::value::{
-    Files, IntKind, ListKind, Map, MapKind, MapRef, Str, Struct, UintKind, Value, text,
+    Files, IntKind, ListKind, Map, MapKind, MapRef, Str, Struct, UintKind, Value, Watch, text,
 };
 use super::{Capabilities, Context, strconv};
 use crate::yaml;
@@ -33,12 +34,11 @@ pub(crate) fn from_plain(plain: &yaml::Value) -> Value {
         }
         yaml::Value::String(value) => Value::str(value),
         yaml::Value::Array(items) => Value::list(items.iter().map(from_plain).collect()),
-        yaml::Value::Object(map) => Value::map(map_from_plain(map)),
+        yaml::Value::Object(map) => {
+            let entries = map.iter().map(|(key, value)| (text(key), from_plain(value)));
+            Value::map(Map::from_sorted(entries.collect()))
+        }
     }
-}
-
-fn map_from_plain(map: &yaml::Map) -> Map {
-    Map::from_sorted(map.iter().map(|(key, value)| (text(key), from_plain(value))).collect())
 }
 
 /// Turns a value into plain data, as Go's JSON encoder sees it.
@@ -103,58 +103,38 @@ fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, S
     })
 }
 
-/// Watches all maps that roots lead to, and returns them.
-pub(super) fn watched(roots: &[MapRef]) -> Vec<MapRef> {
-    fn watch(value: &Value, found: &mut Vec<MapRef>) {
-        match value {
-            Value::Map(_, map) if map.watch() => {
-                found.push(Rc::clone(map));
-                map.with_entries(|entries| entries.iter().for_each(|(_, item)| watch(item, found)));
-            }
-            Value::List(list) => list.items.iter().for_each(|item| watch(item, found)),
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    for root in roots {
-        watch(&Value::Map(MapKind::Plain, Rc::clone(root)), &mut found);
-    }
-    found
-}
-
-/// Builds the root context of each chart; the trees of values are shared between them.
+/// Builds the root context of each chart; the trees of values are shared between them. All maps
+/// tell `watch` when a template changes them.
 ///
 /// Source: helm v4.3.1 pkg/engine/engine.go (recAllTpls), pkg/chart/common/util/values.go
 /// (ToRenderValuesWithSchemaValidation).
-pub(super) fn roots(context: &Context<'_>) -> Vec<MapRef> {
-    let release = release(context);
+pub(super) fn roots(context: &Context<'_>, watch: &Watch) -> Vec<MapRef> {
+    let release = release(context, watch);
     let capabilities = capabilities(context.capabilities);
     let mut roots: Vec<MapRef> = Vec::with_capacity(context.scopes.len());
     for scope in context.scopes {
         let parent = scope.parent.and_then(|index| roots.get(index)).map(Rc::clone);
-        let values = match &parent {
-            None => match from_plain(context.values) {
-                Value::Map(_, map) => map,
-                _ => Rc::default(),
-            },
+        let section = match &parent {
+            None => Some(context.values.value(Some(watch))),
             Some(parent) => match parent.get(b"Values") {
-                Some(Value::Map(_, values)) => match values.get(scope.name.as_bytes()) {
-                    Some(Value::Map(_, values)) => values,
-                    _ => Rc::default(),
-                },
-                _ => Rc::default(),
+                Some(Value::Map(_, values)) => values.get(scope.name.as_bytes()),
+                _ => None,
             },
         };
-        let root = Map::default();
-        root.set(text("Capabilities"), capabilities.clone());
-        root.set(text("Chart"), chart(&scope.chart));
-        root.set(text("Files"), Value::Files(Rc::new(Files::new(Arc::clone(&scope.files)))));
-        root.set(text("Release"), release.clone());
-        root.set(text("Subcharts"), Value::map(Map::default()));
-        root.set(text("Values"), Value::Map(MapKind::Values, values));
+        let values = match section {
+            Some(Value::Map(_, values)) => values,
+            _ => Rc::new(Map::watched(watch)),
+        };
+        let root = Map::watched(watch);
+        root.put(text("Capabilities"), capabilities.clone());
+        root.put(text("Chart"), chart(&scope.chart, watch));
+        root.put(text("Files"), Value::Files(Rc::new(Files::new(Arc::clone(&scope.files)))));
+        root.put(text("Release"), release.clone());
+        root.put(text("Subcharts"), Value::map(Map::watched(watch)));
+        root.put(text("Values"), Value::Map(MapKind::Values, values));
         let root = Rc::new(root);
         if let Some(Value::Map(_, siblings)) = parent.and_then(|parent| parent.get(b"Subcharts")) {
-            siblings.set(text(&scope.name), Value::Map(MapKind::Plain, Rc::clone(&root)));
+            siblings.put(text(&scope.name), Value::Map(MapKind::Plain, Rc::clone(&root)));
         }
         roots.push(root);
     }
@@ -181,27 +161,27 @@ fn base_path(path: &str) -> &str {
     &path[..end]
 }
 
-fn chart(plain: &yaml::Value) -> Value {
-    let value = from_plain(plain);
+fn chart(plain: &yaml::Value, watch: &Watch) -> Value {
+    let value = Frozen::new(plain).value(Some(watch));
     // A map of strings in Go: a missing annotation is the empty string.
     if let Value::Map(_, map) = &value
         && let Some(Value::Map(MapKind::Plain, annotations)) = map.get(b"Annotations")
     {
-        map.set(text("Annotations"), Value::Map(MapKind::Strings, annotations));
+        map.put(text("Annotations"), Value::Map(MapKind::Strings, annotations));
     }
     value
 }
 
-fn release(context: &Context<'_>) -> Value {
+fn release(context: &Context<'_>, watch: &Watch) -> Value {
     let release = context.release;
-    let map = Map::default();
+    let map = Map::watched(watch);
     // A linter neither installs nor upgrades.
-    map.set(text("IsInstall"), Value::Bool(!release.is_upgrade && !context.lenient));
-    map.set(text("IsUpgrade"), Value::Bool(release.is_upgrade));
-    map.set(text("Name"), Value::str(&release.name));
-    map.set(text("Namespace"), Value::str(&release.namespace));
-    map.set(text("Revision"), Value::Int(i64::from(release.revision), IntKind::Int));
-    map.set(text("Service"), Value::str("Helm"));
+    map.put(text("IsInstall"), Value::Bool(!release.is_upgrade && !context.lenient));
+    map.put(text("IsUpgrade"), Value::Bool(release.is_upgrade));
+    map.put(text("Name"), Value::str(&release.name));
+    map.put(text("Namespace"), Value::str(&release.namespace));
+    map.put(text("Revision"), Value::Int(i64::from(release.revision), IntKind::Int));
+    map.put(text("Service"), Value::str("Helm"));
     Value::map(map)
 }
 

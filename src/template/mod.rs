@@ -7,9 +7,11 @@ mod ahead;
 mod ast;
 mod compile;
 mod convert;
+mod entries;
 mod error;
 mod eval;
 mod fmt;
+mod frozen;
 mod funcs;
 mod lexer;
 mod parser;
@@ -25,6 +27,7 @@ use crate::yaml::Value;
 pub use ahead::{ParseAhead, Parsed};
 pub use compile::Program;
 pub use error::{Error, ErrorKind, Frame};
+pub use frozen::Frozen;
 pub use funcs::regexes::go_regex;
 
 /// One template of a chart or of one of its dependencies.
@@ -106,7 +109,7 @@ pub struct Context<'a> {
     /// Charts, parents first; index 0 is the root.
     pub scopes: &'a [Scope],
     /// `.Values` of the root; each child sees its own part of the same tree.
-    pub values: &'a Value,
+    pub values: &'a Frozen,
     /// `.Release`.
     pub release: &'a ReleaseInfo,
     /// `.Capabilities`.

@@ -59,9 +59,10 @@ fn render_files<N: AsRef<str>>(
         api_versions: vec!["v1".into(), "apps/v1".into(), "policy/v1beta1".into()],
         helm_version: "v4.3.1".into(),
     };
+    let values = Frozen::new(values);
     let context = Context {
         scopes: &scopes,
-        values,
+        values: &values,
         release: &release,
         capabilities: &capabilities,
         lookup: None,

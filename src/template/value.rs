@@ -3,12 +3,14 @@
 //! Strings are bytes. Maps have reference semantics: `set` and `merge` change the map that others
 //! hold too. Lists never change. Everything clones by counting a reference.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::entries::Entries;
+use super::frozen::FrozenMap;
 use super::funcs::dates::GoTime;
 use crate::base::version::Version;
 
@@ -79,19 +81,13 @@ pub(crate) struct List {
 pub(crate) struct Map {
     /// Whether it is the nil map, which cannot be written to.
     pub(crate) nil: bool,
-    entries: RefCell<Vec<(Str, Value)>>,
-    watch: Cell<Watch>,
+    entries: RefCell<Entries>,
+    /// Set when the map changes, for those who want to know.
+    watch: Option<Watch>,
 }
 
-/// Whether anybody wants to know that a map changes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Watch {
-    #[default]
-    Nobody,
-    Somebody,
-    /// Somebody does, and it did.
-    Changed,
-}
+/// Tells that one of the maps that share it was changed.
+pub(crate) type Watch = Rc<Cell<bool>>;
 
 /// A map that others may hold too.
 pub(crate) type MapRef = Rc<Map>;
@@ -186,10 +182,8 @@ impl Value {
 
     /// Returns the nil map.
     pub(crate) fn nil_map() -> Self {
-        Self::Map(
-            MapKind::Plain,
-            Rc::new(Map { nil: true, entries: RefCell::default(), watch: Cell::default() }),
-        )
+        let map = Map { nil: true, entries: RefCell::default(), watch: None };
+        Self::Map(MapKind::Plain, Rc::new(map))
     }
 
     /// Whether it is nil as an argument of type `interface {}`.
@@ -301,8 +295,35 @@ impl ListKind {
 impl Map {
     /// Returns a map of entries that are in bytewise key order already.
     pub(crate) fn from_sorted(entries: Vec<(Str, Value)>) -> Self {
-        debug_assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "keys are sorted and unique");
-        Self { nil: false, entries: RefCell::new(entries), watch: Cell::default() }
+        let entries = RefCell::new(Entries::from_sorted(entries));
+        Self { nil: false, entries, watch: None }
+    }
+
+    /// Returns a map of what was frozen. It is unfrozen level by level when it is read.
+    pub(crate) fn of_frozen(frozen: &Arc<FrozenMap>, watch: Option<&Watch>) -> Self {
+        let entries = RefCell::new(Entries::of_frozen(Arc::clone(frozen)));
+        Self { nil: false, entries, watch: watch.map(Rc::clone) }
+    }
+
+    /// Returns an empty map that tells when it changes.
+    pub(crate) fn watched(watch: &Watch) -> Self {
+        Self { nil: false, entries: RefCell::default(), watch: Some(Rc::clone(watch)) }
+    }
+
+    fn read(&self) -> Ref<'_, Entries> {
+        let entries = self.entries.borrow();
+        if !entries.is_frozen() {
+            return entries;
+        }
+        drop(entries);
+        self.entries.borrow_mut().unfreeze(self.watch.as_ref());
+        self.entries.borrow()
+    }
+
+    fn write(&self) -> RefMut<'_, Entries> {
+        let mut entries = self.entries.borrow_mut();
+        entries.unfreeze(self.watch.as_ref());
+        entries
     }
 
     /// Returns the number of entries.
@@ -312,14 +333,12 @@ impl Map {
 
     /// Returns the value of a key.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Value> {
-        let entries = self.entries.borrow();
-        let index = entries.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
-        Some(entries[index].1.clone())
+        self.read().get(key).cloned()
     }
 
     /// Whether the key is present.
     pub(crate) fn contains(&self, key: &[u8]) -> bool {
-        self.entries.borrow().binary_search_by(|(known, _)| (**known).cmp(key)).is_ok()
+        self.read().get(key).is_some()
     }
 
     /// Sets the value of a key.
@@ -330,56 +349,33 @@ impl Map {
 
     /// Sets the value of a key as [`Map::set`], which nobody needs to know.
     pub(crate) fn put(&self, key: Str, value: Value) {
-        let value = value.boxed();
-        let mut entries = self.entries.borrow_mut();
-        // Keys often come in order.
-        if entries.last().is_none_or(|(last, _)| *last < key) {
-            entries.push((key, value));
-            return;
-        }
-        match entries.binary_search_by(|(known, _)| known.cmp(&key)) {
-            Ok(index) => entries[index].1 = value,
-            Err(index) => entries.insert(index, (key, value)),
-        }
+        self.write().put(key, value.boxed());
     }
 
     /// Removes a key.
     pub(crate) fn unset(&self, key: &[u8]) {
         self.changed();
-        let mut entries = self.entries.borrow_mut();
-        if let Ok(index) = entries.binary_search_by(|(known, _)| (**known).cmp(key)) {
-            entries.remove(index);
-        }
+        self.write().remove(key);
     }
 
     /// Returns the entries as they are now: later changes don't show.
     pub(crate) fn entries(&self) -> Vec<(Str, Value)> {
-        self.entries.borrow().clone()
+        self.read().all().to_vec()
     }
 
     /// Returns the keys as they are now.
     pub(crate) fn keys(&self) -> Vec<Str> {
-        self.entries.borrow().iter().map(|(key, _)| Arc::clone(key)).collect()
+        self.read().all().iter().map(|(key, _)| Arc::clone(key)).collect()
     }
 
     /// Runs a function on the entries; it must not change the map.
     pub(crate) fn with_entries<T>(&self, read: impl FnOnce(&[(Str, Value)]) -> T) -> T {
-        read(&self.entries.borrow())
-    }
-
-    /// Watches for changes from now on; false if that is so already.
-    pub(crate) fn watch(&self) -> bool {
-        self.watch.replace(Watch::Somebody) == Watch::Nobody
-    }
-
-    /// Whether it was changed while it was watched.
-    pub(crate) fn has_changed(&self) -> bool {
-        self.watch.get() == Watch::Changed
+        read(self.read().all())
     }
 
     fn changed(&self) {
-        if self.watch.get() == Watch::Somebody {
-            self.watch.set(Watch::Changed);
+        if let Some(watch) = &self.watch {
+            watch.set(true);
         }
     }
 
@@ -392,7 +388,7 @@ impl Map {
 /// Taking a deep value apart must not recurse: its depth is up to the template.
 impl Drop for Map {
     fn drop(&mut self) {
-        take_apart(self.entries.get_mut().drain(..).map(|(_, value)| value).collect());
+        take_apart(self.entries.get_mut().take_values().collect());
     }
 }
 
@@ -407,7 +403,7 @@ fn take_apart(mut pending: Vec<Value>) {
         match value {
             Value::Map(_, map) => {
                 if let Some(mut map) = Rc::into_inner(map) {
-                    pending.extend(map.entries.get_mut().drain(..).map(|(_, value)| value));
+                    pending.extend(map.entries.get_mut().take_values());
                 }
             }
             Value::List(list) => {

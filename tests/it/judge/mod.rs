@@ -9,7 +9,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use leadsman::template::{Context, Program, ReleaseInfo, Scope, TemplateFile};
+use leadsman::template::{Context, Frozen, Program, ReleaseInfo, Scope, TemplateFile};
 use leadsman::yaml::Value;
 use serde_json::json;
 
@@ -85,9 +85,10 @@ fn rendered(template: &str, values: &Value) -> Result<String, String> {
     let (name, namespace) = ("rel".into(), "prod".into());
     let release = ReleaseInfo { name, namespace, revision: 1, is_upgrade: false };
     let capabilities = leadsman::release::offline("", &[]).unwrap();
+    let values = Frozen::new(values);
     let context = Context {
         scopes: &scopes,
-        values,
+        values: &values,
         release: &release,
         capabilities: &capabilities,
         lookup: None,
