@@ -7,6 +7,7 @@
 pub mod class;
 pub mod clock;
 pub mod constraint;
+pub mod content;
 pub mod digest;
 pub mod duration;
 pub mod file;

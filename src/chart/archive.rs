@@ -1,12 +1,14 @@
 //! A packed chart → its files, one after the other while the archive inflates.
 
 use std::io::{BufReader, ErrorKind, Read};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use tar::{EntryType, Header};
 
 use super::{File, error::ArchiveError};
+use crate::base::content::{Content, Later};
 use crate::{base::limit, chart::gotext};
 
 /// Room for tar headers and padding beside the files' own bytes.
@@ -15,6 +17,8 @@ const OVERHEAD_BYTES: u64 = 64 << 20;
 const INFLATED_BYTES: usize = 64 << 10;
 /// A file that says it is larger gets its memory as it comes.
 const BELIEVED_BYTES: u64 = 4 << 20;
+/// Definitions from this size on are worth being postponed.
+const LARGE_BYTES: usize = 16 << 10;
 /// Headers are one block; contents fill blocks.
 const BLOCK_BYTES: usize = 512;
 /// Where a header holds the sum of its bytes.
@@ -30,10 +34,28 @@ pub(crate) fn unpack(
     packed: &[u8],
     seen: &mut dyn FnMut(&File),
 ) -> Result<Vec<File>, ArchiveError> {
+    unpack_with(packed, seen, None)
+}
+
+/// Unpacks an archive as [`unpack`], but for large definitions of kinds: those are only checked,
+/// and unpacked when somebody looks into them. Nobody does who renders templates.
+pub(crate) fn unpack_lazily(
+    packed: &Bytes,
+    seen: &mut dyn FnMut(&File),
+) -> Result<Vec<File>, ArchiveError> {
+    let later = Arc::new(Postponed { packed: packed.clone(), unpacked: OnceLock::new() });
+    unpack_with(packed, seen, Some(&later))
+}
+
+fn unpack_with(
+    packed: &[u8],
+    seen: &mut dyn FnMut(&File),
+    later: Option<&Arc<Postponed>>,
+) -> Result<Vec<File>, ArchiveError> {
     if !packed.starts_with(&GZIP_MAGIC) {
         return Err(ArchiveError::Header);
     }
-    if let Some(files) = read_plain(MultiGzDecoder::new(packed), seen) {
+    if let Some(files) = read_plain(MultiGzDecoder::new(packed), seen, later) {
         return Ok(files);
     }
     let most = limit::UNPACKED_BYTES + OVERHEAD_BYTES;
@@ -69,7 +91,11 @@ impl<R: Read> Read for Inflated<R> {
 /// Reads an archive of nothing but files and folders, as `helm package` writes it, without copying
 /// what was inflated; `None` for every other one, which is for the general reader. What was shown
 /// of it will be shown again then.
-fn read_plain(mut tar: impl Read, seen: &mut dyn FnMut(&File)) -> Option<Vec<File>> {
+fn read_plain(
+    mut tar: impl Read,
+    seen: &mut dyn FnMut(&File),
+    later: Option<&Arc<Postponed>>,
+) -> Option<Vec<File>> {
     let mut files = Vec::new();
     let mut left = limit::UNPACKED_BYTES;
     let mut block = [0; BLOCK_BYTES];
@@ -93,6 +119,16 @@ fn read_plain(mut tar: impl Read, seen: &mut dyn FnMut(&File)) -> Option<Vec<Fil
         }
         let name = (!is_folder).then(|| inner_name(&String::from_utf8_lossy(&written)).ok());
         let size = usize::try_from(size).ok()?;
+        if let (Some(Some(name)), Some(later)) = (&name, later)
+            && is_postponed(name, size)
+        {
+            skip(&mut tar, size.next_multiple_of(BLOCK_BYTES))?;
+            tar.read_exact(&mut block).ok()?;
+            left -= size as u64;
+            let data = Content::later(Arc::clone(later) as Arc<dyn Later>, files.len());
+            files.push(File { name: name.clone(), data });
+            continue;
+        }
         // The content, what fills its last block, and the header behind it.
         let mut data = vec![0; size.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES];
         tar.read_exact(&mut data).ok()?;
@@ -100,7 +136,7 @@ fn read_plain(mut tar: impl Read, seen: &mut dyn FnMut(&File)) -> Option<Vec<Fil
         data.truncate(size);
         if let Some(name) = name {
             left -= size as u64;
-            let file = File { name: name?, data: without_bom(Bytes::from(data)) };
+            let file = File { name: name?, data: without_bom(Bytes::from(data)).into() };
             seen(&file);
             files.push(file);
         }
@@ -108,6 +144,40 @@ fn read_plain(mut tar: impl Read, seen: &mut dyn FnMut(&File)) -> Option<Vec<Fil
     tar.read_exact(&mut block).ok()?;
     (block == [0; BLOCK_BYTES] && !files.is_empty()).then_some(files)
 }
+
+/// Whether a file is a large definition of a kind, in a `crds/` folder.
+fn is_postponed(name: &str, size: usize) -> bool {
+    let mut folders = name.split('/').filter(|folder| matches!(*folder, "crds" | "templates"));
+    size >= LARGE_BYTES && folders.next() == Some("crds")
+}
+
+/// Reads so many bytes, for their checksum's sake only.
+fn skip(tar: &mut impl Read, mut size: usize) -> Option<()> {
+    let mut buffer = vec![0; INFLATED_BYTES];
+    while size > 0 {
+        let part = size.min(buffer.len());
+        tar.read_exact(&mut buffer[..part]).ok()?;
+        size -= part;
+    }
+    Some(())
+}
+
+/// An archive that was read, whose large files nobody has asked for.
+struct Postponed {
+    packed: Bytes,
+    unpacked: OnceLock<Vec<File>>,
+}
+
+impl Later for Postponed {
+    fn bytes(&self, index: usize) -> &Bytes {
+        // It could be read before, to its end and its checksum.
+        let files =
+            self.unpacked.get_or_init(|| unpack(&self.packed, &mut |_| {}).unwrap_or_default());
+        files.get(index).map_or(&NONE, |file| &file.data)
+    }
+}
+
+static NONE: Bytes = Bytes::new();
 
 fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, ArchiveError> {
     let mut files = Vec::new();
@@ -145,7 +215,7 @@ fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, Ar
             return Err(ArchiveError::TooLarge);
         }
         left -= size;
-        let file = File { name, data: without_bom(read_data(&mut entry, size)?) };
+        let file = File { name, data: without_bom(read_data(&mut entry, size)?).into() };
         seen(&file);
         files.push(file);
     }

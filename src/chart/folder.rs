@@ -47,7 +47,7 @@ pub fn load_folder(path: &Path) -> Result<Chart, Error> {
             source => Error::Read { name: name.clone(), source },
         })?;
         left -= data.len() as u64;
-        files.push(File { name, data: without_bom(Bytes::from(data)) });
+        files.push(File { name, data: without_bom(Bytes::from(data)).into() });
     }
     load::assemble(files, load::Place::Top, &ParsedValues::default())
 }

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
+use bytes::Bytes;
+
 use super::values_ahead::{ParsedValues, ValuesAhead};
 use super::{ArchiveError, Chart, Error, File, archive, metadata, values::merge_values};
 use crate::base::parallel;
@@ -34,12 +36,28 @@ pub fn load_archive(bytes: &[u8]) -> Result<Chart, Error> {
     load_archive_showing(bytes, &mut |_| {})
 }
 
+/// Loads a chart as [`load_archive_showing`]; its large definitions of kinds are unpacked, and
+/// shown to nobody, when somebody looks into them.
+///
+/// # Errors
+/// As [`load_archive`].
+pub fn load_archive_lazily(bytes: &Bytes, seen: &mut dyn FnMut(&File)) -> Result<Chart, Error> {
+    load(seen, |seen| archive::unpack_lazily(bytes, seen))
+}
+
 /// Loads a chart as [`load_archive`], and shows each file as soon as it is unpacked: what is done
 /// with it then is done while the rest inflates.
 ///
 /// # Errors
 /// As [`load_archive`].
 pub fn load_archive_showing(bytes: &[u8], seen: &mut dyn FnMut(&File)) -> Result<Chart, Error> {
+    load(seen, |seen| archive::unpack(bytes, seen))
+}
+
+fn load(
+    seen: &mut dyn FnMut(&File),
+    unpack: impl FnOnce(&mut dyn FnMut(&File)) -> Result<Vec<File>, ArchiveError>,
+) -> Result<Chart, Error> {
     let mut ahead = ValuesAhead::default();
     let mut show = |file: &File| {
         if is_values(&file.name) {
@@ -47,7 +65,7 @@ pub fn load_archive_showing(bytes: &[u8], seen: &mut dyn FnMut(&File)) -> Result
         }
         seen(file);
     };
-    let files = archive::unpack(bytes, &mut show).map_err(|error| match error {
+    let files = unpack(&mut show).map_err(|error| match error {
         ArchiveError::Header => Error::NotGzip,
         error => Error::Archive(error),
     })?;
@@ -78,7 +96,7 @@ pub fn unpack_archive(bytes: &[u8]) -> Result<Vec<File>, Error> {
 pub fn load_files(files: Vec<File>) -> Result<Chart, Error> {
     let files = files
         .into_iter()
-        .map(|file| File { data: archive::without_bom(file.data), ..file })
+        .map(|file| File { data: archive::without_bom(file.data.into_bytes()).into(), ..file })
         .collect();
     assemble(files, Place::Top, &ParsedValues::default())
 }
@@ -185,9 +203,9 @@ pub(crate) fn assemble(
         match file.name.as_str() {
             "Chart.yaml" => {}
             "Chart.lock" => chart.lock = metadata::read_lock(&file.data, "Chart.lock")?,
-            "values.yaml" => chart.values_text = Some(file.data),
+            "values.yaml" => chart.values_text = Some(file.data.into_bytes()),
             "values.schema.json" => {
-                chart.schema = Some(file.data).filter(|data| !data.is_empty());
+                chart.schema = Some(file.data.into_bytes()).filter(|data| !data.is_empty());
             }
             "requirements.yaml" => {
                 known = true;

@@ -42,6 +42,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::base::content::Content;
 use crate::yaml::{Map, Value};
 
 pub use self::{
@@ -50,7 +51,8 @@ pub use self::{
     error::{ArchiveError, Error},
     folder::load_folder,
     load::{
-        documents, load_archive, load_archive_showing, load_files, parse_values, unpack_archive,
+        documents, load_archive, load_archive_lazily, load_archive_showing, load_files,
+        parse_values, unpack_archive,
     },
     lock::{Lock, lock_digest, old_lock_digest},
     metadata::{Written, read_written, sanitize},
@@ -66,7 +68,7 @@ pub struct File {
     /// Path inside the chart, such as `templates/_helpers.tpl`.
     pub name: String,
     /// Content, as packed (without a leading byte order mark).
-    pub data: Bytes,
+    pub data: Content,
 }
 
 /// A loaded chart with its dependencies.

@@ -47,7 +47,7 @@ pub fn save(chart: &Chart, stamp: Stamp) -> Result<Vec<u8>, Error> {
 fn list(chart: &Chart, above: &str, stamp: Stamp, files: &mut Vec<File>) -> Result<(), Error> {
     let top = format!("{above}{}", chart.metadata.name);
     let mut add = |name: &str, data: bytes::Bytes| {
-        files.push(File { name: format!("{top}/{name}"), data });
+        files.push(File { name: format!("{top}/{name}"), data: data.into() });
     };
     let mut metadata = chart.metadata.clone();
     let old = metadata.api_version == "v1";
@@ -73,7 +73,7 @@ fn list(chart: &Chart, above: &str, stamp: Stamp, files: &mut Vec<File>) -> Resu
         add("values.schema.json", schema.clone());
     }
     for file in chart.templates.iter().chain(&chart.files) {
-        add(&file.name, file.data.clone());
+        add(&file.name, file.data.clone().into_bytes());
     }
     let below = format!("{top}/charts/");
     chart.dependencies.iter().try_for_each(|inner| list(inner, &below, stamp, files))
@@ -107,8 +107,10 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_loaded_again() {
-        let file =
-            |name: &str, text: &str| File { name: name.to_owned(), data: text.to_owned().into() };
+        let file = |name: &str, text: &str| File {
+            name: name.to_owned(),
+            data: bytes::Bytes::from(text.to_owned()).into(),
+        };
         let chart = load_files(vec![
             file("Chart.yaml", "version: 1.0.0\nname: web\napiVersion: v2\n"),
             file("charts/db/Chart.yaml", "{name: db, version: 2.0.0, apiVersion: v1}"),

@@ -16,7 +16,7 @@ use crate::repo::RepositorySpec;
 pub(super) async fn load(
     name: &str,
     from: &ChartFrom,
-    unpack: impl FnOnce(&[u8]) -> Result<Chart, chart::Error>,
+    unpack: impl FnOnce(Vec<u8>) -> Result<Chart, chart::Error>,
 ) -> anyhow::Result<Arc<Chart>> {
     if let Some(url) = &from.repo {
         return pull(name, url, from).await;
@@ -31,7 +31,7 @@ pub(super) async fn load(
     if path.is_dir() {
         return Ok(Arc::new(chart::load_folder(path)?));
     }
-    Ok(Arc::new(unpack(&file::read_bytes(path, limit::UNPACKED_BYTES)?)?))
+    Ok(Arc::new(unpack(file::read_bytes(path, limit::UNPACKED_BYTES)?)?))
 }
 
 async fn pull(name: &str, url: &str, from: &ChartFrom) -> anyhow::Result<Arc<Chart>> {

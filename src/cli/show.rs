@@ -11,7 +11,7 @@ use crate::yaml;
 const README: &[&str] = &["readme.md", "readme.txt", "readme"];
 
 pub(super) async fn run(args: Show) -> anyhow::Result<ExitCode> {
-    let chart = named::load(&args.chart, &args.from, chart::load_archive).await?;
+    let chart = named::load(&args.chart, &args.from, |bytes| chart::load_archive(&bytes)).await?;
     ui::print_bytes(&text(&chart, args.part)?);
     Ok(ExitCode::SUCCESS)
 }

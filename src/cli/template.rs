@@ -17,7 +17,7 @@ pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Re
     let renderer = ManuallyDrop::new(Renderer::default());
     let capabilities = offline(&args.kube_version, &args.api_versions)?;
     let (name, chart) = name::name_and_chart(&args, &capabilities)?;
-    let unpack = |bytes: &[u8]| renderer.load_archive(bytes);
+    let unpack = |bytes: Vec<u8>| renderer.load_archive(&bytes.into());
     let chart = ManuallyDrop::new(named::load(&chart, &args.from, unpack).await?);
     let values = values::merge(&args.values)?;
     name::check(&name)?;

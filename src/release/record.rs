@@ -253,7 +253,7 @@ pub(super) fn chart_value(chart: &Chart) -> Value {
     let files = |files: &[File]| -> Vec<Value> {
         files
             .iter()
-            .map(|file| json!({"name": file.name, "data": STANDARD.encode(&file.data), "modtime": ZERO_TIME}))
+            .map(|file| json!({"name": file.name, "data": STANDARD.encode(&file.data[..]), "modtime": ZERO_TIME}))
             .collect()
     };
     json!({

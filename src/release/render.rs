@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+
 use super::Error;
 use super::manifest::{self, Hook};
 use crate::base::constraint::Constraint;
@@ -68,11 +70,11 @@ impl Renderer {
     ///
     /// # Errors
     /// As [`chart::load_archive`].
-    pub fn load_archive(&self, packed: &[u8]) -> Result<Chart, chart::Error> {
+    pub fn load_archive(&self, packed: &Bytes) -> Result<Chart, chart::Error> {
         let mut ahead = ParseAhead::start();
-        let chart = chart::load_archive_showing(packed, &mut |file| {
+        let chart = chart::load_archive_lazily(packed, &mut |file| {
             if file.name.starts_with("templates/") || file.name.contains("/templates/") {
-                ahead.give(file.data.clone());
+                ahead.give(file.data.clone().into_bytes());
             }
         })?;
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
@@ -217,7 +219,7 @@ fn files(chart: &Chart, _scopes: &[Scope]) -> Vec<TemplateFile> {
     for (scope, (chart, path, _)) in charts(chart).into_iter().enumerate() {
         files.extend(chart.templates.iter().map(|file| TemplateFile {
             name: format!("{path}/{}", file.name),
-            text: file.data.clone(),
+            text: file.data.clone().into_bytes(),
             scope,
         }));
     }

@@ -86,7 +86,7 @@ fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, S
         })?,
         Value::Files(files) => files
             .iter()
-            .map(|(name, content)| (name.to_owned(), STANDARD.encode(content).into()))
+            .map(|(name, content)| (name.to_owned(), STANDARD.encode(&content[..]).into()))
             .collect::<yaml::Map>()
             .into(),
         Value::Time(time) => time.rfc3339_nano().into(),

@@ -20,7 +20,7 @@ enum Node {
     Uint(u64),
     Float(f64),
     Str(Str),
-    List(Arc<[Node]>),
+    List(Arc<[Self]>),
     Map(Arc<FrozenMap>),
 }
 

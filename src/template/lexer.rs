@@ -70,17 +70,24 @@ fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
+/// Where in a text the lexer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Text,
+    Action,
+    /// Nothing but the end comes: an error was told.
+    Error,
+}
+
 /// Produces tokens one at a time.
 pub(super) struct Lexer<'a> {
     input: &'a [u8],
     pos: usize,
     start: usize,
     paren_depth: u32,
-    inside_action: bool,
+    place: Place,
     /// Whether space was passed since the last token.
     spaced: bool,
-    /// Whether nothing but the end comes: an error was told.
-    ended: bool,
     /// Message of the last `Error` token.
     pub(super) error: String,
 }
@@ -172,16 +179,19 @@ impl<'a> Lexer<'a> {
             pos: 0,
             start: 0,
             paren_depth: 0,
-            inside_action: false,
+            place: Place::Text,
             spaced: false,
-            ended: false,
             error: String::new(),
         }
     }
 
     /// Returns the next token; after an error, or at the end, the end forever.
     pub(super) fn next_token(&mut self) -> Token {
-        if self.inside_action { self.lex_action() } else { self.lex_text() }
+        match self.place {
+            Place::Text => self.lex_text(),
+            Place::Action => self.lex_action(),
+            Place::Error => self.emit(TokenKind::Eof),
+        }
     }
 
     fn rest(&self) -> &'a [u8] {
@@ -215,14 +225,11 @@ impl<'a> Lexer<'a> {
     fn fail(&mut self, message: String) -> Token {
         self.error = message;
         self.pos = self.start;
-        (self.inside_action, self.ended) = (false, true);
+        self.place = Place::Error;
         self.emit(TokenKind::Error)
     }
 
     fn lex_text(&mut self) -> Token {
-        if self.ended {
-            return self.emit(TokenKind::Eof);
-        }
         loop {
             let Some(length) = find_open(self.rest()) else {
                 self.pos = self.input.len();
@@ -258,7 +265,7 @@ impl<'a> Lexer<'a> {
             }
             self.pos += 2;
             let token = self.emit(TokenKind::LeftDelim);
-            self.inside_action = true;
+            self.place = Place::Action;
             self.pos += marker;
             self.ignore();
             self.paren_depth = 0;
@@ -309,7 +316,7 @@ impl<'a> Lexer<'a> {
         let token = self.emit(TokenKind::RightDelim);
         self.trim_following(trim);
         self.ignore();
-        self.inside_action = false;
+        self.place = Place::Text;
         token
     }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::base::content::Content;
 use crate::yaml::Value;
 
 pub use ahead::{ParseAhead, Parsed};
@@ -53,7 +54,7 @@ pub struct Scope {
     /// `.Chart`: Helm 4's map with capitalized keys, `IsRoot` included.
     pub chart: Value,
     /// `.Files`: name and content, in name order.
-    pub files: Arc<[(String, Bytes)]>,
+    pub files: Arc<[(String, Content)]>,
     /// Whether only files whose base name begins with `_` are templates here.
     pub library: bool,
 }

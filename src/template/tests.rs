@@ -12,7 +12,8 @@ fn vec_scope() -> Scope {
         "Maintainers": [{"Email": "m@example.com", "Name": "m", "URL": ""}], "Name": "vec", "Sources": [],
         "Tags": "", "Type": "application", "Version": "1.2.3",
     });
-    let file = |name: &str, text: &str| (name.to_owned(), Bytes::copy_from_slice(text.as_bytes()));
+    let file =
+        |name: &str, text: &str| (name.to_owned(), Bytes::copy_from_slice(text.as_bytes()).into());
     Scope {
         path: "vec".into(),
         name: "vec".into(),

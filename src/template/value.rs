@@ -7,11 +7,10 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use super::entries::Entries;
 use super::frozen::FrozenMap;
 use super::funcs::dates::GoTime;
+use crate::base::content::Content;
 use crate::base::version::Version;
 
 /// A byte string.
@@ -103,7 +102,7 @@ pub(crate) struct Struct {
 /// `.Files`, or a part of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
-    all: Arc<[(String, Bytes)]>,
+    all: Arc<[(String, Content)]>,
     /// Indexes of the chosen ones; none: all.
     chosen: Option<Vec<usize>>,
 }
@@ -425,12 +424,12 @@ impl Struct {
 
 impl Files {
     /// Returns all files of a chart.
-    pub(crate) fn new(all: Arc<[(String, Bytes)]>) -> Self {
+    pub(crate) fn new(all: Arc<[(String, Content)]>) -> Self {
         Self { all, chosen: None }
     }
 
     /// Iterates in name order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Content)> {
         let whole = self.chosen.is_none().then_some(self.all.iter());
         let part = self.chosen.iter().flatten().filter_map(|&index| self.all.get(index));
         whole.into_iter().flatten().chain(part).map(|(name, content)| (name.as_str(), content))
@@ -442,7 +441,7 @@ impl Files {
     }
 
     /// Returns a file's content.
-    pub(crate) fn get(&self, name: &[u8]) -> Option<&Bytes> {
+    pub(crate) fn get(&self, name: &[u8]) -> Option<&Content> {
         self.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, content)| content)
     }
 

@@ -26,11 +26,37 @@ fn every_chart_of_the_corpus_is_loaded() {
     assert!(wrong.is_empty(), "{} of {total}\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn large_definitions_are_unpacked_when_they_are_looked_at() {
+    let large = format!("kind: A\n# {}\n", "x".repeat(40_000));
+    let files: &[(&str, &str)] = &[
+        ("Chart.yaml", "apiVersion: v2\nname: a\nversion: 1.0.0\n"),
+        ("crds/large.yaml", &large),
+        ("crds/small.yaml", "kind: B\n"),
+        ("templates/crds/large.yaml", &large),
+        ("charts/b/Chart.yaml", "apiVersion: v2\nname: b\nversion: 1.0.0\n"),
+        ("charts/b/crds/large.yaml", &large),
+        ("other.txt", &large),
+    ];
+    let packed = crate::chart::pack("a", files.iter().map(|(name, text)| (*name, text.as_bytes())));
+    let packed = Bytes::from(packed.unwrap());
+    let (mut shown, mut all) = (Vec::new(), 0);
+    let lazy = load_archive_lazily(&packed, &mut |file| shown.push(file.name.clone())).unwrap();
+    let eager = load_archive_showing(&packed, &mut |_| all += 1).unwrap();
+    let late = ["crds/large.yaml", "charts/b/crds/large.yaml"];
+    assert_eq!((shown.len(), all), (files.len() - late.len(), files.len()));
+    assert!(!shown.iter().any(|name| late.contains(&name.as_str())), "{shown:?}");
+    assert_eq!(lazy.files, eager.files);
+    assert_eq!(lazy.templates, eager.templates);
+    assert_eq!(lazy.dependencies[0].files, eager.dependencies[0].files);
+    assert_eq!(crate::chart::crds(&lazy), crate::chart::crds(&eager));
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_make_the_loader_panic(bytes: Vec<u8>) {
         let _ = load_archive(&bytes);
-        let file = File { name: "Chart.yaml".to_owned(), data: bytes.into() };
+        let file = File { name: "Chart.yaml".to_owned(), data: Bytes::from(bytes).into() };
         let _ = load_files(vec![file]);
     }
 }
