@@ -7,7 +7,10 @@ use flate2::bufread::MultiGzDecoder;
 use tar::{EntryType, Header};
 
 use super::{File, error::ArchiveError};
-use crate::{base::limit, chart::gotext};
+use crate::{
+    base::limit::{self, Limit},
+    chart::gotext,
+};
 
 /// Room for tar headers and padding beside the files' own bytes.
 const OVERHEAD_BYTES: u64 = 64 << 20;
@@ -36,7 +39,7 @@ pub(crate) fn unpack(
     if let Some(files) = read_plain(MultiGzDecoder::new(packed), seen) {
         return Ok(files);
     }
-    let most = limit::UNPACKED_BYTES + OVERHEAD_BYTES;
+    let most = limit::current().of(Limit::Unpacked).saturating_add(OVERHEAD_BYTES);
     let mut inflated = Inflated { inner: MultiGzDecoder::new(packed).take(most), failure: None };
     let buffered = BufReader::with_capacity(INFLATED_BYTES, &mut inflated);
     let files = read_tar(buffered, seen);
@@ -71,7 +74,8 @@ impl<R: Read> Read for Inflated<R> {
 /// of it will be shown again then.
 fn read_plain(mut tar: impl Read, seen: &mut dyn FnMut(&File)) -> Option<Vec<File>> {
     let mut files = Vec::new();
-    let mut left = limit::UNPACKED_BYTES;
+    let limits = limit::current();
+    let mut left = limits.of(Limit::Unpacked);
     let mut block = [0; BLOCK_BYTES];
     tar.read_exact(&mut block).ok()?;
     while block != [0; BLOCK_BYTES] {
@@ -87,7 +91,7 @@ fn read_plain(mut tar: impl Read, seen: &mut dyn FnMut(&File)) -> Option<Vec<Fil
             && header.cksum().ok()? == counted
             && size <= BELIEVED_BYTES
             && size < left
-            && files.len() < limit::ARCHIVE_ENTRIES;
+            && files.len() < limits.size(Limit::Entries);
         if !plain {
             return None;
         }
@@ -111,11 +115,12 @@ fn read_plain(mut tar: impl Read, seen: &mut dyn FnMut(&File)) -> Option<Vec<Fil
 
 fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, ArchiveError> {
     let mut files = Vec::new();
-    let mut left = limit::UNPACKED_BYTES;
+    let limits = limit::current();
+    let mut left = limits.of(Limit::Unpacked);
     let mut archive = tar::Archive::new(tar);
     let entries = archive.entries().map_err(|_| ArchiveError::Tar)?;
     for (count, entry) in entries.enumerate() {
-        if count >= limit::ARCHIVE_ENTRIES {
+        if count >= limits.size(Limit::Entries) {
             return Err(ArchiveError::TooMany);
         }
         let mut entry = entry.map_err(|error| match error.kind() {

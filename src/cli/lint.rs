@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use super::args::Lint;
 use super::{files, ui, values};
 use crate::base::class::chain;
-use crate::base::{file, limit};
+use crate::base::file;
+use crate::base::limit::{self, Limit};
 use crate::chart::{self, Error, File};
 use crate::release::lint::{Entry, Message, Options, Severity, Subject, lint};
 use crate::release::offline;
@@ -110,7 +111,7 @@ fn folder(path: &str) -> Result<Subject, String> {
 }
 
 fn packed(path: &str) -> Result<Subject, String> {
-    let bytes = file::read_bytes(Path::new(path), limit::UNPACKED_BYTES).map_err(|error| {
+    let bytes = file::read_bytes(Path::new(path), limit::current().of(Limit::Unpacked)).map_err(|error| {
         let missing = error.kind() == Some(std::io::ErrorKind::NotFound);
         let why =
             if missing { format!("open {path}: no such file or directory") } else { chain(&error) };

@@ -33,6 +33,7 @@ pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Re
         },
         capabilities: &capabilities,
         lookup: None,
+        hosts: None,
         check_schema: !args.skip_schema_validation,
     };
     let rendered = renderer.render(&request).map(ManuallyDrop::new).map_err(|e| refused(&e))?;
