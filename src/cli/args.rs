@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::chart_args;
 use crate::base::duration::GoDuration;
+use crate::base::limit::Limits;
 use crate::sim::Rule;
 use crate::source::Mirror;
 
@@ -19,6 +20,14 @@ pub(super) struct Args {
     /// Say more on stderr (repeatable).
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(super) verbose: u8,
+    /// Say where and why below an error, as on a terminal; `template` prints what was rendered.
+    #[arg(long, global = true)]
+    pub(super) debug: bool,
+    /// Change a bound on what charts may take (repeatable): NAME is steps, memory, text, output,
+    /// items, parts, regex, stack, unpacked, entries or values. Also LEADSMAN_LIMITS, separated by
+    /// commas.
+    #[arg(long = "limit", global = true, value_parser = limit, value_name = "NAME=VALUE")]
+    pub(super) limits: Vec<String>,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -142,6 +151,9 @@ pub(super) struct Template {
     /// Do not check values against schemas.
     #[arg(long)]
     pub(super) skip_schema_validation: bool,
+    /// Let templates look up addresses of hosts (`getHostByName`).
+    #[arg(long)]
+    pub(super) enable_dns: bool,
     /// Print only these templates (repeatable).
     #[arg(short = 's', long)]
     pub(super) show_only: Vec<String>,
@@ -298,6 +310,11 @@ impl std::str::FromStr for ServeCharts {
 
 fn fault(text: &str) -> Result<Rule, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// Checks a bound; it is only kept, because later ones overrule earlier ones.
+fn limit(text: &str) -> Result<String, String> {
+    Limits::default().set(text).map(|()| text.to_owned())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -9,6 +9,7 @@ mod bad_input;
 mod contract;
 mod crash;
 mod demo;
+mod details;
 mod faults;
 mod flagship;
 mod flux;
