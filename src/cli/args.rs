@@ -66,6 +66,8 @@ pub(super) enum Command {
     Show(Show),
     /// Say what is wrong or unusual with charts, as `helm lint` does.
     Lint(Box<Lint>),
+    /// Say where things come from.
+    Explain(Box<Explain>),
     /// Keep releases as their HelmReleases say.
     Run(Run),
     /// Watch a release being installed, upgraded, rolled back, repaired and pinned, without a cluster.
@@ -190,6 +192,36 @@ pub(super) struct Lint {
     pub(super) kube_version: String,
     #[command(flatten)]
     pub(super) values: Values,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    #[command(subcommand)]
+    pub(super) command: ExplainCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ExplainCommand {
+    /// Show each value that templates see and which source set it; with -v also what it overrode.
+    Values(ExplainValues),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExplainValues {
+    /// A chart, if --repo is given, or if it is an existing path, begins with `.` or `/`, or is
+    /// NAME/CHART; else a release, by its own name or that of its HelmRelease.
+    #[arg(value_name = "RELEASE|CHART")]
+    pub(super) what: String,
+    #[command(flatten)]
+    pub(super) values: Values,
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
+    /// Show what Secrets hold.
+    #[arg(long)]
+    pub(super) show_secrets: bool,
+    #[command(flatten)]
+    pub(super) from: ChartFrom,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -11,6 +11,7 @@ mod demo;
 mod dependency;
 mod diagnose;
 mod edit;
+mod explain;
 mod files;
 mod home;
 mod inspect;
@@ -97,10 +98,12 @@ fn start_log(verbose: u8) {
 async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     let connection = args.connection;
     let details = ui::Details { debug: args.debug };
+    let verbose = args.verbose > 0;
     match args.command {
         Command::Template(args) => template::run(*args, connection.namespace, details).await,
         Command::Show(show) => show::run(show).await,
         Command::Lint(lint) => lint::run(&lint, connection.namespace.as_deref()),
+        Command::Explain(args) => explain::run(*args, &connection, verbose).await,
         Command::Run(run) => run::run(run, &connection).await,
         Command::Demo => demo::demo().await,
         Command::Sim(sim) => run::sim(sim).await,

@@ -10,6 +10,7 @@ use crate::base::file;
 use crate::base::limit::{self, Limit};
 use crate::chart::origin::Layers;
 use crate::chart::{self, SetError, merge_values, set};
+use crate::controller::values::{Giver, Receiver, key};
 use crate::yaml::Map;
 
 /// Something that was given, in the order in which it is merged.
@@ -116,6 +117,45 @@ pub(super) fn layers(given: &[Given]) -> anyhow::Result<Layers> {
         }
     }
     Ok(layers)
+}
+
+/// Values of a cluster as they are merged, layer upon layer.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub(super) layers: Layers,
+    pub(super) given: Vec<Given>,
+}
+
+impl Receiver for Collected {
+    fn merge(&mut self, giver: Giver<'_>, document: Map) {
+        self.layers.merge(document);
+        self.given.push(giver.into());
+    }
+
+    fn write(
+        &mut self,
+        giver: Giver<'_>,
+        write: &mut dyn FnMut(&mut Map) -> Result<(), SetError>,
+    ) -> Result<(), SetError> {
+        self.layers.write(write)?;
+        self.given.push(giver.into());
+        Ok(())
+    }
+}
+
+impl From<Giver<'_>> for Given {
+    fn from(giver: Giver<'_>) -> Self {
+        match giver {
+            Giver::Inline => Self::Inline,
+            Giver::Reference(reference, text) => Self::Reference {
+                kind: reference.kind.clone(),
+                name: reference.name.clone(),
+                key: key(reference).to_owned(),
+                target_path: reference.target_path.clone(),
+                text: text.to_owned(),
+            },
+        }
+    }
 }
 
 /// Reads a file, or stdin if it is called `-`; what fails is said in Helm's words.

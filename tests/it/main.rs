@@ -10,6 +10,7 @@ mod contract;
 mod crash;
 mod demo;
 mod details;
+mod explain;
 mod faults;
 mod flagship;
 mod flux;
