@@ -63,12 +63,13 @@ pub(crate) fn to_plain(machine: &mut Machine<'_>, value: &Value) -> Result<yaml:
         let what = "a value that is too large is written out";
         return Err(NotPlain::Bound(machine.refusal(Limit::Text, what)));
     }
-    machine.spend((parts - left.parts) / PARTS_PER_STEP).map_err(NotPlain::Bound)?;
+    let steps = (parts - left.parts).saturating_mul(PART_STEPS);
+    machine.spend(steps).map_err(NotPlain::Bound)?;
     made.map_err(NotPlain::Json)
 }
 
-/// As many parts are written in the time of a step.
-const PARTS_PER_STEP: usize = 4;
+/// What it costs to write a part, in steps.
+const PART_STEPS: usize = 8;
 
 /// Why a value does not become plain data.
 pub(crate) enum NotPlain {

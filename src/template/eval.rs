@@ -30,6 +30,8 @@ const FUNCTIONS_STACK_BYTES: usize = 160 << 20;
 /// A longer argument costs a step for so many of its bytes or items.
 const LONG: usize = 1 << 10;
 const LENGTH_PER_STEP: usize = 64;
+/// As many entries are copied in the time of a step.
+const COPIED_PER_STEP: usize = 4;
 /// A parsed text takes about so many bytes for each of its own.
 const TREE_BYTES: usize = 16;
 
@@ -493,6 +495,12 @@ impl<'p> Machine<'p> {
         self.at = id;
         let Kind::Pipe(pipe) = code.unit.kind(pipe_id) else { return Ok(Flow::Next) };
         let value = self.eval_pipe(code, pipe_id, dot)?;
+        // A map is copied first, because it may change meanwhile.
+        if matches!(value, Value::Map(..) | Value::Bytes(_)) && value.length() > LONG {
+            self.spend(value.length() / COPIED_PER_STEP).map_err(|cause| {
+                Fail::locate(&code.unit, id, &code.name, "error in range:".to_owned(), Some(cause))
+            })?;
+        }
         let decl = (code.unit.ids(pipe.decl), pipe.assign);
         let mut any = false;
         let mut turn = |machine: &mut Self, index: Value, item: Value, boxed: bool| {
@@ -547,6 +555,7 @@ impl<'p> Machine<'p> {
             }
             Value::Files(files) => {
                 for (name, content) in files.iter() {
+                    self.take(content.len())?;
                     let item = Value::Bytes(Arc::from(&content[..]));
                     if !turn(self, Value::str(name), item, false)? {
                         break;
@@ -806,6 +815,7 @@ impl<'p> Machine<'p> {
             }
             Value::Files(files) => {
                 let content = files.get(name).map(|content| &content[..]).unwrap_or_default();
+                self.take(content.len())?;
                 (Some(Value::Bytes(Arc::from(content))), false)
             }
             Value::Struct(fields) => {

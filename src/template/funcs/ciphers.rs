@@ -14,7 +14,7 @@ use super::{Args, Func, Outcome, Ty, lossy};
 
 const S: Ty = Ty::Str;
 /// What a derived password costs: about 100 ms.
-const DERIVE_STEPS: usize = 2_000_000;
+const DERIVE_STEPS: usize = 4_000_000;
 const SEED: &[u8] = b"com.lyndir.masterpassword";
 
 pub(super) const TABLE: &[Func] = &[

@@ -9,8 +9,8 @@ use super::super::eval::Machine;
 use super::super::value::Value;
 use super::{Func, Outcome, Ty};
 
-/// What a hash costs: about 50 ms.
-const HASH_STEPS: usize = 1_000_000;
+/// What a hash costs: about 100 ms.
+const HASH_STEPS: usize = 4_000_000;
 
 pub(super) const TABLE: &[Func] = &[
     Func::new("randAlphaNum", &[Ty::Int], |m, a| {

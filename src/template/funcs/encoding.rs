@@ -10,9 +10,11 @@ use sha2::{Digest as _, Sha256, Sha512};
 use super::super::convert::{NotPlain, from_plain, to_plain, weight};
 use super::super::eval::Machine;
 use super::super::value::{Map, Value, text};
-use super::{Func, Outcome, Ty, lossy};
+use super::{Args, Fail, Func, Outcome, Ty, lossy};
 use crate::yaml::{self, Numbers};
 
+/// As many bytes are hashed in the time of a step.
+const HASHED_PER_STEP: usize = 8;
 const A: Ty = Ty::Any;
 const S: Ty = Ty::Str;
 
@@ -28,10 +30,12 @@ pub(super) const TABLE: &[Func] = &[
         Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
     }),
     Func::new("fromYaml", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
         let plain = yaml::parse_map(&lossy(a.str(0)), Numbers::Float);
         map_or_error(m, plain.map(yaml::Value::Object))
     }),
     Func::new("fromYamlArray", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
         let plain = yaml::parse(&lossy(a.str(0)), Numbers::Float);
         list_or_error(m, plain, "error unmarshaling JSON: while decoding JSON: ")
     }),
@@ -42,24 +46,33 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("toRawJson", &[A], |m, a| raw(m, a.any(0))),
     Func::new("mustToRawJson", &[A], |m, a| raw(m, a.any(0))),
     Func::new("fromJson", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
         map_or_error(m, yaml::json::parse_bytes(a.str(0), Numbers::Float))
     }),
     Func::new("mustFromJson", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
         let plain = yaml::json::parse_bytes(a.str(0), Numbers::Float);
         made(m, &plain.map_err(|error| error.to_string())?)
     }),
     Func::new("fromJsonArray", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
         list_or_error(m, yaml::json::parse_bytes(a.str(0), Numbers::Float), "")
     }),
     Func::new("b64enc", &[S], |_, a| Ok(Value::str(STANDARD.encode(a.str(0))))),
     Func::new("b64dec", &[S], |_, a| Ok(Value::str(decode_base64(a.str(0))))),
     Func::new("b32enc", &[S], |_, a| Ok(Value::str(encode_base32(a.str(0))))),
     Func::new("b32dec", &[S], |_, a| Ok(Value::str(decode_base32(a.str(0))))),
-    Func::new("sha1sum", &[S], |_, a| Ok(Value::str(hex(&Sha1::digest(a.str(0)))))),
-    Func::new("sha256sum", &[S], |_, a| Ok(Value::str(hex(&Sha256::digest(a.str(0)))))),
-    Func::new("sha512sum", &[S], |_, a| Ok(Value::str(hex(&Sha512::digest(a.str(0)))))),
-    Func::new("adler32sum", &[S], |_, a| Ok(Value::str(adler32(a.str(0)).to_string()))),
+    Func::new("sha1sum", &[S], |m, a| Ok(Value::str(hex(&Sha1::digest(hashed(m, a)?))))),
+    Func::new("sha256sum", &[S], |m, a| Ok(Value::str(hex(&Sha256::digest(hashed(m, a)?))))),
+    Func::new("sha512sum", &[S], |m, a| Ok(Value::str(hex(&Sha512::digest(hashed(m, a)?))))),
+    Func::new("adler32sum", &[S], |m, a| Ok(Value::str(adler32(hashed(m, a)?).to_string()))),
 ];
+
+/// Returns the text to be hashed, after its cost was counted.
+fn hashed<'a>(machine: &mut Machine<'_>, args: Args<'a>) -> Result<&'a [u8], Fail> {
+    machine.spend(args.str(0).len() / HASHED_PER_STEP)?;
+    Ok(args.str(0))
+}
 
 /// What Helm does with what cannot be written; a bound that is reached is told all the same.
 fn or_empty(outcome: Outcome) -> Outcome {

@@ -17,6 +17,7 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("fromToml", &[Ty::Str], |m, a| {
         // Each item of a list takes two characters at least.
         m.take(a.str(0).len().saturating_mul(VALUE_BYTES))?;
+        m.spend(a.str(0).len())?;
         Ok(decode(&lossy(a.str(0))))
     }),
     Func::new("mustToToml", &[Ty::Any], |m, a| encode(m, a.any(0)).map_err(Into::into)),

@@ -66,7 +66,7 @@ const ROWS: &[(&str, &str)] = &[
     ("BIG{{ replace \"\" $t $t }}", "the limit text is"),
     ("{{ regexReplaceAll \".\" (repeat 10000 \"x\") (repeat 10000 \"y\") }}", "the limit text is"),
     ("{{ regexReplaceAllLiteral \".\" (repeat 10000 \"x\") (repeat 10000 \"y\") }}", "the limit text is"),
-    ("BIG{{ range until 100000 }}{{ $_ := shuffle $t }}{{ end }}", "the limit memory is"),
+    ("BIG{{ range until 100000 }}{{ $_ := shuffle $t }}{{ end }}", "the limit steps is"),
     ("BIG{{ range until 100000 }}{{ $_ := contains \"y\" $t }}{{ end }}", "the limit steps is"),
     ("BIG{{ range until 100000 }}{{ $_ := sha256sum $t }}{{ end }}", "the limit steps is"),
     ("{{ range until 100000 }}{{ $.Files.Get \"files/a.txt\" | repeat 1000 }}{{ end }}", "the output is too large: the limit output is 1Mi"),
@@ -75,6 +75,9 @@ const ROWS: &[(&str, &str)] = &[
     ("{{ range 1000000000 }}{{ end }}", "the limit steps is"),
     ("{{ range $i := until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}", "the limit"),
     ("{{ $m := dict }}{{ range $i := until 1000 }}{{ range until 1000 }}{{ $_ := set $m (printf \"%d.%d\" $i .) \"\" }}{{ end }}{{ end }}", "the limit"),
+    ("{{ $m := dict }}{{ range until 3000 }}{{ $_ := set $m (toString .) . }}{{ end }}{{ range until 100000 }}{{ range $m }}{{ break }}{{ end }}{{ end }}", "error in range: rendering takes too many steps: the limit steps is"),
+    ("{{ range until 100000 }}{{ $_ := toYaml $.Values }}{{ end }}", "the limit steps is"),
+    ("{{ $b := repeat 10000 \"a: \" }}{{ range until 100000 }}{{ $_ := fromYaml $b }}{{ end }}", "the limit steps is"),
     // Templates in templates.
     ("{{ tpl .Values.again . }}", "templates are nested too deeply: the limit stack is 64Mi"),
     ("{{ define \"r\" }}{{ include \"r\" . }}{{ end }}{{ include \"r\" . }}", "rendering template has a nested reference name: r: unable to execute template"),
@@ -100,9 +103,9 @@ const ROWS: &[(&str, &str)] = &[
     ("{{ $l := list }}{{ $b := repeat 100000 \"x\" }}{{ range until 100 }}{{ $l = append $l $b }}{{ end }}{{ toJson $l }}", "a value that is too large is written out: the limit text is"),
     // Texts read.
     ("{{ fail (fromYaml .Values.bomb).Error }}", "document contains excessive aliasing"),
-    ("{{ $l := list }}{{ range until 1000 }}{{ $l = append $l (fromJson (printf \"{\\\"a\\\":[%s0]}\" (repeat 100000 \"0,\"))) }}{{ end }}", "the limit memory is"),
-    ("{{ $l := list }}{{ range until 1000 }}{{ $l = append $l (fromYamlArray (repeat 100000 \"- 0\\n\")) }}{{ end }}", "the limit memory is"),
-    ("{{ range until 1000 }}{{ $_ := fromToml (printf \"a = [%s0]\" (repeat 100000 \"0,\")) }}{{ end }}", "the limit memory is"),
+    ("{{ $l := list }}{{ range until 1000 }}{{ $l = append $l (fromJson (printf \"{\\\"a\\\":[%s0]}\" (repeat 100000 \"0,\"))) }}{{ end }}", "the limit steps is"),
+    ("{{ $l := list }}{{ range until 1000 }}{{ $l = append $l (fromYamlArray (repeat 100000 \"- 0\\n\")) }}{{ end }}", "the limit steps is"),
+    ("{{ range until 1000 }}{{ $_ := fromToml (printf \"a = [%s0]\" (repeat 100000 \"0,\")) }}{{ end }}", "the limit steps is"),
     // Regular expressions.
     ("{{ regexMatch \"\\\\p{L}{900}\\\\p{L}{900}\" \"x\" }}", "a regular expression is too large: the limit regex is 256Ki"),
     ("{{ mustRegexMatch \"\\\\p{L}{900}\\\\p{L}{900}\" \"x\" }}", "the limit regex is"),
