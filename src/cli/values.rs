@@ -29,6 +29,8 @@ pub(super) enum Given {
         flag: &'static str,
         /// Its value.
         pairs: String,
+        /// What `--set-file` read, in order: stdin is there only once.
+        texts: Vec<String>,
     },
     /// `valuesFrom` of a `HelmRelease`.
     Reference {
@@ -78,27 +80,35 @@ pub(super) fn merge(args: &Values) -> anyhow::Result<Merged> {
     ];
     for (flag, all) in kinds {
         for pairs in all {
-            let written = write(flag, pairs, &mut merged.values);
+            let mut texts = Vec::new();
+            let mut text = |name: &str| {
+                // Text that is not UTF-8 could not be written as YAML or JSON, either.
+                let text = String::from_utf8_lossy(&read(name)?).into_owned();
+                texts.push(text.clone());
+                Ok(text)
+            };
+            let written = write(flag, pairs, &mut merged.values, &mut text);
             match flag {
                 "--set-json" => written?,
                 _ => written.with_context(|| format!("failed parsing {flag} data"))?,
             }
-            merged.given.push(Given::Flag { flag, pairs: pairs.clone() });
+            merged.given.push(Given::Flag { flag, pairs: pairs.clone(), texts });
         }
     }
     Ok(merged)
 }
 
-fn write(flag: &str, pairs: &str, values: &mut Map) -> Result<(), SetError> {
+fn write(
+    flag: &str,
+    pairs: &str,
+    values: &mut Map,
+    text: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<(), SetError> {
     match flag {
         "--set-json" => set::parse_set_json(pairs, values),
         "--set-string" => set::parse_set_string(pairs, values),
         "--set-literal" => set::parse_set_literal(pairs, values),
-        "--set-file" => {
-            // Text that is not UTF-8 could not be written as YAML or JSON, either.
-            let mut text = |name: &str| Ok(String::from_utf8_lossy(&read(name)?).into_owned());
-            set::parse_set_file(pairs, values, &mut text)
-        }
+        "--set-file" => set::parse_set_file(pairs, values, text),
         _ => set::parse_set(pairs, values),
     }
 }
@@ -109,8 +119,12 @@ pub(super) fn layers(given: &[Given]) -> anyhow::Result<Layers> {
     for one in given {
         match one {
             Given::File { bytes, .. } => layers.merge(chart::parse_values(bytes)?),
-            Given::Flag { flag, pairs } => {
-                layers.write(&mut |values| write(flag, pairs, values))?;
+            Given::Flag { flag, pairs, texts } => {
+                layers.write(&mut |values| {
+                    let mut known = texts.iter().cloned();
+                    let mut text = |_: &str| Ok(known.next().unwrap_or_default());
+                    write(flag, pairs, values, &mut text)
+                })?;
             }
             // Those of a cluster are merged by what reads them.
             Given::Reference { .. } | Given::Inline | Given::Record => {}
