@@ -92,6 +92,7 @@ fn again(package: &Path) {
             release,
             capabilities: &capabilities,
             lookup: None,
+            hosts: None,
             check_schema: true,
         };
         let start = Instant::now();

@@ -16,6 +16,7 @@ pub mod name;
 pub mod parallel;
 pub mod secret;
 pub mod shorten;
+pub mod similar;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod version;

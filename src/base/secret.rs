@@ -102,6 +102,28 @@ impl fmt::Debug for SafeUrl {
     }
 }
 
+/// Words of keys whose values nobody wants to see on a screen.
+const SECRET_WORDS: &[&str] = &["pass", "pwd", "secret", "token", "credential", "private", "auth"];
+
+/// Whether a key sounds as if its value were secret: it holds `pass`, `pwd`, `secret`, `token`,
+/// `credential`, `private` or `auth`, or ends in `key` or `keys`. Better one too many.
+pub fn is_secret_key(key: &str) -> bool {
+    let key: String = key.chars().filter(|c| c.is_alphanumeric()).collect();
+    let key = key.to_lowercase();
+    SECRET_WORDS.iter().any(|word| key.contains(word))
+        || key.ends_with("key")
+        || key.ends_with("keys")
+}
+
+/// Whether a text looks secret whatever it is called: a PEM block, or an address with a password.
+pub fn is_secret_text(text: &str) -> bool {
+    let with_password = text.split_once("://").is_some_and(|(_, rest)| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        host.split_once('@').is_some_and(|(user, _)| user.contains(':'))
+    });
+    with_password || text.contains("-----BEGIN ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +136,29 @@ mod tests {
         assert_eq!(format!("{url:?}"), "https://***@charts.example/x");
         let error = "https//me:pw@charts.example".parse::<SafeUrl>().unwrap_err();
         assert!(!error.to_string().contains("pw"), "{error}");
+    }
+
+    #[test]
+    fn keys_that_sound_secret_are_told_apart() {
+        let secret = [
+            "password",
+            "adminPassword",
+            "DB_PASS",
+            "api-key",
+            "tls.key",
+            "token",
+            "oAuth",
+            "accessKeys",
+        ];
+        let open = ["name", "keyboard", "replicas", "image", "monkeys2", "host"];
+        let wrong: Vec<_> = secret.iter().filter(|key| !is_secret_key(key)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let wrong: Vec<_> = open.iter().filter(|key| is_secret_key(key)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+        assert!(
+            is_secret_text("postgres://me:pw@db/x")
+                && is_secret_text("-----BEGIN RSA PRIVATE KEY-----")
+        );
+        assert!(!is_secret_text("https://example.com/a@b:c") && !is_secret_text("registry/x:1"));
     }
 }

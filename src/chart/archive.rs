@@ -9,7 +9,10 @@ use tar::{EntryType, Header};
 
 use super::{File, error::ArchiveError};
 use crate::base::content::{Content, Later};
-use crate::{base::limit, chart::gotext};
+use crate::{
+    base::limit::{self, Limit},
+    chart::gotext,
+};
 
 /// Room for tar headers and padding beside the files' own bytes.
 const OVERHEAD_BYTES: u64 = 64 << 20;
@@ -58,7 +61,7 @@ fn unpack_with(
     if let Some(files) = read_plain(MultiGzDecoder::new(packed), seen, later) {
         return Ok(files);
     }
-    let most = limit::UNPACKED_BYTES + OVERHEAD_BYTES;
+    let most = limit::current().of(Limit::Unpacked).saturating_add(OVERHEAD_BYTES);
     let mut inflated = Inflated { inner: MultiGzDecoder::new(packed).take(most), failure: None };
     let buffered = BufReader::with_capacity(INFLATED_BYTES, &mut inflated);
     let files = read_tar(buffered, seen);
@@ -97,7 +100,8 @@ fn read_plain(
     later: Option<&Arc<Postponed>>,
 ) -> Option<Vec<File>> {
     let mut files = Vec::new();
-    let mut left = limit::UNPACKED_BYTES;
+    let limits = limit::current();
+    let mut left = limits.of(Limit::Unpacked);
     let mut block = [0; BLOCK_BYTES];
     tar.read_exact(&mut block).ok()?;
     while block != [0; BLOCK_BYTES] {
@@ -113,7 +117,7 @@ fn read_plain(
             && header.cksum().ok()? == counted
             && size <= BELIEVED_BYTES
             && size < left
-            && files.len() < limit::ARCHIVE_ENTRIES;
+            && files.len() < limits.size(Limit::Entries);
         if !plain {
             return None;
         }
@@ -181,11 +185,12 @@ static NONE: Bytes = Bytes::new();
 
 fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, ArchiveError> {
     let mut files = Vec::new();
-    let mut left = limit::UNPACKED_BYTES;
+    let limits = limit::current();
+    let mut left = limits.of(Limit::Unpacked);
     let mut archive = tar::Archive::new(tar);
     let entries = archive.entries().map_err(|_| ArchiveError::Tar)?;
     for (count, entry) in entries.enumerate() {
-        if count >= limit::ARCHIVE_ENTRIES {
+        if count >= limits.size(Limit::Entries) {
             return Err(ArchiveError::TooMany);
         }
         let mut entry = entry.map_err(|error| match error.kind() {

@@ -33,12 +33,26 @@ pub fn check_dependencies_present(chart: &Chart) -> Result<(), Error> {
 /// Under a dependency's name stands something that is not a table.
 pub fn process_dependencies(chart: &Chart, values: &Map) -> Result<(Chart, Vec<Warning>), Error> {
     let mut warnings = Vec::new();
-    let enabled = match enable(chart, values, "", &mut warnings)? {
-        Some(parts) => parts.applied_to(chart),
-        None => chart.clone(),
-    };
+    let enabled = enabled(chart, values, &mut warnings)?;
     let processed = import(&enabled, &mut warnings)?;
     Ok((processed.unwrap_or(enabled), warnings))
+}
+
+/// The first half of [`process_dependencies`]: what takes part, and under which names.
+pub(super) fn enabled(
+    chart: &Chart,
+    values: &Map,
+    warnings: &mut Vec<Warning>,
+) -> Result<Chart, Error> {
+    Ok(match enable(chart, values, "", warnings)? {
+        Some(parts) => parts.applied_to(chart),
+        None => chart.clone(),
+    })
+}
+
+/// The second half of [`process_dependencies`]: what dependencies give to their parents.
+pub(super) fn imported(chart: Chart) -> Result<Chart, Error> {
+    Ok(import(&chart, &mut Vec::new())?.unwrap_or(chart))
 }
 
 /// What enabling changes of a chart.
@@ -96,7 +110,7 @@ fn enable(
 }
 
 /// The charts of `charts/` that nobody declares, then one for each declaration, under its alias.
-fn instances(chart: &Chart, declared: &[Dependency]) -> Vec<Arc<Chart>> {
+pub(super) fn instances(chart: &Chart, declared: &[Dependency]) -> Vec<Arc<Chart>> {
     let fits = |child: &Chart, dependency: &Dependency| {
         child.metadata.name == dependency.name
             && is_compatible(&dependency.version, &child.metadata.version)

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::base::{class::Class, file, limit};
+use crate::base::{
+    class::Class,
+    file,
+    limit::{self, Limit},
+};
 
 /// A chart that cannot be loaded, or values that do not fit it. The chain of causes, joined by
 /// `: `, is the text that Helm prints.
@@ -94,7 +98,7 @@ pub enum Error {
     /// The files of a folder together are too large.
     #[error(
         "error reading {0}: chart exceeds maximum decompressed size of {max} bytes",
-        max = limit::UNPACKED_BYTES
+        max = limit::current().of(Limit::Unpacked)
     )]
     FolderTooLarge(String),
     /// Under a dependency's name stands something that is not a table.
@@ -149,10 +153,16 @@ pub enum ArchiveError {
     #[error("chart yaml not in base directory")]
     ChartYaml,
     /// More than the limit comes out.
-    #[error("decompressed chart is larger than the maximum size {max}", max = limit::UNPACKED_BYTES)]
+    #[error(
+        "decompressed chart is larger than the maximum size {max}",
+        max = limit::current().of(Limit::Unpacked)
+    )]
     TooLarge,
     /// More files than the limit.
-    #[error("chart archive holds more than {max} entries", max = limit::ARCHIVE_ENTRIES)]
+    #[error(
+        "chart archive holds too many files: {hint}",
+        hint = limit::current().hint(Limit::Entries)
+    )]
     TooMany,
     /// Nothing in it.
     #[error("no files in chart archive")]

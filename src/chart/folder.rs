@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::values_ahead::ParsedValues;
 use super::{Chart, Error, File, archive::without_bom, ignore::Rules, load};
-use crate::base::{file, limit};
+use crate::base::file;
+use crate::base::limit::{self, Limit};
 
 /// Loads a chart from a folder: symbolic links are followed, `.helmignore` is obeyed.
 ///
@@ -17,7 +18,7 @@ use crate::base::{file, limit};
 pub fn load_folder(path: &Path) -> Result<Chart, Error> {
     let top = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let chart_yaml = top.join("Chart.yaml");
-    if let Err(source) = file::read_bytes(&chart_yaml, limit::UNPACKED_BYTES) {
+    if let Err(source) = file::read_bytes(&chart_yaml, limit::current().of(Limit::Unpacked)) {
         let missing = source.kind() == Some(std::io::ErrorKind::NotFound);
         let text = if missing {
             format!("open {}: no such file or directory", chart_yaml.display())
@@ -32,7 +33,7 @@ pub fn load_folder(path: &Path) -> Result<Chart, Error> {
         Err(source) => return Err(Error::Read { name: ".helmignore".to_owned(), source }),
     };
     let mut files = Vec::new();
-    let mut left = limit::UNPACKED_BYTES;
+    let mut left = limit::current().of(Limit::Unpacked);
     for name in file::list_tree(&top).map_err(Error::Walk)? {
         if rules.drops(&name) {
             continue;

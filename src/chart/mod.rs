@@ -29,6 +29,7 @@ pub mod ignore;
 mod load;
 mod lock;
 mod metadata;
+pub mod origin;
 mod pack;
 mod save;
 pub mod schema;

@@ -7,6 +7,7 @@
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 
+use super::origin::Path;
 use super::{Chart, Error};
 use crate::yaml::{Map, Value, float};
 
@@ -40,12 +41,50 @@ fn collect(chart: &Chart, name: &str, values: &Map, text: &mut String) {
     }
 }
 
+/// Returns the paths, from the root's values, of all that does not fit: also of what is missing.
+pub fn places(chart: &Chart, values: &Map) -> Vec<Path> {
+    let mut found = Vec::new();
+    if let Some(validator) = chart.schema.as_ref().and_then(|schema| compile(schema).ok()) {
+        let instance = instance(values);
+        for error in validator.iter_errors(&instance) {
+            let at: Path = error.instance_path().iter().map(|part| part.to_string()).collect();
+            let below = |name: &str| [&at[..], &[name.to_owned()]].concat();
+            match error.kind() {
+                ValidationErrorKind::Required { property } => {
+                    found.push(below(property.as_str().unwrap_or_default()));
+                }
+                ValidationErrorKind::AdditionalProperties { unexpected } => {
+                    found.extend(unexpected.iter().map(|name| below(name)));
+                }
+                _ => found.push(at),
+            }
+        }
+    }
+    for child in &chart.dependencies {
+        let name = &child.metadata.name;
+        let Some(Value::Object(own)) = values.get(name) else { continue };
+        let below = places(child, own).into_iter();
+        found.extend(below.map(|path| [std::slice::from_ref(name), &path[..]].concat()));
+    }
+    found
+}
+
 /// Returns one line for each value that does not fit one schema.
 pub fn check(schema: &[u8], values: &Map) -> Vec<String> {
+    let validator = match compile(schema) {
+        Ok(validator) => validator,
+        Err(line) => return vec![line],
+    };
+    let instance = instance(values);
+    let errors: Vec<_> = validator.iter_errors(&instance).collect();
+    lines(&errors, 0)
+}
+
+fn compile(schema: &[u8]) -> Result<Validator, String> {
     let mut schema: Value = match serde_json::from_slice(schema) {
         Ok(schema) => schema,
-        Err(error) if error.is_eof() => return vec!["unexpected EOF".to_owned()],
-        Err(error) => return vec![error.to_string()],
+        Err(error) if error.is_eof() => return Err("unexpected EOF".to_owned()),
+        Err(error) => return Err(error.to_string()),
     };
     // The address without a draft means the newest one.
     if let Value::Object(map) = &mut schema
@@ -56,19 +95,16 @@ pub fn check(schema: &[u8], values: &Map) -> Vec<String> {
     {
         map.remove("$schema");
     }
-    let validator: Validator = match jsonschema::validator_for(&schema) {
-        Ok(validator) => validator,
-        Err(error) => {
-            return vec![format!(
-                "\"file:///values.schema.json#\" is not valid against metaschema: {error}"
-            )];
-        }
-    };
-    // Whole floats are integers for a schema.
+    jsonschema::validator_for(&schema).map_err(|error| {
+        format!("\"file:///values.schema.json#\" is not valid against metaschema: {error}")
+    })
+}
+
+/// Whole floats are integers for a schema.
+fn instance(values: &Map) -> Value {
     let mut instance = Value::Object(values.clone());
     integers(&mut instance);
-    let errors: Vec<_> = validator.iter_errors(&instance).collect();
-    lines(&errors, 0)
+    instance
 }
 
 fn integers(value: &mut Value) {

@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::chart_args;
 use crate::base::duration::GoDuration;
+use crate::base::limit::Limits;
 use crate::sim::Rule;
 use crate::source::Mirror;
 
@@ -19,6 +20,14 @@ pub(super) struct Args {
     /// Say more on stderr (repeatable).
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(super) verbose: u8,
+    /// Say where and why below an error, as on a terminal; `template` prints what was rendered.
+    #[arg(long, global = true)]
+    pub(super) debug: bool,
+    /// Change a bound on what charts may take (repeatable): NAME is steps, memory, text, output,
+    /// items, parts, regex, stack, unpacked, entries or values. Also LEADSMAN_LIMITS, separated by
+    /// commas.
+    #[arg(long = "limit", global = true, value_parser = limit, value_name = "NAME=VALUE")]
+    pub(super) limits: Vec<String>,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -57,6 +66,8 @@ pub(super) enum Command {
     Show(Show),
     /// Say what is wrong or unusual with charts, as `helm lint` does.
     Lint(Box<Lint>),
+    /// Say where things come from.
+    Explain(Box<Explain>),
     /// Keep releases as their HelmReleases say.
     Run(Run),
     /// Watch a release being installed, upgraded, rolled back, repaired and pinned, without a cluster.
@@ -142,6 +153,9 @@ pub(super) struct Template {
     /// Do not check values against schemas.
     #[arg(long)]
     pub(super) skip_schema_validation: bool,
+    /// Let templates look up addresses of hosts (`getHostByName`).
+    #[arg(long)]
+    pub(super) enable_dns: bool,
     /// Print only these templates (repeatable).
     #[arg(short = 's', long)]
     pub(super) show_only: Vec<String>,
@@ -178,6 +192,36 @@ pub(super) struct Lint {
     pub(super) kube_version: String,
     #[command(flatten)]
     pub(super) values: Values,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    #[command(subcommand)]
+    pub(super) command: ExplainCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ExplainCommand {
+    /// Show each value that templates see and which source set it; with -v also what it overrode.
+    Values(ExplainValues),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExplainValues {
+    /// A chart, if --repo is given, or if it is an existing path, begins with `.` or `/`, or is
+    /// NAME/CHART; else a release, by its own name or that of its HelmRelease.
+    #[arg(value_name = "RELEASE|CHART")]
+    pub(super) what: String,
+    #[command(flatten)]
+    pub(super) values: Values,
+    /// How to write it.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
+    /// Show what Secrets hold.
+    #[arg(long)]
+    pub(super) show_secrets: bool,
+    #[command(flatten)]
+    pub(super) from: ChartFrom,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -298,6 +342,11 @@ impl std::str::FromStr for ServeCharts {
 
 fn fault(text: &str) -> Result<Rule, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// Checks a bound; it is only kept, because later ones overrule earlier ones.
+fn limit(text: &str) -> Result<String, String> {
+    Limits::default().set(text).map(|()| text.to_owned())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 
 use super::args::ChartFrom;
 use super::connect;
-use crate::base::{file, limit};
+use crate::base::file;
+use crate::base::limit::{self, Limit};
 use crate::chart::{self, Chart};
 use crate::repo::RepositorySpec;
 
@@ -31,7 +32,7 @@ pub(super) async fn load(
     if path.is_dir() {
         return Ok(Arc::new(chart::load_folder(path)?));
     }
-    Ok(Arc::new(unpack(file::read_bytes(path, limit::UNPACKED_BYTES)?)?))
+    Ok(Arc::new(unpack(file::read_bytes(path, limit::current().of(Limit::Unpacked))?)?))
 }
 
 async fn pull(name: &str, url: &str, from: &ChartFrom) -> anyhow::Result<Arc<Chart>> {

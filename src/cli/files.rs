@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::base::{file, limit};
+use crate::base::file;
+use crate::base::limit::{self, Limit};
 
 /// Files to be written, and in which order documents came to them.
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ impl Files {
     pub(super) fn keep(&mut self, folder: &str, path: &str) -> anyhow::Result<()> {
         let full = Path::new(folder).join(path);
         if full.exists() && !self.files.iter().any(|(known, _)| *known == full) {
-            let content = file::read_bytes(&full, limit::UNPACKED_BYTES)?;
+            let content = file::read_bytes(&full, limit::current().of(Limit::Unpacked))?;
             self.files.push((full, content));
         }
         Ok(())

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use super::args::Lint;
 use super::{files, ui, values};
 use crate::base::class::chain;
-use crate::base::{file, limit};
+use crate::base::file;
+use crate::base::limit::{self, Limit};
 use crate::chart::{self, Error, File};
 use crate::release::lint::{Entry, Message, Options, Severity, Subject, lint};
 use crate::release::offline;
@@ -18,7 +19,7 @@ pub(super) fn run(args: &Lint, namespace: Option<&str>) -> anyhow::Result<ExitCo
     if args.with_subcharts {
         paths.extend(args.paths.iter().flat_map(|path| inner(path)));
     }
-    let values = values::merge(&args.values)?;
+    let values = values::merge(&args.values)?.values;
     let options = Options {
         values: &values,
         namespace: namespace.unwrap_or("default"),
@@ -110,12 +111,17 @@ fn folder(path: &str) -> Result<Subject, String> {
 }
 
 fn packed(path: &str) -> Result<Subject, String> {
-    let bytes = file::read_bytes(Path::new(path), limit::UNPACKED_BYTES).map_err(|error| {
-        let missing = error.kind() == Some(std::io::ErrorKind::NotFound);
-        let why =
-            if missing { format!("open {path}: no such file or directory") } else { chain(&error) };
-        format!("unable to open tarball: {why}")
-    })?;
+    let bytes = file::read_bytes(Path::new(path), limit::current().of(Limit::Unpacked)).map_err(
+        |error| {
+            let missing = error.kind() == Some(std::io::ErrorKind::NotFound);
+            let why = if missing {
+                format!("open {path}: no such file or directory")
+            } else {
+                chain(&error)
+            };
+            format!("unable to open tarball: {why}")
+        },
+    )?;
     let mut files: Vec<File> = Vec::new();
     let chart = chart::load_archive_showing(&bytes, &mut |file| files.push(file.clone()));
     let find =

@@ -9,13 +9,16 @@ mod chart_args;
 mod connect;
 mod demo;
 mod dependency;
+mod diagnose;
 mod edit;
+mod explain;
 mod files;
 mod home;
 mod inspect;
 mod lint;
 mod name;
 mod package;
+mod provenance;
 mod pull;
 mod repo;
 mod run;
@@ -34,10 +37,19 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::{Args, Command};
 
+use crate::base::limit::{self, Limits};
+
 /// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
     start_log(args.verbose);
+    match limits(&args.limits) {
+        Ok(limits) => limit::install(limits),
+        Err(error) => {
+            ui::say(&format!("Error: LEADSMAN_LIMITS: {error}"));
+            return ExitCode::from(2);
+        }
+    }
     let mut runtime = match &args.command {
         // Starting threads that have nothing to do takes longer than much of what it does.
         Command::Template(_) => tokio::runtime::Builder::new_current_thread(),
@@ -59,6 +71,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The bounds of the environment, changed by those of the command line.
+fn limits(given: &[String]) -> Result<Limits, String> {
+    let mut limits = Limits::default();
+    let environment = crate::base::file::env_var("LEADSMAN_LIMITS").unwrap_or_default();
+    let of_environment = environment.split(',').filter(|text| !text.trim().is_empty());
+    for text in of_environment.chain(given.iter().map(String::as_str)) {
+        limits.set(text.trim())?;
+    }
+    Ok(limits)
+}
+
 fn start_log(verbose: u8) {
     let level = match verbose {
         0 => "leadsman=warn",
@@ -74,10 +97,13 @@ fn start_log(verbose: u8) {
 
 async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     let connection = args.connection;
+    let details = ui::Details { debug: args.debug };
+    let verbose = args.verbose > 0;
     match args.command {
-        Command::Template(template) => template::run(*template, connection.namespace).await,
+        Command::Template(args) => template::run(*args, connection.namespace, details).await,
         Command::Show(show) => show::run(show).await,
         Command::Lint(lint) => lint::run(&lint, connection.namespace.as_deref()),
+        Command::Explain(args) => explain::run(*args, &connection, verbose).await,
         Command::Run(run) => run::run(run, &connection).await,
         Command::Demo => demo::demo().await,
         Command::Sim(sim) => run::sim(sim).await,

@@ -3,6 +3,7 @@
 use anyhow::{anyhow, bail};
 
 use super::args::Template;
+use crate::base::limit;
 use crate::base::name::ReleaseName;
 use crate::template::{Capabilities, Context, Frozen, Program, ReleaseInfo, Scope, TemplateFile};
 use crate::yaml::{Map, Value};
@@ -78,6 +79,8 @@ fn from_template(text: &str, capabilities: &Capabilities) -> anyhow::Result<Stri
         capabilities,
         lookup: None,
         lenient: false,
+        limits: limit::current(),
+        hosts: None,
     };
     let rendered = program.render(&context).map_err(|error| plain(&error.to_string()))?;
     Ok(rendered.into_iter().next().map(|file| file.text).unwrap_or_default())

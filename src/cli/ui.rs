@@ -1,10 +1,12 @@
 //! Text for people and for programs.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
 use super::args::Output;
+use super::diagnose::Detailed;
+use crate::base::limit::{self, Limit};
 use crate::yaml;
 
 /// Writes to stdout. A reader that went away ends the output, not the program.
@@ -35,6 +37,31 @@ pub(super) fn error(error: &anyhow::Error) {
         }
     }
     say(&format!("Error: {text}"));
+    // Texts of Helm, which tell no way out.
+    if text.contains("decompressed chart is larger than the maximum size")
+        || text.contains("chart exceeds maximum decompressed size")
+    {
+        say(&format!("hint: {}", limit::current().hint(Limit::Unpacked)));
+    }
+    if let Some(detailed) = error.downcast_ref::<Detailed>()
+        && !detailed.details.is_empty()
+    {
+        say(&format!("\n{}", detailed.details.trim_end()));
+    }
+}
+
+/// How much is said below an error.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Details {
+    /// Whether `--debug` was given.
+    pub(super) debug: bool,
+}
+
+impl Details {
+    /// Whether anybody is there to read it, or it was asked for.
+    pub(super) fn wanted(self) -> bool {
+        self.debug || std::io::stderr().is_terminal()
+    }
 }
 
 /// Writes rows as helm does: columns padded, a tab between them.

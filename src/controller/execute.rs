@@ -189,6 +189,7 @@ impl Work<'_> {
             },
             capabilities: &capabilities,
             lookup: Some(&lookup),
+            hosts: None,
             check_schema: !(if install { i } else { u }),
         };
         let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request));

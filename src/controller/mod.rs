@@ -36,3 +36,5 @@ pub mod target;
 mod unreadable;
 pub mod values;
 mod version;
+
+pub use prerequisite::preview;

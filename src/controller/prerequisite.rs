@@ -1,15 +1,17 @@
 //! What a release needs before anything is decided: dependencies, version, values, chart.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::context::Context;
 use super::memory::Memory;
-use super::values::{self, Fetched};
+use super::values::{self, Fetched, Receiver};
 use super::{access, dependency, history, repository};
 use crate::api::annotation::{HOLD, PIN};
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{HelmRelease, HelmRepository, ValuesReference};
 use crate::base::class::{Class, chain};
+use crate::chart::Chart;
 use crate::cluster::{Cluster, Object, ObjectId};
 use crate::policy::{Candidate, Decision, Rules, Seen, Verdict, decide};
 use crate::repo::Pulled;
@@ -99,6 +101,38 @@ pub(super) async fn gather(
     say_troubles(context, &repository).await;
     let pulled = pulled?;
     Ok(Prerequisites { pulled, values, config_digest, decision, constraint })
+}
+
+/// Finds the chart that a release would run now and gives its values to whoever merges them, as
+/// [`gather`] does, without its dependencies; the repository is asked for news first, and nothing
+/// is written or remembered.
+///
+/// # Errors
+/// What the release's condition would say.
+pub async fn preview(
+    context: &Context,
+    release: &HelmRelease,
+    into: &mut (dyn Receiver + Send),
+) -> Result<Arc<Chart>, String> {
+    let unsupported = release.spec.unsupported();
+    if !unsupported.is_empty() {
+        return Err(format!("not supported: {}", unsupported.join(", ")));
+    }
+    let said = |problem: Problem| problem.message;
+    let repository = source(context, release).await.map_err(said)?;
+    let spec = access::spec(&context.cluster, &repository).await.map_err(|(_, text, _)| text)?;
+    context.repositories.refresh(&spec).await.map_err(|error| chain(&error))?;
+    let mut values = Map::new();
+    compose_into(&mut values, &context.cluster, release).await.map_err(said)?;
+    let meta = &release.metadata;
+    let memory = super::memory::read(&context.cluster, &meta.namespace, &meta.name).await;
+    let mut memory = memory.map_err(|error| chain(&error))?;
+    let digest = values::digest(&values);
+    let (decision, _) =
+        choose(context, release, &repository, &digest, &mut memory).map_err(said)?;
+    let pulled = pull(context, release, &repository, &decision).await.map_err(said)?;
+    compose_into(into, &context.cluster, release).await.map_err(said)?;
+    Ok(pulled.chart)
 }
 
 async fn say_troubles(context: &Context, repository: &HelmRepository) {
@@ -231,6 +265,17 @@ async fn pull(
 }
 
 async fn compose(cluster: &Cluster, release: &HelmRelease) -> Result<Map, Problem> {
+    let mut values = Map::new();
+    compose_into(&mut values, cluster, release).await?;
+    Ok(values)
+}
+
+/// Fetches what references hold, and gives all values to whoever merges them.
+async fn compose_into(
+    into: &mut (dyn Receiver + Send),
+    cluster: &Cluster,
+    release: &HelmRelease,
+) -> Result<(), Problem> {
     let namespace = &release.metadata.namespace;
     let mut fetched: BTreeMap<(String, String), Fetched> = BTreeMap::new();
     for reference in &release.spec.values_from {
@@ -243,7 +288,8 @@ async fn compose(cluster: &Cluster, release: &HelmRelease) -> Result<Map, Proble
         let key = (reference.kind.clone(), reference.name.clone());
         fetched.get(&key).cloned().unwrap_or(Ok(None))
     };
-    values::compose(namespace, &release.spec.values_from, release.spec.values.as_ref(), find)
+    let given = (&release.spec.values_from[..], release.spec.values.as_ref());
+    values::compose_into(into, namespace, given, find)
         .map_err(|error| Problem::new("ValuesError", error.to_string(), Class::Retry))
 }
 

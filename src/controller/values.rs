@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::api::ValuesReference;
 use crate::base::digest::Digest;
-use crate::chart::{merge_values, set};
+use crate::chart::{SetError, merge_values, set};
 use crate::yaml::{self, Map, Numbers, Value};
 
 /// Key that holds the values where a reference names none.
@@ -33,6 +33,45 @@ pub struct Error {
 /// What a ConfigMap or Secret holds; `Err` says why it could not be read, `Ok(None)`: not there.
 pub type Fetched = Result<Option<BTreeMap<String, String>>, String>;
 
+/// Where a value of a release comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Giver<'r> {
+    /// An entry of `spec.valuesFrom`, and what its key holds.
+    Reference(&'r ValuesReference, &'r str),
+    /// `spec.values`.
+    Inline,
+}
+
+/// Receives values in the order in which they are merged.
+pub trait Receiver {
+    /// Lays a document on top.
+    fn merge(&mut self, giver: Giver<'_>, document: Map);
+    /// Writes a single value on top.
+    ///
+    /// # Errors
+    /// The values have something else at the path.
+    fn write(
+        &mut self,
+        giver: Giver<'_>,
+        write: &mut dyn FnMut(&mut Map) -> Result<(), SetError>,
+    ) -> Result<(), SetError>;
+}
+
+/// The composed values alone.
+impl Receiver for Map {
+    fn merge(&mut self, _: Giver<'_>, document: Map) {
+        *self = merge_values(std::mem::take(self), document);
+    }
+
+    fn write(
+        &mut self,
+        _: Giver<'_>,
+        write: &mut dyn FnMut(&mut Map) -> Result<(), SetError>,
+    ) -> Result<(), SetError> {
+        write(self)
+    }
+}
+
 /// Returns the composed values.
 ///
 /// # Errors
@@ -44,6 +83,20 @@ pub fn compose(
     fetched: impl Fn(&ValuesReference) -> Fetched,
 ) -> Result<Map, Error> {
     let mut result = Map::new();
+    compose_into(&mut result, namespace, (references, inline), fetched)?;
+    Ok(result)
+}
+
+/// Gives the values, one after the other, to whoever merges them.
+///
+/// # Errors
+/// As [`compose`].
+pub fn compose_into(
+    into: &mut dyn Receiver,
+    namespace: &str,
+    (references, inline): (&[ValuesReference], Option<&Map>),
+    fetched: impl Fn(&ValuesReference) -> Fetched,
+) -> Result<(), Error> {
     let mut paths = Vec::new();
     for reference in references {
         let fail = |reason: String| failed(namespace, reference, reason);
@@ -62,26 +115,30 @@ pub fn compose(
             }
             return Err(fail("key not found".to_owned()));
         };
-        if let Some(path) = &reference.target_path {
-            set::parse_value_at_path(path, text, how(reference), &mut result)
-                .map_err(|error| fail(error.to_string()))?;
+        if reference.target_path.is_some() {
+            write(into, namespace, reference, text)?;
             paths.push((reference, text.clone()));
         } else {
             let map = yaml::parse_map(text, Numbers::Float).map_err(|e| fail(e.to_string()))?;
-            result = merge_values(result, map);
+            into.merge(Giver::Reference(reference, text), map);
         }
     }
-    let Some(inline) = inline else {
-        return Ok(result);
-    };
+    let Some(inline) = inline else { return Ok(()) };
     // Inline values overrule references, and a path overrules inline values: so paths once more.
-    let mut result = merge_values(result, inline.clone());
-    for (reference, text) in paths {
-        let path = reference.target_path.as_deref().unwrap_or_default();
-        set::parse_value_at_path(path, &text, how(reference), &mut result)
-            .map_err(|error| failed(namespace, reference, error.to_string()))?;
-    }
-    Ok(result)
+    into.merge(Giver::Inline, inline.clone());
+    paths.iter().try_for_each(|(reference, text)| write(into, namespace, reference, text))
+}
+
+fn write(
+    into: &mut dyn Receiver,
+    namespace: &str,
+    reference: &ValuesReference,
+    text: &str,
+) -> Result<(), Error> {
+    let path = reference.target_path.as_deref().unwrap_or_default();
+    let mut write = |values: &mut Map| set::parse_value_at_path(path, text, how(reference), values);
+    into.write(Giver::Reference(reference, text), &mut write)
+        .map_err(|error| failed(namespace, reference, error.to_string()))
 }
 
 fn failed(namespace: &str, reference: &ValuesReference, reason: String) -> Error {
@@ -99,7 +156,8 @@ fn how(reference: &ValuesReference) -> set::PathValue {
     if reference.literal { set::PathValue::Literal } else { set::PathValue::Typed }
 }
 
-fn key(reference: &ValuesReference) -> &str {
+/// Returns the key that a reference names.
+pub fn key(reference: &ValuesReference) -> &str {
     reference.values_key.as_deref().unwrap_or(DEFAULT_KEY)
 }
 

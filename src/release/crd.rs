@@ -127,7 +127,7 @@ pub(super) fn objects(chart: &Chart) -> impl Iterator<Item = Result<Object, Erro
                 .map(|document| Ok(Object(document.value)))
                 .filter(|object| object.as_ref().is_ok_and(|object| !object.kind().is_empty()))
                 .collect(),
-            Err(error) => vec![Err(Error::Manifest { path, text: error.to_string() })],
+            Err(error) => vec![Err(Error::manifest(&path, &error))],
         }
     })
 }

@@ -1,5 +1,6 @@
 //! Why a release could not be rendered or acted on.
 
+use super::manifest::Broken;
 use crate::base::class::{Class, chain};
 use crate::cluster::wait::Unready;
 use crate::{chart, cluster, template};
@@ -32,6 +33,8 @@ pub enum Error {
         path: String,
         /// The reader's words.
         text: String,
+        /// What there is to show of the rendering.
+        broken: Option<Box<Broken>>,
     },
     /// The cluster refused.
     #[error(transparent)]
@@ -77,6 +80,11 @@ fn each(errors: &[Error]) -> String {
 }
 
 impl Error {
+    /// A document of a template is not YAML.
+    pub(super) fn manifest(path: &str, error: &crate::yaml::Error) -> Self {
+        Self::Manifest { path: path.to_owned(), text: error.to_string(), broken: None }
+    }
+
     /// Names the step inside which it happened.
     pub(super) fn during(self, step: impl Into<String>) -> Self {
         Self::Step { step: step.into(), source: Box::new(self) }

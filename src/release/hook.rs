@@ -143,7 +143,7 @@ fn has(hook: &Hook, policy: &str) -> bool {
 
 async fn object(env: &Env<'_>, hook: &Hook, namespace: &str) -> Result<Object, Error> {
     let value = yaml::parse(&hook.manifest, Numbers::Exact)
-        .map_err(|error| Error::Manifest { path: hook.path.clone(), text: error.to_string() })?;
+        .map_err(|error| Error::manifest(&hook.path, &error))?;
     Ok(apply::placed(&env.cluster, value, namespace).await?.0)
 }
 

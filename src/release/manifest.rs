@@ -195,8 +195,35 @@ const EVENTS: &[&str] = &[
 pub struct Read {
     /// The file.
     pub file: Rendered,
-    /// One a document; the text says why it is no object.
-    heads: Vec<Result<Head, String>>,
+    /// One a document; the error says why it is no object.
+    heads: Vec<Result<Head, Wrong>>,
+}
+
+/// Why a document is no object.
+#[derive(Debug)]
+struct Wrong {
+    text: String,
+    /// The line (from 1) of the document where it was noticed.
+    line: Option<usize>,
+}
+
+impl From<String> for Wrong {
+    fn from(text: String) -> Self {
+        Self { text, line: None }
+    }
+}
+
+/// What there is to show of a rendering with a document that is no object.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// The document.
+    pub document: String,
+    /// The line (from 1) of the document where it was noticed.
+    pub line: Option<usize>,
+    /// All files, as Helm shows them then; it does so in any order.
+    pub manifest: String,
+    /// The hooks before the document.
+    pub hooks: Vec<Hook>,
 }
 
 /// Reads the documents of a rendered file; of `NOTES.txt` none.
@@ -214,16 +241,38 @@ pub fn sort(files: &[Read]) -> Result<Sorted<'_>, Error> {
     let mut files: Vec<&Read> = files.iter().collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     let mut sorted = Sorted::default();
-    for Read { file, heads } in files {
+    for Read { file, heads } in &files {
         for (text, head) in split(&file.text).zip(heads) {
-            let wrong =
-                |text: &String| Error::Manifest { path: file.name.clone(), text: text.clone() };
-            add(&mut sorted, &file.name, text, head.as_ref().map_err(wrong)?);
+            match head {
+                Ok(head) => add(&mut sorted, &file.name, text, head),
+                Err(wrong) => return Err(broken(&files, sorted.hooks, (&file.name, text), wrong)),
+            }
         }
     }
     sort_by_kind(&mut sorted.documents, INSTALL_ORDER, |document| &document.kind);
     sort_by_kind(&mut sorted.hooks, INSTALL_ORDER, |hook| &hook.kind);
     Ok(sorted)
+}
+
+/// Source: helm v4.3.1 pkg/action/action.go (`renderResources`): all files are shown then.
+fn broken(
+    files: &[&Read],
+    hooks: Vec<Hook>,
+    (path, document): (&str, &str),
+    wrong: &Wrong,
+) -> Error {
+    let mut manifest = String::new();
+    for Read { file, .. } in files {
+        if !file.name.ends_with("NOTES.txt") && !file.text.trim().is_empty() {
+            push(&mut manifest, &file.name, &file.text);
+        }
+    }
+    let (document, line) = (document.to_owned(), wrong.line);
+    Error::Manifest {
+        path: path.to_owned(),
+        text: wrong.text.clone(),
+        broken: Some(Box::new(Broken { document, line, manifest, hooks })),
+    }
 }
 
 /// Splits a text at lines that begin with `---`; leading space of a document is dropped.
@@ -300,10 +349,9 @@ struct Head {
 }
 
 /// Reads kind, name and annotations; scalars become strings as in Go.
-fn head(text: &str) -> Result<Head, String> {
-    let map = match yaml::parse_keys(text, &["kind", "metadata"], Numbers::Exact)
-        .map_err(|error| error.to_string())?
-    {
+fn head(text: &str) -> Result<Head, Wrong> {
+    let wrong = |error: yaml::Error| Wrong { text: error.to_string(), line: error.line() };
+    let map = match yaml::parse_keys(text, &["kind", "metadata"], Numbers::Exact).map_err(wrong)? {
         Value::Object(map) => map,
         Value::Null => return Ok(Head::default()),
         other => {
@@ -315,7 +363,8 @@ fn head(text: &str) -> Result<Head, String> {
             };
             return Err(format!(
                 "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {word} into Go value of type util.SimpleHead"
-            ));
+            )
+            .into());
         }
     };
     let text_of = |map: &Map, key: &str| match map.get(key) {
@@ -333,13 +382,14 @@ fn head(text: &str) -> Result<Head, String> {
                         let word = if value.is_array() { "array" } else { "object" };
                         return Err(format!(
                             "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {word} into Go struct field .metadata.annotations of type string"
-                        ));
+                        )
+                        .into());
                     }
                     head.annotations.insert(key.clone(), text_of(annotations, key));
                 }
             }
             Some(Value::Array(_)) => {
-                return Err("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go struct field .metadata.annotations of type map[string]string".to_owned());
+                return Err("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go struct field .metadata.annotations of type map[string]string".to_owned().into());
             }
             _ => {}
         }
@@ -401,7 +451,7 @@ pub fn objects(manifest: &str) -> Result<Vec<Value>, Error> {
     for document in split(manifest) {
         let value = yaml::parse(document, Numbers::Exact).map_err(|error| {
             let path = document.lines().find_map(|line| line.strip_prefix("# Source: "));
-            Error::Manifest { path: path.unwrap_or_default().to_owned(), text: error.to_string() }
+            Error::manifest(path.unwrap_or_default(), &error)
         })?;
         let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
         match value.get("items") {

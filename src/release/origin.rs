@@ -54,8 +54,7 @@ impl Origin {
 
     fn label(&self, path: &str, document: &str) -> Result<Option<String>, Error> {
         let parsed = yaml::parse(document, Numbers::Exact);
-        let mut object = parsed
-            .map_err(|error| Error::Manifest { path: path.to_owned(), text: error.to_string() })?;
+        let mut object = parsed.map_err(|error| Error::manifest(path, &error))?;
         if !object.is_object() {
             return Ok(None);
         }

@@ -134,6 +134,14 @@ impl Record {
         serde_json::from_value(metadata).unwrap_or_default()
     }
 
+    /// Returns what the record knows of the chart's values: its own, those of dependencies only as
+    /// far as they were imported, because Helm stores no dependencies.
+    pub fn chart(&self) -> Chart {
+        let metadata = self.metadata();
+        let values = self.chart.get("values").and_then(Value::as_object).cloned();
+        Chart { metadata, values: values.unwrap_or_default(), ..Chart::default() }
+    }
+
     /// Whether an action on it began and did not end.
     pub fn is_pending(&self) -> bool {
         self.info.status.starts_with("pending-")

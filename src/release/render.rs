@@ -8,10 +8,12 @@ use bytes::Bytes;
 use super::Error;
 use super::manifest::{self, Hook};
 use crate::base::constraint::Constraint;
+use crate::base::limit;
 use crate::base::version::Version;
 use crate::chart::{self, Chart};
 use crate::template::{
-    Capabilities, Context, Frozen, Lookup, ParseAhead, Program, ReleaseInfo, Scope, TemplateFile,
+    Capabilities, Context, Frozen, Hosts, Lookup, ParseAhead, Program, ReleaseInfo, Scope,
+    TemplateFile,
 };
 use crate::yaml::{Map, Value};
 
@@ -30,6 +32,8 @@ pub struct RenderRequest<'a> {
     pub capabilities: &'a Capabilities,
     /// Answers `lookup`.
     pub lookup: Option<&'a dyn Lookup>,
+    /// Answers `getHostByName`.
+    pub hosts: Option<&'a dyn Hosts>,
     /// Whether values are checked against the schemas.
     pub check_schema: bool,
 }
@@ -110,6 +114,8 @@ impl Renderer {
             capabilities: request.capabilities,
             lookup: request.lookup,
             lenient: false,
+            limits: limit::current(),
+            hosts: request.hosts,
         };
         let rendered = program.render_map(&context, manifest::read).map_err(Error::Template)?;
         let sorted = manifest::sort(&rendered)?;
@@ -172,6 +178,8 @@ pub(super) fn render_leniently(
         capabilities,
         lookup: None,
         lenient: true,
+        limits: limit::current(),
+        hosts: None,
     };
     let rendered = program.render(&context).map_err(Error::Template)?;
     Ok(rendered.into_iter().map(|file| (file.name, file.text)).collect())

@@ -1,7 +1,5 @@
 //! Chooses among the versions of a chart.
 
-use std::cmp::Reverse;
-
 use super::entry::Entry;
 use crate::base::constraint::{self, Constraint};
 use crate::base::version::Version;
@@ -65,36 +63,6 @@ fn nearest(entries: &[Entry], wanted: &str) -> Vec<String> {
     let above = at.min(if at < pool.len() { 1 } else { PROPOSED });
     let near = pool[at - above..].iter().take(PROPOSED);
     near.map(|entry| entry.text.clone()).collect()
-}
-
-/// Returns names that are like the one that is not there, the most similar first.
-pub(super) fn similar<'a>(names: impl Iterator<Item = &'a str>, wanted: &str) -> Vec<String> {
-    let mut found: Vec<(usize, Reverse<usize>, &str)> = names
-        .filter_map(|name| {
-            let steps = distance(name, wanted);
-            let part = name.contains(wanted) || wanted.contains(name);
-            let common = name.bytes().zip(wanted.bytes()).take_while(|(a, b)| a == b).count();
-            (part || steps <= 1 + wanted.len() / 4).then_some((steps, Reverse(common), name))
-        })
-        .collect();
-    found.sort_unstable();
-    found.into_iter().take(PROPOSED).map(|(_, _, name)| name.to_owned()).collect()
-}
-
-/// Counts the letters to add, drop or change (Levenshtein's distance).
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, letter) in left.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = index + 1;
-        for (column, other) in right.iter().enumerate() {
-            let changed = before + usize::from(letter != *other);
-            before = row[column + 1];
-            row[column + 1] = changed.min(before + 1).min(row[column] + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]
@@ -178,22 +146,5 @@ mod tests {
             Choice::Nothing(_) => String::new(),
         };
         assert_eq!((first("2").as_str(), first("*").as_str()), ("2", "1.0.0"));
-    }
-
-    #[test]
-    fn similar_names_are_proposed() {
-        let names =
-            ["nginx", "nginx-ingress-controller", "kong", "podinfo", "redis-cluster", "redis"];
-        let rows: [(&str, &[&str]); 4] = [
-            ("ngnix", &["nginx"]),
-            ("nginx-ingress", &["nginx", "nginx-ingress-controller"]),
-            ("pod-info", &["podinfo"]),
-            ("zzz", &[]),
-        ];
-        for (wanted, expected) in rows {
-            let mut found = similar(names.into_iter(), wanted);
-            found.sort();
-            assert_eq!(found, expected, "{wanted}");
-        }
     }
 }

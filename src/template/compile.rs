@@ -9,12 +9,13 @@ use bytes::Bytes;
 
 use super::ahead::Parsed;
 use super::ast::{NodeId, Unit};
-use super::error::Error;
-use super::eval::{Machine, STACK_BYTES};
+use super::error::{Error, ErrorKind};
+use super::eval::{Machine, STACK_BYTES, stack_bytes};
 use super::funcs::regexes::RegexCache;
 use super::parser::{self, ParseError};
 use super::value::{Str, Watch};
 use super::{Context, Rendered, Scope, TemplateFile, convert};
+use crate::base::limit::Limits;
 use crate::base::parallel;
 
 /// Most `tpl` texts that a program remembers.
@@ -89,7 +90,11 @@ impl<R> Part<R> {
 
 /// Puts together what threads have rendered; `None` if the order would have made a difference.
 fn joined<R>(parts: Vec<Part<R>>) -> Option<Result<Vec<R>, Error>> {
-    if parts.iter().any(|part| part.changed) {
+    let is_bounded = |part: &Part<R>| {
+        part.failure.as_ref().is_some_and(|(_, error)| error.kind() == ErrorKind::Bounded)
+    };
+    // Who is alone has all of the bounds, not a share.
+    if parts.iter().any(|part| part.changed || is_bounded(part)) {
         return None;
     }
     let mut whole = Part { done: Vec::new(), failure: None, changed: false };
@@ -225,19 +230,22 @@ impl Program {
         // Behind the first failure nothing needs to be rendered.
         let end = AtomicUsize::new(self.files.len());
         // Templates recurse as deep as they like: that needs a stack of its own.
-        parallel::crew(threads, STACK_BYTES, || self.render_part(context, &next, &end, make))
+        let stack = stack_bytes(&context.limits);
+        // Together they may do what one may.
+        let share = context.limits.shared_by(threads as u64);
+        parallel::crew(threads, stack, || self.render_part(context, share, (&next, &end), make))
     }
 
     fn render_part<R>(
         &self,
         context: &Context<'_>,
-        next: &AtomicUsize,
-        end: &AtomicUsize,
+        limits: Limits,
+        (next, end): (&AtomicUsize, &AtomicUsize),
         make: &impl Fn(Rendered) -> R,
     ) -> Part<R> {
         let watch = Watch::default();
         let roots = convert::roots(context, &watch);
-        let mut machine = Machine::new(self, context);
+        let mut machine = Machine::new(self, context, limits);
         let mut part = Part { done: Vec::new(), failure: None, changed: false };
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -280,11 +288,11 @@ impl Program {
         Arc::clone(&self.templates[index])
     }
 
-    /// Parses the text of a `tpl`, or remembers that it has done so.
-    pub(super) fn parse_tpl(&self, text: &Str) -> Result<Overlay, ParseError> {
+    /// Parses the text of a `tpl`, or remembers that it has done so; returns also which of both.
+    pub(super) fn parse_tpl(&self, text: &Str) -> Result<(Overlay, bool), ParseError> {
         let lock = || self.tpl.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(overlay) = lock().get(text) {
-            return Ok(overlay.clone());
+            return Ok((overlay.clone(), false));
         }
         let name: Str = Arc::from(b"gotpl".as_slice());
         let unit = Arc::new(parser::parse(&name, &Bytes::copy_from_slice(text))?);
@@ -299,6 +307,6 @@ impl Program {
             known.clear();
         }
         known.insert(Arc::clone(text), overlay.clone());
-        Ok(overlay)
+        Ok((overlay, true))
     }
 }

@@ -6,17 +6,22 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::error::Fail;
+use super::eval::Machine;
 use super::frozen::Frozen;
 use super::value::{
     Files, IntKind, ListKind, Map, MapKind, MapRef, Str, Struct, UintKind, Value, Watch, text,
 };
 use super::{Capabilities, Context, strconv};
+use crate::base::limit::Limit;
 use crate::yaml;
 
 /// Deepest value that becomes JSON; beyond it Go looks for cycles, and there are none otherwise.
 const MAX_DEPTH: usize = 1_000;
-/// Most nodes of a value that becomes JSON: shared parts are written out.
-const MAX_NODES: usize = 5_000_000;
+/// About what a node of plain data takes.
+const NODE_BYTES: usize = 64;
+/// What a level of nesting adds to a line of text.
+const INDENT_BYTES: usize = 2;
 
 /// Turns plain data into a value.
 pub(crate) fn from_plain(plain: &yaml::Value) -> Value {
@@ -44,18 +49,79 @@ pub(crate) fn from_plain(plain: &yaml::Value) -> Value {
 /// Turns a value into plain data, as Go's JSON encoder sees it.
 ///
 /// # Errors
-/// Go's text: a value that JSON cannot hold.
-pub(crate) fn to_plain(value: &Value) -> Result<yaml::Value, String> {
-    let mut left = MAX_NODES;
-    plain(value, 0, &mut left)
+/// Go's text: a value that JSON cannot hold; or a bound was reached.
+pub(crate) fn to_plain(machine: &mut Machine<'_>, value: &Value) -> Result<yaml::Value, NotPlain> {
+    let parts = machine.limits().size(Limit::Parts);
+    let text = machine.limits().size(Limit::Text);
+    let mut left = Left { parts, bytes: text };
+    let made = plain(value, 0, &mut left);
+    if left.parts == 0 {
+        let what = "a value with too many parts is written out";
+        return Err(NotPlain::Bound(machine.refusal(Limit::Parts, what)));
+    }
+    if left.bytes == 0 {
+        let what = "a value that is too large is written out";
+        return Err(NotPlain::Bound(machine.refusal(Limit::Text, what)));
+    }
+    let steps = (parts - left.parts).saturating_mul(PART_STEPS);
+    machine.spend(steps).map_err(NotPlain::Bound)?;
+    made.map_err(NotPlain::Json)
 }
 
-fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, String> {
+/// What it costs to write a part, in steps.
+const PART_STEPS: usize = 8;
+
+/// Why a value does not become plain data.
+pub(crate) enum NotPlain {
+    /// What Go says; most functions of Helm give an empty text then.
+    Json(String),
+    /// A bound was reached.
+    Bound(Fail),
+}
+
+impl From<NotPlain> for Fail {
+    fn from(error: NotPlain) -> Self {
+        match error {
+            NotPlain::Json(text) => Self::Text(text),
+            NotPlain::Bound(fail) => fail,
+        }
+    }
+}
+
+/// How much may still be written: shared parts are written each time.
+struct Left {
+    parts: usize,
+    bytes: usize,
+}
+
+impl Left {
+    fn count(&mut self, bytes: usize) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if self.bytes == 0 { Err(String::new()) } else { Ok(()) }
+    }
+}
+
+/// Returns about how many bytes plain data takes as a value.
+pub(crate) fn weight(plain: &yaml::Value) -> usize {
+    let inside = match plain {
+        yaml::Value::Null | yaml::Value::Bool(_) | yaml::Value::Number(_) => 0,
+        yaml::Value::String(text) => text.len(),
+        yaml::Value::Array(items) => items.iter().map(weight).sum(),
+        yaml::Value::Object(map) => map.iter().map(|(key, item)| key.len() + weight(item)).sum(),
+    };
+    NODE_BYTES + inside
+}
+
+fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, String> {
     if depth > MAX_DEPTH {
         let name = value.type_name();
         return Err(format!("json: unsupported value: encountered a cycle via {name}"));
     }
-    *left = left.checked_sub(1).ok_or("json: value has too many parts")?;
+    left.parts = left.parts.saturating_sub(1);
+    if left.parts == 0 {
+        return Err(String::new());
+    }
+    left.count(depth * INDENT_BYTES)?;
     Ok(match value {
         Value::Invalid | Value::Nil => yaml::Value::Null,
         Value::Bool(value) => (*value).into(),
@@ -69,8 +135,14 @@ fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, S
             }
         },
         Value::Complex(..) => return Err("json: unsupported type: complex128".to_owned()),
-        Value::Str(text) => strconv::lossy(text).into_owned().into(),
-        Value::Bytes(bytes) => STANDARD.encode(bytes).into(),
+        Value::Str(text) => {
+            left.count(text.len())?;
+            strconv::lossy(text).into_owned().into()
+        }
+        Value::Bytes(bytes) => {
+            left.count(bytes.len() * 2)?;
+            STANDARD.encode(bytes).into()
+        }
         Value::List(list) if list.nil => yaml::Value::Null,
         Value::List(list) => yaml::Value::Array(
             list.items.iter().map(|item| plain(item, depth + 1, left)).collect::<Result<_, _>>()?,
@@ -79,16 +151,13 @@ fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, S
         Value::Map(_, map) => map.with_entries(|entries| {
             let mut object = yaml::Map::new();
             for (key, item) in entries {
+                left.count(key.len())?;
                 let key = strconv::lossy(key).into_owned();
                 object.insert(key, plain(item, depth + 1, left)?);
             }
             Ok::<_, String>(yaml::Value::Object(object))
         })?,
-        Value::Files(files) => files
-            .iter()
-            .map(|(name, content)| (name.to_owned(), STANDARD.encode(&content[..]).into()))
-            .collect::<yaml::Map>()
-            .into(),
+        Value::Files(files) => files_plain(files, left)?,
         Value::Time(time) => time.rfc3339_nano().into(),
         Value::Version(version) => version.to_string().into(),
         Value::Struct(value) => {
@@ -101,6 +170,15 @@ fn plain(value: &Value, depth: usize, left: &mut usize) -> Result<yaml::Value, S
             yaml::Value::Object(object)
         }
     })
+}
+
+fn files_plain(files: &Files, left: &mut Left) -> Result<yaml::Value, String> {
+    let mut object = yaml::Map::new();
+    for (name, content) in files.iter() {
+        left.count(name.len() + content.len() * 2)?;
+        object.insert(name.to_owned(), STANDARD.encode(&content[..]).into());
+    }
+    Ok(yaml::Value::Object(object))
 }
 
 /// Builds the root context of each chart; the trees of values are shared between them. All maps

@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Execute,
     /// The chart itself refused: `fail` or `required`.
     Refused,
+    /// A bound was reached that can be raised.
+    Bounded,
 }
 
 /// One level of the stack of templates that were being executed.
@@ -92,6 +94,8 @@ impl Error {
                 (ErrorKind::Refused, format!("execution error at ({place}): {text}"))
             }
             (Some(text), None) => (ErrorKind::Refused, text),
+            // Thousands of templates may be on the way to it.
+            (None, _) if fail.is_bound() => (ErrorKind::Bounded, fail.innermost().to_string()),
             (None, _) => {
                 let mut blocks = Vec::new();
                 let message = if fail.collect_blocks(&mut blocks) {
@@ -115,21 +119,31 @@ fn source_line(text: &[u8], line: u32) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        let Some(frame) = self.0.frames.last().filter(|_| f.alternate()) else { return Ok(()) };
-        let line = frame.line.to_string();
+        match self.0.frames.last().filter(|_| f.alternate()) {
+            Some(frame) => write!(f, "\n{}", frame.excerpt()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Frame {
+    /// Returns the line of the source, with a caret below the place.
+    pub fn excerpt(&self) -> String {
+        let line = self.line.to_string();
         let margin = " ".repeat(line.len());
-        write!(f, "\n{margin} |\n{line} | {}\n{margin} |", frame.source_line)?;
-        let Some(column) = frame.column else { return Ok(()) };
+        let text = format!("{margin} |\n{line} | {}\n{margin} |", self.source_line);
+        let Some(column) = self.column else { return text };
         // Tabs keep their width, so that the caret stands below its character.
-        let before = frame.source_line.chars();
-        let pad: String = before
+        let pad: String = self
+            .source_line
+            .chars()
             .scan(0, |bytes, c| {
                 let start = *bytes;
                 *bytes += c.len_utf8();
                 (start < column as usize).then_some(if c == '\t' { '\t' } else { ' ' })
             })
             .collect();
-        write!(f, " {pad}^")
+        format!("{text} {pad}^")
     }
 }
 
@@ -140,6 +154,8 @@ pub(crate) enum Fail {
     Text(String),
     /// What `fail` or `required` say.
     Refused(String),
+    /// A bound was reached: its name and what raises it.
+    Bound(String),
     /// `include` of a template that is not there.
     NoTemplate(String),
     /// A failure with its place.
@@ -191,10 +207,38 @@ impl Fail {
         Self::Located(Box::new(Located { frame, cause }))
     }
 
+    /// Whether a bound was reached, and not an error of the chart.
+    pub(crate) fn is_bound(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Refused(_) | Self::NoTemplate(_) => false,
+            Self::Bound(_) => true,
+            Self::Wrapped(_, inner) => inner.is_bound(),
+            Self::Located(located) => located.cause.as_ref().is_some_and(Self::is_bound),
+        }
+    }
+
+    /// Returns the failure at the innermost place.
+    fn innermost(&self) -> &Self {
+        let inner = match self {
+            Self::Wrapped(_, inner) => Some(&**inner),
+            Self::Located(located) => located.cause.as_ref().filter(|cause| cause.has_place()),
+            Self::Text(_) | Self::Refused(_) | Self::Bound(_) | Self::NoTemplate(_) => None,
+        };
+        inner.map_or(self, Self::innermost)
+    }
+
+    fn has_place(&self) -> bool {
+        match self {
+            Self::Wrapped(_, inner) => inner.has_place(),
+            Self::Located(_) => true,
+            Self::Text(_) | Self::Refused(_) | Self::Bound(_) | Self::NoTemplate(_) => false,
+        }
+    }
+
     /// Collects places from the outermost; returns the chart's own message, if that is the cause.
     fn collect_frames(&self, frames: &mut Vec<Frame>) -> Option<&str> {
         match self {
-            Self::Text(_) | Self::NoTemplate(_) => None,
+            Self::Text(_) | Self::Bound(_) | Self::NoTemplate(_) => None,
             Self::Refused(text) => Some(text),
             Self::Wrapped(_, inner) => inner.collect_frames(frames),
             Self::Located(located) => {
@@ -207,7 +251,7 @@ impl Fail {
     /// Collects a block of text a level; false if a level is not in Go's form.
     fn collect_blocks(&self, blocks: &mut Vec<String>) -> bool {
         match self {
-            Self::Text(_) | Self::Refused(_) | Self::Wrapped(..) => false,
+            Self::Text(_) | Self::Bound(_) | Self::Refused(_) | Self::Wrapped(..) => false,
             Self::NoTemplate(text) => {
                 blocks.push(text.clone());
                 true
@@ -229,7 +273,9 @@ impl Fail {
 impl fmt::Display for Fail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) | Self::Refused(text) | Self::NoTemplate(text) => f.write_str(text),
+            Self::Text(text) | Self::Refused(text) | Self::Bound(text) | Self::NoTemplate(text) => {
+                f.write_str(text)
+            }
             Self::Wrapped(prefix, inner) => write!(f, "{prefix}: {inner}"),
             Self::Located(located) => {
                 let Frame { file, line, template, expression, message, .. } = &located.frame;

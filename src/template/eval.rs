@@ -17,19 +17,28 @@ use super::funcs::{self, Args, Func, Ty};
 use super::strconv;
 use super::value::{ListKind, MapKind, MapRef, Str, UintKind, Value};
 use super::{Context, convert};
+use crate::base::limit::{Limit, Limits};
 
 /// Deepest nesting of `{{template}}`, as in Go.
 const MAX_TEMPLATE_DEPTH: u32 = 100_000;
 /// Deepest nesting of one name's `include`, as in Helm.
 const MAX_INCLUDE_DEPTH: u32 = 1_000;
-/// Stack of a rendering thread.
+/// Stack of a parsing thread.
 pub(super) const STACK_BYTES: usize = 512 << 20;
-/// How much of the stack templates may use: the rest is for functions.
-const STACK_LIMIT: usize = STACK_BYTES - (160 << 20);
-/// Most nodes that one rendering visits: endless loops end.
-const MAX_STEPS: u64 = 500_000_000;
-/// Most bytes of output that are held at once.
-const MAX_OUTPUT_BYTES: usize = 256 << 20;
+/// Stack of a rendering thread beside what templates may use: for functions.
+const FUNCTIONS_STACK_BYTES: usize = 160 << 20;
+/// A longer argument costs a step for so many of its bytes or items.
+const LONG: usize = 1 << 10;
+const LENGTH_PER_STEP: usize = 64;
+/// As many entries are copied in the time of a step.
+const COPIED_PER_STEP: usize = 4;
+/// A parsed text takes about so many bytes for each of its own.
+const TREE_BYTES: usize = 16;
+
+/// Returns the stack of a rendering thread.
+pub(super) fn stack_bytes(limits: &Limits) -> usize {
+    limits.size(Limit::Stack) + FUNCTIONS_STACK_BYTES
+}
 
 type Result<T> = std::result::Result<T, Fail>;
 
@@ -72,8 +81,14 @@ pub(crate) struct Machine<'p> {
     base: usize,
     at: NodeId,
     depth: u32,
+    /// Bounds of this machine: those of the rendering, or its share of them.
+    limits: Limits,
     steps: u64,
+    most_steps: u64,
+    /// Bytes that were taken for values and output, whether they are still held or not.
+    taken: u64,
     stack_start: usize,
+    most_stack: usize,
     overlays: Vec<Overlay>,
     nesting: Vec<u32>,
     other_nesting: HashMap<Str, u32>,
@@ -116,7 +131,8 @@ fn strip_no_value(out: &mut Vec<u8>, start: usize) {
 
 impl<'p> Machine<'p> {
     /// Prepares a rendering; call it on the thread that renders.
-    pub(super) fn new(program: &'p Program, context: &'p Context<'p>) -> Self {
+    pub(super) fn new(program: &'p Program, context: &'p Context<'p>, limits: Limits) -> Self {
+        fmt::set_most_bytes(limits.size(Limit::Text));
         Self {
             program,
             context,
@@ -125,8 +141,12 @@ impl<'p> Machine<'p> {
             base: 0,
             at: 0,
             depth: 0,
+            limits,
             steps: 0,
+            most_steps: limits.of(Limit::Steps),
+            taken: 0,
             stack_start: stack_position(),
+            most_stack: limits.size(Limit::Stack),
             overlays: Vec::new(),
             nesting: vec![0; program.len()],
             other_nesting: HashMap::new(),
@@ -142,7 +162,10 @@ impl<'p> Machine<'p> {
         // The root context is Helm's `common.Values`, like `.Values` and `.Template`.
         let dot = Value::Map(MapKind::Values, MapRef::clone(root));
         self.execute(code, dot)?;
+        self.check_output(code)?;
         strip_no_value(&mut self.out, 0);
+        // All outputs are held until the last file is rendered.
+        self.take(self.out.len())?;
         Ok(strconv::lossy(&self.out).into_owned())
     }
 
@@ -221,14 +244,21 @@ impl<'p> Machine<'p> {
             strip_no_value(&mut plain, 0);
             return Ok(Value::Str(plain.into()));
         }
-        let overlay = self.program.parse_tpl(text).map_err(|error| {
+        let (overlay, is_new) = self.program.parse_tpl(text).map_err(|error| {
             let quoted = strconv::quote(text);
             let message = format!("template: gotpl:{}: {}", error.line, error.message);
             Fail::Wrapped(format!("cannot parse template {quoted}"), Box::new(Fail::Text(message)))
         })?;
+        if is_new {
+            self.take(text.len().saturating_mul(TREE_BYTES))?;
+        }
         let Some(code) = overlay.main() else { return Ok(Value::str("")) };
         self.overlays.push(overlay);
         self.execute(&code, data).map_err(|fail| {
+            // A refusal may come through thousands of them.
+            if fail.is_bound() {
+                return fail;
+            }
             let quoted = strconv::quote(text);
             let prefix = format!("error during tpl function execution for {quoted}");
             Fail::Wrapped(prefix, Box::new(fail))
@@ -259,17 +289,104 @@ impl<'p> Machine<'p> {
     /// Counts work, and checks what would otherwise exhaust the machine.
     fn step(&mut self, code: &Template) -> Result<()> {
         self.steps += 1;
-        if self.steps & 0x3f == 0 || self.steps > MAX_STEPS {
-            if self.steps > MAX_STEPS {
-                return self.fail(code, format!("rendering takes more than {MAX_STEPS} steps"));
+        if self.steps & 0x3f == 0 || self.steps > self.most_steps {
+            if self.steps > self.most_steps {
+                return self.refuse(code, Limit::Steps, "rendering takes too many steps:");
             }
-            if self.out.len() > MAX_OUTPUT_BYTES {
-                let limit = MAX_OUTPUT_BYTES >> 20;
-                return self.fail(code, format!("output is larger than {limit} MiB"));
+            self.check_output(code)?;
+        }
+        if self.stack_start.abs_diff(stack_position()) > self.most_stack {
+            return self.refuse(code, Limit::Stack, "templates are nested too deeply:");
+        }
+        Ok(())
+    }
+
+    fn check_output(&self, code: &Template) -> Result<()> {
+        if self.out.len() > self.limits.size(Limit::Output) {
+            return self.refuse(code, Limit::Output, "the output is too large:");
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse<T>(&self, code: &Template, limit: Limit, what: &str) -> Result<T> {
+        let cause = Fail::Bound(self.context.limits.hint(limit));
+        Err(Fail::locate(&code.unit, self.at, &code.name, what.to_owned(), Some(cause)))
+    }
+
+    /// Returns a function's refusal; the bound that it tells is the rendering's, not a share of it.
+    #[cold]
+    pub(super) fn refusal(&self, limit: Limit, what: &str) -> Fail {
+        Fail::Bound(self.context.limits.refusal(limit, what))
+    }
+
+    /// Returns the bounds.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Counts work that is more than the nodes that ask for it.
+    pub(super) fn spend(&mut self, steps: usize) -> Result<()> {
+        self.steps = self.steps.saturating_add(steps as u64);
+        if self.steps > self.most_steps {
+            return Err(self.refusal(Limit::Steps, "rendering takes too many steps"));
+        }
+        Ok(())
+    }
+
+    /// Counts memory that is more than the top of a value that a function gives.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<()> {
+        self.taken = self.taken.saturating_add(bytes as u64);
+        self.room_for(0)
+    }
+
+    /// Refuses what would be too much memory, before it is taken.
+    pub(super) fn room_for(&self, bytes: usize) -> Result<()> {
+        if self.taken.saturating_add(bytes as u64) > self.limits.of(Limit::Memory) {
+            return Err(self.refusal(Limit::Memory, "templates take too much memory"));
+        }
+        Ok(())
+    }
+
+    /// Refuses a text that would be too long, before it is made.
+    pub(super) fn room_for_text(&self, bytes: usize) -> Result<()> {
+        if bytes > self.limits.size(Limit::Text) {
+            return Err(self.refusal(Limit::Text, "a text is too long"));
+        }
+        self.room_for(bytes)
+    }
+
+    /// Refuses a list that would be too long, before it is made.
+    pub(super) fn room_for_items(&self, items: usize) -> Result<()> {
+        if items > self.limits.size(Limit::Items) {
+            return Err(self.refusal(Limit::Items, "a list is too long"));
+        }
+        self.room_for(items.saturating_mul(size_of::<Value>()))
+    }
+
+    /// Counts the memory of what a function made, if it is new.
+    #[inline]
+    fn charged(&mut self, value: Value) -> Result<Value> {
+        let bytes = value.fresh_bytes();
+        self.taken += bytes as u64;
+        // A text over its own bound is more than a function foresaw.
+        if bytes > LONG {
+            match &value {
+                Value::Str(text) | Value::Bytes(text) => self.room_for_text(text.len())?,
+                _ => self.room_for(0)?,
             }
         }
-        if self.stack_start.abs_diff(stack_position()) > STACK_LIMIT {
-            return self.fail(code, "templates are nested too deeply");
+        Ok(value)
+    }
+
+    /// Counts the work that long arguments are.
+    #[inline]
+    fn weigh(&mut self, args: &[Value]) -> Result<()> {
+        for arg in args {
+            let length = arg.length();
+            if length > LONG {
+                self.spend(length / LENGTH_PER_STEP)?;
+            }
         }
         Ok(())
     }
@@ -337,6 +454,7 @@ impl<'p> Machine<'p> {
                 }
                 value => fmt::print_value(&mut self.out, value),
             }
+            self.check_output(code)?;
         }
         Ok(Flow::Next)
     }
@@ -377,6 +495,12 @@ impl<'p> Machine<'p> {
         self.at = id;
         let Kind::Pipe(pipe) = code.unit.kind(pipe_id) else { return Ok(Flow::Next) };
         let value = self.eval_pipe(code, pipe_id, dot)?;
+        // A map is copied first, because it may change meanwhile.
+        if matches!(value, Value::Map(..) | Value::Bytes(_)) && value.length() > LONG {
+            self.spend(value.length() / COPIED_PER_STEP).map_err(|cause| {
+                Fail::locate(&code.unit, id, &code.name, "error in range:".to_owned(), Some(cause))
+            })?;
+        }
         let decl = (code.unit.ids(pipe.decl), pipe.assign);
         let mut any = false;
         let mut turn = |machine: &mut Self, index: Value, item: Value, boxed: bool| {
@@ -431,6 +555,7 @@ impl<'p> Machine<'p> {
             }
             Value::Files(files) => {
                 for (name, content) in files.iter() {
+                    self.take(content.len())?;
                     let item = Value::Bytes(Arc::from(&content[..]));
                     if !turn(self, Value::str(name), item, false)? {
                         break;
@@ -690,6 +815,7 @@ impl<'p> Machine<'p> {
             }
             Value::Files(files) => {
                 let content = files.get(name).map(|content| &content[..]).unwrap_or_default();
+                self.take(content.len())?;
                 (Some(Value::Bytes(Arc::from(content))), false)
             }
             Value::Struct(fields) => {
@@ -755,10 +881,10 @@ impl<'p> Machine<'p> {
             let ty = func.params.get(count - 1).copied().or(func.rest).unwrap_or(Ty::Any);
             args.push(self.validate(code, last, ty)?);
         }
-        let result = (func.call)(self, Args(&args));
+        let result = self.weigh(&args).and_then(|()| (func.call)(self, Args(&args)));
         args.clear();
         self.pool.push(args);
-        result.map_err(|cause| {
+        result.and_then(|value| self.charged(value)).map_err(|cause| {
             self.at = id;
             let message = format!("error calling {name}:");
             Fail::locate(&code.unit, id, &code.name, message, Some(cause))

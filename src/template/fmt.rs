@@ -2,16 +2,31 @@
 //!
 //! Source: go fmt/print.go, fmt/format.go.
 
+use std::cell::Cell;
+
 use super::funcs::dates;
 use super::strconv::{self, Charset};
 use super::value::{IntKind, List, ListKind, Map, MapKind, Struct, UintKind, Value};
+use crate::base::limit::{self, Limit};
 
 /// Deepest value that is printed; Go would exhaust its stack on a map that holds itself.
 const MAX_DEPTH: usize = 2_000;
-/// Most bytes that one call prints.
-const MAX_BYTES: usize = 256 << 20;
 /// Widths and precisions beyond this are refused, as in Go.
 const MAX_NUMBER: usize = 1_000_000;
+
+thread_local! {
+    static MOST_BYTES: Cell<usize> = Cell::new(limit::current().size(Limit::Text));
+}
+
+/// Most bytes that one call prints: what is longer is refused by who asked for it.
+fn most_bytes() -> usize {
+    MOST_BYTES.get()
+}
+
+/// Sets how much a call prints on this thread, which is one of a rendering.
+pub(super) fn set_most_bytes(most: usize) {
+    MOST_BYTES.set(most);
+}
 
 /// Prints a value as an action or `%v` does.
 pub(crate) fn print_value(out: &mut Vec<u8>, value: &Value) {
@@ -47,6 +62,9 @@ pub(crate) fn sprint(args: &[Value]) -> Vec<u8> {
         }
         print_value(&mut out, arg);
         was_string = is_string;
+        if out.len() > most_bytes() {
+            break;
+        }
     }
     out
 }
@@ -59,6 +77,9 @@ pub(crate) fn sprintln(args: &[Value]) -> Vec<u8> {
             out.push(b' ');
         }
         print_value(&mut out, arg);
+        if out.len() > most_bytes() {
+            break;
+        }
     }
     out.push(b'\n');
     out
@@ -99,7 +120,7 @@ pub(crate) fn sprintf(format: &[u8], args: &[Value]) -> Vec<u8> {
     let mut out = Vec::with_capacity(format.len() + 16);
     let mut printer = Printer::new(&mut out);
     let mut cursor = Cursor { format, at: 0, arg: 0, args, reordered: false, good: true };
-    while cursor.at < format.len() {
+    while cursor.at < format.len() && printer.out.len() <= printer.limit {
         let rest = &format[cursor.at..];
         let plain = rest.iter().position(|&byte| byte == b'%').unwrap_or(rest.len());
         printer.out.extend_from_slice(&rest[..plain]);
@@ -135,11 +156,18 @@ impl Cursor<'_> {
     }
 
     fn number(&mut self) -> Option<usize> {
-        let digits: Vec<u8> =
-            self.format[self.at..].iter().copied().take_while(u8::is_ascii_digit).collect();
-        self.at += digits.len();
-        let number = std::str::from_utf8(&digits).ok()?.parse::<usize>().ok()?;
-        (number <= MAX_NUMBER).then_some(number)
+        let mut number = None;
+        while let Some(digit) = self.peek().filter(u8::is_ascii_digit) {
+            let so_far = number.unwrap_or(0);
+            if so_far > MAX_NUMBER {
+                // Go gives the rest of the format up then.
+                self.at = self.format.len();
+                return None;
+            }
+            number = Some(so_far * 10 + usize::from(digit - b'0'));
+            self.at += 1;
+        }
+        number
     }
 
     /// Reads `[n]`; true if one was there.
@@ -186,7 +214,7 @@ impl Cursor<'_> {
 
 impl<'a> Printer<'a> {
     fn new(out: &'a mut Vec<u8>) -> Self {
-        let limit = out.len().saturating_add(MAX_BYTES);
+        let limit = out.len().saturating_add(most_bytes());
         Self { out, flags: Flags::default(), limit }
     }
 

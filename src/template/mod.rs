@@ -23,6 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::content::Content;
+use crate::base::limit::Limits;
 use crate::yaml::Value;
 
 pub use ahead::{ParseAhead, Parsed};
@@ -119,6 +120,16 @@ pub struct Context<'a> {
     pub lookup: Option<&'a dyn Lookup>,
     /// Whether the chart's own refusals (`fail`, `required`) give an empty text instead.
     pub lenient: bool,
+    /// What templates may do at most.
+    pub limits: Limits,
+    /// Answers `getHostByName`; none: it answers an empty text.
+    pub hosts: Option<&'a dyn Hosts>,
+}
+
+/// Answers the template function `getHostByName`.
+pub trait Hosts: Send + Sync {
+    /// Returns the addresses of a host; none if there are none.
+    fn addresses(&self, name: &str) -> Vec<String>;
 }
 
 /// A rendered template.

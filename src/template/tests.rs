@@ -38,6 +38,14 @@ fn render_files<N: AsRef<str>>(
     files: &[(N, String)],
     values: &Value,
 ) -> Result<Vec<Rendered>, String> {
+    render_within(files, values, Limits::default())
+}
+
+fn render_within<N: AsRef<str>>(
+    files: &[(N, String)],
+    values: &Value,
+    limits: Limits,
+) -> Result<Vec<Rendered>, String> {
     let scopes = [vec_scope()];
     let file = |(name, text): &(N, String)| TemplateFile {
         name: format!("vec/templates/{}", name.as_ref()),
@@ -68,6 +76,8 @@ fn render_files<N: AsRef<str>>(
         capabilities: &capabilities,
         lookup: None,
         lenient: false,
+        limits,
+        hosts: None,
     };
     program.render(&context).map_err(|error| error.to_string())
 }
@@ -274,3 +284,5 @@ fn the_first_failure_in_helm_s_order_is_told() {
         assert!(error.contains("file 150"), "{error}");
     }
 }
+
+mod limits;

@@ -190,6 +190,45 @@ impl Value {
         matches!(self, Self::Invalid | Self::Nil)
     }
 
+    /// Returns about how many bytes it takes, if nothing else holds it yet; of what is inside, only
+    /// the texts of a list of them are counted.
+    #[inline]
+    pub(crate) fn fresh_bytes(&self) -> usize {
+        /// What a shared value takes beside its content.
+        const HEAD: usize = 32;
+        match self {
+            Self::Str(text) | Self::Bytes(text) if Arc::strong_count(text) == 1 => {
+                HEAD + text.len()
+            }
+            Self::List(list) if Rc::strong_count(list) == 1 => {
+                let texts = |item: &Self| match item {
+                    Self::Str(text) => HEAD + text.len(),
+                    _ => 0,
+                };
+                let items = HEAD + list.items.len() * size_of::<Self>();
+                match list.kind {
+                    ListKind::Strings => items + list.items.iter().map(texts).sum::<usize>(),
+                    _ => items,
+                }
+            }
+            Self::Map(_, map) if Rc::strong_count(map) == 1 => {
+                2 * HEAD + map.len() * size_of::<(Str, Self)>()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Returns how many bytes or items it has; 0 for what has none.
+    #[inline]
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Str(text) | Self::Bytes(text) => text.len(),
+            Self::List(list) => list.items.len(),
+            Self::Map(_, map) => map.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether it counts as true in `if`, `and`, `or`, `not`.
     pub(crate) fn truth(&self) -> bool {
         match self {

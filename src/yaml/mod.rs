@@ -19,6 +19,7 @@ mod error;
 pub mod float;
 mod guard;
 pub mod json;
+mod lines;
 mod order;
 mod printer;
 mod quick;
@@ -27,6 +28,7 @@ mod resolve;
 mod scalar;
 
 pub use error::Error;
+pub use lines::Lines;
 
 /// Plain data: what a values file, a manifest, an index or an object of the API holds.
 pub type Value = serde_json::Value;

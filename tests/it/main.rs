@@ -9,6 +9,8 @@ mod bad_input;
 mod contract;
 mod crash;
 mod demo;
+mod details;
+mod explain;
 mod faults;
 mod flagship;
 mod flux;

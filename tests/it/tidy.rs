@@ -245,6 +245,34 @@ fn files_are_not_too_long() {
     none("a file has at most 600 lines", &failures);
 }
 
+/// What a template calls reads no environment, no files and no network: the room that holds its
+/// functions names none of them.
+#[test]
+fn templates_name_nothing_outside() {
+    let outside = [
+        "std::env",
+        "std::fs",
+        "std::process",
+        "std::os",
+        "TcpStream",
+        "UdpSocket",
+        "ToSocketAddrs",
+        "tokio",
+        "reqwest",
+        "base::file",
+    ];
+    let mut failures = Vec::new();
+    for file in rust_files(&root().join("src/template")).iter().filter(|file| !is_test_file(file)) {
+        let text = fs::read_to_string(file).unwrap();
+        for (number, line) in code(without_tests(&text)) {
+            if let Some(name) = outside.iter().find(|name| line.contains(**name)) {
+                failures.push(format!("{}:{number}: {name}", shown(file)));
+            }
+        }
+    }
+    none("templates reach nothing outside", &failures);
+}
+
 #[test]
 fn no_path_of_a_certain_machine() {
     // Put together here, so that this file does not hold what it looks for.

@@ -38,6 +38,7 @@ fn render(corpus: &Path, repository: &str, case: &Value) -> Result<String, Strin
         },
         capabilities: &capabilities,
         lookup: None,
+        hosts: None,
         check_schema: true,
     };
     let rendered = Renderer::default().render(&request).map_err(|error| say(&error))?;

@@ -157,7 +157,7 @@ fn equal_pair(a: &Value, b: &Value) -> Result<bool, Fail> {
         let text = lossy(&text);
         return Err(format!("non-comparable type {text}: {}", b.type_name()).into());
     }
-    Ok(types::deep_equal(a, b))
+    Ok(types::equal_scalars(a, b))
 }
 
 fn less(args: Args<'_>) -> Result<bool, Fail> {

@@ -14,10 +14,11 @@ use rcgen::{
     Issuer, KeyUsagePurpose, SanType, SerialNumber,
 };
 
+use super::super::eval::Machine;
 use super::super::fmt;
 use super::super::value::{Struct, Value};
 use super::keys::{self, Key};
-use super::{Args, Func, Outcome, Ty, lossy};
+use super::{Args, Fail, Func, Outcome, Ty, lossy};
 use crate::base::clock::{Clock as _, SystemClock};
 
 const I: Ty = Ty::Int;
@@ -26,24 +27,39 @@ const S: Ty = Ty::Str;
 const C: Ty = Ty::Certificate;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("genPrivateKey", &[S], |_, a| Ok(keys::generate(&lossy(a.str(0))).map(Value::str)?)),
-    Func::new("genCA", &[S, I], |_, a| authority(a, made()?)),
-    Func::new("genCAWithKey", &[S, I, S], |_, a| authority(a, given(a.str(2))?)),
-    Func::new("genSelfSignedCert", &[S, L, L, I], |_, a| self_signed(a, made()?)),
-    Func::new("genSelfSignedCertWithKey", &[S, L, L, I, S], |_, a| {
-        self_signed(a, given(a.str(4))?)
+    Func::new("genPrivateKey", &[S], |m, a| {
+        let kind = lossy(a.str(0));
+        m.spend(if matches!(&*kind, "" | "rsa") { LARGE_KEY_STEPS } else { OTHER_KEY_STEPS })?;
+        Ok(keys::generate(&kind).map(Value::str)?)
     }),
-    Func::new("genSignedCert", &[S, L, L, I, C], |_, a| signed(a, made()?)),
-    Func::new("genSignedCertWithKey", &[S, L, L, I, C, S], |_, a| signed(a, given(a.str(5))?)),
+    Func::new("genCA", &[S, I], |m, a| authority(a, made(m)?)),
+    Func::new("genCAWithKey", &[S, I, S], |m, a| authority(a, given(m, a.str(2))?)),
+    Func::new("genSelfSignedCert", &[S, L, L, I], |m, a| self_signed(a, made(m)?)),
+    Func::new("genSelfSignedCertWithKey", &[S, L, L, I, S], |m, a| {
+        self_signed(a, given(m, a.str(4))?)
+    }),
+    Func::new("genSignedCert", &[S, L, L, I, C], |m, a| signed(a, made(m)?)),
+    Func::new("genSignedCertWithKey", &[S, L, L, I, C, S], |m, a| signed(a, given(m, a.str(5))?)),
     Func::new("buildCustomCert", &[S, S], |_, a| custom(a.str(0), a.str(1))),
 ];
 
-fn made() -> Result<Key, String> {
-    keys::generate_rsa(2048).map_err(|error| format!("error generating rsa key: {error}"))
+/// What an RSA key of 4096 bits costs: about a second.
+const LARGE_KEY_STEPS: usize = 20_000_000;
+/// One of 2048 bits.
+const KEY_STEPS: usize = 4_000_000;
+/// Other keys, and signatures.
+const OTHER_KEY_STEPS: usize = 50_000;
+
+fn made(machine: &mut Machine<'_>) -> Result<Key, Fail> {
+    machine.spend(KEY_STEPS)?;
+    let made = keys::generate_rsa(2048);
+    made.map_err(|error| format!("error generating rsa key: {error}").into())
 }
 
-fn given(pem: &[u8]) -> Result<Key, String> {
-    keys::parse(&lossy(pem)).map_err(|error| format!("parsing private key: {error}"))
+fn given(machine: &mut Machine<'_>, pem: &[u8]) -> Result<Key, Fail> {
+    machine.spend(OTHER_KEY_STEPS)?;
+    let read = keys::parse(&lossy(pem));
+    read.map_err(|error| format!("parsing private key: {error}").into())
 }
 
 fn certificate(cert: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Value {

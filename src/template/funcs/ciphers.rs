@@ -13,10 +13,15 @@ use super::super::value::{UintKind, Value};
 use super::{Args, Func, Outcome, Ty, lossy};
 
 const S: Ty = Ty::Str;
+/// What a derived password costs: about 100 ms.
+const DERIVE_STEPS: usize = 4_000_000;
 const SEED: &[u8] = b"com.lyndir.masterpassword";
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("derivePassword", &[Ty::Uint32, S, S, S, S], |_, a| derive(a)),
+    Func::new("derivePassword", &[Ty::Uint32, S, S, S, S], |m, a| {
+        m.spend(DERIVE_STEPS)?;
+        derive(a)
+    }),
     Func::new("encryptAES", &[S, S], |_, a| encrypt(a.str(0), a.str(1))),
     Func::new("decryptAES", &[S, S], |_, a| decrypt(a.str(0), a.str(1))),
 ];

@@ -5,36 +5,37 @@
 use base64::Engine as _;
 use rand::Rng as _;
 
+use super::super::eval::Machine;
 use super::super::value::Value;
 use super::{Func, Outcome, Ty};
 
-/// Longest random text.
-const MAX_BYTES: i64 = 64 << 20;
+/// What a hash costs: about 100 ms.
+const HASH_STEPS: usize = 4_000_000;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("randAlphaNum", &[Ty::Int], |_, a| {
-        random(a.int(0), b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+    Func::new("randAlphaNum", &[Ty::Int], |m, a| {
+        random(m, a.int(0), b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
     }),
-    Func::new("randAlpha", &[Ty::Int], |_, a| {
-        random(a.int(0), b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    Func::new("randAlpha", &[Ty::Int], |m, a| {
+        random(m, a.int(0), b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     }),
-    Func::new("randNumeric", &[Ty::Int], |_, a| random(a.int(0), b"0123456789")),
-    Func::new("randAscii", &[Ty::Int], |_, a| {
+    Func::new("randNumeric", &[Ty::Int], |m, a| random(m, a.int(0), b"0123456789")),
+    Func::new("randAscii", &[Ty::Int], |m, a| {
         let printable: Vec<u8> = (32..127).collect();
-        random(a.int(0), &printable)
+        random(m, a.int(0), &printable)
     }),
-    Func::new("randBytes", &[Ty::Int], |_, a| {
-        let mut bytes = vec![0; bounded(a.int(0))?];
+    Func::new("randBytes", &[Ty::Int], |m, a| {
+        let mut bytes = vec![0; bounded(m, a.int(0))?];
         rand::rng().fill(&mut bytes[..]);
         Ok(Value::str(base64::engine::general_purpose::STANDARD.encode(bytes)))
     }),
-    Func::new("bcrypt", &[Ty::Str], |_, a| hashed(a.str(0)).map(Value::str)),
-    Func::new("htpasswd", &[Ty::Str, Ty::Str], |_, a| {
+    Func::new("bcrypt", &[Ty::Str], |m, a| hashed(m, a.str(0)).map(Value::str)),
+    Func::new("htpasswd", &[Ty::Str, Ty::Str], |m, a| {
         let user = super::lossy(a.str(0));
         if user.contains(':') {
             return Ok(Value::str(format!("invalid username: {user}")));
         }
-        Ok(Value::str(format!("{user}:{}", hashed(a.str(1))?)))
+        Ok(Value::str(format!("{user}:{}", hashed(m, a.str(1))?)))
     }),
     Func::new("uuidv4", &[], |_, _| {
         let random = rand::random::<u128>();
@@ -44,21 +45,22 @@ pub(super) const TABLE: &[Func] = &[
     }),
 ];
 
-fn hashed(password: &[u8]) -> Result<String, super::Fail> {
+fn hashed(machine: &mut Machine<'_>, password: &[u8]) -> Result<String, super::Fail> {
+    machine.spend(HASH_STEPS)?;
     let hash = bcrypt::hash_with_result(password, 10).map_err(|error| error.to_string())?;
     // Go's prefix: both mean the same today.
     Ok(hash.format_for_version(bcrypt::Version::TwoA))
 }
 
-fn bounded(count: i64) -> Result<usize, super::Fail> {
-    if count > MAX_BYTES {
-        return Err(format!("random text is longer than {} MiB", MAX_BYTES >> 20).into());
-    }
-    Ok(usize::try_from(count).unwrap_or(0))
+fn bounded(machine: &mut Machine<'_>, count: i64) -> Result<usize, super::Fail> {
+    let count = usize::try_from(count).unwrap_or(0);
+    machine.room_for_text(count)?;
+    machine.spend(count)?;
+    Ok(count)
 }
 
-fn random(count: i64, letters: &[u8]) -> Outcome {
+fn random(machine: &mut Machine<'_>, count: i64, letters: &[u8]) -> Outcome {
     let mut rng = rand::rng();
-    let pick = (0..bounded(count)?).map(|_| letters[rng.random_range(0..letters.len())]);
+    let pick = (0..bounded(machine, count)?).map(|_| letters[rng.random_range(0..letters.len())]);
     Ok(Value::str(pick.collect::<Vec<u8>>()))
 }

@@ -9,11 +9,13 @@ use super::super::value::{Map, MapKind, MapRef, Value};
 use super::types::{is_empty, to_text};
 use super::{Args, Func, Outcome, Ty};
 
+/// About what an entry of a map takes.
+const ENTRY_BYTES: usize = 64;
 const M: Ty = Ty::Map;
 const S: Ty = Ty::Str;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::variadic("dict", &[], Ty::Any, |machine, a| Ok(dict(machine, a))),
+    Func::variadic("dict", &[], Ty::Any, dict),
     Func::new("get", &[M, S], |_, a| Ok(a.map(0).get(a.str(1)).unwrap_or_else(|| Value::str("")))),
     Func::new("set", &[M, S, Ty::Any], set),
     Func::new("unset", &[M, S], |_, a| {
@@ -44,13 +46,17 @@ fn holds_others(value: &Value) -> bool {
     matches!(value, Value::Map(..) | Value::List(_))
 }
 
-fn dict(_machine: &mut Machine<'_>, args: Args<'_>) -> Value {
+fn dict(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
     let map = Map::default();
     for pair in args.0.chunks(2) {
         let value = pair.get(1).cloned().unwrap_or_else(|| Value::str(""));
-        map.set(to_text(&pair[0]), value);
+        let key = to_text(&pair[0]);
+        if !matches!(pair[0], Value::Str(_)) {
+            machine.take(key.len())?;
+        }
+        map.set(key, value);
     }
-    Value::map(map)
+    Ok(Value::map(map))
 }
 
 fn set(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
@@ -61,6 +67,8 @@ fn set(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
     if holds_others(args.any(2)) {
         machine.note_grown(&map);
     }
+    // The map is not new: what it grows by is counted here.
+    machine.take(ENTRY_BYTES)?;
     map.set(args.shared_str(1), args.any(2).clone());
     Ok(Value::Map(MapKind::Plain, map))
 }
@@ -125,15 +133,15 @@ fn merge_all(machine: &mut Machine<'_>, args: Args<'_>, overwrite: bool) -> Outc
     let target = args.map(0);
     machine.note_grown(&target);
     for index in 1..args.0.len() {
-        merge(&target, &args.map(index), overwrite, 0)?;
+        merge(machine, (&target, &args.map(index)), overwrite, 0)?;
     }
     Ok(Value::Map(MapKind::Plain, target))
 }
 
 /// Merges one map into another; values are shared, as upstream's are.
 fn merge(
-    target: &MapRef,
-    source: &MapRef,
+    machine: &mut Machine<'_>,
+    (target, source): (&MapRef, &MapRef),
     overwrite: bool,
     depth: usize,
 ) -> Result<(), super::Fail> {
@@ -143,6 +151,7 @@ fn merge(
     if std::rc::Rc::ptr_eq(target, source) {
         return Ok(());
     }
+    machine.spend(source.len())?;
     for (key, new) in source.entries() {
         let old = target.get(&key);
         if new.is_nil() {
@@ -155,10 +164,13 @@ fn merge(
             (Some(Value::Map(_, inner)), Value::Map(_, other))
                 if !overwrite || inner.len() > 0 || other.len() == 0 =>
             {
-                merge(inner, other, overwrite, depth + 1)?;
+                merge(machine, (inner, other), overwrite, depth + 1)?;
             }
             (Some(old), _) if !overwrite && !is_empty(old) => {}
-            _ => target.set(Arc::clone(&key), new),
+            _ => {
+                machine.take(ENTRY_BYTES)?;
+                target.set(Arc::clone(&key), new);
+            }
         }
     }
     Ok(())

@@ -7,70 +7,102 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::super::convert::{from_plain, to_plain};
+use super::super::convert::{NotPlain, from_plain, to_plain, weight};
+use super::super::eval::Machine;
 use super::super::value::{Map, Value, text};
-use super::{Func, Outcome, Ty, lossy};
+use super::{Args, Fail, Func, Outcome, Ty, lossy};
 use crate::yaml::{self, Numbers};
 
+/// As many bytes are hashed in the time of a step.
+const HASHED_PER_STEP: usize = 8;
 const A: Ty = Ty::Any;
 const S: Ty = Ty::Str;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("toYaml", &[A], |_, a| Ok(to_yaml(a.any(0)).unwrap_or_else(|_| Value::str("")))),
-    Func::new("mustToYaml", &[A], |_, a| to_yaml(a.any(0))),
-    Func::new("toYamlPretty", &[A], |_, a| {
-        let plain = to_plain(a.any(0));
-        let text = plain.map(|plain| yaml::print_pretty(&plain)).unwrap_or_default();
+    Func::new("toYaml", &[A], |m, a| or_empty(to_yaml(m, a.any(0)))),
+    Func::new("mustToYaml", &[A], |m, a| to_yaml(m, a.any(0))),
+    Func::new("toYamlPretty", &[A], |m, a| {
+        let plain = match to_plain(m, a.any(0)) {
+            Err(NotPlain::Json(_)) => return Ok(Value::str("")),
+            plain => plain?,
+        };
+        let text = yaml::print_pretty(&plain);
         Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
     }),
-    Func::new("fromYaml", &[S], |_, a| {
-        Ok(map_or_error(yaml::parse_map(&lossy(a.str(0)), Numbers::Float).map(yaml::Value::Object)))
+    Func::new("fromYaml", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
+        let plain = yaml::parse_map(&lossy(a.str(0)), Numbers::Float);
+        map_or_error(m, plain.map(yaml::Value::Object))
     }),
-    Func::new("fromYamlArray", &[S], |_, a| {
+    Func::new("fromYamlArray", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
         let plain = yaml::parse(&lossy(a.str(0)), Numbers::Float);
-        Ok(list_or_error(plain, "error unmarshaling JSON: while decoding JSON: "))
+        list_or_error(m, plain, "error unmarshaling JSON: while decoding JSON: ")
     }),
-    Func::new("toJson", &[A], |_, a| Ok(to_json(a.any(0)).unwrap_or_else(|_| Value::str("")))),
-    Func::new("mustToJson", &[A], |_, a| to_json(a.any(0))),
-    Func::new("toPrettyJson", &[A], |_, a| Ok(pretty(a.any(0)).unwrap_or_else(|_| Value::str("")))),
-    Func::new("mustToPrettyJson", &[A], |_, a| pretty(a.any(0))),
-    Func::new("toRawJson", &[A], |_, a| raw(a.any(0))),
-    Func::new("mustToRawJson", &[A], |_, a| raw(a.any(0))),
-    Func::new("fromJson", &[S], |_, a| {
-        Ok(map_or_error(yaml::json::parse_bytes(a.str(0), Numbers::Float)))
+    Func::new("toJson", &[A], |m, a| or_empty(to_json(m, a.any(0)))),
+    Func::new("mustToJson", &[A], |m, a| to_json(m, a.any(0))),
+    Func::new("toPrettyJson", &[A], |m, a| or_empty(pretty(m, a.any(0)))),
+    Func::new("mustToPrettyJson", &[A], |m, a| pretty(m, a.any(0))),
+    Func::new("toRawJson", &[A], |m, a| raw(m, a.any(0))),
+    Func::new("mustToRawJson", &[A], |m, a| raw(m, a.any(0))),
+    Func::new("fromJson", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
+        map_or_error(m, yaml::json::parse_bytes(a.str(0), Numbers::Float))
     }),
-    Func::new("mustFromJson", &[S], |_, a| {
+    Func::new("mustFromJson", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
         let plain = yaml::json::parse_bytes(a.str(0), Numbers::Float);
-        plain.map(|plain| from_plain(&plain)).map_err(|error| error.to_string().into())
+        made(m, &plain.map_err(|error| error.to_string())?)
     }),
-    Func::new("fromJsonArray", &[S], |_, a| {
-        Ok(list_or_error(yaml::json::parse_bytes(a.str(0), Numbers::Float), ""))
+    Func::new("fromJsonArray", &[S], |m, a| {
+        m.spend(a.str(0).len())?;
+        list_or_error(m, yaml::json::parse_bytes(a.str(0), Numbers::Float), "")
     }),
     Func::new("b64enc", &[S], |_, a| Ok(Value::str(STANDARD.encode(a.str(0))))),
     Func::new("b64dec", &[S], |_, a| Ok(Value::str(decode_base64(a.str(0))))),
     Func::new("b32enc", &[S], |_, a| Ok(Value::str(encode_base32(a.str(0))))),
     Func::new("b32dec", &[S], |_, a| Ok(Value::str(decode_base32(a.str(0))))),
-    Func::new("sha1sum", &[S], |_, a| Ok(Value::str(hex(&Sha1::digest(a.str(0)))))),
-    Func::new("sha256sum", &[S], |_, a| Ok(Value::str(hex(&Sha256::digest(a.str(0)))))),
-    Func::new("sha512sum", &[S], |_, a| Ok(Value::str(hex(&Sha512::digest(a.str(0)))))),
-    Func::new("adler32sum", &[S], |_, a| Ok(Value::str(adler32(a.str(0)).to_string()))),
+    Func::new("sha1sum", &[S], |m, a| Ok(Value::str(hex(&Sha1::digest(hashed(m, a)?))))),
+    Func::new("sha256sum", &[S], |m, a| Ok(Value::str(hex(&Sha256::digest(hashed(m, a)?))))),
+    Func::new("sha512sum", &[S], |m, a| Ok(Value::str(hex(&Sha512::digest(hashed(m, a)?))))),
+    Func::new("adler32sum", &[S], |m, a| Ok(Value::str(adler32(hashed(m, a)?).to_string()))),
 ];
 
-fn to_yaml(value: &Value) -> Outcome {
-    let text = yaml::print(&to_plain(value)?).map_err(|error| error.to_string())?;
+/// Returns the text to be hashed, after its cost was counted.
+fn hashed<'a>(machine: &mut Machine<'_>, args: Args<'a>) -> Result<&'a [u8], Fail> {
+    machine.spend(args.str(0).len() / HASHED_PER_STEP)?;
+    Ok(args.str(0))
+}
+
+/// What Helm does with what cannot be written; a bound that is reached is told all the same.
+fn or_empty(outcome: Outcome) -> Outcome {
+    match outcome {
+        Err(fail) if !fail.is_bound() => Ok(Value::str("")),
+        outcome => outcome,
+    }
+}
+
+/// Makes a value of plain data, and counts what it takes.
+fn made(machine: &mut Machine<'_>, plain: &yaml::Value) -> Outcome {
+    machine.take(weight(plain))?;
+    Ok(from_plain(plain))
+}
+
+fn to_yaml(machine: &mut Machine<'_>, value: &Value) -> Outcome {
+    let text = yaml::print(&to_plain(machine, value)?).map_err(|error| error.to_string())?;
     Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
-fn to_json(value: &Value) -> Outcome {
-    Ok(Value::str(yaml::json::to_string(&to_plain(value)?)))
+fn to_json(machine: &mut Machine<'_>, value: &Value) -> Outcome {
+    Ok(Value::str(yaml::json::to_string(&to_plain(machine, value)?)))
 }
 
-fn pretty(value: &Value) -> Outcome {
-    Ok(Value::str(yaml::json::to_string_pretty(&to_plain(value)?)))
+fn pretty(machine: &mut Machine<'_>, value: &Value) -> Outcome {
+    Ok(Value::str(yaml::json::to_string_pretty(&to_plain(machine, value)?)))
 }
 
-fn raw(value: &Value) -> Outcome {
-    Ok(Value::str(yaml::json::to_string_raw(&to_plain(value)?)))
+fn raw(machine: &mut Machine<'_>, value: &Value) -> Outcome {
+    Ok(Value::str(yaml::json::to_string_raw(&to_plain(machine, value)?)))
 }
 
 fn error_map(error: &yaml::Error) -> Value {
@@ -90,10 +122,10 @@ fn go_word(plain: &yaml::Value) -> &'static str {
     }
 }
 
-fn map_or_error(plain: Result<yaml::Value, yaml::Error>) -> Value {
-    match plain {
+fn map_or_error(machine: &mut Machine<'_>, plain: Result<yaml::Value, yaml::Error>) -> Outcome {
+    Ok(match plain {
         Ok(yaml::Value::Null) => Value::map(Map::default()),
-        Ok(plain @ yaml::Value::Object(_)) => from_plain(&plain),
+        Ok(plain @ yaml::Value::Object(_)) => made(machine, &plain)?,
         Ok(other) => {
             let map = Map::default();
             let word = go_word(&other);
@@ -106,14 +138,18 @@ fn map_or_error(plain: Result<yaml::Value, yaml::Error>) -> Value {
             Value::map(map)
         }
         Err(error) => error_map(&error),
-    }
+    })
 }
 
 /// `while_doing` comes before the words of Go's JSON decoder.
-fn list_or_error(plain: Result<yaml::Value, yaml::Error>, while_doing: &str) -> Value {
-    match plain {
+fn list_or_error(
+    machine: &mut Machine<'_>,
+    plain: Result<yaml::Value, yaml::Error>,
+    while_doing: &str,
+) -> Outcome {
+    Ok(match plain {
         Ok(yaml::Value::Null) => Value::list(Vec::new()),
-        Ok(plain @ yaml::Value::Array(_)) => from_plain(&plain),
+        Ok(plain @ yaml::Value::Array(_)) => made(machine, &plain)?,
         Ok(other) => {
             let word = go_word(&other);
             Value::list(vec![Value::str(format!(
@@ -121,7 +157,7 @@ fn list_or_error(plain: Result<yaml::Value, yaml::Error>, while_doing: &str) -> 
             ))])
         }
         Err(error) => Value::list(vec![Value::str(error.to_string())]),
-    }
+    })
 }
 
 pub(super) fn decode_base64(value: &[u8]) -> Vec<u8> {

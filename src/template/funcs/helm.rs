@@ -2,7 +2,7 @@
 //!
 //! Source: helm v4.3.1 pkg/engine/engine.go, lookup_func.go.
 
-use super::super::convert::from_plain;
+use super::super::convert::{from_plain, weight};
 use super::super::value::{Map, Value};
 use super::{Fail, Func, Outcome, Ty, lossy};
 use crate::template::eval::Machine;
@@ -24,8 +24,18 @@ pub(super) const TABLE: &[Func] = &[
     }),
     Func::new("fail", &[S], |machine, a| refused(machine, a)),
     Func::new("lookup", &[S, S, S, S], lookup),
-    Func::new("getHostByName", &[S], |_, _| Ok(Value::str(""))),
+    Func::new("getHostByName", &[S], host),
 ];
+
+/// Source: sprig v3.3.0 network.go (getHostByName): any of the addresses.
+fn host(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
+    let Some(hosts) = machine.context.hosts else { return Ok(Value::str("")) };
+    let mut found = hosts.addresses(&lossy(args.str(0)));
+    if found.is_empty() {
+        return Err("invalid argument to Intn".into());
+    }
+    Ok(Value::str(found.swap_remove(rand::random_range(0..found.len()))))
+}
 
 fn refused(machine: &Machine<'_>, args: Args<'_>) -> Outcome {
     if machine.context.lenient {
@@ -40,5 +50,6 @@ fn lookup(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
     };
     let text = |index| lossy(args.str(index)).into_owned();
     let found = cluster.lookup(&text(0), &text(1), &text(2), &text(3))?;
+    machine.take(weight(&found))?;
     Ok(from_plain(&found))
 }

@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use super::super::eval::Machine;
 use super::super::value::{List, ListKind, Value};
 use super::types::{deep_equal, is_empty, to_int64, to_strings};
 use super::{Args, Fail, Func, Outcome, Ty, slice_of};
@@ -27,22 +28,22 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("mustPush", &[A, A], |_, a| append(a)),
     Func::new("prepend", &[A, A], |_, a| prepend(a)),
     Func::new("mustPrepend", &[A, A], |_, a| prepend(a)),
-    Func::variadic("concat", &[], A, |_, a| concat(a)),
+    Func::variadic("concat", &[], A, |m, a| concat(m, a)),
     Func::new("reverse", &[A], |_, a| reverse(a)),
     Func::new("mustReverse", &[A], |_, a| reverse(a)),
-    Func::new("uniq", &[A], |_, a| uniq(a)),
-    Func::new("mustUniq", &[A], |_, a| uniq(a)),
+    Func::new("uniq", &[A], uniq),
+    Func::new("mustUniq", &[A], uniq),
     Func::new("compact", &[A], |_, a| compact(a)),
     Func::new("mustCompact", &[A], |_, a| compact(a)),
-    Func::variadic("without", &[A], A, |_, a| without(a)),
-    Func::variadic("mustWithout", &[A], A, |_, a| without(a)),
-    Func::new("has", &[A, A], |_, a| has(a)),
-    Func::new("mustHas", &[A, A], |_, a| has(a)),
+    Func::variadic("without", &[A], A, without),
+    Func::variadic("mustWithout", &[A], A, without),
+    Func::new("has", &[A, A], has),
+    Func::new("mustHas", &[A, A], has),
     Func::variadic("slice", &[A], A, |_, a| slice(a)),
     Func::variadic("mustSlice", &[A], A, |_, a| slice(a)),
     Func::new("chunk", &[Ty::Int, A], |_, a| chunk(a)),
     Func::new("mustChunk", &[Ty::Int, A], |_, a| chunk(a)),
-    Func::new("sortAlpha", &[A], |_, a| Ok(sort_alpha(a))),
+    Func::new("sortAlpha", &[A], |m, a| sort_alpha(m, a)),
 ];
 
 fn list(args: Args<'_>) -> Value {
@@ -95,9 +96,10 @@ fn prepend(args: Args<'_>) -> Outcome {
     made([args.any(1).clone().boxed()].into_iter().chain(list.items.iter().cloned()))
 }
 
-fn concat(args: Args<'_>) -> Outcome {
+fn concat(machine: &Machine<'_>, args: Args<'_>) -> Outcome {
     let mut items = Vec::new();
     for value in args.0 {
+        machine.room_for_items(items.len() + value.length())?;
         let kind = value.kind_name();
         match value.elements() {
             Some(more) => items.extend(more),
@@ -112,11 +114,11 @@ fn reverse(args: Args<'_>) -> Outcome {
     made(slice_of(args.any(0), "find reverse on")?.items.iter().rev().cloned())
 }
 
-fn uniq(args: Args<'_>) -> Outcome {
+fn uniq(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
     let list = slice_of(args.any(0), "find uniq on")?;
     let mut kept: Vec<Value> = Vec::new();
     for item in &list.items {
-        if !kept.iter().any(|known| deep_equal(known, item)) {
+        if !holds(machine, &kept, item)? {
             kept.push(item.clone());
         }
     }
@@ -128,18 +130,32 @@ fn compact(args: Args<'_>) -> Outcome {
     made(list.items.iter().filter(|item| !is_empty(item)).cloned())
 }
 
-fn without(args: Args<'_>) -> Outcome {
+fn without(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
     let list = slice_of(args.any(0), "find without on")?;
-    let dropped = |item: &&Value| !args.rest(1).iter().any(|value| deep_equal(item, value));
-    made(list.items.iter().filter(dropped).cloned())
+    let mut kept = Vec::new();
+    for item in &list.items {
+        if !holds(machine, args.rest(1), item)? {
+            kept.push(item.clone());
+        }
+    }
+    made(kept)
 }
 
-fn has(args: Args<'_>) -> Outcome {
+fn holds(machine: &mut Machine<'_>, items: &[Value], wanted: &Value) -> Result<bool, Fail> {
+    for item in items {
+        if deep_equal(machine, item, wanted)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn has(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
     if args.any(1).is_nil() {
         return Ok(Value::Bool(false));
     }
     let list = slice_of(args.any(1), "find has on")?;
-    Ok(Value::Bool(list.items.iter().any(|item| deep_equal(item, args.any(0)))))
+    holds(machine, &list.items, args.any(0)).map(Value::Bool)
 }
 
 fn slice(args: Args<'_>) -> Outcome {
@@ -186,13 +202,13 @@ fn chunk(args: Args<'_>) -> Outcome {
     }
 }
 
-fn sort_alpha(args: Args<'_>) -> Value {
+fn sort_alpha(machine: &Machine<'_>, args: Args<'_>) -> Outcome {
     match args.any(0) {
-        Value::Nil | Value::Invalid => Value::strings(["<nil>"]),
+        Value::Nil | Value::Invalid => Ok(Value::strings(["<nil>"])),
         value => {
-            let mut texts = to_strings(value);
+            let mut texts = to_strings(machine, value)?;
             texts.sort();
-            Value::strings(texts)
+            Ok(Value::strings(texts))
         }
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! Source: sprig v3.3.0 numeric.go, functions.go; shopspring/decimal v1.4.0.
 
+use super::super::eval::Machine;
 use super::super::fmt;
 use super::super::strconv;
 use super::super::value::{ListKind, Value};
 use super::types::{to_float64, to_int64};
 use super::{Args, Fail, Func, Outcome, Ty};
 
-/// Longest list that `until` and its kin make.
-const MAX_ITEMS: usize = 10_000_000;
 const DIVIDE_BY_ZERO: &str = "runtime error: integer divide by zero";
 
 pub(super) const TABLE: &[Func] = &[
@@ -65,14 +64,14 @@ pub(super) const TABLE: &[Func] = &[
         let text = std::str::from_utf8(args.str(0)).unwrap_or_default();
         Ok(Value::int(strconv::parse_int_radix(text, 10).unwrap_or(0)))
     }),
-    Func::new("until", &[Ty::Int], |_, args| {
+    Func::new("until", &[Ty::Int], |m, args| {
         let count = args.int(0);
-        Ok(ints(steps(0, count, if count < 0 { -1 } else { 1 })?))
+        Ok(ints(steps(m, 0, count, if count < 0 { -1 } else { 1 })?))
     }),
-    Func::new("untilStep", &[Ty::Int, Ty::Int, Ty::Int], |_, args| {
-        Ok(ints(steps(args.int(0), args.int(1), args.int(2))?))
+    Func::new("untilStep", &[Ty::Int, Ty::Int, Ty::Int], |m, args| {
+        Ok(ints(steps(m, args.int(0), args.int(1), args.int(2))?))
     }),
-    Func::variadic("seq", &[], Ty::Int, |_, args| seq(args)),
+    Func::variadic("seq", &[], Ty::Int, |m, args| seq(m, args)),
     Func::new("randInt", &[Ty::Int, Ty::Int], |_, args| {
         let (low, high) = (args.int(0), args.int(1));
         if low >= high {
@@ -110,16 +109,15 @@ fn ints(numbers: Vec<i64>) -> Value {
     Value::typed_list(ListKind::Ints, numbers.into_iter().map(Value::int).collect())
 }
 
-fn steps(start: i64, stop: i64, step: i64) -> Result<Vec<i64>, Fail> {
+fn steps(machine: &Machine<'_>, start: i64, stop: i64, step: i64) -> Result<Vec<i64>, Fail> {
     let mut numbers = Vec::new();
     if (stop < start) != (step < 0) || step == 0 {
         return Ok(numbers);
     }
+    let count = start.abs_diff(stop).div_ceil(step.unsigned_abs());
+    machine.room_for_items(usize::try_from(count).unwrap_or(usize::MAX))?;
     let mut next = start;
     while if step < 0 { next > stop } else { next < stop } {
-        if numbers.len() == MAX_ITEMS {
-            return Err(format!("list has more than {MAX_ITEMS} items").into());
-        }
         numbers.push(next);
         let Some(after) = next.checked_add(step) else { break };
         next = after;
@@ -127,7 +125,7 @@ fn steps(start: i64, stop: i64, step: i64) -> Result<Vec<i64>, Fail> {
     Ok(numbers)
 }
 
-fn seq(args: Args<'_>) -> Outcome {
+fn seq(machine: &Machine<'_>, args: Args<'_>) -> Outcome {
     let int = |index| args.int(index);
     let (start, step, end) = match args.0.len() {
         1 => (1, None, int(0)),
@@ -139,7 +137,7 @@ fn seq(args: Args<'_>) -> Outcome {
     if direction < 0 && step.is_some_and(|step| step > 0) {
         return Ok(Value::str(""));
     }
-    let numbers = steps(start, end.saturating_add(direction), step.unwrap_or(direction))?;
+    let numbers = steps(machine, start, end.saturating_add(direction), step.unwrap_or(direction))?;
     let texts: Vec<_> = numbers.iter().map(i64::to_string).collect();
     Ok(Value::str(texts.join(" ")))
 }

@@ -12,8 +12,8 @@ use crate::yaml;
 const S: Ty = Ty::Str;
 
 pub(super) const VALUES: &[Func] = &[
-    Func::new("YAML", &[], |_, a| {
-        let plain = to_plain(a.any(0))?;
+    Func::new("YAML", &[], |m, a| {
+        let plain = to_plain(m, a.any(0))?;
         yaml::print(&plain).map(Value::str).map_err(|error| error.to_string().into())
     }),
     Func::new("AsMap", &[], |_, a| match a.any(0) {

@@ -10,20 +10,27 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::super::eval::Machine;
 use super::super::value::{ListKind, Value};
 use super::{Args, Fail, Func, Outcome, Ty, lossy};
+use crate::base::limit::{self, Limit};
 
 /// Most expressions that are kept compiled.
 const MAX_KEPT: usize = 1_000;
-/// Largest compiled expression.
-const MAX_BYTES: usize = 16 << 20;
+/// Sizes of compiled expressions, and what each byte of a text costs at worst, in steps: the larger
+/// the expression, the more of its states may be alive at once.
+const SIZES: &[(usize, usize)] = &[(64 << 10, 1), (1 << 20, 64), (usize::MAX, 1024)];
+/// What compiling a small expression costs.
+const COMPILE_STEPS: usize = 10_000;
+/// Texts up to this length cost nothing more than the call with a small expression.
+const SHORT: usize = 1 << 10;
 
 const S: Ty = Ty::Str;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("regexMatch", &[S, S], |m, a| {
-        Ok(Value::Bool(compiled(m, a.str(0)).is_ok_and(|regex| regex.is_match(a.str(1)))))
+    Func::new("regexMatch", &[S, S], |m, a| match compiled(m, a.str(0), a.str(1)) {
+        Err(fail) if !fail.is_bound() => Ok(Value::Bool(false)),
+        regex => Ok(Value::Bool(regex?.is_match(a.str(1)))),
     }),
     Func::new("mustRegexMatch", &[S, S], |m, a| {
-        Ok(Value::Bool(compiled(m, a.str(0))?.is_match(a.str(1))))
+        Ok(Value::Bool(compiled(m, a.str(0), a.str(1))?.is_match(a.str(1))))
     }),
     Func::new("regexFind", &[S, S], |m, a| find(m, a, true)),
     Func::new("mustRegexFind", &[S, S], |m, a| find(m, a, false)),
@@ -38,26 +45,58 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("regexQuoteMeta", &[S], |_, a| Ok(Value::str(quote_meta(a.str(0))))),
 ];
 
-/// Compiled expressions by their text.
+/// Compiled expressions by their text, with what a byte costs.
 #[derive(Debug, Default)]
-pub(in super::super) struct RegexCache(Mutex<HashMap<Vec<u8>, Arc<Regex>>>);
+pub(in super::super) struct RegexCache(Mutex<HashMap<Vec<u8>, Weighed>>);
 
-fn compiled(machine: &Machine<'_>, text: &[u8]) -> Result<Arc<Regex>, Fail> {
-    let lock = || machine.program.regexes.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(regex) = lock().get(text) {
-        return Ok(Arc::clone(regex));
+/// An expression, and what each byte of a text costs.
+type Weighed = (Arc<Regex>, usize);
+
+/// Returns the expression, after what it may cost on a text was counted.
+fn compiled(machine: &mut Machine<'_>, text: &[u8], on: &[u8]) -> Result<Arc<Regex>, Fail> {
+    let program = machine.program;
+    let lock = || program.regexes.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = lock().get(text).cloned();
+    let (regex, cost) = match known {
+        Some(known) => known,
+        None => {
+            let made = compile(machine, text)?;
+            let mut known = lock();
+            if known.len() >= MAX_KEPT {
+                known.clear();
+            }
+            known.insert(text.to_vec(), made.clone());
+            made
+        }
+    };
+    if on.len() > SHORT || cost > 1 {
+        machine.spend(on.len().saturating_mul(cost))?;
     }
+    Ok(regex)
+}
+
+fn compile(machine: &mut Machine<'_>, text: &[u8]) -> Result<Weighed, Fail> {
     if std::str::from_utf8(text).is_err() {
         let text = lossy(text);
         return Err(format!("error parsing regexp: invalid UTF-8: `{text}`").into());
     }
-    let regex = Arc::new(go_regex(&lossy(text)).map_err(Fail::Text)?);
-    let mut known = lock();
-    if known.len() >= MAX_KEPT {
-        known.clear();
+    machine.spend(COMPILE_STEPS)?;
+    let most = machine.limits().size(Limit::Regex);
+    let pattern = lossy(text);
+    for &(size, cost) in SIZES {
+        let size = size.min(most);
+        // Only those that are large need be counted: the others are many thousands.
+        if cost > 1 {
+            machine.take(size)?;
+            machine.spend(size)?;
+        }
+        match build(&pattern, size).map_err(Fail::Text)? {
+            Some(regex) => return Ok((Arc::new(regex), cost)),
+            None if size == most => break,
+            None => {}
+        }
     }
-    known.insert(text.to_vec(), Arc::clone(&regex));
-    Ok(regex)
+    Err(machine.refusal(Limit::Regex, "a regular expression is too large"))
 }
 
 /// Compiles an expression of Go's syntax.
@@ -65,12 +104,63 @@ fn compiled(machine: &Machine<'_>, text: &[u8]) -> Result<Arc<Regex>, Fail> {
 /// # Errors
 /// Go's text: `error parsing regexp: …`.
 pub fn go_regex(pattern: &str) -> Result<Regex, String> {
+    let most = limit::current().size(Limit::Regex);
+    let too_large = || format!("error parsing regexp: expression nests too deeply: `{pattern}`");
+    build(pattern, most)?.ok_or_else(too_large)
+}
+
+/// Compiles an expression; none if it takes more than so many bytes.
+fn build(pattern: &str, most: usize) -> Result<Option<Regex>, String> {
     if let Some(escape) = unknown_escape(pattern) {
         return Err(format!("error parsing regexp: invalid escape sequence: `\\{escape}`"));
     }
-    let builder = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_BYTES).build();
-    builder(&translate(pattern))
-        .map_err(|_| format!("error parsing regexp: {}", complaint(pattern)))
+    match RegexBuilder::new(&translate(pattern)).size_limit(most).build() {
+        Ok(regex) => Ok(Some(regex)),
+        Err(regex::Error::CompiledTooBig(_)) if repeats(pattern) > MOST_REPEATS => {
+            Err(format!("error parsing regexp: invalid repeat count: `{pattern}`"))
+        }
+        Err(regex::Error::CompiledTooBig(_)) => Ok(None),
+        Err(_) => Err(format!("error parsing regexp: {}", complaint(pattern))),
+    }
+}
+
+/// As often as something may be repeated, repetitions inside it included.
+///
+/// Source: go regexp/syntax/parse.go (repeatIsValid).
+const MOST_REPEATS: u64 = 1_000;
+
+/// Returns how often something is repeated at most: counts inside counted groups are multiplied.
+fn repeats(pattern: &str) -> u64 {
+    // For each open group the most inside it; the last is that of what stands before a count.
+    let (mut groups, mut atom) = (vec![1_u64], 1_u64);
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '\\' => {
+                rest = rest.chars().next().map_or("", |escaped| &rest[escaped.len_utf8()..]);
+                atom = 1;
+            }
+            '(' => groups.push(1),
+            ')' => {
+                atom = groups.pop().unwrap_or(1);
+                if groups.is_empty() {
+                    groups.push(1);
+                }
+            }
+            '{' if is_count(rest) => {
+                let (inside, behind) = rest.split_once('}').unwrap_or((rest, ""));
+                let counts = inside.split(',').filter_map(|count| count.parse::<u64>().ok());
+                atom = atom.saturating_mul(counts.max().unwrap_or(1).max(1));
+                rest = behind;
+            }
+            _ => atom = 1,
+        }
+        if let Some(most) = groups.last_mut() {
+            *most = atom.max(*most);
+        }
+    }
+    groups.into_iter().max().unwrap_or(1)
 }
 
 /// The first escape that Go does not have, such as `\u`.
@@ -121,6 +211,13 @@ fn translate(pattern: &str) -> String {
                 Some(other) => {
                     out.push('\\');
                     out.push(other);
+                    // `\p{Greek}` and `\x{10FFFF}`: the brace belongs to the escape.
+                    let rest = chars.as_str();
+                    if matches!(other, 'p' | 'P' | 'x') && rest.starts_with('{') {
+                        let end = rest.find('}').map_or(rest.len(), |at| at + 1);
+                        out.push_str(&rest[..end]);
+                        chars = rest[end..].chars();
+                    }
                 }
                 None => out.push('\\'),
             },
@@ -207,8 +304,9 @@ fn complaint(pattern: &str) -> String {
 }
 
 /// The functions without `must` panic, which Go words differently.
-fn regex_of(machine: &Machine<'_>, text: &[u8], panics: bool) -> Result<Arc<Regex>, Fail> {
-    compiled(machine, text).map_err(|fail| match fail {
+fn regex_of(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Result<Arc<Regex>, Fail> {
+    let text = args.str(0);
+    compiled(machine, text, args.str(1)).map_err(|fail| match fail {
         Fail::Text(message) if panics => {
             Fail::Text(format!("regexp: Compile(`{}`): {message}", lossy(text)))
         }
@@ -217,12 +315,17 @@ fn regex_of(machine: &Machine<'_>, text: &[u8], panics: bool) -> Result<Arc<Rege
 }
 
 fn find(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
-    let regex = regex_of(machine, args.str(0), panics)?;
+    let regex = regex_of(machine, args, panics)?;
     Ok(Value::str(regex.find(args.str(1)).map_or(&[][..], |found| found.as_bytes())))
 }
 
 /// Go drops an empty match right behind the previous one.
-fn matches(regex: &Regex, value: &[u8], limit: i64) -> Vec<(usize, usize)> {
+fn matches(
+    machine: &Machine<'_>,
+    regex: &Regex,
+    value: &[u8],
+    limit: i64,
+) -> Result<Vec<(usize, usize)>, Fail> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut found: Vec<(usize, usize)> = Vec::new();
     for one in regex.find_iter(value) {
@@ -232,15 +335,16 @@ fn matches(regex: &Regex, value: &[u8], limit: i64) -> Vec<(usize, usize)> {
         let behind = found.last().is_some_and(|last| one.is_empty() && last.1 == one.start());
         if !behind {
             found.push((one.start(), one.end()));
+            machine.room_for_items(found.len())?;
         }
     }
-    found
+    Ok(found)
 }
 
 fn find_all(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
-    let regex = regex_of(machine, args.str(0), panics)?;
+    let regex = regex_of(machine, args, panics)?;
     let value = args.str(1);
-    let found = matches(&regex, value, args.int(2));
+    let found = matches(machine, &regex, value, args.int(2))?;
     if found.is_empty() {
         return Ok(Value::nil_list(ListKind::Strings));
     }
@@ -248,7 +352,7 @@ fn find_all(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome 
 }
 
 fn replace(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
-    let regex = regex_of(machine, args.str(0), panics)?;
+    let regex = regex_of(machine, args, panics)?;
     let (value, template) = (args.str(1), args.str(2));
     let mut out = Vec::with_capacity(value.len());
     let mut at = 0;
@@ -260,6 +364,7 @@ fn replace(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
         }
         out.extend_from_slice(&value[at..whole.start()]);
         captures.expand(template, &mut out);
+        machine.room_for_text(out.len())?;
         at = whole.end();
         last_end = Some(at);
     }
@@ -268,14 +373,15 @@ fn replace(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
 }
 
 fn replace_literal(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
-    let regex = regex_of(machine, args.str(0), panics)?;
+    let regex = regex_of(machine, args, panics)?;
     let (value, new) = (args.str(1), args.str(2));
     let mut out = Vec::with_capacity(value.len());
     let mut at = 0;
-    for (start, end) in matches(&regex, value, -1) {
+    for (start, end) in matches(machine, &regex, value, -1)? {
         out.extend_from_slice(&value[at..start]);
         out.extend_from_slice(new);
         at = end;
+        machine.room_for_text(out.len())?;
     }
     out.extend_from_slice(&value[at..]);
     Ok(Value::str(out))
@@ -283,7 +389,7 @@ fn replace_literal(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> O
 
 /// Source: go regexp/regexp.go (Regexp.Split).
 fn split(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
-    let regex = regex_of(machine, args.str(0), panics)?;
+    let regex = regex_of(machine, args, panics)?;
     let (value, limit) = (args.str(1), args.int(2));
     if limit == 0 {
         return Ok(Value::nil_list(ListKind::Strings));
@@ -293,7 +399,7 @@ fn split(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
     }
     let mut parts: Vec<&[u8]> = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for (start, stop) in matches(&regex, value, limit) {
+    for (start, stop) in matches(machine, &regex, value, limit)? {
         if limit > 0 && parts.len() + 1 == usize::try_from(limit).unwrap_or(usize::MAX) {
             break;
         }

@@ -2,13 +2,11 @@
 //!
 //! Source: sprig v3.3.0 strings.go, functions.go; goutils v1.1.1.
 
+use super::super::eval::Machine;
 use super::super::strconv;
 use super::super::value::{Map, MapKind, MapRef, Value, text};
 use super::types::{to_strings, to_text};
-use super::{Args, Func, Outcome, Ty, lossy};
-
-/// Longest text that `repeat`, `indent` and their kin make.
-const MAX_BYTES: usize = 256 << 20;
+use super::{Args, Fail, Func, Outcome, Ty, lossy};
 
 const S: Ty = Ty::Str;
 const I: Ty = Ty::Int;
@@ -23,33 +21,29 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("trimSuffix", &[S, S], |_, a| {
         Ok(Value::str(a.str(1).strip_suffix(a.str(0)).unwrap_or(a.str(1))))
     }),
-    Func::new("repeat", &[I, S], |_, a| repeat(a.str(1), a.int(0))),
+    Func::new("repeat", &[I, S], |m, a| repeat(m, a.str(1), a.int(0))),
     Func::new("substr", &[I, I, S], |_, a| substr(a.int(0), a.int(1), a.str(2))),
     Func::new("trunc", &[I, S], |_, a| Ok(Value::str(trunc(a.int(0), a.str(1))))),
     Func::new("contains", &[S, S], |_, a| Ok(Value::Bool(find(a.str(1), a.str(0)).is_some()))),
     Func::new("hasPrefix", &[S, S], |_, a| Ok(Value::Bool(a.str(1).starts_with(a.str(0))))),
     Func::new("hasSuffix", &[S, S], |_, a| Ok(Value::Bool(a.str(1).ends_with(a.str(0))))),
-    Func::variadic("quote", &[], Ty::Any, |_, a| {
-        Ok(joined(a, |text| strconv::quote(text).into_bytes()))
+    Func::variadic("quote", &[], Ty::Any, |m, a| {
+        joined(m, a, |text| strconv::quote(text).into_bytes())
     }),
-    Func::variadic("squote", &[], Ty::Any, |_, a| {
-        Ok(joined(a, |text| [b"'", text, b"'"].concat()))
-    }),
-    Func::variadic("cat", &[], Ty::Any, |_, a| Ok(joined(a, <[u8]>::to_vec))),
-    Func::new("indent", &[I, S], |_, a| indent(a.int(0), a.str(1), false)),
-    Func::new("nindent", &[I, S], |_, a| indent(a.int(0), a.str(1), true)),
-    Func::new("replace", &[S, S, S], |_, a| Ok(Value::str(replace(a.str(2), a.str(0), a.str(1))))),
+    Func::variadic("squote", &[], Ty::Any, |m, a| joined(m, a, |text| [b"'", text, b"'"].concat())),
+    Func::variadic("cat", &[], Ty::Any, |m, a| joined(m, a, <[u8]>::to_vec)),
+    Func::new("indent", &[I, S], |m, a| indent(m, a.int(0), a.str(1), false)),
+    Func::new("nindent", &[I, S], |m, a| indent(m, a.int(0), a.str(1), true)),
+    Func::new("replace", &[S, S, S], |m, a| replace(m, a.str(2), a.str(0), a.str(1))),
     Func::new("plural", &[S, S, I], |_, a| Ok(a.any(usize::from(a.int(2) != 1)).clone())),
-    Func::new("join", &[S, Ty::Any], |_, a| Ok(Value::str(to_strings(a.any(1)).join(a.str(0))))),
-    Func::new("split", &[S, S], |_, a| Ok(split_map(a.str(0), a.str(1), None))),
-    Func::new("splitn", &[S, I, S], |_, a| Ok(split_map(a.str(0), a.str(2), Some(a.int(1))))),
-    Func::new("splitList", &[S, S], |_, a| Ok(Value::strings(split(a.str(1), a.str(0), None)))),
+    Func::new("join", &[S, Ty::Any], join),
+    Func::new("split", &[S, S], |m, a| split_map(m, a.str(0), a.str(1), None)),
+    Func::new("splitn", &[S, I, S], |m, a| split_map(m, a.str(0), a.str(2), Some(a.int(1)))),
+    Func::new("splitList", &[S, S], |m, a| Ok(Value::strings(split(m, a.str(1), a.str(0), None)?))),
     Func::new("abbrev", &[I, S], |_, a| abbrev(0, a.int(0), a.str(1))),
     Func::new("abbrevboth", &[I, I, S], |_, a| abbrev(a.int(0), a.int(1), a.str(2))),
-    Func::new("wrap", &[I, S], |_, a| Ok(Value::str(wrap(a.str(1), a.int(0), b"\n", false)))),
-    Func::new("wrapWith", &[I, S, S], |_, a| {
-        Ok(Value::str(wrap(a.str(2), a.int(0), a.str(1), true)))
-    }),
+    Func::new("wrap", &[I, S], |m, a| wrap(m, a.str(1), a.int(0), (b"\n", false))),
+    Func::new("wrapWith", &[I, S, S], |m, a| wrap(m, a.str(2), a.int(0), (a.str(1), true))),
     Func::new("hello", &[], |_, _| Ok(Value::str("Hello!"))),
 ];
 
@@ -70,13 +64,11 @@ fn trim_set(value: &[u8], set: &[u8]) -> Vec<u8> {
     value.trim_matches(|c| set.contains(c)).as_bytes().to_vec()
 }
 
-fn repeat(value: &[u8], count: i64) -> Outcome {
+fn repeat(machine: &Machine<'_>, value: &[u8], count: i64) -> Outcome {
     let Ok(count) = usize::try_from(count) else {
         return Err("strings: negative Repeat count".into());
     };
-    if value.len().saturating_mul(count) > MAX_BYTES {
-        return Err(format!("text is longer than {} MiB", MAX_BYTES >> 20).into());
-    }
+    machine.room_for_text(value.len().saturating_mul(count))?;
     Ok(Value::str(value.repeat(count)))
 }
 
@@ -114,27 +106,36 @@ fn trunc(count: i64, value: &[u8]) -> &[u8] {
 
 /// Returns where a text holds another.
 pub(super) fn find(value: &[u8], part: &[u8]) -> Option<usize> {
-    if part.is_empty() {
-        return Some(0);
-    }
-    value.windows(part.len()).position(|window| window == part)
+    memchr::memmem::find(value, part)
 }
 
 /// Joins the texts of all arguments that are not nil by a space.
-fn joined(args: Args<'_>, change: impl Fn(&[u8]) -> Vec<u8>) -> Value {
-    let texts = args.0.iter().filter(|value| !value.is_nil());
-    let texts: Vec<_> = texts.map(|value| change(&to_text(value))).collect();
-    Value::str(texts.join(&b' '))
+fn joined(machine: &Machine<'_>, args: Args<'_>, change: impl Fn(&[u8]) -> Vec<u8>) -> Outcome {
+    let mut out = Vec::new();
+    for (index, value) in args.0.iter().filter(|value| !value.is_nil()).enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        out.extend(change(&to_text(value)));
+        machine.room_for_text(out.len())?;
+    }
+    Ok(Value::str(out))
 }
 
-fn indent(count: i64, value: &[u8], fresh: bool) -> Outcome {
+fn join(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
+    let texts = to_strings(machine, args.any(1))?;
+    let separators = args.str(0).len().saturating_mul(texts.len().saturating_sub(1));
+    let size = texts.iter().map(|text| text.len()).sum::<usize>();
+    machine.room_for_text(size.saturating_add(separators))?;
+    Ok(Value::str(texts.join(args.str(0))))
+}
+
+fn indent(machine: &Machine<'_>, count: i64, value: &[u8], fresh: bool) -> Outcome {
     let Ok(count) = usize::try_from(count) else {
         return Err("strings: negative Repeat count".into());
     };
     let lines = value.iter().filter(|&&byte| byte == b'\n').count() + 1;
-    if count.saturating_mul(lines).saturating_add(value.len()) > MAX_BYTES {
-        return Err(format!("text is longer than {} MiB", MAX_BYTES >> 20).into());
-    }
+    machine.room_for_text(count.saturating_mul(lines).saturating_add(value.len()))?;
     let mut out = Vec::with_capacity(value.len() + count * lines + 1);
     if fresh {
         out.push(b'\n');
@@ -149,12 +150,17 @@ fn indent(count: i64, value: &[u8], fresh: bool) -> Outcome {
     Ok(Value::str(out))
 }
 
-fn replace(value: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+fn replace(machine: &Machine<'_>, value: &[u8], old: &[u8], new: &[u8]) -> Outcome {
     if old.is_empty() {
         // Go puts the new text around every rune.
         let text = lossy(value);
-        return text.replace("", &lossy(new)).into_bytes();
+        let size = (text.chars().count() + 1).saturating_mul(new.len());
+        machine.room_for_text(size.saturating_add(value.len()))?;
+        return Ok(Value::str(text.replace("", &lossy(new))));
     }
+    let found =
+        if new.len() > old.len() { memchr::memmem::find_iter(value, old).count() } else { 0 };
+    machine.room_for_text(value.len().saturating_add(found.saturating_mul(new.len())))?;
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some(at) = find(rest, old) {
@@ -163,16 +169,26 @@ fn replace(value: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
         rest = &rest[at + old.len()..];
     }
     out.extend_from_slice(rest);
-    out
+    Ok(Value::str(out))
 }
 
 /// Splits as `strings.SplitN`; none: all parts.
-pub(super) fn split(value: &[u8], separator: &[u8], limit: Option<i64>) -> Vec<Vec<u8>> {
+fn split(
+    machine: &Machine<'_>,
+    value: &[u8],
+    separator: &[u8],
+    limit: Option<i64>,
+) -> Result<Vec<Vec<u8>>, Fail> {
     let limit = match limit {
-        Some(0) => return Vec::new(),
+        Some(0) => return Ok(Vec::new()),
         Some(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
         None => usize::MAX,
     };
+    let count = match separator {
+        [] => value.len(),
+        separator => memchr::memmem::find_iter(value, separator).count(),
+    };
+    machine.room_for_items(count.min(limit))?;
     let mut parts = Vec::new();
     let mut rest = value;
     if separator.is_empty() {
@@ -184,7 +200,7 @@ pub(super) fn split(value: &[u8], separator: &[u8], limit: Option<i64>) -> Vec<V
         if !rest.is_empty() {
             parts.push(rest.to_vec());
         }
-        return parts;
+        return Ok(parts);
     }
     while parts.len() + 1 < limit {
         let Some(at) = find(rest, separator) else { break };
@@ -192,15 +208,21 @@ pub(super) fn split(value: &[u8], separator: &[u8], limit: Option<i64>) -> Vec<V
         rest = &rest[at + separator.len()..];
     }
     parts.push(rest.to_vec());
-    parts
+    Ok(parts)
 }
 
-fn split_map(separator: &[u8], value: &[u8], limit: Option<i64>) -> Value {
+fn split_map(
+    machine: &mut Machine<'_>,
+    separator: &[u8],
+    value: &[u8],
+    limit: Option<i64>,
+) -> Outcome {
     let map = Map::default();
-    for (index, part) in split(value, separator, limit).into_iter().enumerate() {
+    for (index, part) in split(machine, value, separator, limit)?.into_iter().enumerate() {
+        machine.take(part.len())?;
         map.set(text(&format!("_{index}")), Value::str(part));
     }
-    Value::Map(MapKind::Strings, MapRef::new(map))
+    Ok(Value::Map(MapKind::Strings, MapRef::new(map)))
 }
 
 /// Source: goutils v1.1.1 stringutils.go (AbbreviateFull).
@@ -234,9 +256,18 @@ fn size(number: i64) -> usize {
 }
 
 /// Source: goutils v1.1.1 wordutils.go (WrapCustom).
-fn wrap(value: &[u8], width: i64, newline: &[u8], break_long: bool) -> Vec<u8> {
+fn wrap(
+    machine: &Machine<'_>,
+    value: &[u8],
+    width: i64,
+    (newline, break_long): (&[u8], bool),
+) -> Outcome {
     let newline: &[u8] = if newline.is_empty() { b"\n" } else { newline };
     let width = size(width).max(1);
+    // A line break stands instead of a blank, or behind a line that is full.
+    let blanks = value.iter().filter(|&&byte| byte == b' ').count();
+    let breaks = if break_long { value.len() / width + blanks } else { blanks };
+    machine.room_for_text(value.len().saturating_add(breaks.saturating_mul(newline.len())))?;
     let mut out = Vec::with_capacity(value.len() + 32);
     let mut offset = 0;
     while value.len() - offset > width {
@@ -275,5 +306,5 @@ fn wrap(value: &[u8], width: i64, newline: &[u8], break_long: bool) -> Vec<u8> {
         }
     }
     out.extend_from_slice(&value[offset..]);
-    out
+    Ok(Value::str(out))
 }

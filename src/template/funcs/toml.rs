@@ -2,24 +2,37 @@
 //!
 //! Source: helm v4.3.1 pkg/engine/funcs.go; BurntSushi/toml v1.6.0 encode.go.
 
-use super::super::convert::to_plain;
+use super::super::convert::{NotPlain, to_plain};
+use super::super::eval::Machine;
 use super::super::strconv;
 use super::super::value::{Map, Value, text};
 use super::{Func, Ty, dates, lossy};
 use crate::yaml;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("toToml", &[Ty::Any], |_, a| Ok(encode(a.any(0)).unwrap_or_else(Value::str))),
-    Func::new("fromToml", &[Ty::Str], |_, a| Ok(decode(&lossy(a.str(0))))),
-    Func::new("mustToToml", &[Ty::Any], |_, a| encode(a.any(0)).map_err(Into::into)),
+    Func::new("toToml", &[Ty::Any], |m, a| match encode(m, a.any(0)) {
+        Err(NotPlain::Json(text)) => Ok(Value::str(text)),
+        outcome => outcome.map_err(Into::into),
+    }),
+    Func::new("fromToml", &[Ty::Str], |m, a| {
+        // Each item of a list takes two characters at least.
+        m.take(a.str(0).len().saturating_mul(VALUE_BYTES))?;
+        m.spend(a.str(0).len())?;
+        Ok(decode(&lossy(a.str(0))))
+    }),
+    Func::new("mustToToml", &[Ty::Any], |m, a| encode(m, a.any(0)).map_err(Into::into)),
 ];
 
-fn encode(value: &Value) -> Result<Value, String> {
-    let yaml::Value::Object(map) = to_plain(value)? else {
-        return Err("toml: top-level values must be Go maps or structs".to_owned());
+/// About what a character of TOML becomes.
+const VALUE_BYTES: usize = 16;
+
+fn encode(machine: &mut Machine<'_>, value: &Value) -> Result<Value, NotPlain> {
+    let yaml::Value::Object(map) = to_plain(machine, value)? else {
+        let text = "toml: top-level values must be Go maps or structs";
+        return Err(NotPlain::Json(text.to_owned()));
     };
     let mut out = String::new();
-    table(&mut out, &map, &mut Vec::new())?;
+    table(&mut out, &map, &mut Vec::new()).map_err(NotPlain::Json)?;
     Ok(Value::str(out))
 }
 

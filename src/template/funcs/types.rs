@@ -4,11 +4,15 @@
 
 use std::rc::Rc;
 
+use super::super::eval::Machine;
 use super::super::fmt;
 use super::super::strconv;
 use super::super::value::{Map, MapRef, Value};
 use super::{Fail, Func, NIL_POINTER, Outcome, Ty};
+use crate::base::limit::Limit;
 
+/// About what a part of a value takes.
+const PART_BYTES: usize = 64;
 /// Deepest value that is copied or compared.
 const MAX_DEPTH: usize = 10_000;
 
@@ -41,13 +45,13 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("kindIs", &[Ty::Str, Ty::Any], |_, args| {
         Ok(Value::Bool(args.str(0) == args.any(1).kind_name().as_bytes()))
     }),
-    Func::new("deepEqual", &[Ty::Any, Ty::Any], |_, args| {
-        Ok(Value::Bool(deep_equal(args.any(0), args.any(1))))
+    Func::new("deepEqual", &[Ty::Any, Ty::Any], |m, args| {
+        deep_equal(m, args.any(0), args.any(1)).map(Value::Bool)
     }),
-    Func::new("deepCopy", &[Ty::Any], |_, args| copy(args.any(0))),
-    Func::new("mustDeepCopy", &[Ty::Any], |_, args| copy(args.any(0))),
+    Func::new("deepCopy", &[Ty::Any], |m, args| copy(m, args.any(0))),
+    Func::new("mustDeepCopy", &[Ty::Any], |m, args| copy(m, args.any(0))),
     Func::new("toString", &[Ty::Any], |_, args| Ok(to_str(args.any(0)))),
-    Func::new("toStrings", &[Ty::Any], |_, args| Ok(Value::strings(to_strings(args.any(0))))),
+    Func::new("toStrings", &[Ty::Any], |m, args| Ok(Value::strings(to_strings(m, args.any(0))?))),
     Func::new("int", &[Ty::Any], |_, args| Ok(Value::int(to_int64(args.any(0))))),
     Func::new("int64", &[Ty::Any], |_, args| Ok(Value::int64(to_int64(args.any(0))))),
     Func::new("float64", &[Ty::Any], |_, args| Ok(Value::Float(to_float64(args.any(0))))),
@@ -71,12 +75,21 @@ fn to_str(value: &Value) -> Value {
 }
 
 /// Returns the texts of a slice's elements, nil ones left out; of anything else, its own.
-pub(super) fn to_strings(value: &Value) -> Vec<super::Str> {
+pub(super) fn to_strings(machine: &Machine<'_>, value: &Value) -> Result<Vec<super::Str>, Fail> {
+    let mut made = 0_usize;
+    let mut text_of = |item: &Value| {
+        let text = to_text(item);
+        if !matches!(item, Value::Str(_)) {
+            made = made.saturating_add(text.len());
+            machine.room_for(made)?;
+        }
+        Ok(text)
+    };
     match value {
-        Value::Nil | Value::Invalid => Vec::new(),
-        Value::List(list) => list.items.iter().filter(|item| !item.is_nil()).map(to_text).collect(),
-        Value::Bytes(_) => value.elements().unwrap_or_default().iter().map(to_text).collect(),
-        other => vec![to_text(other)],
+        Value::Nil | Value::Invalid => Ok(Vec::new()),
+        Value::List(list) => list.items.iter().filter(|item| !item.is_nil()).map(text_of).collect(),
+        Value::Bytes(_) => value.elements().unwrap_or_default().iter().map(text_of).collect(),
+        other => Ok(vec![text_of(other)?]),
     }
 }
 
@@ -138,12 +151,29 @@ pub(super) fn to_float64(value: &Value) -> f64 {
 }
 
 /// `reflect.DeepEqual`: types must match too.
-pub(super) fn deep_equal(a: &Value, b: &Value) -> bool {
-    equal_at(a, b, 0)
+///
+/// # Errors
+/// There is too much to compare: what is shared counts each time.
+pub(super) fn deep_equal(machine: &mut Machine<'_>, a: &Value, b: &Value) -> Result<bool, Fail> {
+    let most = machine.limits().size(Limit::Parts);
+    let mut left = most;
+    let equal = equal_at(a, b, 0, &mut left);
+    if left == 0 {
+        return Err(machine.refusal(Limit::Parts, "values with too many parts are compared"));
+    }
+    machine.spend(most - left)?;
+    Ok(equal)
 }
 
-fn equal_at(a: &Value, b: &Value, depth: usize) -> bool {
-    if depth > MAX_DEPTH {
+/// Whether two values that hold no others are the same.
+pub(super) fn equal_scalars(a: &Value, b: &Value) -> bool {
+    equal_at(a, b, 0, &mut usize::from(u16::MAX))
+}
+
+/// Stops, whatever the answer, when nothing is left.
+fn equal_at(a: &Value, b: &Value, depth: usize, left: &mut usize) -> bool {
+    *left = left.saturating_sub(1);
+    if depth > MAX_DEPTH || *left == 0 {
         return false;
     }
     match (a, b) {
@@ -160,44 +190,58 @@ fn equal_at(a: &Value, b: &Value, depth: usize) -> bool {
                 || (a.kind == b.kind
                     && a.nil == b.nil
                     && a.items.len() == b.items.len()
-                    && a.items.iter().zip(&b.items).all(|(a, b)| equal_at(a, b, depth + 1)))
+                    && a.items.iter().zip(&b.items).all(|(a, b)| equal_at(a, b, depth + 1, left)))
         }
         (Value::Map(kind_a, a), Value::Map(kind_b, b)) => {
-            kind_a == kind_b && (Rc::ptr_eq(a, b) || equal_maps(a, b, depth))
+            kind_a == kind_b && (Rc::ptr_eq(a, b) || equal_maps(a, b, depth, left))
         }
         (Value::Time(a), Value::Time(b)) => a == b,
         (Value::Version(a), Value::Version(b)) => a.original() == b.original(),
         (Value::Struct(a), Value::Struct(b)) => {
             a.type_name == b.type_name
-                && a.fields.iter().zip(&b.fields).all(|(a, b)| equal_at(&a.1, &b.1, depth + 1))
+                && a.fields
+                    .iter()
+                    .zip(&b.fields)
+                    .all(|(a, b)| equal_at(&a.1, &b.1, depth + 1, left))
         }
         (Value::Files(a), Value::Files(b)) => a.iter().eq(b.iter()),
         _ => false,
     }
 }
 
-fn equal_maps(a: &MapRef, b: &MapRef, depth: usize) -> bool {
+fn equal_maps(a: &MapRef, b: &MapRef, depth: usize, left: &mut usize) -> bool {
     if a.nil != b.nil || a.len() != b.len() {
         return false;
     }
     let (a, b) = (a.entries(), b.entries());
-    a.iter().zip(&b).all(|((key_a, a), (key_b, b))| key_a == key_b && equal_at(a, b, depth + 1))
+    a.iter()
+        .zip(&b)
+        .all(|((key_a, a), (key_b, b))| key_a == key_b && equal_at(a, b, depth + 1, left))
 }
 
 /// Source: mitchellh/copystructure: maps and lists are copied, whatever they hold.
-fn copy(value: &Value) -> Outcome {
+fn copy(machine: &mut Machine<'_>, value: &Value) -> Outcome {
     if value.is_nil() {
         return Err("reflect: call of reflect.Value.Type on zero Value".into());
     }
-    let mut left = 5_000_000;
-    copy_at(value, 0, &mut left)
+    let most = machine.limits().size(Limit::Parts);
+    let mut left = most;
+    let copied = copy_at(value, 0, &mut left);
+    if left == 0 {
+        return Err(machine.refusal(Limit::Parts, "a value with too many parts is copied"));
+    }
+    machine.take((most - left).saturating_mul(PART_BYTES))?;
+    copied
 }
 
 fn copy_at(value: &Value, depth: usize, left: &mut usize) -> Result<Value, Fail> {
     if depth > MAX_DEPTH {
         return Err(NIL_POINTER.into());
     }
-    *left = left.checked_sub(1).ok_or("value has too many parts to be copied")?;
+    *left = left.saturating_sub(1);
+    if *left == 0 {
+        return Ok(Value::Nil);
+    }
     Ok(match value {
         Value::List(list) => {
             let items = list.items.iter().map(|item| copy_at(item, depth + 1, left));

@@ -25,8 +25,9 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("camelcase", &[Ty::Str], |_, a| Ok(Value::str(pascal(&lossy(a.str(0)))))),
     Func::new("snakecase", &[Ty::Str], |_, a| Ok(Value::str(connected(&lossy(a.str(0)), '_')))),
     Func::new("kebabcase", &[Ty::Str], |_, a| Ok(Value::str(connected(&lossy(a.str(0)), '-')))),
-    Func::new("shuffle", &[Ty::Str], |_, a| {
+    Func::new("shuffle", &[Ty::Str], |m, a| {
         use rand::seq::SliceRandom as _;
+        m.spend(a.str(0).len())?;
         let mut chars: Vec<char> = lossy(a.str(0)).chars().collect();
         chars.shuffle(&mut rand::rng());
         Ok(Value::str(chars.into_iter().collect::<String>()))

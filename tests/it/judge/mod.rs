@@ -93,6 +93,8 @@ fn rendered(template: &str, values: &Value) -> Result<String, String> {
         capabilities: &capabilities,
         lookup: None,
         lenient: false,
+        limits: leadsman::base::limit::Limits::default(),
+        hosts: None,
     };
     let rendered = program.render(&context).map_err(|error| error.to_string())?;
     Ok(rendered.into_iter().next().map(|file| file.text).unwrap_or_default())
