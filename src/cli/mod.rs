@@ -16,14 +16,21 @@ mod inspect;
 mod lint;
 mod name;
 mod package;
+mod plugin;
 mod pull;
+mod refresh;
 mod repo;
+mod repo_index;
 mod run;
 mod search;
 mod show;
+mod sign;
+mod target;
 mod template;
+mod template_args;
 mod ui;
 mod values;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -40,7 +47,9 @@ pub fn main() -> ExitCode {
     start_log(args.verbose);
     let mut runtime = match &args.command {
         // Starting threads that have nothing to do takes longer than much of what it does.
-        Command::Template(_) => tokio::runtime::Builder::new_current_thread(),
+        Command::Template(args) if !args.asks_cluster() => {
+            tokio::runtime::Builder::new_current_thread()
+        }
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.worker_threads(2).enable_all().build();
@@ -75,7 +84,7 @@ fn start_log(verbose: u8) {
 async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     let connection = args.connection;
     match args.command {
-        Command::Template(template) => template::run(*template, connection.namespace).await,
+        Command::Template(template) => template::run(*template, &connection).await,
         Command::Show(show) => show::run(show).await,
         Command::Lint(lint) => lint::run(&lint, connection.namespace.as_deref()),
         Command::Run(run) => run::run(run, &connection).await,
@@ -99,5 +108,6 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Package(package) => package::run(package).await,
         Command::Pull(pull) => pull::run(pull).await,
         Command::Search(args) => search::run(&args),
+        Command::Verify(args) => verify::run(&args),
     }
 }

@@ -3,25 +3,45 @@
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
-use super::args::Template;
+use super::args::{Connection, Template};
 use super::files::{self, Files};
-use super::{chart as named, name, ui, values};
+use super::plugin::Plugin;
+use super::target::Target;
+use super::template_args::Place;
+use super::{chart as named, name, refresh, ui, values};
 use crate::base::class::chain;
 use crate::chart;
 use crate::release::manifest::{self, Hook, Selection, template_output};
-use crate::release::{Error, RenderRequest, RenderedRelease, Renderer, offline};
+use crate::release::{Conflicts, Error, RenderRequest, RenderedRelease, Renderer, Trial, offline};
 use crate::template::ReleaseInfo;
 
-pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Result<ExitCode> {
+impl Template {
+    /// Whether a cluster is asked.
+    pub(super) fn asks_cluster(&self) -> bool {
+        self.against.place() == Ok(Place::Server)
+    }
+}
+
+pub(super) async fn run(args: Template, connection: &Connection) -> anyhow::Result<ExitCode> {
     // The process ends here: taking trees and texts apart first would only cost time.
     let renderer = ManuallyDrop::new(Renderer::default());
-    let capabilities = offline(&args.kube_version, &args.api_versions)?;
-    let (name, chart) = name::name_and_chart(&args, &capabilities)?;
+    let plugin = Plugin::find(&args.post).map_err(anyhow::Error::msg)?;
+    let offline = offline(&args.kube_version, &args.api_versions)?;
+    args.against.note().into_iter().for_each(ui::say);
+    let place = args.against.place().map_err(anyhow::Error::msg)?;
+    let (name, chart) = name::name_and_chart(&args, &offline)?;
     let unpack = |bytes: &[u8]| renderer.load_archive(bytes);
-    let chart = ManuallyDrop::new(named::load(&chart, &args.from, unpack).await?);
+    let loaded = named::load(&chart, &args.from, unpack).await?;
+    let chart = ManuallyDrop::new(refresh::complete(loaded, &chart, &args).await?);
     let values = values::merge(&args.values)?;
+    let target = match place {
+        Place::Client => None,
+        Place::Server => Some(Target::reach(connection).await?),
+    };
     name::check(&name)?;
-    let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+    args.idle.check().map_err(anyhow::Error::msg)?;
+    let default = target.as_ref().map_or("default", |target| &target.namespace);
+    let namespace = connection.namespace.as_deref().unwrap_or(default).to_owned();
     let request = RenderRequest {
         chart: &chart,
         values: &values,
@@ -31,12 +51,42 @@ pub(super) async fn run(args: Template, namespace: Option<String>) -> anyhow::Re
             revision: 1,
             is_upgrade: args.is_upgrade,
         },
-        capabilities: &capabilities,
-        lookup: None,
+        capabilities: target.as_ref().map_or(&offline, |target| &target.capabilities),
+        lookup: target.as_ref().map(|target| &target.lookup as _),
         check_schema: !args.skip_schema_validation,
     };
-    let rendered = renderer.render(&request).map(ManuallyDrop::new).map_err(|e| refused(&e))?;
+    let post = |files| match &plugin {
+        Some(plugin) => plugin.post(files),
+        None => Ok(files),
+    };
+    let render = || {
+        let rendered = renderer.render_through(&request, &post);
+        rendered.map(ManuallyDrop::new).map_err(|error| refused(&error))
+    };
+    let rendered = match &target {
+        Some(target) => {
+            let rendered = tokio::task::block_in_place(render)?;
+            let trial = trial(&args, &request.release);
+            trial.run(&target.cluster, &rendered.manifest).await?;
+            rendered
+        }
+        None => render()?,
+    };
     if args.output_dir.is_empty() { print(&args, rendered) } else { write(&args, &name, &rendered) }
+}
+
+fn trial<'a>(args: &Template, release: &'a ReleaseInfo) -> Trial<'a> {
+    let conflicts = match (args.is_upgrade, args.against.take_ownership) {
+        (true, _) => Conflicts::Ignored,
+        (false, true) => Conflicts::TakenOver,
+        (false, false) => Conflicts::Refused,
+    };
+    Trial {
+        name: &release.name,
+        namespace: &release.namespace,
+        validate: !args.against.disable_openapi_validation,
+        conflicts,
+    }
 }
 
 /// What Helm says when rendering fails; the hint stands where Helm has something to show.

@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::args::Values;
+use super::pull::TIMEOUT;
 use crate::base::{file, limit};
 use crate::chart::{self, merge_values, set};
+use crate::repo::{download_file, helm_text};
 use crate::yaml::Map;
 
 /// Merges all that was given. The order between kinds of flags is fixed, whatever the order on the
@@ -43,8 +45,28 @@ pub(super) fn merge(given: &Values) -> anyhow::Result<Map> {
     Ok(values)
 }
 
-/// Reads a file, or stdin if it is called `-`; what fails is said in Helm's words.
+/// Fetches an address. Values are read where nothing can wait, so it has a thread of its own.
+///
+/// Source: helm v4.3.1 pkg/cli/values/options.go (`readFile`).
+fn fetch(url: &str) -> Result<Vec<u8>, String> {
+    let url = url.to_owned();
+    let fetching = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        runtime.block_on(async {
+            let fetcher = super::repo::fetcher().map_err(|error| format!("{error:#}"))?;
+            let fetched = download_file(&fetcher, &url, TIMEOUT).await;
+            fetched.map(|bytes| bytes.to_vec()).map_err(|error| helm_text(&error))
+        })
+    });
+    fetching.join().unwrap_or_else(|_| Err("the download was cut short".to_owned()))
+}
+
+/// Reads a file, an address, or stdin if it is called `-`; what fails is said in Helm's words.
 fn read(name: &str) -> Result<Vec<u8>, String> {
+    if name.starts_with("http://") || name.starts_with("https://") {
+        return fetch(name);
+    }
     if name.trim() == "-" {
         let mut bytes = Vec::new();
         let read = std::io::stdin().take(limit::SOURCE_FILE_BYTES).read_to_end(&mut bytes);
