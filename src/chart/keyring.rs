@@ -166,13 +166,17 @@ pub(super) fn signers<'a>(keys: &'a [SignedPublicKey], id: &KeyId) -> Vec<Signer
     found
 }
 
-/// Returns the valid signatures of a key on its users.
+/// Returns the valid signatures of a key on those of its users that it has not taken back.
 fn own_signatures(key: &SignedPublicKey) -> impl Iterator<Item = &Signature> {
     key.details.users.iter().flat_map(move |user| {
-        user.signatures.iter().filter(move |signature| {
-            signature.typ() != Some(SignatureType::CertRevocation)
-                && signature.verify_certification(&key.primary_key, Tag::UserId, &user.id).is_ok()
-        })
+        let holds = move |signature: &&Signature| {
+            signature.verify_certification(&key.primary_key, Tag::UserId, &user.id).is_ok()
+        };
+        let is_revocation =
+            |signature: &Signature| signature.typ() == Some(SignatureType::CertRevocation);
+        let revoked = user.signatures.iter().any(|one| is_revocation(one) && holds(&one));
+        let own = user.signatures.iter().filter(move |one| !is_revocation(one)).filter(holds);
+        own.filter(move |_| !revoked)
     })
 }
 
@@ -203,25 +207,25 @@ impl Signer<'_> {
         if revoked || subkey_revoked {
             return Err(refused("openpgp: signature made by revoked key".to_owned()));
         }
+        // What was made in the future is no better than what is over.
         let is_over = |from: u32, lifetime: Option<pgp::types::Duration>| {
-            let seconds = lifetime.map_or(0, pgp::types::Duration::as_secs);
-            seconds > 0 && now >= u64::from(from) + u64::from(seconds)
+            let seconds = u64::from(lifetime.map_or(0, pgp::types::Duration::as_secs));
+            let from = u64::from(from);
+            from > now || seconds > 0 && now >= from + seconds
         };
-        let made = signature.created().map_or(0, pgp::types::Timestamp::as_secs);
+        let made =
+            |signature: &Signature| signature.created().map_or(0, pgp::types::Timestamp::as_secs);
         let own = newest(own_signatures(self.key));
-        let own_lifetime = own.and_then(Signature::key_expiration_time);
-        let sub_lifetime = self.subkey.and_then(|subkey| {
-            newest(subkey.signatures.iter()).and_then(Signature::key_expiration_time)
-        });
-        let created = |time: pgp::types::Timestamp| time.as_secs();
-        if is_over(created(primary.created_at()), own_lifetime)
-            || self
-                .subkey
-                .is_some_and(|subkey| is_over(created(subkey.key.created_at()), sub_lifetime))
-        {
+        let bound = self.subkey.and_then(|subkey| newest(subkey.signatures.iter()));
+        let lifetime = |by: Option<&Signature>| by.and_then(Signature::key_expiration_time);
+        let subkey_over = self
+            .subkey
+            .is_some_and(|subkey| is_over(subkey.key.created_at().as_secs(), lifetime(bound)));
+        if is_over(primary.created_at().as_secs(), lifetime(own)) || subkey_over {
             return Err(refused("openpgp: key expired".to_owned()));
         }
-        if is_over(made, signature.signature_expiration_time()) {
+        let mut relevant = [Some(signature), own, bound].into_iter().flatten();
+        if relevant.any(|one| is_over(made(one), one.signature_expiration_time())) {
             return Err(refused("openpgp: signature expired".to_owned()));
         }
         Ok(())

@@ -206,3 +206,59 @@ fn message(archive: &[u8], file: &str, metadata: &Metadata) -> Result<String, Er
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/keys/");
+        crate::base::file::read_bytes(format!("{folder}{name}").as_ref(), 1 << 20).unwrap()
+    }
+
+    fn check(archive: &[u8], signed: &[u8], keys: &str, seconds: i64) -> Result<String, String> {
+        let keyring = Keyring::read(&fixture(keys)).unwrap();
+        let now = Timestamp::from_second(seconds).unwrap();
+        let verified = verify(archive, signed, "a.tgz", &keyring, now);
+        verified.map(|v| v.signed_by.join(", ")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn signatures_hold_as_long_as_their_keys_do() {
+        let rows = [
+            ("by a subkey", "sub.prov", NOW, Ok("Sub Key <sub@example.com>")),
+            ("in time", "old.prov", NOW - 20_000_000, Ok("Old <old@example.com>")),
+            ("too late", "old.prov", NOW + 40_000_000, Err("openpgp: key expired")),
+            ("before it was made", "old.prov", NOW - 100_000_000, Err("openpgp: key expired")),
+            ("revoked", "gone.prov", NOW, Err("openpgp: signature made by revoked key")),
+        ];
+        for (name, file, now, wanted) in rows {
+            let seen = check(b"archive", &fixture(file), "other.gpg", now);
+            assert_eq!(seen, wanted.map(str::to_owned).map_err(str::to_owned), "{name}");
+        }
+        let unknown = check(b"archive", &fixture("sub.prov"), "ann.pub.asc", NOW);
+        assert_eq!(unknown.unwrap_err(), "openpgp: signature made by unknown entity");
+        let other = check(b"another", &fixture("sub.prov"), "other.gpg", NOW).unwrap_err();
+        assert!(other.starts_with("sha256 sum does not match for a.tgz: "), "{other}");
+    }
+
+    #[test]
+    fn what_is_signed_verifies_and_what_is_changed_does_not() {
+        let metadata =
+            Metadata { name: "a".into(), description: "- dash \n".into(), ..Metadata::default() };
+        let now = Timestamp::from_second(NOW).unwrap();
+        for (key, word) in [("ann", ""), ("bob", ""), ("eve", "secret")] {
+            let keyring = Keyring::read(&fixture(&format!("{key}.gpg"))).unwrap();
+            let mut ask = |_: &str| Ok(word.as_bytes().to_vec());
+            let signed =
+                sign(b"archive", "a.tgz", &metadata, (&keyring, key), &mut ask, now).unwrap();
+            let user = check(b"archive", signed.as_bytes(), "all.gpg", NOW).unwrap();
+            assert!(user.to_lowercase().contains(key), "{user}");
+            let changed = signed.replace("name: a", "name: b");
+            let refused = check(b"archive", changed.as_bytes(), "all.gpg", NOW).unwrap_err();
+            assert!(refused.ends_with("verification failure"), "{refused}");
+        }
+    }
+}

@@ -103,6 +103,12 @@ async fn what_does_not_verify_is_told_as_by_helm() {
     pair.file("crlf/c-1.0.0.tgz", &archive);
     pair.file("crlf/c-1.0.0.tgz.prov", format!("before\n{signed}\nafter\n"));
     pair.file("empty", "");
+    for (folder, signed) in [("sub", "sub.prov"), ("gone", "gone.prov")] {
+        pair.file(&format!("{folder}/a.tgz"), "archive");
+        pair.file(&format!("{folder}/a.tgz.prov"), read(signed));
+    }
+    pair.same(&["verify", "sub/a.tgz", "--keyring", "other.gpg"]);
+    pair.same_error(&["verify", "gone/a.tgz", "--keyring", "other.gpg"]);
     pair.same(&["verify", "crlf/c-1.0.0.tgz", "--keyring", "all.gpg"]);
     for path in [
         "more/c-1.0.0.tgz",
