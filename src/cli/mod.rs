@@ -15,6 +15,7 @@ mod home;
 mod inspect;
 mod lint;
 mod name;
+mod namespace;
 mod package;
 mod plugin;
 mod pull;
@@ -86,7 +87,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Template(template) => template::run(*template, &connection).await,
         Command::Show(show) => show::run(show).await,
-        Command::Lint(lint) => lint::run(&lint, connection.namespace.as_deref()),
+        Command::Lint(lint) => lint::run(&lint, &namespace::of(&connection)),
         Command::Run(run) => run::run(run, &connection).await,
         Command::Demo => demo::demo().await,
         Command::Sim(sim) => run::sim(sim).await,

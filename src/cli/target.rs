@@ -12,8 +12,6 @@ use crate::template::Capabilities;
 /// A cluster that answers.
 pub(super) struct Target {
     pub(super) cluster: Cluster,
-    /// The namespace that is meant without `-n`.
-    pub(super) namespace: String,
     pub(super) capabilities: Capabilities,
     pub(super) lookup: ClusterLookup,
 }
@@ -22,13 +20,12 @@ impl Target {
     /// Connects to the cluster that the arguments or the environment name.
     pub(super) async fn reach(connection: &Connection) -> anyhow::Result<Self> {
         const AWAY: &str = "cluster reachability check failed: kubernetes cluster unreachable";
-        let connected = connect::cluster(connection).await.context(AWAY)?;
-        let cluster = connected.cluster;
+        let cluster = connect::cluster(connection).await.context(AWAY)?.cluster;
         cluster.version().await.map_err(|error| anyhow::anyhow!("{AWAY}: {}", chain(&error)))?;
         let capabilities = release::of_cluster(&cluster)
             .await
             .context("could not get apiVersions from Kubernetes")?;
         let lookup = ClusterLookup::new(cluster.clone());
-        Ok(Self { cluster, namespace: connected.namespace, capabilities, lookup })
+        Ok(Self { cluster, capabilities, lookup })
     }
 }

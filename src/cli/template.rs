@@ -8,7 +8,7 @@ use super::files::{self, Files};
 use super::plugin::Plugin;
 use super::target::Target;
 use super::template_args::Place;
-use super::{chart as named, name, refresh, ui, values};
+use super::{chart as named, name, namespace, refresh, ui, values};
 use crate::base::class::chain;
 use crate::chart;
 use crate::release::manifest::{self, Hook, Selection, template_output};
@@ -40,14 +40,12 @@ pub(super) async fn run(args: Template, connection: &Connection) -> anyhow::Resu
     };
     name::check(&name)?;
     args.idle.check().map_err(anyhow::Error::msg)?;
-    let default = target.as_ref().map_or("default", |target| &target.namespace);
-    let namespace = connection.namespace.as_deref().unwrap_or(default).to_owned();
     let request = RenderRequest {
         chart: &chart,
         values: &values,
         release: ReleaseInfo {
             name: name.clone(),
-            namespace,
+            namespace: namespace::of(connection),
             revision: 1,
             is_upgrade: args.is_upgrade,
         },

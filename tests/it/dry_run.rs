@@ -156,3 +156,30 @@ async fn a_cluster_that_is_away_is_named() {
     let start = "Error: cluster reachability check failed: kubernetes cluster unreachable: ";
     assert!(seen.stderr.starts_with(start), "{}", seen.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_namespace_is_that_of_the_context() {
+    let Some(pair) = Pair::find() else { return };
+    let pair = pair.env("KUBECONFIG", "one:two");
+    pair.file("c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n");
+    pair.file("c/templates/a.yaml", "namespace: {{ .Release.Namespace }}\n");
+    pair.file("one", "contexts:\n- {name: a, context: {namespace: first, cluster: k}}\n");
+    pair.file(
+        "two",
+        "current-context: a\ncontexts:\n- {name: b, context: {namespace: second, cluster: k}}\n\
+         - {name: bare, context: {cluster: k}}\nclusters: [{name: k, cluster: {server: 'http://localhost:1'}}]\n",
+    );
+    for more in [
+        &[][..],
+        &["-n", "given"],
+        &["--kube-context", "b"],
+        &["--kube-context", "bare"],
+        &["--kubeconfig", "two", "--kube-context", "b"],
+        &["--kubeconfig", "nowhere"],
+    ] {
+        pair.same(&[&["template", "r", "c"], more].concat());
+    }
+    let pair = pair.env("HELM_NAMESPACE", "spoken");
+    pair.same(&["template", "r", "c"]);
+    pair.same(&["template", "r", "c", "-n", "given"]);
+}
