@@ -115,6 +115,9 @@ pub enum Error {
     /// The chart cannot be packed.
     #[error("{0}")]
     Save(String),
+    /// Keys, or the signature of a chart.
+    #[error("{0}")]
+    Provenance(String),
     /// Values that a schema forbids.
     #[error(
         "values don't meet the specifications of the schema(s) in the following chart(s):\n{0}"
@@ -193,6 +196,7 @@ impl Error {
             | Self::TypeMismatch { .. }
             | Self::MissingDependencies(_)
             | Self::Save(_)
+            | Self::Provenance(_)
             | Self::Schema(_) => Class::Stalled,
         }
     }

@@ -26,11 +26,13 @@ mod error;
 mod folder;
 mod gotext;
 pub mod ignore;
+mod keyring;
 mod load;
 mod lock;
 mod metadata;
 pub mod origin;
 mod pack;
+pub mod provenance;
 mod save;
 pub mod schema;
 pub mod set;
@@ -51,6 +53,7 @@ pub use self::{
     dependency::{check_dependencies_present, process_dependencies},
     error::{ArchiveError, Error},
     folder::load_folder,
+    keyring::Keyring,
     load::{
         documents, load_archive, load_archive_lazily, load_archive_showing, load_files,
         parse_values, unpack_archive,

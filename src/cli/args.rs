@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use super::chart_args;
+use super::{chart_args, template_args, verify};
 use crate::base::duration::GoDuration;
 use crate::base::limit::Limits;
 use crate::sim::Rule;
@@ -17,6 +17,8 @@ use crate::source::Mirror;
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) connection: Connection,
+    #[command(flatten)]
+    pub(super) helm: template_args::Everywhere,
     /// Say more on stderr (repeatable).
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(super) verbose: u8,
@@ -39,7 +41,7 @@ pub(super) struct Connection {
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig file.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, alias = "kube-context", global = true, value_name = "NAME")]
     pub(super) context: Option<String>,
     /// Namespace.
     #[arg(short, long, global = true, value_name = "NAME")]
@@ -104,6 +106,8 @@ pub(super) enum Command {
     Repo(chart_args::Repo),
     /// Search for charts.
     Search(chart_args::Search),
+    /// Check that an archive is what somebody signed.
+    Verify(verify::Verify),
     /// Download charts.
     #[command(visible_alias = "fetch")]
     Pull(chart_args::Pull),
@@ -165,8 +169,17 @@ pub(super) struct Template {
     /// Add the release's name to the path of --output-dir.
     #[arg(long)]
     pub(super) release_name: bool,
+    /// Get dependencies that the chart's folder lacks, as `dependency update` does.
+    #[arg(long)]
+    pub(super) dependency_update: bool,
+    #[command(flatten)]
+    pub(super) against: template_args::Against,
+    #[command(flatten)]
+    pub(super) post: template_args::PostRender,
     #[command(flatten)]
     pub(super) from: ChartFrom,
+    #[command(flatten)]
+    pub(super) idle: template_args::Idle,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -192,6 +205,8 @@ pub(super) struct Lint {
     pub(super) kube_version: String,
     #[command(flatten)]
     pub(super) values: Values,
+    #[command(flatten)]
+    pub(super) places: chart_args::Places,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -253,7 +268,7 @@ pub(super) enum ShowPart {
 /// and `--set-literal`, in whatever order they stand.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Values {
-    /// Values file (repeatable; `-` is stdin).
+    /// Values file, or an address of one (repeatable; `-` is stdin).
     #[arg(short = 'f', long = "values", value_delimiter = ',', value_name = "FILE")]
     pub(super) values: Vec<String>,
     /// Value, such as `a.b=1` (repeatable).
@@ -282,8 +297,27 @@ pub(super) struct ChartFrom {
     /// Version or constraint (with --repo).
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) version: String,
+    /// Take prereleases, too.
+    #[arg(long)]
+    pub(super) devel: bool,
+    #[command(flatten)]
+    pub(super) login: chart_args::Login,
+    #[command(flatten)]
+    pub(super) trusted: verify::Trusted,
+    #[command(flatten)]
+    pub(super) places: chart_args::Places,
     #[command(flatten)]
     pub(super) sources: Sources,
+}
+
+impl ChartFrom {
+    /// Returns the version or constraint that is meant.
+    pub(super) fn wanted(&self) -> &str {
+        match self.version.trim() {
+            "" if self.devel => ">0.0.0-0",
+            version => version,
+        }
+    }
 }
 
 /// Where repositories and the cache are.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::{Output, duration};
+use super::sign::Sign;
+use super::verify::Trusted;
 
 /// Where Helm's own files are; without these, where the environment says.
 #[derive(Debug, Clone, Default, ClapArgs)]
@@ -20,6 +22,7 @@ pub(super) struct Places {
 
 /// How a repository is asked.
 #[derive(Debug, Clone, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Login {
     /// User of the repository.
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -39,6 +42,9 @@ pub(super) struct Login {
     /// File of its key.
     #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
     pub(super) key_file: String,
+    /// Accepted as Helm accepts it: it is about OCI registries.
+    #[arg(long)]
+    pub(super) plain_http: bool,
     /// Send user and password to every host.
     #[arg(long = "pass-credentials", visible_alias = "pass-credentials-all")]
     pub(super) pass_credentials: bool,
@@ -62,6 +68,8 @@ pub(super) enum RepoCommand {
     /// Fetch the indexes of registered repositories anew.
     #[command(visible_alias = "up")]
     Update(RepoUpdate),
+    /// Write the index of a folder of packages.
+    Index(super::repo_index::RepoIndex),
     /// Forget repositories.
     #[command(visible_alias = "rm")]
     Remove(RepoRemove),
@@ -159,6 +167,7 @@ pub(super) struct SearchRepo {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Pull {
     /// NAME/CHART, the address of an archive, or (with --repo) the name of a chart.
     #[arg(required = true)]
@@ -181,6 +190,11 @@ pub(super) struct Pull {
     /// Folder to unpack to, below the destination.
     #[arg(long, default_value = ".", value_name = "DIR")]
     pub(super) untardir: PathBuf,
+    /// Fetch the provenance, too, without verifying it.
+    #[arg(long)]
+    pub(super) prov: bool,
+    #[command(flatten)]
+    pub(super) trusted: Trusted,
     #[command(flatten)]
     pub(super) login: Login,
     #[command(flatten)]
@@ -204,6 +218,10 @@ pub(super) struct Package {
     /// Get the dependencies first, as `dependency update` does.
     #[arg(short = 'u', long)]
     pub(super) dependency_update: bool,
+    #[command(flatten)]
+    pub(super) sign: Sign,
+    #[command(flatten)]
+    pub(super) login: Login,
     #[command(flatten)]
     pub(super) places: Places,
 }
@@ -246,4 +264,8 @@ pub(super) struct DependencyGet {
     /// Use the copied indexes as they are.
     #[arg(long)]
     pub(super) skip_refresh: bool,
+    #[command(flatten)]
+    pub(super) trusted: Trusted,
+    #[command(flatten)]
+    pub(super) login: Login,
 }

@@ -11,7 +11,7 @@ use crate::base::constraint::Constraint;
 use crate::base::version::Version;
 use crate::base::{file, limit};
 use crate::chart::{self, Chart, Dependency};
-use crate::repo::{HelmFiles, Subcharts};
+use crate::repo::{HelmFiles, Subcharts, Verify};
 
 pub(super) async fn run(args: Dependencies) -> anyhow::Result<ExitCode> {
     let files = home::helm_files(&args.places);
@@ -34,6 +34,11 @@ async fn get(args: &DependencyGet, files: &HelmFiles, locked: bool) -> anyhow::R
         skip_refresh: args.skip_refresh,
         timeout: TIMEOUT,
         stamp: package::stamp()?,
+        verify: match args.trusted.trust() {
+            None => Verify::Never,
+            Some(trust) if locked => Verify::IfPossible(trust),
+            Some(trust) => Verify::Always(trust),
+        },
         say: &ui::print,
     };
     if locked {

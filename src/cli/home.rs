@@ -40,6 +40,32 @@ const CACHE: Home = Home {
     below: if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" },
 };
 
+const DATA: Home = Home {
+    own: "HELM_DATA_HOME",
+    xdg: "XDG_DATA_HOME",
+    below: if cfg!(target_os = "macos") { "Library" } else { ".local/share" },
+};
+
+/// Returns the folders of Helm's plugins.
+pub(super) fn plugins() -> Vec<PathBuf> {
+    match env_var("HELM_PLUGINS") {
+        Some(list) => {
+            std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect()
+        }
+        None => vec![folder(&DATA).join("plugins")],
+    }
+}
+
+/// Returns the file of GnuPG's public keys: the older one, if it is there.
+///
+/// Source: helm v4.3.1 pkg/cmd/dependency_build.go (`defaultKeyring`).
+pub(super) fn keyring() -> PathBuf {
+    let own = || PathBuf::from(env_var("HOME").unwrap_or_default()).join(".gnupg");
+    let home = env_var("GNUPGHOME").map_or_else(own, PathBuf::from);
+    let (ring, keybox) = (home.join("pubring.gpg"), home.join("pubring.kbx"));
+    if !ring.exists() && keybox.exists() { keybox } else { ring }
+}
+
 fn folder(home: &Home) -> PathBuf {
     let set = |name| env_var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set(home.own).unwrap_or_else(|| {

@@ -13,7 +13,7 @@ use crate::release::lint::{Entry, Message, Options, Severity, Subject, lint};
 use crate::release::offline;
 
 /// Source: helm v4.3.1 pkg/cmd/lint.go.
-pub(super) fn run(args: &Lint, namespace: Option<&str>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Lint, namespace: &str) -> anyhow::Result<ExitCode> {
     let capabilities = offline(&args.kube_version, &[])?;
     let mut paths = args.paths.clone();
     if args.with_subcharts {
@@ -22,7 +22,7 @@ pub(super) fn run(args: &Lint, namespace: Option<&str>) -> anyhow::Result<ExitCo
     let values = values::merge(&args.values)?.values;
     let options = Options {
         values: &values,
-        namespace: namespace.unwrap_or("default"),
+        namespace,
         capabilities: &capabilities,
         check_schema: !args.skip_schema_validation,
     };

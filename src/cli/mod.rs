@@ -17,16 +17,24 @@ mod home;
 mod inspect;
 mod lint;
 mod name;
+mod namespace;
 mod package;
+mod plugin;
 mod provenance;
 mod pull;
+mod refresh;
 mod repo;
+mod repo_index;
 mod run;
 mod search;
 mod show;
+mod sign;
+mod target;
 mod template;
+mod template_args;
 mod ui;
 mod values;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -52,7 +60,9 @@ pub fn main() -> ExitCode {
     }
     let mut runtime = match &args.command {
         // Starting threads that have nothing to do takes longer than much of what it does.
-        Command::Template(_) => tokio::runtime::Builder::new_current_thread(),
+        Command::Template(args) if !args.asks_cluster() => {
+            tokio::runtime::Builder::new_current_thread()
+        }
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.worker_threads(2).enable_all().build();
@@ -100,9 +110,9 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     let details = ui::Details { debug: args.debug };
     let verbose = args.verbose > 0;
     match args.command {
-        Command::Template(args) => template::run(*args, connection.namespace, details).await,
+        Command::Template(args) => template::run(*args, &connection, details).await,
         Command::Show(show) => show::run(show).await,
-        Command::Lint(lint) => lint::run(&lint, connection.namespace.as_deref()),
+        Command::Lint(lint) => lint::run(&lint, &namespace::of(&connection)),
         Command::Explain(args) => explain::run(*args, &connection, verbose).await,
         Command::Run(run) => run::run(run, &connection).await,
         Command::Demo => demo::demo().await,
@@ -125,5 +135,6 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Package(package) => package::run(package).await,
         Command::Pull(pull) => pull::run(pull).await,
         Command::Search(args) => search::run(&args),
+        Command::Verify(args) => verify::run(&args),
     }
 }

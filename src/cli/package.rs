@@ -14,10 +14,12 @@ use crate::base::clock::{Clock as _, SystemClock, Timestamp};
 use crate::base::file::{self, env_var};
 use crate::base::version::Version;
 use crate::chart::{self, Stamp};
-use crate::repo::Subcharts;
+use crate::repo::{Subcharts, Verify};
 
 pub(super) async fn run(args: Package) -> anyhow::Result<ExitCode> {
+    args.sign.check()?;
     let stamp = stamp()?;
+    let mut passphrase = None;
     for path in &args.paths {
         if let Err(error) = std::fs::metadata(path) {
             match error.kind() {
@@ -31,6 +33,7 @@ pub(super) async fn run(args: Package) -> anyhow::Result<ExitCode> {
             update(path, &args, stamp).await?;
         }
         let saved = one(path, &args, stamp)?;
+        args.sign.apply(&saved, &mut passphrase)?;
         ui::print(&format!("Successfully packaged chart and saved it to: {}\n", saved.display()));
     }
     Ok(ExitCode::SUCCESS)
@@ -45,6 +48,7 @@ async fn update(path: &Path, args: &Package, stamp: Stamp) -> anyhow::Result<()>
         skip_refresh: false,
         timeout: TIMEOUT,
         stamp,
+        verify: Verify::Never,
         say: &|_| {},
     };
     Ok(subcharts.update().await?)

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 
-use super::args::Sources;
-use super::chart_args::{Login, Places, Pull};
+use super::args::ChartFrom;
+use super::chart_args::{Login, Pull};
 use super::repo::fetcher;
-use super::{connect, home};
+use super::{connect, home, ui};
 use crate::base::file;
 use crate::chart::{self, Chart};
 use crate::repo::{HelmFiles, Located, Registered, download_archive, helm_text, locate, locate_in};
@@ -49,18 +50,53 @@ async fn one(
     let bytes = download_archive(fetcher, &located.spec, &located.url, located.digest())
         .await
         .map_err(|error| anyhow::anyhow!(helm_text(&error)))?;
+    let provenance = provenance(&located, &bytes, reference, args, fetcher).await;
+    if !args.untar {
+        if !args.destination.is_dir() {
+            bail!("destination `{}` is no folder: make it first", args.destination.display());
+        }
+        let path = args.destination.join(located.file_name());
+        file::write_atomic(&path, &bytes)?;
+        if let Ok((Some(signed), _)) = &provenance {
+            let path = args.destination.join(format!("{}.prov", located.file_name()));
+            file::write_atomic(&path, signed)?;
+        }
+    }
+    let (_, said) = provenance?;
     if args.untar {
         let folder = joined(&args.destination, &args.untardir);
         let name = reference.rsplit('/').next().unwrap_or(reference);
         refuse_taken(&joined(&folder, Path::new(name)))?;
-        return expand(&bytes, &folder);
+        expand(&bytes, &folder)?;
     }
-    if !args.destination.is_dir() {
-        bail!("destination `{}` is no folder: make it first", args.destination.display());
-    }
-    let path = args.destination.join(located.file_name());
-    file::write_atomic(&path, &bytes)?;
+    ui::print(&said);
     Ok(())
+}
+
+/// Fetches the provenance of an archive, as far as that is asked for; returns what is said of it.
+async fn provenance(
+    located: &Located,
+    archive: &[u8],
+    reference: &str,
+    args: &Pull,
+    fetcher: &Fetcher,
+) -> anyhow::Result<(Option<Bytes>, String)> {
+    if let Some(trust) = args.trusted.trust() {
+        let (verification, signed) = located.verified(fetcher, archive, &trust).await?;
+        return Ok((Some(signed), verification.to_string()));
+    }
+    if !args.prov {
+        return Ok((None, String::new()));
+    }
+    match located.provenance(fetcher).await {
+        Ok(signed) => Ok((Some(signed), String::new())),
+        Err(why) => {
+            // With --repo, Helm knows the archive by its address.
+            let url = located.url.to_string();
+            let named = if args.repo.is_some() { &url } else { reference };
+            Ok((None, format!("WARNING: Verification not found for {named}: {why}\n")))
+        }
+    }
 }
 
 /// Joins paths as Go does: `.` is left out.
@@ -105,21 +141,31 @@ pub(super) fn registered(login: &Login) -> Registered {
     }
 }
 
-/// Loads a chart that is named by `NAME/CHART` or by the address of its archive.
-pub(super) async fn load_named(
-    reference: &str,
-    version: &str,
-    sources: &Sources,
-) -> anyhow::Result<Arc<Chart>> {
-    if Path::new(reference).is_absolute() || reference.starts_with('.') {
-        bail!("path {reference:?} not found");
-    }
-    let files = home::helm_files(&Places::default());
-    let located = locate(&files, reference, version, &Registered::default(), TIMEOUT)?;
+/// Loads a chart that is named by `NAME/CHART`, by the address of its archive, or by its
+/// repository.
+pub(super) async fn load_named(reference: &str, from: &ChartFrom) -> anyhow::Result<Arc<Chart>> {
+    let version = from.wanted();
+    let fetcher = fetcher()?;
+    let login = registered(&from.login);
+    let located = match &from.repo {
+        Some(url) => {
+            let repository = Registered { url: url.clone(), ..login };
+            locate_in(&fetcher, &repository, reference, version, TIMEOUT).await?
+        }
+        None => {
+            let files = home::helm_files(&from.places);
+            locate(&files, reference, version, &login, TIMEOUT)?
+        }
+    };
     let Located { spec, url, entry } = &located;
-    if let Some(entry) = entry {
-        return Ok(connect::repositories(sources)?.pull(spec, entry).await?.chart);
+    let trust = from.trusted.trust();
+    if let (Some(entry), None) = (entry, &trust) {
+        return Ok(connect::repositories(&from.sources)?.pull(spec, entry).await?.chart);
     }
-    let bytes = download_archive(&fetcher()?, spec, url, "").await?;
+    let bytes = download_archive(&fetcher, spec, url, located.digest()).await;
+    let bytes = bytes.map_err(|error| anyhow::anyhow!(helm_text(&error)))?;
+    if let Some(trust) = &trust {
+        located.verified(&fetcher, &bytes, trust).await?;
+    }
     Ok(Arc::new(chart::load_archive(&bytes)?))
 }

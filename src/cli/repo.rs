@@ -28,6 +28,7 @@ pub(super) async fn run(args: Repo) -> anyhow::Result<ExitCode> {
         RepoCommand::Add(args) => add(args, &files).await?,
         RepoCommand::List(args) => list(&args, &files)?,
         RepoCommand::Update(args) => update(&args, &files).await?,
+        RepoCommand::Index(args) => super::repo_index::run(&args)?,
         RepoCommand::Remove(args) => remove(&args, &files)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -3,65 +3,101 @@
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
-use super::args::Template;
+use super::args::{Connection, Template};
 use super::diagnose::{self, Detailed};
 use super::files::{self, Files};
+use super::plugin::Plugin;
 use super::provenance::Provenance;
+use super::target::Target;
+use super::template_args::Place;
 use super::ui::Details;
-use super::{chart as named, name, ui, values};
+use super::values::Merged;
+use super::{chart as named, name, namespace, refresh, ui, values};
 use crate::base::class::chain;
-use crate::chart;
+use crate::chart::{self, Chart};
 use crate::release::manifest::{self, Hook, Selection, template_output};
-use crate::release::{Error, RenderRequest, RenderedRelease, Renderer, offline};
+use crate::release::{Conflicts, Error, RenderRequest, RenderedRelease, Renderer, Trial, offline};
 use crate::template::{Hosts, ReleaseInfo};
+
+impl Template {
+    /// Whether a cluster is asked.
+    pub(super) fn asks_cluster(&self) -> bool {
+        self.against.place() == Ok(Place::Server)
+    }
+}
 
 pub(super) async fn run(
     args: Template,
-    namespace: Option<String>,
+    connection: &Connection,
     verbosity: Details,
 ) -> anyhow::Result<ExitCode> {
     // The process ends here: taking trees and texts apart first would only cost time.
     let renderer = ManuallyDrop::new(Renderer::default());
-    let capabilities = offline(&args.kube_version, &args.api_versions)?;
-    let (name, chart) = name::name_and_chart(&args, &capabilities)?;
+    let plugin = Plugin::find(&args.post).map_err(anyhow::Error::msg)?;
+    let offline = offline(&args.kube_version, &args.api_versions)?;
+    args.against.note().into_iter().for_each(ui::say);
+    let place = args.against.place().map_err(anyhow::Error::msg)?;
+    let (name, chart) = name::name_and_chart(&args, &offline)?;
     let unpack = |bytes: Vec<u8>| renderer.load_archive(&bytes.into());
-    let chart = ManuallyDrop::new(named::load(&chart, &args.from, unpack).await?);
+    let loaded = named::load(&chart, &args.from, unpack).await?;
+    let chart = ManuallyDrop::new(refresh::complete(loaded, &chart, &args).await?);
     let merged = values::merge(&args.values)?;
+    let target = match place {
+        Place::Client => None,
+        Place::Server => Some(Target::reach(connection).await?),
+    };
     name::check(&name)?;
-    let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+    args.idle.check().map_err(anyhow::Error::msg)?;
     let request = RenderRequest {
         chart: &chart,
         values: &merged.values,
         release: ReleaseInfo {
             name: name.clone(),
-            namespace,
+            namespace: namespace::of(connection),
             revision: 1,
             is_upgrade: args.is_upgrade,
         },
-        capabilities: &capabilities,
-        lookup: None,
+        capabilities: target.as_ref().map_or(&offline, |target| &target.capabilities),
+        lookup: target.as_ref().map(|target| &target.lookup as _),
         hosts: args.enable_dns.then_some(&Dns as &dyn Hosts),
         check_schema: !args.skip_schema_validation,
     };
-    match renderer.render(&request).map(ManuallyDrop::new) {
-        Ok(rendered) if args.output_dir.is_empty() => print(&args, rendered),
-        Ok(rendered) => write(&args, &name, &rendered),
-        Err(error) => {
-            if verbosity.debug {
-                show_partial(&args, &name, &error)?;
-            }
-            let text = refused(&error, verbosity.debug);
-            if !verbosity.wanted() {
-                anyhow::bail!(text);
-            }
-            let provenance = || {
-                let layers = values::layers(&merged.given).ok()?;
-                Provenance::of(&chart, merged.given.clone(), layers).ok()
-            };
-            let details = diagnose::details(&error, provenance);
-            Err(Detailed { text, details }.into())
-        }
+    let post = |files| match &plugin {
+        Some(plugin) => plugin.post(files),
+        None => Ok(files),
+    };
+    let render = || renderer.render_through(&request, &post);
+    let rendered = if target.is_some() { tokio::task::block_in_place(render) } else { render() };
+    let rendered = match rendered.map(ManuallyDrop::new) {
+        Ok(rendered) => rendered,
+        Err(error) => return failed(&args, &error, verbosity, (&name, &chart, &merged)),
+    };
+    if let Some(target) = &target {
+        trial(&args, &request.release).run(&target.cluster, &rendered.manifest).await?;
     }
+    if args.output_dir.is_empty() { print(&args, rendered) } else { write(&args, &name, &rendered) }
+}
+
+/// Says why nothing was rendered: in Helm's words, and below them where and why.
+fn failed(
+    args: &Template,
+    error: &Error,
+    verbosity: Details,
+    (name, chart, merged): (&str, &Chart, &Merged),
+) -> anyhow::Result<ExitCode> {
+    if verbosity.debug {
+        show_partial(args, name, error)?;
+    }
+    let text = refused(error, verbosity.debug);
+    if !verbosity.wanted() {
+        anyhow::bail!(text);
+    }
+    let provenance = || {
+        let layers = values::layers(&merged.given).ok()?;
+        Provenance::of(chart, merged.given.clone(), layers).ok()
+    };
+    let details = diagnose::details(error, provenance);
+    Err(Detailed { text, details }.into())
 }
 
 /// The system's own way to find hosts.
@@ -77,6 +113,20 @@ impl Hosts for Dns {
 /// Whether Helm has a release to show, or nothing yet.
 fn is_partial(error: &Error) -> bool {
     !matches!(error, Error::Chart(_) | Error::Library)
+}
+
+fn trial<'a>(args: &Template, release: &'a ReleaseInfo) -> Trial<'a> {
+    let conflicts = match (args.is_upgrade, args.against.take_ownership) {
+        (true, _) => Conflicts::Ignored,
+        (false, true) => Conflicts::TakenOver,
+        (false, false) => Conflicts::Refused,
+    };
+    Trial {
+        name: &release.name,
+        namespace: &release.namespace,
+        validate: !args.against.disable_openapi_validation,
+        conflicts,
+    }
 }
 
 /// What Helm says when rendering fails; the hint stands where Helm has something to show.

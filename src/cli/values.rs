@@ -6,11 +6,13 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::args::Values;
+use super::pull::TIMEOUT;
 use crate::base::file;
 use crate::base::limit::{self, Limit};
 use crate::chart::origin::Layers;
 use crate::chart::{self, SetError, merge_values, set};
 use crate::controller::values::{Giver, Receiver, key};
+use crate::repo::{download_file, helm_text};
 use crate::yaml::Map;
 
 /// Something that was given, in the order in which it is merged.
@@ -172,8 +174,28 @@ impl From<Giver<'_>> for Given {
     }
 }
 
-/// Reads a file, or stdin if it is called `-`; what fails is said in Helm's words.
+/// Fetches an address. Values are read where nothing can wait, so it has a thread of its own.
+///
+/// Source: helm v4.3.1 pkg/cli/values/options.go (`readFile`).
+fn fetch(url: &str) -> Result<Vec<u8>, String> {
+    let url = url.to_owned();
+    let fetching = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        runtime.block_on(async {
+            let fetcher = super::repo::fetcher().map_err(|error| format!("{error:#}"))?;
+            let fetched = download_file(&fetcher, &url, TIMEOUT).await;
+            fetched.map(|bytes| bytes.to_vec()).map_err(|error| helm_text(&error))
+        })
+    });
+    fetching.join().unwrap_or_else(|_| Err("the download was cut short".to_owned()))
+}
+
+/// Reads a file, an address, or stdin if it is called `-`; what fails is said in Helm's words.
 fn read(name: &str) -> Result<Vec<u8>, String> {
+    if name.starts_with("http://") || name.starts_with("https://") {
+        return fetch(name);
+    }
     if name.trim() == "-" {
         let mut bytes = Vec::new();
         let read =

@@ -342,6 +342,20 @@ impl Cluster {
         }
     }
 
+    /// Reads an object, or (`name` is empty) the list of them, whole and as the server writes it.
+    /// An empty `namespace` means all namespaces.
+    ///
+    /// # Errors
+    /// The request fails; see [`Error::is_not_found`].
+    pub async fn read(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Value, Error> {
+        self.send_json(&Call::read(resource.path(namespace, name, ""))).await
+    }
+
     /// Lists objects of a kind, page by page.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Source: fluxcd/helm-controller internal/reconcile (install.go, upgrade.go, rollback.go, …).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
@@ -18,12 +18,12 @@ use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
+use crate::cluster::Propagation;
 use crate::cluster::wait::Progress;
-use crate::cluster::{self, Cluster, Propagation};
 use crate::policy::Evidence;
 use crate::release::{
-    self, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest, RenderedRelease, Rollback,
-    Storage, Uninstall,
+    self, ClusterLookup, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest,
+    RenderedRelease, Rollback, Storage, Uninstall,
 };
 use crate::template::ReleaseInfo;
 
@@ -171,11 +171,7 @@ impl Work<'_> {
     ) -> Result<RenderedRelease, release::Error> {
         let spec = &self.release.spec;
         let capabilities = release::of_cluster(&env.cluster).await?;
-        let lookup = ClusterLookup {
-            cluster: env.cluster.clone(),
-            runtime: tokio::runtime::Handle::current(),
-            outage: Mutex::default(),
-        };
+        let lookup = ClusterLookup::new(env.cluster.clone());
         let (i, u) =
             (spec.install.disable_schema_validation, spec.upgrade.disable_schema_validation);
         let request = RenderRequest {
@@ -196,7 +192,7 @@ impl Work<'_> {
         // Compiling takes milliseconds, and the next release of this chart may be weeks away.
         self.context.renderer.forget();
         // What the template says then is not the template's fault.
-        match lookup.outage.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        match lookup.into_outage() {
             Some(error) => Err(error.into()),
             None => rendered,
         }
@@ -413,51 +409,5 @@ pub(super) fn snapshot(record: &Record) -> Snapshot {
         deleted: (!record.info.deleted.is_empty()).then(|| seconds(&record.info.deleted)),
         test_hooks: None,
         oci_digest: String::new(),
-    }
-}
-
-/// Answers `lookup` from the cluster. Templates run outside the runtime's workers, so they may wait.
-struct ClusterLookup {
-    cluster: Cluster,
-    runtime: tokio::runtime::Handle,
-    /// Set when the API server was away.
-    outage: Mutex<Option<cluster::Error>>,
-}
-
-impl ClusterLookup {
-    fn failed(&self, error: cluster::Error) -> String {
-        let text = error.to_string();
-        if error.is_outage() {
-            *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        }
-        text
-    }
-}
-
-impl crate::template::Lookup for ClusterLookup {
-    fn lookup(
-        &self,
-        api_version: &str,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Result<crate::yaml::Value, String> {
-        use crate::cluster::{ObjectId, Selection};
-        let empty = || crate::yaml::Value::Object(crate::yaml::Map::new());
-        self.runtime.block_on(async {
-            if name.is_empty() {
-                let selection = match namespace {
-                    "" => Selection::default(),
-                    namespace => Selection::namespace(namespace),
-                };
-                let found = self.cluster.list(api_version, kind, &selection).await;
-                let found = found.map_err(|error| self.failed(error))?;
-                let items: Vec<_> = found.into_iter().map(|object| object.0).collect();
-                return Ok(serde_json::json!({"apiVersion": api_version, "kind": format!("{kind}List"), "items": items}));
-            }
-            let id = ObjectId::new(api_version, kind, namespace, name);
-            let found = self.cluster.get(&id).await.map_err(|error| self.failed(error))?;
-            Ok(found.map_or_else(empty, |object| object.0))
-        })
     }
 }

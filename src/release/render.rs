@@ -90,6 +90,18 @@ impl Renderer {
     /// # Errors
     /// The chart, the values or a template are wrong; texts are Helm's.
     pub fn render(&self, request: &RenderRequest<'_>) -> Result<RenderedRelease, Error> {
+        self.render_through(request, &Ok)
+    }
+
+    /// Renders a chart; `post` may change the rendered files before they are sorted.
+    ///
+    /// # Errors
+    /// As [`Self::render`], and those of `post`.
+    pub fn render_through(
+        &self,
+        request: &RenderRequest<'_>,
+        post: &dyn Fn(Vec<manifest::Read>) -> Result<Vec<manifest::Read>, Error>,
+    ) -> Result<RenderedRelease, Error> {
         chart::check_dependencies_present(request.chart)?;
         let (chart, warnings) = chart::process_dependencies(request.chart, request.values)?;
         let (values, more) = chart::coalesce(&chart, request.values)?;
@@ -118,11 +130,12 @@ impl Renderer {
             hosts: request.hosts,
         };
         let rendered = program.render_map(&context, manifest::read).map_err(Error::Template)?;
+        let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
+        let notes = rendered.iter().find(|read| read.file.name == notes_name);
+        let notes = notes.map(|read| read.file.text.clone()).unwrap_or_default();
+        let rendered = post(rendered)?;
         let sorted = manifest::sort(&rendered)?;
         let (manifest, hooks) = (manifest::text(&sorted.documents, &sorted.hooks), sorted.hooks);
-        let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
-        let notes = rendered.into_iter().find(|read| read.file.name == notes_name);
-        let notes = notes.map(|read| read.file.text).unwrap_or_default();
         Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
     }
 

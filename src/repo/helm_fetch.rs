@@ -50,7 +50,20 @@ pub async fn download_archive(
     Ok(bytes)
 }
 
-async fn body(
+/// Downloads a text file that belongs to no repository.
+///
+/// # Errors
+/// It cannot be fetched.
+pub async fn download_file(
+    fetcher: &Fetcher,
+    url: &str,
+    timeout: Duration,
+) -> Result<Bytes, Error> {
+    let spec = Registered { url: url.to_owned(), ..Registered::default() }.spec(timeout)?;
+    body(fetcher, &spec, &spec.url, limit::SOURCE_FILE_BYTES, Kind::Text).await
+}
+
+pub(super) async fn body(
     fetcher: &Fetcher,
     spec: &RepositorySpec,
     url: &SafeUrl,

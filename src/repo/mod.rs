@@ -11,6 +11,8 @@ mod helm_fetch;
 mod helm_file;
 mod index;
 mod packages;
+mod provenance;
+mod publish;
 mod reference;
 mod repositories;
 mod resolve;
@@ -19,11 +21,15 @@ mod subchart;
 
 pub use entry::{Entry, Warning};
 pub use error::Error;
-pub use helm_fetch::{download_archive, download_index, helm_text, outcome, refresh};
+pub use helm_fetch::{
+    download_archive, download_file, download_index, helm_text, outcome, refresh,
+};
 pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
 pub use packages::{Packages, package_index};
+pub use provenance::{Trust, read_keyring};
+pub use publish::Listing;
 pub use reference::{Located, locate, locate_in};
 pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec, Trouble};
 pub use search::{Hit, Query, Searchable, keep};
-pub use subchart::Subcharts;
+pub use subchart::{Subcharts, Verify};

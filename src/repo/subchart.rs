@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::error::Error;
 use super::helm_fetch::{download_archive, helm_text, outcome, refresh};
 use super::helm_file::{HelmFiles, Registered, RepositoryFile};
+use super::provenance::Trust;
 use super::reference::{Located, copied_index, locate_in, versions};
 use super::repositories::chart_url;
 use crate::base::class::chain;
@@ -24,6 +25,17 @@ use crate::chart::{
     self, Chart, Dependency, Lock, Stamp, load_archive, load_folder, lock_digest, old_lock_digest,
 };
 use crate::source::Fetcher;
+
+/// Whether what is fetched must be signed.
+#[derive(Debug, Clone)]
+pub enum Verify {
+    /// Nobody asks.
+    Never,
+    /// What has a provenance is verified by it.
+    IfPossible(Trust),
+    /// What has no provenance is refused.
+    Always(Trust),
+}
 
 /// The dependencies of a chart's folder.
 pub struct Subcharts<'a> {
@@ -39,6 +51,8 @@ pub struct Subcharts<'a> {
     pub timeout: Duration,
     /// The time of what is written.
     pub stamp: Stamp,
+    /// Whether archives must be signed.
+    pub verify: Verify,
     /// Says what is being done.
     pub say: &'a (dyn Fn(&str) + Sync),
 }
@@ -388,9 +402,29 @@ impl Subcharts<'_> {
         let bytes = download_archive(self.fetcher, &located.spec, &located.url, located.digest())
             .await
             .map_err(|error| failed(helm_text(&error)))?;
+        self.check(&located, &bytes).await.map_err(|error| failed(chain(&error)))?;
         load_archive(&bytes).map_err(|error| failed(chain(&error)))?;
         seen.push(url);
         Ok(Some((located.file_name(), bytes)))
+    }
+
+    /// Verifies an archive, as far as that is asked for.
+    async fn check(&self, located: &Located, bytes: &[u8]) -> Result<(), Error> {
+        let trust = match &self.verify {
+            Verify::Never => return Ok(()),
+            Verify::Always(trust) => {
+                return located.verified(self.fetcher, bytes, trust).await.map(|_| ());
+            }
+            Verify::IfPossible(trust) => trust,
+        };
+        match located.provenance(self.fetcher).await {
+            Ok(signed) => trust.verify(bytes, &signed, &located.file_name()).map(|_| ()),
+            Err(why) => {
+                let url = &located.url;
+                (self.say)(&format!("WARNING: Verification not found for {url}: {why}\n"));
+                Ok(())
+            }
+        }
     }
 
     async fn find(&self, list: &RepositoryFile, dep: &Dependency) -> Result<Located, Error> {

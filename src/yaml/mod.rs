@@ -19,6 +19,7 @@ mod error;
 pub mod float;
 mod guard;
 pub mod json;
+pub mod layout;
 mod lines;
 mod order;
 mod printer;

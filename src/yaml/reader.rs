@@ -89,7 +89,7 @@ pub(super) fn read_any(text: &str, options: Options) -> Result<Vec<Document>, Er
 }
 
 /// go-yaml refuses control characters before it parses.
-fn forbidden(text: &str) -> Option<Error> {
+pub(super) fn forbidden(text: &str) -> Option<Error> {
     let control = |c: char| match c {
         '\t' | '\n' | '\r' | '\u{85}' => false,
         '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => true,
@@ -471,7 +471,7 @@ fn line(mark: &Mark) -> usize {
 }
 
 /// Go's words for an error of the parser, with its own counting of lines.
-fn failure(error: &libyaml_safer::Error) -> Error {
+pub(super) fn failure(error: &libyaml_safer::Error) -> Error {
     use libyaml_safer::ErrorKind;
     let scanner = error.kind() == ErrorKind::Scanner;
     let of = |mark: Option<Mark>| mark.map_or(0, |mark| usize::try_from(mark.line).unwrap_or(0));

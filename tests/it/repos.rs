@@ -202,3 +202,75 @@ async fn a_chart_of_a_registered_repository_is_rendered() {
     pair.same(&["template", "rel", "one/web"]);
     assert_eq!(repository.count("/web-1.1.0.tgz", 200), found, "both find it in their caches");
 }
+
+/// An index without the times that are now.
+fn timeless(path: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let is_time = |line: &&str| {
+        let line = line.trim_start();
+        !["created:", "generated:", "\"created\":", "\"generated\":"]
+            .iter()
+            .any(|start| line.starts_with(start) && !line.contains("2020"))
+    };
+    text.lines().filter(is_time).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_of_packages_are_indexed_as_by_helm() {
+    let Some(pair) = Pair::find() else { return };
+    let same = |path: &str| {
+        let [helm, ours] = pair.folders().map(|folder| timeless(&folder.join(path)));
+        assert_eq!(ours, helm, "{path}");
+    };
+    for version in ["1.0.0", "1.10.0", "1.9.0", "2.0.0-rc.1+b"] {
+        let package = web(version, "");
+        pair.file(&format!("charts/{}", package.file), &package.bytes);
+    }
+    let full = "apiVersion: v2\nname: b10\nversion: 0.1.0\nappVersion: 1.10\nkeywords: [b, a]\nmaintainers: [{name: n, email: e}]\nannotations: {z: '1', a: <b>}\ndependencies: [{name: d, version: 1.x, repository: ''}]\n";
+    pair.file("charts/deep/b10-0.1.0.tgz", Package::files([("Chart.yaml", full)]).bytes);
+    pair.file("charts/deep/er/c-1.0.0.tgz", web("3.0.0", "").bytes);
+    pair.file("charts/no.tgz", "no chart");
+    pair.file("old.yaml", "apiVersion: v1\nentries:\n  old:\n  - {name: old, version: 1.0.0, urls: [x], created: \"2020-01-01T00:00:00Z\"}\n  web:\n  - {apiVersion: v1, name: web, version: 1.0.0, urls: [u], created: \"2020-01-01T00:00:00Z\"}\n  - {apiVersion: v1, name: web, version: 0.1.0, urls: [z], digest: d, created: \"2020-01-01T00:00:00Z\"}\ngenerated: \"2020-01-01T00:00:00Z\"\n");
+    pair.file("bad.yaml", "entries: {}\n");
+    for more in [
+        &[][..],
+        &["--url", "https://example.com/charts"],
+        &["--url", "https://example.com/charts/", "--merge", "old.yaml"],
+        &["--url", "charts", "--json"],
+        &["--merge", "new.yaml"],
+    ] {
+        pair.same(&[&["repo", "index", "charts"], more].concat());
+        same("charts/index.yaml");
+    }
+    same("new.yaml");
+    pair.same_error(&["repo", "index", "charts", "--merge", "bad.yaml"]);
+    pair.file("empty/x", "");
+    pair.same(&["repo", "index", "empty"]);
+    same("empty/index.yaml");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_and_dependencies_are_fetched_for_a_rendering() {
+    let Some(pair) = Pair::find() else { return };
+    let repository = repository();
+    let url = &repository.url();
+    repository.put("v.yaml", "a: fetched\nb: 1\n");
+    repository.put("bad.yaml", "a: b: c\n");
+    let values = &format!("{url}/v.yaml");
+    let app = format!(
+        "apiVersion: v2\nname: app\nversion: 1.0.0\ndependencies:\n- {{name: web, version: 1.x, repository: '{url}'}}\n"
+    );
+    pair.file("c/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n");
+    pair.file("c/templates/a.yaml", "a: {{ .Values.a | toJson }}\n");
+    pair.file("app/Chart.yaml", app);
+    pair.same(&["template", "r", "c", "-f", values]);
+    pair.same(&["template", "r", "c", "--set-file", &format!("a={values}")]);
+    pair.same(&["lint", "c", "-f", values]);
+    let missing = &format!("{url}/none.yaml");
+    pair.same_error(&["template", "r", "c", "-f", missing]);
+    pair.same_error(&["template", "r", "c", "--set-file", &format!("a={missing}")]);
+    pair.same_error(&["template", "r", "c", "-f", &format!("{url}/bad.yaml")]);
+    pair.same_error(&["template", "r", "app"]);
+    pair.same(&["template", "r", "app", "--dependency-update"]);
+    pair.same(&["template", "r", "app", "--dependency-update"]);
+}

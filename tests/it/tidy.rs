@@ -34,6 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libyaml_safer", &["yaml"]),
     ("jsonschema", &["chart", "sim"]),
     ("tar", &["chart"]),
+    ("pgp", &["chart"]),
     ("flate2", &["chart", "source", "repo", "release"]),
     ("handlebars", &["controller", "web", "cli"]),
     ("semver", &["base"]),

@@ -1,0 +1,38 @@
+//! `--dependency-update`: what a chart's folder lacks is fetched before it is rendered.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::args::Template;
+use super::pull::TIMEOUT;
+use super::repo::fetcher;
+use super::{home, package, ui};
+use crate::chart::{self, Chart};
+use crate::repo::{Subcharts, Verify};
+
+/// Returns the chart with its dependencies; without the flag, as it is.
+///
+/// Source: helm v4.3.1 pkg/cmd/install.go (`runInstall`).
+pub(super) async fn complete(
+    chart: Arc<Chart>,
+    name: &str,
+    args: &Template,
+) -> anyhow::Result<Arc<Chart>> {
+    let path = Path::new(name);
+    let lacks = chart::check_dependencies_present(&chart).is_err();
+    if !args.dependency_update || !lacks || args.from.repo.is_some() || !path.is_dir() {
+        return Ok(chart);
+    }
+    let subcharts = Subcharts {
+        folder: &std::path::absolute(path)?,
+        files: &home::helm_files(&args.from.places),
+        fetcher: &fetcher()?,
+        skip_refresh: false,
+        timeout: TIMEOUT,
+        stamp: package::stamp()?,
+        verify: Verify::Never,
+        say: &ui::print,
+    };
+    subcharts.update().await?;
+    Ok(Arc::new(chart::load_folder(path)?))
+}
