@@ -16,6 +16,7 @@ mod faults;
 mod flags;
 mod flagship;
 mod flux;
+mod golden;
 mod harness;
 mod judge;
 mod kubectl;

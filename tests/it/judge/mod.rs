@@ -3,13 +3,10 @@
 //!
 //! `LEADSMAN_FUZZ=100000` tries so many, from `LEADSMAN_FUZZ_SEED` on, and prints what differs.
 
+pub(crate) mod ask;
 mod grammar;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
-
-use leadsman::template::{Context, Frozen, Program, ReleaseInfo, Scope, TemplateFile};
+use leadsman::template::{Context, Program, ReleaseInfo, Scope, TemplateFile};
 use leadsman::yaml::Value;
 use serde_json::json;
 
@@ -22,49 +19,6 @@ const SHOWN: usize = 20;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// What the engine says of all templates, in order; nothing of those that it dies of: a map that
-/// holds itself exhausts Go's stack.
-fn judged(judge: &Path, asked: &[(String, Value)]) -> Vec<Option<Result<String, String>>> {
-    let mut said = Vec::with_capacity(asked.len());
-    while said.len() < asked.len() {
-        said.extend(judged_while_alive(judge, &asked[said.len()..]).into_iter().map(Some));
-        if said.len() < asked.len() {
-            said.push(None);
-        }
-    }
-    said
-}
-
-fn judged_while_alive(judge: &Path, asked: &[(String, Value)]) -> Vec<Result<String, String>> {
-    let mut command = Command::new(judge);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut running = command.spawn().unwrap();
-    let mut input = running.stdin.take().unwrap();
-    let output = BufReader::new(running.stdout.take().unwrap());
-    let answers = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for (template, values) in asked {
-                // It fails when the judge has died, which the number of answers tells.
-                let line = json!({"template": template, "values": values});
-                if writeln!(input, "{line}").is_err() {
-                    return;
-                }
-            }
-        });
-        let said = |line: std::io::Result<String>| {
-            // A judge that dies may do so in the middle of a line.
-            let answer: Value = serde_json::from_str(&line.ok()?).ok()?;
-            Some(match answer["output"].as_str() {
-                Some(output) => Ok(output.to_owned()),
-                None => Err(answer["error"].as_str()?.to_owned()),
-            })
-        };
-        output.lines().map_while(said).collect::<Vec<_>>()
-    });
-    let _ = running.wait();
-    answers
 }
 
 fn rendered(template: &str, values: &Value) -> Result<String, String> {
@@ -85,10 +39,9 @@ fn rendered(template: &str, values: &Value) -> Result<String, String> {
     let (name, namespace) = ("rel".into(), "prod".into());
     let release = ReleaseInfo { name, namespace, revision: 1, is_upgrade: false };
     let capabilities = leadsman::release::offline("", &[]).unwrap();
-    let values = Frozen::new(values);
     let context = Context {
         scopes: &scopes,
-        values: &values,
+        values,
         release: &release,
         capabilities: &capabilities,
         lookup: None,
@@ -124,7 +77,11 @@ fn random_templates_come_out_as_from_helm_s_engine() {
             (template, as_values(values))
         })
         .collect();
-    let judged = judged(&judge, &asked);
+    let questions: Vec<_> = asked
+        .iter()
+        .map(|(template, values)| json!({"template": template, "values": values}))
+        .collect();
+    let judged = ask::all(&judge, &questions);
     let (mut good, mut wrong) = (0, Vec::new());
     for ((template, values), want) in asked.iter().zip(judged) {
         let got = rendered(template, values);
