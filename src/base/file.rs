@@ -33,6 +33,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the path that it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. } | Self::TooLarge { path, .. } | Self::NotText { path } => path,
+        }
+    }
+
     /// Returns the kind of the operating system's answer, if it was asked.
     pub fn kind(&self) -> Option<io::ErrorKind> {
         match self {

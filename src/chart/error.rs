@@ -32,6 +32,14 @@ pub enum Error {
         /// What the operating system said, in Go's words.
         text: String,
     },
+    /// A symbolic link to nothing.
+    #[error("error evaluating symlink {path}: lstat {target}: no such file or directory")]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// What it names.
+        target: PathBuf,
+    },
     /// A list of files without `Chart.yaml`.
     #[error("Chart.yaml file is missing")]
     NoMetadata,
@@ -176,7 +184,9 @@ impl Error {
     /// Returns what the controller does about it: only reading a disk may heal by itself.
     pub fn class(&self) -> Class {
         match self {
-            Self::NotAChart { .. } | Self::Read { .. } | Self::Walk(_) => Class::Retry,
+            Self::NotAChart { .. } | Self::Dangling { .. } | Self::Read { .. } | Self::Walk(_) => {
+                Class::Retry
+            }
             Self::NotGzip
             | Self::Archive(_)
             | Self::Packed(_)

@@ -34,7 +34,7 @@ pub fn load_folder(path: &Path) -> Result<Chart, Error> {
     };
     let mut files = Vec::new();
     let mut left = limit::current().of(Limit::Unpacked);
-    for name in file::list_tree(&top).map_err(Error::Walk)? {
+    for name in file::list_tree(&top).map_err(walked)? {
         if rules.drops(&name) {
             continue;
         }
@@ -51,4 +51,22 @@ pub fn load_folder(path: &Path) -> Result<Chart, Error> {
         files.push(File { name, data: without_bom(Bytes::from(data)).into() });
     }
     load::assemble(files, load::Place::Top, &ParsedValues::default())
+}
+
+/// A link to nothing is told in Go's words.
+fn walked(error: file::Error) -> Error {
+    let path = error.path();
+    let missing = error.kind() == Some(std::io::ErrorKind::NotFound);
+    let Some(link) = std::fs::read_link(path).ok().filter(|_| missing) else {
+        return Error::Walk(error);
+    };
+    let mut target = path.parent().unwrap_or(path).to_owned();
+    for part in link.components() {
+        match part {
+            std::path::Component::ParentDir => drop(target.pop()),
+            std::path::Component::CurDir => {}
+            part => target.push(part),
+        }
+    }
+    Error::Dangling { path: path.to_owned(), target }
 }

@@ -95,9 +95,7 @@ fn compile(schema: &[u8]) -> Result<Validator, String> {
     {
         map.remove("$schema");
     }
-    jsonschema::validator_for(&schema).map_err(|error| {
-        format!("\"file:///values.schema.json#\" is not valid against metaschema: {error}")
-    })
+    jsonschema::validator_for(&schema).map_err(|error| refused(&error.to_string()))
 }
 
 /// Whole floats are integers for a schema.
@@ -105,6 +103,19 @@ fn instance(values: &Map) -> Value {
     let mut instance = Value::Object(values.clone());
     integers(&mut instance);
     instance
+}
+
+/// A schema that is none, or one that names another file, which is never read.
+fn refused(why: &str) -> String {
+    let named = why.strip_prefix("Resource '").and_then(|rest| rest.split_once('\''));
+    match named.map(|(name, _)| name).filter(|name| !name.contains(':')) {
+        Some(name) => {
+            format!("failing loading \"file:///{name}\": open /{name}: no such file or directory\n")
+        }
+        None => {
+            format!("\"file:///values.schema.json#\" is not valid against metaschema: {why}")
+        }
+    }
 }
 
 fn integers(value: &mut Value) {
@@ -124,15 +135,16 @@ fn integers(value: &mut Value) {
 
 fn lines(errors: &[ValidationError<'_>], depth: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut missing: Vec<(String, Vec<String>)> = Vec::new();
+    let mut missing: Vec<((String, Option<String>), Vec<String>)> = Vec::new();
     let indent = "  ".repeat(depth);
     for error in errors {
         let at = error.instance_path().to_string();
         if let ValidationErrorKind::Required { property } = error.kind() {
             let name = format!("'{}'", property.as_str().unwrap_or_default());
-            match missing.iter_mut().find(|(place, _)| *place == at) {
+            let place = (at, wanted_by(error));
+            match missing.iter_mut().find(|(known, _)| *known == place) {
                 Some((_, names)) => names.push(name),
-                None => missing.push((at, vec![name])),
+                None => missing.push((place, vec![name])),
             }
             continue;
         }
@@ -145,11 +157,27 @@ fn lines(errors: &[ValidationError<'_>], depth: usize) -> Vec<String> {
             }
         }
     }
-    for (at, names) in missing {
+    for ((at, wanted_by), names) in missing {
+        if let Some(other) = wanted_by {
+            let names = names.join(", ");
+            lines.push(format!(
+                "{indent}- at '{at}': properties {names} required, if '{other}' exists"
+            ));
+            continue;
+        }
         let noun = if names.len() == 1 { "property" } else { "properties" };
         lines.push(format!("{indent}- at '{at}': missing {noun} {}", names.join(", ")));
     }
     lines
+}
+
+/// The property whose presence makes another one necessary.
+fn wanted_by(error: &ValidationError<'_>) -> Option<String> {
+    let path = error.schema_path().to_string();
+    let mut parts = path.rsplit('/');
+    let property = parts.next()?;
+    let keyword = parts.next()?;
+    matches!(keyword, "dependencies" | "dependentRequired").then(|| property.to_owned())
 }
 
 fn words(error: &ValidationError<'_>) -> String {
@@ -187,7 +215,13 @@ fn words(error: &ValidationError<'_>) -> String {
         Kind::Pattern { pattern } => {
             format!("{} does not match pattern '{pattern}'", shown(instance))
         }
-        Kind::Format { format } => format!("{} is not valid {format}", shown(instance)),
+        Kind::Format { format } => {
+            let why = match format.as_str() {
+                "ipv4" => wrong_ipv4(instance.as_str().unwrap_or_default()),
+                _ => "",
+            };
+            format!("{} is not valid {format}{why}", shown(instance))
+        }
         Kind::Enum { options } => {
             let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
             let options: Vec<_> = options.iter().map(shown).collect();
@@ -202,10 +236,32 @@ fn words(error: &ValidationError<'_>) -> String {
         Kind::Contains => "no items match contains schema".to_owned(),
         Kind::AnyOf { .. } => "'anyOf' failed".to_owned(),
         Kind::OneOfNotValid { .. } => "'oneOf' failed, none matched".to_owned(),
-        Kind::OneOfMultipleValid { .. } => "'oneOf' failed, several matched".to_owned(),
+        Kind::OneOfMultipleValid { context } => {
+            let fit = context.iter().enumerate().filter(|(_, errors)| errors.is_empty());
+            let fit: Vec<_> = fit.take(2).map(|(index, _)| index.to_string()).collect();
+            format!("'oneOf' failed, subschemas {} matched", fit.join(", "))
+        }
+        Kind::UniqueItems => twins(instance),
         Kind::Not { .. } => "'not' failed".to_owned(),
         _ => error.to_string(),
     }
+}
+
+/// Which of a list's items are equal.
+fn twins(value: &Value) -> String {
+    let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let pair = (1..list.len())
+        .find_map(|high| (0..high).find(|low| list[*low] == list[high]).map(|low| (low, high)));
+    let (low, high) = pair.unwrap_or_default();
+    format!("items at {low} and {high} are equal")
+}
+
+/// What is wrong with an address.
+///
+/// Source: santhosh-tekuri/jsonschema v6 format.go (`validateIPV4`).
+fn wrong_ipv4(text: &str) -> &'static str {
+    let parts: Vec<_> = text.split('.').collect();
+    if parts.len() == 4 { "" } else { ": expected four decimals" }
 }
 
 fn type_of(value: &Value) -> &'static str {

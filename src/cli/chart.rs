@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
 use super::args::ChartFrom;
 use super::connect;
@@ -12,6 +12,9 @@ use crate::base::file;
 use crate::base::limit::{self, Limit};
 use crate::chart::{self, Chart};
 use crate::repo::Registered;
+
+/// As much of a file tells what it is.
+const SNIFFED: usize = 512;
 
 /// Loads a chart; `unpack` reads an archive, so that a command which renders may begin meanwhile.
 pub(super) async fn load(
@@ -35,7 +38,14 @@ pub(super) async fn load(
     if path.is_dir() {
         return Ok(Arc::new(chart::load_folder(path)?));
     }
-    Ok(Arc::new(unpack(file::read_bytes(path, limit::current().of(Limit::Unpacked))?)?))
+    let packed = file::read_bytes(path, limit::current().of(Limit::Unpacked))?;
+    // What is no archive is named by its first bytes.
+    let start = packed[..packed.len().min(SNIFFED)].to_vec();
+    let chart = unpack(packed).map_err(|error| match error {
+        chart::Error::NotGzip => anyhow!(no_archive(path, &start)),
+        error => error.into(),
+    })?;
+    Ok(Arc::new(chart))
 }
 
 async fn pull(name: &str, url: &str, from: &ChartFrom) -> anyhow::Result<Arc<Chart>> {
@@ -46,4 +56,21 @@ async fn pull(name: &str, url: &str, from: &ChartFrom) -> anyhow::Result<Arc<Cha
     let found = repositories.resolve(&spec.url, name, from.wanted())?;
     let newest = found.first().context("no version")?;
     Ok(repositories.pull(&spec, newest).await?.chart)
+}
+
+/// What Helm says of a file that is no archive: it looks at the name, and at the first 512 bytes,
+/// of which a short file leaves some zero.
+///
+/// Source: helm v4.3.1 pkg/chart/loader/archive (`EnsureArchive`); go net/http/sniff.go.
+fn no_archive(path: &Path, start: &[u8]) -> String {
+    let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let shown = shown.display();
+    let name = path.to_string_lossy();
+    if name.ends_with(".yml") || name.ends_with(".yaml") {
+        return format!("file '{shown}' seems to be a YAML file, but expected a gzipped archive");
+    }
+    let is_binary = |byte: &u8| matches!(byte, 0..=8 | 11 | 14..=26 | 28..=31);
+    let is_text = start.len() == SNIFFED && !start.iter().any(is_binary);
+    let kind = if is_text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
+    format!("file '{shown}' does not appear to be a gzipped archive; got '{kind}'")
 }

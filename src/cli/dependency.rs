@@ -53,6 +53,9 @@ fn load(path: &Path) -> anyhow::Result<Chart> {
     if path.is_dir() {
         return Ok(chart::load_folder(path)?);
     }
+    if !path.exists() {
+        anyhow::bail!("stat {}: no such file or directory", path.display());
+    }
     Ok(chart::load_archive(&file::read_bytes(path, limit::ARCHIVE_BYTES)?)?)
 }
 

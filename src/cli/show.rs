@@ -11,7 +11,15 @@ use crate::yaml;
 const README: &[&str] = &["readme.md", "readme.txt", "readme"];
 
 pub(super) async fn run(args: Show) -> anyhow::Result<ExitCode> {
-    let chart = named::load(&args.chart, &args.from, |bytes| chart::load_archive(&bytes)).await?;
+    let loaded = named::load(&args.chart, &args.from, |bytes| chart::load_archive(&bytes)).await;
+    // Here Helm does not look for the version first.
+    let chart = loaded.map_err(|error| match error.downcast::<chart::Error>() {
+        Ok(chart::Error::NoVersion | chart::Error::NotAChart { .. }) => {
+            chart::Error::NoMetadata.into()
+        }
+        Ok(error) => error.into(),
+        Err(error) => error,
+    })?;
     ui::print_bytes(&text(&chart, args.part)?);
     Ok(ExitCode::SUCCESS)
 }

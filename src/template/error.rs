@@ -260,9 +260,13 @@ impl Fail {
                 let Frame { file, line, template, expression, message, .. } = &located.frame;
                 let column = located.frame.column.unwrap_or_default();
                 let quoted = super::strconv::quote(template.as_bytes());
-                blocks.push(format!(
+                let block = format!(
                     "{file}:{line}:{column}\n  executing {quoted} at <{expression}>:\n    {message}"
-                ));
+                );
+                // Helm tells equal levels in a row once.
+                if blocks.last() != Some(&block) {
+                    blocks.push(block);
+                }
                 located.cause.as_ref().is_none_or(|cause| cause.collect_blocks(blocks))
             }
         }

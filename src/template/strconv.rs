@@ -324,6 +324,17 @@ pub(super) fn parse_int_radix(text: &str, base: u32) -> Result<i64, IntError> {
     signed(text, |digits| parse_digits(digits, base))
 }
 
+/// Parses a decimal number as `Atoi` does for those who do not look at its error: what is too
+/// large becomes the largest, what is no number 0.
+pub(super) fn parse_int_saturating(text: &str) -> i64 {
+    match parse_int_radix(text, 10) {
+        Ok(number) => number,
+        Err(IntError::Range) if text.starts_with('-') => i64::MIN,
+        Err(IntError::Range) => i64::MAX,
+        Err(IntError::Syntax) => 0,
+    }
+}
+
 /// Parses a floating-point number as Go does: infinities, hexadecimal and underscores included.
 pub(super) fn parse_float(text: &str) -> Option<f64> {
     let lower = text.to_ascii_lowercase();

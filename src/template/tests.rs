@@ -285,4 +285,21 @@ fn the_first_failure_in_helm_s_order_is_told() {
     }
 }
 
+#[test]
+fn each_function_has_a_golden_row() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/expressions");
+    let mut templates = String::new();
+    for name in crate::base::file::list_tree(&folder).unwrap() {
+        let text = crate::base::file::read_text(&folder.join(name), 1 << 26).unwrap();
+        let rows = text.lines().filter(|line| line.starts_with(['>', '|']));
+        templates.extend(rows.flat_map(|line| [line, "\n"]));
+    }
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '$');
+    let words: std::collections::HashSet<&str> = templates.split(|c| !is_part(c)).collect();
+    let names = funcs::names();
+    assert!(names.len() > 200, "only {} functions", names.len());
+    let missing: Vec<_> = names.into_iter().filter(|name| !words.contains(name)).collect();
+    assert!(missing.is_empty(), "no golden row has {missing:?}");
+}
+
 mod limits;

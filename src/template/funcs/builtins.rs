@@ -157,6 +157,10 @@ fn equal_pair(a: &Value, b: &Value) -> Result<bool, Fail> {
         let text = lossy(&text);
         return Err(format!("non-comparable type {text}: {}", b.type_name()).into());
     }
+    if let (Value::Version(a), Value::Version(b)) = (a, b) {
+        // Go compares pointers.
+        return Ok(std::rc::Rc::ptr_eq(a, b));
+    }
     Ok(types::equal_scalars(a, b))
 }
 
@@ -222,7 +226,11 @@ fn index(args: Args<'_>) -> Outcome {
                 let content = files.get(&key_of(key)?).map(|content| &content[..]);
                 Value::Bytes(content.unwrap_or_default().into())
             }
-            other => return Err(format!("can't index item of type {}", other.type_name()).into()),
+            other => {
+                let name = other.type_name();
+                let name = name.trim_start_matches('*');
+                return Err(format!("can't index item of type {name}").into());
+            }
         };
     }
     Ok(item)

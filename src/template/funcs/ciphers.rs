@@ -132,15 +132,15 @@ fn decrypt(password: &[u8], text: &[u8]) -> Outcome {
         return Ok(Value::str(""));
     }
     let packed: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    // Go makes room for three bytes in each four characters.
+    let room = packed.len() / 4 * 3;
     let bytes = STANDARD
         .decode(packed)
         .map_err(|_| lossy(&super::encoding::decode_base64(text)).into_owned())?;
     let Some((start, packed)) = bytes.split_first_chunk::<16>() else {
-        let length = bytes.len();
-        return Err(format!(
-            "runtime error: slice bounds out of range [:16] with capacity {length}"
-        )
-        .into());
+        return Err(
+            format!("runtime error: slice bounds out of range [:16] with capacity {room}").into()
+        );
     };
     let cipher = cbc::Decryptor::<aes::Aes256>::new(&cipher_key(password).into(), start.into());
     let plain = cipher

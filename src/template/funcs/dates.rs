@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use super::super::strconv;
 use super::super::value::{IntKind, Value};
 use super::types::to_text;
 use super::{Args, Func, Outcome, Ty, lossy};
@@ -71,6 +72,43 @@ impl GoTime {
             Some(moved) => Self { zone: self.zone.clone(), ..moved },
             None => self.clone(),
         }
+    }
+
+    /// Nanoseconds since 1970.
+    fn nanos(&self) -> i128 {
+        i128::from(self.unix) * 1_000_000_000 + i128::from(self.civil.subsec_nanosecond())
+    }
+
+    /// Time since 1970 in such parts of a second.
+    fn in_units(&self, a_second: i128) -> i64 {
+        i64::try_from(self.nanos() * a_second / 1_000_000_000).unwrap_or(0)
+    }
+
+    /// Rounds down to a multiple of a duration since the year 1.
+    fn truncated(&self, unit: i64) -> Self {
+        if unit <= 0 {
+            return self.clone();
+        }
+        let since = self.nanos() - Self::zero().nanos();
+        self.add(-i64::try_from(since.rem_euclid(i128::from(unit))).unwrap_or(0))
+    }
+
+    /// Moves the date; a day that a month does not have becomes one of the next month.
+    fn add_date(&self, years: i64, months: i64, days: i64) -> Self {
+        let months = (i64::from(self.civil.year()) + years) * 12 + i64::from(self.civil.month())
+            - 1
+            + months;
+        let (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
+        let first = i16::try_from(year).ok().zip(i8::try_from(month).ok());
+        let first = first.and_then(|(year, month)| jiff::civil::Date::new(year, month, 1).ok());
+        let days = days + i64::from(self.civil.day()) - 1;
+        let date =
+            first.and_then(|first| first.checked_add(jiff::Span::new().try_days(days).ok()?).ok());
+        let Some(date) = date else { return self.clone() };
+        let civil = date.to_datetime(self.civil.time());
+        let moved = civil.duration_since(self.civil);
+        let unix = self.unix + moved.as_secs();
+        Self { civil, unix, zone: self.zone.clone(), offset: self.offset }
     }
 
     fn format(&self, layout: &str) -> String {
@@ -341,12 +379,7 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("durationDays", &[A], |_, a| Ok(in_units(a, 86_400.0))),
     Func::new("durationWeeks", &[A], |_, a| Ok(in_units(a, 604_800.0))),
     Func::new("durationRoundTo", &[A, A], |_, a| {
-        let (value, unit) = (nanos(a), nanos_of(a.any(1)).unwrap_or(0));
-        let rest = if unit > 0 { value % unit } else { 0 };
-        let down = value - rest;
-        let up = rest.abs().saturating_mul(2) >= unit;
-        let result = if unit > 0 && up { down + unit * rest.signum() } else { down };
-        Ok(Value::Duration(result))
+        Ok(Value::Duration(rounded_to(nanos(a), nanos_of(a.any(1)).unwrap_or(0))))
     }),
     Func::new("durationTruncateTo", &[A, A], |_, a| {
         let (value, unit) = (nanos(a), nanos_of(a.any(1)).unwrap_or(0));
@@ -385,8 +418,38 @@ fn modify(args: Args<'_>, must: bool) -> Outcome {
     let text = lossy(args.str(0)).into_owned();
     match parse_duration(&text) {
         Some(nanos) => Ok(time(found.add(nanos))),
-        None if must => Err(format!("time: invalid duration \"{text}\"").into()),
+        None if must => Err(duration_complaint(&text).into()),
         None => Ok(time(found)),
+    }
+}
+
+/// Go's words for a text that is no duration.
+///
+/// Source: go time/format.go (ParseDuration).
+fn duration_complaint(text: &str) -> String {
+    let quoted = strconv::quote(text.as_bytes());
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let is_number = |c: char| c == '.' || c.is_ascii_digit();
+    loop {
+        let digits = rest.find(|c: char| !is_number(c)).unwrap_or(rest.len());
+        let number = &rest[..digits];
+        if number.matches('.').count() > 1 || !number.contains(|c: char| c.is_ascii_digit()) {
+            return format!("time: invalid duration {quoted}");
+        }
+        rest = &rest[digits..];
+        let unit = &rest[..rest.find(is_number).unwrap_or(rest.len())];
+        if unit.is_empty() {
+            return format!("time: missing unit in duration {quoted}");
+        }
+        if !["ns", "us", "µs", "μs", "ms", "s", "m", "h"].contains(&unit) {
+            let unit = strconv::quote(unit.as_bytes());
+            return format!("time: unknown unit {unit} in duration {quoted}");
+        }
+        rest = &rest[unit.len()..];
+        if rest.is_empty() {
+            // Too large.
+            return format!("time: invalid duration {quoted}");
+        }
     }
 }
 
@@ -400,14 +463,27 @@ fn nanos_of(value: &Value) -> Result<i64, String> {
         Value::Str(text) => {
             let text = lossy(text).into_owned();
             let parsed = parse_duration(&text).or_else(|| text.parse().ok().map(seconds));
-            parsed.ok_or_else(|| format!("time: invalid duration \"{text}\""))
+            parsed.ok_or_else(|| {
+                format!("could not parse duration {}", strconv::quote(text.as_bytes()))
+            })
         }
-        other => Err(format!("unsupported type {}", other.type_name())),
+        Value::Nil | Value::Invalid => Err("invalid duration".to_owned()),
+        other => Err(format!("unsupported duration type {}", other.type_name())),
     }
 }
 
 fn nanos(args: Args<'_>) -> i64 {
     nanos_of(args.any(0)).unwrap_or(0)
+}
+
+/// Rounds to the nearest multiple, halves away from zero.
+fn rounded_to(value: i64, unit: i64) -> i64 {
+    if unit <= 0 {
+        return value;
+    }
+    let rest = value % unit;
+    let up = rest.abs().saturating_mul(2) >= unit;
+    value - rest + if up { unit * rest.signum() } else { 0 }
 }
 
 fn in_units(args: Args<'_>, seconds: f64) -> Value {
@@ -433,6 +509,12 @@ fn rounded(value: &Value) -> String {
     "0s".to_owned()
 }
 
+/// The number at the start of a text, of so many digits, and how many they were.
+fn digits_of(text: &str, low: usize, high: usize) -> Option<(i32, usize)> {
+    let count = text.bytes().take(high).take_while(u8::is_ascii_digit).count();
+    (count >= low).then(|| text[..count].parse().ok().map(|number| (number, count)))?
+}
+
 /// Parses a text by a layout: the parts that charts use.
 ///
 /// Source: go time/format.go (Parse).
@@ -446,6 +528,7 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
     let (mut year, mut month, mut day) = (0_i16, 1_i8, 1_i8);
     let (mut hour, mut minute, mut second, mut nanos) = (0_i8, 0_i8, 0_i8, 0_i32);
     let (mut offset, mut zone, mut pm) = (0, "UTC".to_owned(), None);
+    let mut year_day: Option<i32> = None;
     let (mut rest_layout, mut rest) = (layout, value);
     while !rest_layout.is_empty() {
         let (size, part) = next_part(rest_layout, false);
@@ -456,14 +539,16 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
             rest = rest.strip_prefix(element).ok_or_else(wrong)?;
             continue;
         };
-        let digits = |low: usize, high: usize| -> Option<(i32, usize)> {
-            let count = rest.bytes().take(high).take_while(u8::is_ascii_digit).count();
-            (count >= low).then(|| rest[..count].parse().ok().map(|number| (number, count)))?
-        };
+        let digits = |low: usize, high: usize| digits_of(rest, low, high);
         let mut take = |low, high| {
             let (number, used) = digits(low, high).ok_or_else(wrong)?;
             rest = &rest[used..];
             Ok::<i32, String>(number)
+        };
+        let out = |what: &str| format!("parsing time \"{value}\": {what} out of range");
+        let within = |number: i32, low: i8, high: i8, what: &str| {
+            let number = i8::try_from(number).ok().filter(|n| (low..=high).contains(n));
+            number.ok_or_else(|| out(what))
         };
         let small = |number: i32| i8::try_from(number).unwrap_or(i8::MAX);
         match part {
@@ -472,8 +557,8 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
                 let two = take(2, 2)?;
                 year = i16::try_from(if two >= 69 { 1900 + two } else { 2000 + two }).unwrap_or(0);
             }
-            Part::Month2 => month = small(take(2, 2)?),
-            Part::Month1 => month = small(take(1, 2)?),
+            Part::Month2 => month = within(take(2, 2)?, 1, 12, "month")?,
+            Part::Month1 => month = within(take(1, 2)?, 1, 12, "month")?,
             Part::Day2 => day = small(take(2, 2)?),
             Part::Day1 => day = small(take(1, 2)?),
             Part::DaySpace => {
@@ -482,12 +567,14 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
                 rest = &rest[used..];
                 day = small(number);
             }
-            Part::Hour24 | Part::Hour12 => hour = small(take(2, 2)?),
-            Part::Hour1 => hour = small(take(1, 2)?),
-            Part::Minute2 => minute = small(take(2, 2)?),
-            Part::Minute1 => minute = small(take(1, 2)?),
+            Part::Hour24 => hour = within(take(2, 2)?, 0, 23, "hour")?,
+            Part::Hour12 => hour = within(take(2, 2)?, 0, 12, "hour")?,
+            Part::Hour1 => hour = within(take(1, 2)?, 0, 12, "hour")?,
+            Part::Minute2 => minute = within(take(2, 2)?, 0, 59, "minute")?,
+            Part::Minute1 => minute = within(take(1, 2)?, 0, 59, "minute")?,
             Part::Second2 | Part::Second1 => {
-                second = small(take(if matches!(part, Part::Second2) { 2 } else { 1 }, 2)?);
+                let least = if matches!(part, Part::Second2) { 2 } else { 1 };
+                second = within(take(least, 2)?, 0, 59, "second")?;
                 if let Some(fraction) = rest.strip_prefix('.')
                     && !matches!(next_part(rest_layout, false).1, Some(Part::Fraction { .. }))
                 {
@@ -568,7 +655,14 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
                 rest = body;
                 zone = if offset == 0 { "UTC".into() } else { String::new() };
             }
-            Part::YearDay | Part::YearDaySpace => return Err(wrong()),
+            Part::YearDay | Part::YearDaySpace => {
+                if matches!(part, Part::YearDaySpace) {
+                    rest = rest.trim_start_matches(' ');
+                }
+                let (number, used) = digits_of(rest, 1, 3).ok_or_else(|| fail(element, rest))?;
+                rest = &rest[used..];
+                year_day = Some(number);
+            }
         }
     }
     if !rest.is_empty() {
@@ -578,6 +672,16 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
         Some(true) if hour < 12 => hour += 12,
         Some(false) if hour == 12 => hour = 0,
         _ => {}
+    }
+    if let Some(number) = year_day {
+        let first = jiff::civil::Date::new(year, 1, 1).ok();
+        let date = first.filter(|first| (1..=first.days_in_year().into()).contains(&number));
+        let date = date.and_then(|first| {
+            first.checked_add(jiff::Span::new().days(i64::from(number) - 1)).ok()
+        });
+        let date =
+            date.ok_or_else(|| format!("parsing time \"{value}\": day-of-year out of range"))?;
+        (month, day) = (date.month(), date.day());
     }
     let civil = DateTime::new(year, month, day, hour, minute, second, nanos).map_err(|_| {
         let what = if (1..=12).contains(&month) { "day" } else { "month" };
@@ -618,7 +722,25 @@ pub(super) const TIME_METHODS: &[Func] = &[
         Ok(Value::Int(i64::from(day), IntKind::Weekday))
     }),
     Func::new("Unix", &[], |_, a| Ok(Value::int64(moment(a.any(0)).unix))),
-    Func::new("UnixMilli", &[], |_, a| Ok(Value::int64(moment(a.any(0)).unix * 1000))),
+    Func::new("UnixMilli", &[], |_, a| Ok(Value::int64(moment(a.any(0)).in_units(1_000)))),
+    Func::new("UnixMicro", &[], |_, a| Ok(Value::int64(moment(a.any(0)).in_units(1_000_000)))),
+    Func::new("UnixNano", &[], |_, a| Ok(Value::int64(moment(a.any(0)).in_units(1_000_000_000)))),
+    Func::new("AddDate", &[Ty::Int, Ty::Int, Ty::Int], |_, a| {
+        Ok(time(moment(a.any(0)).add_date(a.int(1), a.int(2), a.int(3))))
+    }),
+    Func::new("Equal", &[Ty::Time], |_, a| {
+        Ok(Value::Bool(moment(a.any(0)).nanos() == moment(a.any(1)).nanos()))
+    }),
+    Func::new("Compare", &[Ty::Time], |_, a| {
+        let order = moment(a.any(0)).nanos().cmp(&moment(a.any(1)).nanos());
+        Ok(Value::int(order as i64))
+    }),
+    Func::new("Sub", &[Ty::Time], |_, a| {
+        let nanos = moment(a.any(0)).nanos() - moment(a.any(1)).nanos();
+        let most = if nanos < 0 { i64::MIN } else { i64::MAX };
+        Ok(Value::Duration(i64::try_from(nanos).unwrap_or(most)))
+    }),
+    Func::new("Truncate", &[Ty::Duration], |_, a| Ok(time(moment(a.any(0)).truncated(a.int(1))))),
     Func::new("Format", &[S], |_, a| {
         Ok(Value::str(moment(a.any(0)).format(&lossy(&to_text(a.any(1))))))
     }),
@@ -631,10 +753,10 @@ pub(super) const TIME_METHODS: &[Func] = &[
     Func::new("IsZero", &[], |_, a| Ok(Value::Bool(moment(a.any(0)) == GoTime::zero()))),
     Func::new("Add", &[Ty::Duration], |_, a| Ok(time(moment(a.any(0)).add(a.int(1))))),
     Func::new("Before", &[Ty::Time], |_, a| {
-        Ok(Value::Bool(moment(a.any(0)).unix < moment(a.any(1)).unix))
+        Ok(Value::Bool(moment(a.any(0)).nanos() < moment(a.any(1)).nanos()))
     }),
     Func::new("After", &[Ty::Time], |_, a| {
-        Ok(Value::Bool(moment(a.any(0)).unix > moment(a.any(1)).unix))
+        Ok(Value::Bool(moment(a.any(0)).nanos() > moment(a.any(1)).nanos()))
     }),
 ];
 
@@ -644,5 +766,12 @@ pub(super) const DURATION_METHODS: &[Func] = &[
     Func::new("Minutes", &[], |_, a| Ok(in_units(a, 60.0))),
     Func::new("Hours", &[], |_, a| Ok(in_units(a, 3600.0))),
     Func::new("Milliseconds", &[], |_, a| Ok(Value::int64(a.int(0) / 1_000_000))),
+    Func::new("Microseconds", &[], |_, a| Ok(Value::int64(a.int(0) / 1_000))),
     Func::new("Nanoseconds", &[], |_, a| Ok(Value::int64(a.int(0)))),
+    Func::new("Abs", &[], |_, a| Ok(Value::Duration(a.int(0).saturating_abs()))),
+    Func::new("Round", &[Ty::Duration], |_, a| Ok(Value::Duration(rounded_to(a.int(0), a.int(1))))),
+    Func::new("Truncate", &[Ty::Duration], |_, a| {
+        let (value, unit) = (a.int(0), a.int(1));
+        Ok(Value::Duration(if unit > 0 { value - value % unit } else { value }))
+    }),
 ];

@@ -130,7 +130,10 @@ fn dig(args: Args<'_>) -> Outcome {
 }
 
 fn merge_all(machine: &mut Machine<'_>, args: Args<'_>, overwrite: bool) -> Outcome {
-    let target = args.map(0);
+    let target = match args.map(0) {
+        target if target.nil => MapRef::default(),
+        target => target,
+    };
     machine.note_grown(&target);
     for index in 1..args.0.len() {
         merge(machine, (&target, &args.map(index)), overwrite, 0)?;

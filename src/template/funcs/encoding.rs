@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 use super::super::convert::{NotPlain, from_plain, to_plain, weight};
 use super::super::eval::Machine;
-use super::super::value::{Map, Value, text};
+use super::super::value::{ListKind, Map, Value, text};
 use super::{Args, Fail, Func, Outcome, Ty, lossy};
 use crate::yaml::{self, Numbers};
 
@@ -47,7 +47,10 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("mustToRawJson", &[A], |m, a| raw(m, a.any(0))),
     Func::new("fromJson", &[S], |m, a| {
         m.spend(a.str(0).len())?;
-        map_or_error(m, yaml::json::parse_bytes(a.str(0), Numbers::Float))
+        match yaml::json::parse_bytes(a.str(0), Numbers::Float) {
+            Ok(yaml::Value::Null) => Ok(Value::nil_map()),
+            plain => map_or_error(m, plain),
+        }
     }),
     Func::new("mustFromJson", &[S], |m, a| {
         m.spend(a.str(0).len())?;
@@ -56,7 +59,10 @@ pub(super) const TABLE: &[Func] = &[
     }),
     Func::new("fromJsonArray", &[S], |m, a| {
         m.spend(a.str(0).len())?;
-        list_or_error(m, yaml::json::parse_bytes(a.str(0), Numbers::Float), "")
+        match yaml::json::parse_bytes(a.str(0), Numbers::Float) {
+            Ok(yaml::Value::Null) => Ok(Value::nil_list(ListKind::Any)),
+            plain => list_or_error(m, plain, ""),
+        }
     }),
     Func::new("b64enc", &[S], |_, a| Ok(Value::str(STANDARD.encode(a.str(0))))),
     Func::new("b64dec", &[S], |_, a| Ok(Value::str(decode_base64(a.str(0))))),
@@ -89,7 +95,11 @@ fn made(machine: &mut Machine<'_>, plain: &yaml::Value) -> Outcome {
 }
 
 fn to_yaml(machine: &mut Machine<'_>, value: &Value) -> Outcome {
-    let text = yaml::print(&to_plain(machine, value)?).map_err(|error| error.to_string())?;
+    let plain = to_plain(machine, value).map_err(|error| match error {
+        NotPlain::Json(text) => NotPlain::Json(format!("error marshaling into JSON: {text}")),
+        bound => bound,
+    })?;
+    let text = yaml::print(&plain).map_err(|error| error.to_string())?;
     Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
@@ -160,17 +170,58 @@ fn list_or_error(
     })
 }
 
+/// The bytes, or the text of Go's error.
 pub(super) fn decode_base64(value: &[u8]) -> Vec<u8> {
-    let packed: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
-    match STANDARD.decode(&packed) {
-        Ok(bytes) => bytes,
-        Err(_) => {
-            // Go names the first wrong byte, or the place where padding or data is missing.
-            let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-            let wrong = packed.iter().position(|byte| !digit(byte));
-            illegal("base64", wrong.unwrap_or(packed.len() / 4 * 4))
+    try_base64(value).unwrap_or_else(|at| illegal("base64", at))
+}
+
+/// Source: go encoding/base64/base64.go (decodeQuantum).
+fn try_base64(value: &[u8]) -> Result<Vec<u8>, usize> {
+    let digit = |byte: u8| match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let is_end = |byte: u8| matches!(byte, b'\r' | b'\n');
+    let skip =
+        |from: usize| (from..value.len()).find(|at| !is_end(value[*at])).unwrap_or(value.len());
+    let (mut out, mut number, mut digits, mut at) = (Vec::new(), 0_u32, 0, 0);
+    while at < value.len() {
+        let byte = value[at];
+        if let Some(digit) = digit(byte) {
+            (number, digits) = (number << 6 | u32::from(digit), digits + 1);
+            if digits == 4 {
+                out.extend_from_slice(&number.to_be_bytes()[1..]);
+                (number, digits) = (0, 0);
+            }
+            at += 1;
+        } else if is_end(byte) {
+            at += 1;
+        } else if byte != b'=' || digits < 2 {
+            return Err(at);
+        } else {
+            at += 1;
+            if digits == 2 {
+                at = skip(at);
+                match value.get(at) {
+                    None => return Err(value.len()),
+                    Some(b'=') => at += 1,
+                    Some(_) => return Err(at - 1),
+                }
+            }
+            at = skip(at);
+            if at < value.len() {
+                return Err(at);
+            }
+            number <<= 6 * (4 - digits);
+            out.extend_from_slice(&number.to_be_bytes()[1..digits]);
+            return Ok(out);
         }
     }
+    if digits > 0 { Err(value.len() - digits) } else { Ok(out) }
 }
 
 fn illegal(name: &str, at: usize) -> Vec<u8> {
@@ -194,25 +245,49 @@ fn encode_base32(value: &[u8]) -> String {
     out
 }
 
+/// The bytes, or the text of Go's error.
 fn decode_base32(value: &[u8]) -> Vec<u8> {
     let packed: Vec<u8> = value.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
-    let data = packed.iter().position(|b| *b == b'=').unwrap_or(packed.len());
-    let (mut number, mut bits, mut out) = (0_u32, 0, Vec::new());
-    for (at, byte) in packed[..data].iter().enumerate() {
-        let Some(digit) = BASE32.iter().position(|known| known == byte) else {
-            return illegal("base32", at);
-        };
-        number = number << 5 | u32::try_from(digit).unwrap_or(0);
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            out.push(u8::try_from(number >> bits & 0xff).unwrap_or(0));
+    try_base32(&packed).unwrap_or_else(|at| illegal("base32", at))
+}
+
+/// Source: go encoding/base32/base32.go (decode).
+fn try_base32(packed: &[u8]) -> Result<Vec<u8>, usize> {
+    let mut out = Vec::new();
+    for (index, chunk) in packed.chunks(8).enumerate() {
+        let start = index * 8;
+        let (mut number, mut digits) = (0_u64, 0);
+        for (at, byte) in chunk.iter().enumerate() {
+            let known = BASE32.iter().position(|known| known == byte);
+            match known.and_then(|digit| u64::try_from(digit).ok()) {
+                Some(digit) => (number, digits) = (number << 5 | digit, digits + 1),
+                None if *byte == b'=' && at >= 2 => {
+                    // The rest of the eight must be padding, and only some lengths exist.
+                    let padding = chunk.get(at..8).unwrap_or(&chunk[at..]);
+                    if let Some(wrong) = padding.iter().position(|byte| *byte != b'=') {
+                        return Err(start + at + wrong - 1);
+                    }
+                    if chunk.len() < 8 {
+                        return Err(start + chunk.len());
+                    }
+                    if matches!(at, 3 | 6) {
+                        return Err(start + at);
+                    }
+                    break;
+                }
+                None => return Err(start + at),
+            }
+        }
+        if chunk.len() < 8 && digits == chunk.len() {
+            return Err(start);
+        }
+        let bytes = (number << (5 * (8 - digits))).to_be_bytes();
+        out.extend_from_slice(&bytes[3..3 + digits * 5 / 8]);
+        if digits < 8 {
+            return Ok(out);
         }
     }
-    if !packed.len().is_multiple_of(8) {
-        return illegal("base32", packed.len());
-    }
-    out
+    Ok(out)
 }
 
 fn hex(bytes: &[u8]) -> String {

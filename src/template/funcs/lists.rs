@@ -107,6 +107,9 @@ fn concat(machine: &Machine<'_>, args: Args<'_>) -> Outcome {
             None => return Err(format!("Cannot concat type {kind} as list").into()),
         }
     }
+    if items.is_empty() {
+        return Ok(Value::nil_list(ListKind::Any));
+    }
     made(items)
 }
 

@@ -62,7 +62,7 @@ pub(super) const TABLE: &[Func] = &[
     }),
     Func::new("atoi", &[Ty::Str], |_, args| {
         let text = std::str::from_utf8(args.str(0)).unwrap_or_default();
-        Ok(Value::int(strconv::parse_int_radix(text, 10).unwrap_or(0)))
+        Ok(Value::int(strconv::parse_int_saturating(text)))
     }),
     Func::new("until", &[Ty::Int], |m, args| {
         let count = args.int(0);

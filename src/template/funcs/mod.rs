@@ -19,6 +19,7 @@ mod lists;
 mod math;
 pub(super) mod objects;
 mod paths;
+mod regex_syntax;
 pub(super) mod regexes;
 mod semvers;
 mod strings;
@@ -225,6 +226,12 @@ const TABLES: &[&[Func]] = &[
 static BY_NAME: LazyLock<HashMap<&'static [u8], &'static Func>> = LazyLock::new(|| {
     TABLES.iter().flat_map(|table| table.iter()).map(|func| (func.name.as_bytes(), func)).collect()
 });
+
+/// Returns the names of all functions.
+#[cfg(test)]
+pub(super) fn names() -> Vec<&'static str> {
+    TABLES.iter().flat_map(|table| table.iter()).map(|func| func.name).collect()
+}
 
 /// Returns the function of a name.
 pub(super) fn find(name: &[u8]) -> Option<&'static Func> {

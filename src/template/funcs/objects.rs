@@ -20,32 +20,48 @@ pub(super) const VALUES: &[Func] = &[
         Value::Map(_, map) => Ok(Value::Map(MapKind::Plain, MapRef::clone(map))),
         _ => Ok(Value::map(Map::default())),
     }),
-    Func::new("Table", &[S], |_, a| path(a, true)),
-    Func::new("PathValue", &[S], |_, a| path(a, false)),
+    Func::new("Table", &[S], |_, a| table(a.any(0), &lossy(a.str(1)))),
+    Func::new("PathValue", &[S], |_, a| value_at(a)),
+    // It writes to something that no template has.
+    Func::new("Encode", &[Ty::Any], |_, a| {
+        Err(format!("wrong type for value; expected io.Writer; got {}", a.any(1).type_name())
+            .into())
+    }),
 ];
 
-/// Follows a dotted path; the receiver is the first argument.
-fn path(args: Args<'_>, table: bool) -> Outcome {
-    let name = lossy(args.str(1)).into_owned();
-    let mut here = args.any(0).clone();
-    for part in name.split('.') {
+/// Follows a dotted path through tables.
+fn table(receiver: &Value, path: &str) -> Outcome {
+    let mut here = receiver.clone();
+    for part in path.split('.') {
         let next = match &here {
             Value::Map(_, map) => map.get(part.as_bytes()),
             _ => None,
         };
-        here = next.ok_or_else(|| {
-            if table {
-                format!("\"{part}\" is not a table")
-            } else {
-                format!("\"{part}\" is not a value")
-            }
-        })?;
+        here = match next {
+            Some(Value::Map(_, map)) => Value::Map(MapKind::Values, map),
+            _ => return Err(format!("\"{part}\" is not a table").into()),
+        };
     }
-    match (&here, table) {
-        (Value::Map(_, map), true) => Ok(Value::Map(MapKind::Values, MapRef::clone(map))),
-        (Value::Map(..), false) | (_, true) => Err(format!("\"{name}\" is not a value").into()),
-        _ => Ok(here),
+    Ok(here)
+}
+
+/// The value at a dotted path, which is no table; the receiver is the first argument.
+fn value_at(args: Args<'_>) -> Outcome {
+    let path = lossy(args.str(1)).into_owned();
+    if path.is_empty() {
+        return Err("YAML path cannot be empty".into());
     }
+    let (outer, key) = path.rsplit_once('.').unwrap_or(("", &path));
+    let inside = match outer {
+        "" if !path.contains('.') => Ok(args.any(0).clone()),
+        outer => table(args.any(0), outer),
+    };
+    let found = match inside {
+        Ok(Value::Map(_, map)) => map.get(key.as_bytes()),
+        _ => None,
+    };
+    let found = found.filter(|value| !matches!(value, Value::Map(..)));
+    found.ok_or_else(|| format!("\"{key}\" is not a value").into())
 }
 
 pub(super) const FILES: &[Func] = &[

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::super::eval::Machine;
+use super::super::strconv;
 use super::super::value::{ListKind, Value};
-use super::{Args, Fail, Func, Outcome, Ty, lossy};
+use super::{Args, Fail, Func, Outcome, Ty, lossy, regex_syntax};
 use crate::base::limit::{self, Limit};
 
 /// Most expressions that are kept compiled.
@@ -111,75 +112,13 @@ pub fn go_regex(pattern: &str) -> Result<Regex, String> {
 
 /// Compiles an expression; none if it takes more than so many bytes.
 fn build(pattern: &str, most: usize) -> Result<Option<Regex>, String> {
-    if let Some(escape) = unknown_escape(pattern) {
-        return Err(format!("error parsing regexp: invalid escape sequence: `\\{escape}`"));
-    }
+    let wrong = |complaint: String| format!("error parsing regexp: {complaint}");
+    regex_syntax::check(pattern).map_err(wrong)?;
     match RegexBuilder::new(&translate(pattern)).size_limit(most).build() {
         Ok(regex) => Ok(Some(regex)),
-        Err(regex::Error::CompiledTooBig(_)) if repeats(pattern) > MOST_REPEATS => {
-            Err(format!("error parsing regexp: invalid repeat count: `{pattern}`"))
-        }
         Err(regex::Error::CompiledTooBig(_)) => Ok(None),
-        Err(_) => Err(format!("error parsing regexp: {}", complaint(pattern))),
+        Err(_) => Err(wrong(format!("invalid or unsupported Perl syntax: `{pattern}`"))),
     }
-}
-
-/// As often as something may be repeated, repetitions inside it included.
-///
-/// Source: go regexp/syntax/parse.go (repeatIsValid).
-const MOST_REPEATS: u64 = 1_000;
-
-/// Returns how often something is repeated at most: counts inside counted groups are multiplied.
-fn repeats(pattern: &str) -> u64 {
-    // For each open group the most inside it; the last is that of what stands before a count.
-    let (mut groups, mut atom) = (vec![1_u64], 1_u64);
-    let mut rest = pattern;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '\\' => {
-                rest = rest.chars().next().map_or("", |escaped| &rest[escaped.len_utf8()..]);
-                atom = 1;
-            }
-            '(' => groups.push(1),
-            ')' => {
-                atom = groups.pop().unwrap_or(1);
-                if groups.is_empty() {
-                    groups.push(1);
-                }
-            }
-            '{' if is_count(rest) => {
-                let (inside, behind) = rest.split_once('}').unwrap_or((rest, ""));
-                let counts = inside.split(',').filter_map(|count| count.parse::<u64>().ok());
-                atom = atom.saturating_mul(counts.max().unwrap_or(1).max(1));
-                rest = behind;
-            }
-            _ => atom = 1,
-        }
-        if let Some(most) = groups.last_mut() {
-            *most = atom.max(*most);
-        }
-    }
-    groups.into_iter().max().unwrap_or(1)
-}
-
-/// The first escape that Go does not have, such as `\u`.
-fn unknown_escape(pattern: &str) -> Option<char> {
-    let mut rest = pattern;
-    while let Some(at) = rest.find('\\') {
-        let mut behind = rest[at + 1..].chars();
-        let escape = behind.next()?;
-        rest = behind.as_str();
-        let octal = || rest.starts_with(|c| matches!(c, '0'..='7'));
-        match escape {
-            'Q' => rest = rest.split_once("\\E").map_or("", |(_, rest)| rest),
-            '1'..='7' if octal() => {}
-            c if "AbBCdDsSwWpPzafnrtvx0".contains(c) => {}
-            c if c.is_ascii() && !c.is_ascii_alphanumeric() => {}
-            c => return Some(c),
-        }
-    }
-    None
 }
 
 /// Go's perl classes and word boundaries are ASCII; `\z` is the same; `\Q…\E` is a literal.
@@ -207,7 +146,27 @@ fn translate(pattern: &str) -> String {
                 Some('S') => out.push_str("[^\\t\\n\\f\\r ]"),
                 Some('b') => out.push_str("(?-u:\\b)"),
                 Some('B') => out.push_str("(?-u:\\B)"),
-                Some('C') => out.push_str("(?s-u:.)"),
+                Some(kind @ ('x' | 'p' | 'P')) if chars.as_str().starts_with('{') => {
+                    let rest = chars.as_str();
+                    let end = rest.find('}').map_or(rest.len(), |at| at + 1);
+                    let kind = match (kind, rest.starts_with("{^")) {
+                        ('p', true) => 'P',
+                        ('P', true) => 'p',
+                        (kind, _) => kind,
+                    };
+                    out.push('\\');
+                    out.push(kind);
+                    out.push_str(&rest[..end].replace('^', ""));
+                    chars = rest[end..].chars();
+                }
+                Some(digit @ '0'..='7') => {
+                    let rest = chars.as_str();
+                    let more = rest.bytes().take(2).take_while(|b| (b'0'..=b'7').contains(b));
+                    let (octal, rest) = rest.split_at(more.count());
+                    let number = u32::from_str_radix(&format!("{digit}{octal}"), 8).unwrap_or(0);
+                    out.push_str(&format!("\\x{{{number:x}}}"));
+                    chars = rest.chars();
+                }
                 Some(other) => {
                     out.push('\\');
                     out.push(other);
@@ -270,39 +229,6 @@ fn is_count(rest: &str) -> bool {
     }
 }
 
-/// Go's words for the commonest mistakes.
-fn complaint(pattern: &str) -> String {
-    let mut depth = 0_i32;
-    let mut chars = pattern.char_indices();
-    let mut class: Option<usize> = None;
-    while let Some((at, c)) = chars.next() {
-        match (c, class) {
-            ('\\', _) if chars.next().is_none() => {
-                return "trailing backslash at end of expression: ``".to_owned();
-            }
-            ('[', None) => class = Some(at),
-            (']', Some(start)) if at > start + 1 => class = None,
-            ('(', None) => depth += 1,
-            (')', None) if depth == 0 => return format!("unexpected ): `{pattern}`"),
-            (')', None) => depth -= 1,
-            ('*' | '+' | '?', None) => {
-                let before = pattern[..at].chars().next_back();
-                if before.is_none_or(|before| matches!(before, '(' | '|')) {
-                    return format!("missing argument to repetition operator: `{c}`");
-                }
-            }
-            _ => {}
-        }
-    }
-    if let Some(start) = class {
-        return format!("missing closing ]: `{}`", &pattern[start..]);
-    }
-    if depth > 0 {
-        return format!("missing closing ): `{pattern}`");
-    }
-    format!("invalid or unsupported Perl syntax: `{pattern}`")
-}
-
 /// The functions without `must` panic, which Go words differently.
 fn regex_of(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Result<Arc<Regex>, Fail> {
     let text = args.str(0);
@@ -333,12 +259,22 @@ fn matches(
             break;
         }
         let behind = found.last().is_some_and(|last| one.is_empty() && last.1 == one.start());
-        if !behind {
+        if !behind && !(one.is_empty() && is_inside_a_character(value, one.start())) {
             found.push((one.start(), one.end()));
             machine.room_for_items(found.len())?;
         }
     }
     Ok(found)
+}
+
+/// Whether a place is in the middle of a character: Go goes from one to the next.
+fn is_inside_a_character(value: &[u8], at: usize) -> bool {
+    let is_continued = value.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    is_continued
+        && (at.saturating_sub(3)..at).any(|start| {
+            let decoded = strconv::decode_rune(&value[start..]);
+            decoded.is_some_and(|(_, width)| start + width > at)
+        })
 }
 
 fn find_all(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
@@ -359,7 +295,8 @@ fn replace(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
     let mut last_end = None;
     for captures in regex.captures_iter(value) {
         let Some(whole) = captures.get(0) else { continue };
-        if whole.is_empty() && last_end == Some(whole.start()) {
+        let is_behind = last_end == Some(whole.start());
+        if whole.is_empty() && (is_behind || is_inside_a_character(value, whole.start())) {
             continue;
         }
         out.extend_from_slice(&value[at..whole.start()]);

@@ -44,6 +44,12 @@ pub(super) const METHODS: &[Func] = &[
     Func::new("IncMajor", &[], |_, a| next(a, Version::next_major)),
     Func::new("IncMinor", &[], |_, a| next(a, Version::next_minor)),
     Func::new("IncPatch", &[], |_, a| next(a, Version::next_patch)),
+    Func::new("SetPrerelease", &[S], |_, a| {
+        with(a, "prerelease", |version, text| (text, version.build().to_owned()))
+    }),
+    Func::new("SetMetadata", &[S], |_, a| {
+        with(a, "metadata", |version, text| (version.pre().to_owned(), text))
+    }),
 ];
 
 fn version(value: &Value) -> Option<&Version> {
@@ -72,4 +78,28 @@ fn is(args: Args<'_>, test: fn(std::cmp::Ordering) -> bool) -> Outcome {
 fn next(args: Args<'_>, step: fn(&Version) -> Option<Version>) -> Outcome {
     let next = version(args.any(0)).and_then(step).ok_or("version is too large")?;
     Ok(Value::Version(Rc::new(next)))
+}
+
+/// The version with another prerelease or build.
+fn with(
+    args: Args<'_>,
+    what: &str,
+    parts: impl Fn(&Version, String) -> (String, String),
+) -> Outcome {
+    let Some(version) = version(args.any(0)) else { return Ok(Value::Nil) };
+    let (pre, build) = parts(version, lossy(args.str(1)).into_owned());
+    let mut text = format!("{}.{}.{}", version.major(), version.minor(), version.patch());
+    for (sign, part) in [('-', &pre), ('+', &build)] {
+        if !part.is_empty() {
+            text.push(sign);
+            text.push_str(part);
+        }
+    }
+    if version.original().starts_with('v') {
+        text.insert(0, 'v');
+    }
+    let fits = |new: &Version| new.pre() == pre && new.build() == build;
+    let new = text.parse::<Version>().ok().filter(fits);
+    let new = new.ok_or_else(|| format!("invalid {what} string"))?;
+    Ok(Value::Version(Rc::new(new)))
 }

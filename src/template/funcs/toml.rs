@@ -10,9 +10,12 @@ use super::{Func, Ty, dates, lossy};
 use crate::yaml;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("toToml", &[Ty::Any], |m, a| match encode(m, a.any(0)) {
-        Err(NotPlain::Json(text)) => Ok(Value::str(text)),
-        outcome => outcome.map_err(Into::into),
+    Func::new("toToml", &[Ty::Any], |m, a| match a.any(0) {
+        Value::Nil | Value::Invalid => Err(NIL.into()),
+        value => match encode(m, value) {
+            Err(NotPlain::Json(text)) => Ok(Value::str(text)),
+            outcome => outcome.map_err(Into::into),
+        },
     }),
     Func::new("fromToml", &[Ty::Str], |m, a| {
         // Each item of a list takes two characters at least.
@@ -20,19 +23,24 @@ pub(super) const TABLE: &[Func] = &[
         m.spend(a.str(0).len())?;
         Ok(decode(&lossy(a.str(0))))
     }),
-    Func::new("mustToToml", &[Ty::Any], |m, a| encode(m, a.any(0)).map_err(Into::into)),
+    Func::new("mustToToml", &[Ty::Any], |m, a| match a.any(0) {
+        Value::Nil | Value::Invalid => Err(NIL.into()),
+        value => encode(m, value).map_err(Into::into),
+    }),
 ];
 
 /// About what a character of TOML becomes.
 const VALUE_BYTES: usize = 16;
+/// What Go's encoder panics with.
+const NIL: &str = "reflect: call of reflect.Value.Type on zero Value";
 
 fn encode(machine: &mut Machine<'_>, value: &Value) -> Result<Value, NotPlain> {
-    let yaml::Value::Object(map) = to_plain(machine, value)? else {
-        let text = "toml: top-level values must be Go maps or structs";
-        return Err(NotPlain::Json(text.to_owned()));
-    };
     let mut out = String::new();
-    table(&mut out, &map, &mut Vec::new()).map_err(NotPlain::Json)?;
+    let written = match to_plain(machine, value)? {
+        yaml::Value::Object(map) => table(&mut out, &map, &mut Vec::new()),
+        other => inline(&mut out, &other),
+    };
+    written.map_err(NotPlain::Json)?;
     Ok(Value::str(out))
 }
 
@@ -107,7 +115,8 @@ fn table(out: &mut String, map: &yaml::Map, path: &mut Vec<String>) -> Result<()
 }
 
 fn header(out: &mut String, path: &[String], array: bool) {
-    if !out.is_empty() {
+    // Tables inside of tables follow without a blank line.
+    if !out.is_empty() && (array || path.len() == 1) {
         out.push('\n');
     }
     let (open, close) = if array { ("[[", "]]") } else { ("[", "]") };

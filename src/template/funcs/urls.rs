@@ -58,7 +58,11 @@ fn parse(url: &str) -> Outcome {
         let end = authority.find('/').unwrap_or(authority.len());
         let (authority, path) = authority.split_at(end);
         let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        parts.userinfo = user.to_owned();
+        if !user.chars().all(is_of_userinfo) {
+            return Err(fail("net/url: invalid userinfo"));
+        }
+        parts.userinfo = if user.is_empty() { String::new() } else { userinfo(user) };
+        check_host(host).map_err(|why| fail(&why))?;
         parts.host = unescape(host).map_err(|why| fail(&why))?;
         if let Some((_, port)) = parts.host.rsplit_once(':')
             && !parts.host.ends_with(']')
@@ -72,6 +76,40 @@ fn parse(url: &str) -> Outcome {
     }
     parts.fragment = unescape(fragment).map_err(|why| failed(url, &why))?;
     Ok(parts.into_value())
+}
+
+/// Source: go net/url/url.go (validUserinfo).
+fn is_of_userinfo(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c)
+}
+
+/// Name and password as Go writes them back.
+fn userinfo(text: &str) -> String {
+    let again = |part: &str| {
+        let plain = unescape(part).unwrap_or_else(|_| part.to_owned());
+        escape_but(&plain, b"-_.~$&+,;=")
+    };
+    match text.split_once(':') {
+        Some((name, password)) => format!("{}:{}", again(name), again(password)),
+        None => again(text),
+    }
+}
+
+/// Source: go net/url/url.go (parseHost, unescape).
+fn check_host(host: &str) -> Result<(), String> {
+    if host.starts_with('[') && !host.contains(']') {
+        return Err("missing ']' in host".to_owned());
+    }
+    let is_fine = |c: char| {
+        !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c)
+    };
+    match host.chars().find(|c| !is_fine(*c)) {
+        Some(c) => {
+            let quoted = strconv::quote(c.to_string().as_bytes());
+            Err(format!("invalid character {quoted} in host name"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -138,12 +176,17 @@ fn join(args: Args<'_>) -> Outcome {
                 out.push_str("//");
             }
             if !userinfo.is_empty() {
-                out.push_str(&userinfo);
+                out.push_str(&self::userinfo(&userinfo));
                 out.push('@');
             }
             out.push_str(&host);
         }
         let path = escape(&path);
+        // The first segment must not look like a scheme.
+        let first = path.split('/').next().unwrap_or_default();
+        if out.is_empty() && first.contains(':') {
+            out.push_str("./");
+        }
         if !path.is_empty() && !path.starts_with('/') && !host.is_empty() {
             out.push('/');
         }
@@ -163,10 +206,15 @@ fn join(args: Args<'_>) -> Outcome {
 }
 
 fn escape(path: &str) -> String {
+    escape_but(path, b"-_.~$&+,/:;=@!*'()")
+}
+
+/// Escapes all but letters, digits and these.
+fn escape_but(text: &str, plain: &[u8]) -> String {
     use std::fmt::Write as _;
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@!*'()".contains(&byte) {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");

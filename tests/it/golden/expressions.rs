@@ -12,6 +12,8 @@ use crate::support::{parts, root};
 
 const CHART: &str = include_str!("../../golden/expressions/Chart.yaml");
 const VALUES: &str = include_str!("../../golden/expressions/values.yaml");
+/// The file of the rows that differ, each for a reason of `docs/compat.md`.
+const KNOWN: &str = "known-differences";
 const KUBE: &str = "v1.34.2";
 /// What `.Files` holds.
 const FILES: &[(&str, &str)] = &[
@@ -151,8 +153,8 @@ fn expressions_give_what_the_golden_files_say() {
         total += rows.len();
         for (template, want) in rows {
             let got = rendered(template);
-            if got != *want {
-                let name = stem(&path);
+            let name = stem(&path);
+            if (got == *want) == (name == KNOWN) {
                 wrong.push(format!("{name}: {template}\n  want {want:?}\n  got  {got:?}"));
             }
         }

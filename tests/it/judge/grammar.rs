@@ -3,245 +3,11 @@
 use rand::prelude::*;
 use serde_json::{Value, json};
 
-/// What a function takes in a place; what it gets there is often something else.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Any,
-    Bool,
-    Int,
-    Float,
-    Text,
-    List,
-    Dict,
-}
+use super::words::Kind::{self, Any, Bool, Dict, Float, Int, List, Text, Time};
+use super::words::{BYTES, FIELDS, FLOATS, FUNCTIONS, INTS, TEXTS, TIMES};
 
-use Kind::{Any, Bool, Dict, Float, Int, List, Text};
-
-/// Functions whose results depend on their arguments alone, and what they take.
-const FUNCTIONS: &[(&str, &[Kind])] = &[
-    ("abbrev", &[Int, Text]),
-    ("abbrevboth", &[Int, Int, Text]),
-    ("add", &[Int, Int]),
-    ("add1", &[Int]),
-    ("add1f", &[Float]),
-    ("addf", &[Float, Float]),
-    ("adler32sum", &[Text]),
-    ("all", &[Any, Any]),
-    ("and", &[Any, Any]),
-    ("any", &[Any, Any]),
-    ("append", &[List, Any]),
-    ("atoi", &[Text]),
-    ("b32dec", &[Text]),
-    ("b32enc", &[Text]),
-    ("b64dec", &[Text]),
-    ("b64enc", &[Text]),
-    ("biggest", &[Int, Int]),
-    ("camelcase", &[Text]),
-    ("cat", &[Any, Any]),
-    ("ceil", &[Float]),
-    ("chunk", &[Int, List]),
-    ("coalesce", &[Any, Any]),
-    ("compact", &[List]),
-    ("concat", &[List, List]),
-    ("contains", &[Text, Text]),
-    ("deepCopy", &[Any]),
-    ("deepEqual", &[Any, Any]),
-    ("default", &[Any, Any]),
-    ("dict", &[Text, Any]),
-    ("dig", &[Text, Any, Dict]),
-    ("div", &[Int, Int]),
-    ("divf", &[Float, Float]),
-    ("duration", &[Int]),
-    ("durationRound", &[Text]),
-    ("empty", &[Any]),
-    ("eq", &[Any, Any]),
-    ("fail", &[Text]),
-    ("first", &[List]),
-    ("float64", &[Any]),
-    ("floor", &[Float]),
-    ("fromJson", &[Text]),
-    ("fromJsonArray", &[Text]),
-    ("fromYaml", &[Text]),
-    ("fromYamlArray", &[Text]),
-    ("ge", &[Int, Int]),
-    ("get", &[Dict, Text]),
-    ("gt", &[Int, Int]),
-    ("has", &[Any, List]),
-    ("hasKey", &[Dict, Text]),
-    ("hasPrefix", &[Text, Text]),
-    ("hasSuffix", &[Text, Text]),
-    ("html", &[Any]),
-    ("indent", &[Int, Text]),
-    ("index", &[Any, Any]),
-    ("initial", &[List]),
-    ("initials", &[Text]),
-    ("int", &[Any]),
-    ("int64", &[Any]),
-    ("isAbs", &[Text]),
-    ("join", &[Text, List]),
-    ("js", &[Any]),
-    ("kebabcase", &[Text]),
-    ("kindIs", &[Text, Any]),
-    ("kindOf", &[Any]),
-    ("last", &[List]),
-    ("le", &[Int, Int]),
-    ("len", &[Any]),
-    ("list", &[Any, Any]),
-    ("lower", &[Text]),
-    ("lt", &[Float, Float]),
-    ("max", &[Int, Int]),
-    ("maxf", &[Float, Float]),
-    ("merge", &[Dict, Dict]),
-    ("mergeOverwrite", &[Dict, Dict]),
-    ("min", &[Int, Int]),
-    ("minf", &[Float, Float]),
-    ("mod", &[Int, Int]),
-    ("mul", &[Int, Int]),
-    ("mulf", &[Float, Float]),
-    ("mustAppend", &[List, Any]),
-    ("mustFirst", &[List]),
-    ("mustFromJson", &[Text]),
-    ("mustHas", &[Any, List]),
-    ("mustLast", &[List]),
-    ("mustRegexFind", &[Text, Text]),
-    ("mustToJson", &[Any]),
-    ("mustUniq", &[List]),
-    ("ne", &[Any, Any]),
-    ("nindent", &[Int, Text]),
-    ("nospace", &[Text]),
-    ("not", &[Any]),
-    ("omit", &[Dict, Text]),
-    ("or", &[Any, Any]),
-    ("pick", &[Dict, Text]),
-    ("pluck", &[Text, Dict]),
-    ("plural", &[Text, Text, Int]),
-    ("prepend", &[List, Any]),
-    ("print", &[Any, Any]),
-    ("printf", &[Text, Any]),
-    ("println", &[Any]),
-    ("push", &[List, Any]),
-    ("quote", &[Any]),
-    ("regexFind", &[Text, Text]),
-    ("regexFindAll", &[Text, Text, Int]),
-    ("regexMatch", &[Text, Text]),
-    ("regexQuoteMeta", &[Text]),
-    ("regexReplaceAll", &[Text, Text, Text]),
-    ("regexReplaceAllLiteral", &[Text, Text, Text]),
-    ("regexSplit", &[Text, Text, Int]),
-    ("replace", &[Text, Text, Text]),
-    ("required", &[Text, Any]),
-    ("rest", &[List]),
-    ("reverse", &[List]),
-    ("round", &[Float, Int]),
-    ("semver", &[Text]),
-    ("semverCompare", &[Text, Text]),
-    ("seq", &[Int, Int]),
-    ("set", &[Dict, Text, Any]),
-    ("sha1sum", &[Text]),
-    ("sha256sum", &[Text]),
-    ("sha512sum", &[Text]),
-    ("slice", &[Any, Int, Int]),
-    ("snakecase", &[Text]),
-    ("sortAlpha", &[List]),
-    ("split", &[Text, Text]),
-    ("splitList", &[Text, Text]),
-    ("splitn", &[Text, Int, Text]),
-    ("squote", &[Any]),
-    ("sub", &[Int, Int]),
-    ("subf", &[Float, Float]),
-    ("substr", &[Int, Int, Text]),
-    ("swapcase", &[Text]),
-    ("ternary", &[Any, Any, Bool]),
-    ("title", &[Text]),
-    ("toDecimal", &[Text]),
-    ("toJson", &[Any]),
-    ("toPrettyJson", &[Any]),
-    ("toRawJson", &[Any]),
-    ("toString", &[Any]),
-    ("toStrings", &[List]),
-    ("toYaml", &[Any]),
-    ("toYamlPretty", &[Any]),
-    ("tpl", &[Text, Any]),
-    ("trim", &[Text]),
-    ("trimAll", &[Text, Text]),
-    ("trimPrefix", &[Text, Text]),
-    ("trimSuffix", &[Text, Text]),
-    ("trunc", &[Int, Text]),
-    ("tuple", &[Any]),
-    ("typeIs", &[Text, Any]),
-    ("typeIsLike", &[Text, Any]),
-    ("typeOf", &[Any]),
-    ("uniq", &[List]),
-    ("unset", &[Dict, Text]),
-    ("until", &[Int]),
-    ("untilStep", &[Int, Int, Int]),
-    ("untitle", &[Text]),
-    ("upper", &[Text]),
-    ("urlParse", &[Text]),
-    ("urlquery", &[Any]),
-    ("without", &[List, Any]),
-    ("wrap", &[Int, Text]),
-    ("wrapWith", &[Int, Text, Text]),
-];
-
-const TEXTS: &[&str] = &[
-    r#""""#,
-    r#""a""#,
-    r#""a b""#,
-    r#""é\n""#,
-    "`raw`",
-    r#""x.y""#,
-    r#""1.2.3""#,
-    r#""^1.2""#,
-    r#""[a-z]+""#,
-    r#""$1-${1}""#,
-    r#""%d %s %v""#,
-    r#""%5.2f|%-4q""#,
-    r#""%T %#v""#,
-    r#""a: [1]""#,
-    r#""{\"a\":1}""#,
-    r#""[1, 2]""#,
-    r#""true""#,
-    r#""0x1F""#,
-    r#""1e3""#,
-    r#""YWJj""#,
-    r#""http://u:p@h:80/p?q=1#f""#,
-    r#""{{ .Values.t }}""#,
-    r#""string""#,
-    r#""map""#,
-    r#""Hello World""#,
-    r#"" pad ""#,
-    r#""a,b,,c""#,
-    r#""1h2m""#,
-    r#""a\tb""#,
-    r#""-""#,
-    r#""snake_case""#,
-    r#""ａ""#,
-];
-const INTS: &[&str] = &["0", "1", "-1", "2", "3", "7", "10", "0x10", "'a'", "1_000", "-5"];
-const FLOATS: &[&str] = &["0.0", "1.5", "-2.25", "1e3", "1e-7", "3.0", "1e21", "0.1"];
-const FIELDS: &[(&str, Kind)] = &[
-    (".Values.t", Text),
-    (".Values.i", Int),
-    (".Values.f", Float),
-    (".Values.b", Bool),
-    (".Values.l", List),
-    (".Values.d", Dict),
-    (".Values.n", Any),
-    (".Values.none", Any),
-    (".Values.d.k", Text),
-    (".Values.d.in.x", Any),
-    (".Values.none.x", Any),
-    (".Values.m", List),
-    (".Release.Name", Text),
-    (".Release.IsInstall", Bool),
-    (".Chart.Name", Text),
-    (".Values", Dict),
-    (".Values.t.x", Any),
-    (".Values.e", Text),
-    (".Values.y", Text),
-    ("$.Values.d", Dict),
-];
+/// Names of templates.
+const NAMES: [&str; 3] = ["n", "m", "o"];
 
 /// Writes templates.
 pub(super) struct Writer {
@@ -272,10 +38,14 @@ impl Writer {
     pub(super) fn snippet(&mut self) -> (String, Value) {
         (self.variables, self.named) = (0, 0);
         let mut text = String::new();
-        if self.chance(20) {
+        // Each may include those before it: none includes itself.
+        for name in NAMES {
+            if !self.chance(20) {
+                break;
+            }
             let body = self.parts(1);
-            self.named = 1;
-            text = format!("{{{{ define \"n\" }}}}{body}{{{{ end }}}}");
+            self.named += 1;
+            text.push_str(&format!("{{{{ define \"{name}\" }}}}{body}{{{{ end }}}}"));
             self.variables = 0;
         }
         text.push_str(&self.parts(0));
@@ -333,7 +103,21 @@ impl Writer {
         let control = depth < 3 && self.chance(35);
         if !control {
             return match self.random.random_range(0..10) {
-                0 => (*self.pick(&["text ", "\n", "a: ", " ", "{", "é"])).to_owned(),
+                0 => (*self.pick(&[
+                    "text ",
+                    "\n",
+                    "a: ",
+                    " ",
+                    "{",
+                    "é",
+                    " \t\n ",
+                    "\r\n",
+                    "{{/* c */}}",
+                    " {{- /* c\n */ -}} ",
+                    "{{ \"\" }}",
+                    "<no value>",
+                ]))
+                .to_owned(),
                 1 => {
                     let value = self.pipeline(depth);
                     self.variables += 1;
@@ -346,18 +130,26 @@ impl Writer {
                 3 if self.named > 0 => {
                     let data = self.operand(Any, depth);
                     let form = *self.pick(&[
-                        "template \"n\" D",
-                        "include \"n\" D",
-                        "include \"n\" D | quote",
+                        "template \"N\" D",
+                        "include \"N\" D",
+                        "include \"N\" D | nindent 2",
+                        "include \"N\" D | quote",
+                        "include (print \"N\") D | trim | upper",
                     ]);
+                    let name = NAMES[self.random.random_range(0..self.named)];
+                    let form = form.replace('N', name);
                     format!("{open} {} {close}", form.replace('D', &data))
+                }
+                4 if depth < 2 => {
+                    let inner = self.parts(2).replace('`', "'");
+                    format!("{open} tpl `{inner}` $ {close}")
                 }
                 _ => format!("{open} {} {close}", self.pipeline(depth)),
             };
         }
         let condition = self.pipeline(depth);
         let known = self.variables;
-        let text = match self.random.random_range(0..6) {
+        let text = match self.random.random_range(0..8) {
             0 | 1 => {
                 let (yes, no) = (self.parts(depth + 1), self.parts(depth + 1));
                 let other = *self.pick(&["", "else", "else if .Values.b"]);
@@ -367,11 +159,23 @@ impl Writer {
             }
             2 => {
                 let body = self.inside(depth);
-                format!("{open} with {condition} {close}{body}{{{{ end }}}}")
+                let other = *self.pick(&["", "", "else", "else with .Values.d"]);
+                let no = match other {
+                    "" => String::new(),
+                    other => format!("{{{{ {other} }}}}{}", self.parts(depth + 1)),
+                };
+                format!("{open} with {condition} {close}{body}{no}{{{{ end }}}}")
             }
             3 => {
                 let list = self.operand(List, depth);
-                let jump = *self.pick(&["", "", "{{ break }}", "{{ continue }}"]);
+                let jump = *self.pick(&[
+                    "",
+                    "",
+                    "{{ break }}",
+                    "{{ continue }}",
+                    "{{ if . }}{{ break }}{{ end }}",
+                    "{{ if not . }}{{ continue }}{{ end }}",
+                ]);
                 let body = self.inside(depth);
                 format!("{open} range {list} {close}{body}{jump};{{{{ else }}}}none{{{{ end }}}}")
             }
@@ -380,6 +184,16 @@ impl Writer {
                 format!(
                     "{open} range $k, $w := {dict} {close}{{{{ $k }}}}={{{{ $w }}}} {{{{ end }}}}"
                 )
+            }
+            5 => {
+                let (list, body) = (self.operand(List, depth), self.inside(depth));
+                format!(
+                    "{open} range $i, $e := {list} {close}{body}{{{{ $i }}}}{{{{ $e }}}}{{{{ end }}}}"
+                )
+            }
+            6 if depth == 0 => {
+                let body = self.inside(depth);
+                format!("{open} block \"b{}\" {condition} {close}{body}{{{{ end }}}}", known)
             }
             _ => {
                 let body = self.inside(depth);
@@ -399,7 +213,10 @@ impl Writer {
         let mut text = self.command(depth);
         while self.chance(25) {
             let (name, takes) = *self.pick(FUNCTIONS);
-            let before = &takes[..takes.len() - 1];
+            let Some((last, before)) = takes.split_last() else { continue };
+            if *last == Time {
+                continue;
+            }
             text.push_str(" | ");
             text.push_str(name);
             for kind in before {
@@ -432,6 +249,9 @@ impl Writer {
     }
 
     fn operand(&mut self, kind: Kind, depth: usize) -> String {
+        if kind == Time {
+            return (*self.pick(TIMES)).to_owned();
+        }
         let kind = if self.chance(12) {
             *self.pick(&[Any, Bool, Int, Float, Text, List, Dict])
         } else {
@@ -457,7 +277,9 @@ impl Writer {
             Bool => *self.pick(&["true", "false"]),
             Int => *self.pick(INTS),
             Float => *self.pick(FLOATS),
+            Text if self.chance(2) => *self.pick(BYTES),
             Text => *self.pick(TEXTS),
+            Time => *self.pick(TIMES),
             List => *self.pick(&[
                 "(list)",
                 "(list 1 2)",

@@ -1,15 +1,20 @@
-//! Templates put together at random, rendered by Helm's own engine and by Leadsman: the same text,
-//! or the same error.
+//! Templates and texts put together at random, given to Helm's own packages and to Leadsman: the
+//! same result, or the same error.
 //!
 //! `LEADSMAN_FUZZ=100000` tries so many, from `LEADSMAN_FUZZ_SEED` on, and prints what differs.
 
 pub(crate) mod ask;
 mod grammar;
+mod texts;
+mod words;
 
+use leadsman::chart;
 use leadsman::template::{Context, Program, ReleaseInfo, Scope, TemplateFile};
-use leadsman::yaml::Value;
+use leadsman::yaml::{Map, Value, json as go_json};
 use serde_json::json;
 
+use self::ask::Said;
+use self::texts::Texts;
 use crate::support::parts;
 
 /// So many are tried by an ordinary run of the tests.
@@ -17,17 +22,25 @@ const FEW: u64 = 4_000;
 /// What differs is shown up to this many times.
 const SHOWN: usize = 20;
 
+const CHART: &str = "apiVersion: v2\nname: vec\nversion: 1.2.3\n";
+const FILES: &[(&str, &str)] =
+    &[("a.txt", "alpha\n"), ("b.txt", "l1\nl2"), ("conf/c.yaml", "c: 1\n"), ("empty", "")];
+
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-fn rendered(template: &str, values: &Value) -> Result<String, String> {
+fn seed() -> u64 {
+    number("LEADSMAN_FUZZ_SEED", 1)
+}
+
+fn rendered(template: &str, values: &Value) -> Said {
     let scopes = [Scope {
         path: "vec".into(),
         name: "vec".into(),
         parent: None,
         chart: json!({"Name": "vec", "Version": "1.2.3", "APIVersion": "v2", "IsRoot": true}),
-        files: [].into(),
+        files: FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect(),
         library: false,
     }];
     let file = TemplateFile {
@@ -53,6 +66,14 @@ fn rendered(template: &str, values: &Value) -> Result<String, String> {
     Ok(rendered.into_iter().next().map(|file| file.text).unwrap_or_default())
 }
 
+fn question(template: &str, values: &Value) -> Value {
+    let mut files = json!({"Chart.yaml": CHART, "templates/out.yaml": template});
+    for (name, text) in FILES {
+        files[name] = json!(text);
+    }
+    json!({"files": files, "values": values})
+}
+
 /// Numbers as Helm's values have them, and no nulls: they never reach templates.
 fn as_values(value: Value) -> Value {
     match value {
@@ -66,32 +87,142 @@ fn as_values(value: Value) -> Value {
     }
 }
 
+/// Compares all answers; what the judge died of is left out.
+#[track_caller]
+fn compare(asked: &[(String, Value)], got: impl Fn(usize) -> Said, least_good: u64) {
+    compare_as(asked, got, least_good, |said| said);
+}
+
+/// The same for answers that mean the same in a certain form.
+#[track_caller]
+fn compare_as(
+    asked: &[(String, Value)],
+    got: impl Fn(usize) -> Said,
+    least_good: u64,
+    form: impl Fn(Said) -> Said,
+) {
+    let Some(judge) = parts::judge() else { return };
+    let questions: Vec<_> = asked.iter().map(|(_, question)| question.clone()).collect();
+    let (mut good, mut wrong) = (0, Vec::new());
+    for (index, want) in ask::all(&judge, &questions).into_iter().enumerate() {
+        let Some(want) = want else { continue };
+        let want = form(want);
+        good += usize::from(want.is_ok());
+        let got = got(index);
+        if got != want {
+            wrong.push(format!("{}\n  want {want:?}\n  got  {got:?}", asked[index].0));
+        }
+    }
+    let count = asked.len();
+    assert!(good as u64 * 100 >= count as u64 * least_good, "only {good} of {count} were good");
+    let shown = wrong.len().min(SHOWN);
+    assert!(wrong.is_empty(), "{} of {count} differ\n{}", wrong.len(), wrong[..shown].join("\n"));
+}
+
+/// Bytes that are no text are not told apart where JSON and YAML are written.
+fn is_known(template: &str) -> bool {
+    let writes = ["Json", "Yaml", "Toml", "Files", "call "];
+    let has_bytes = words::BYTES.iter().any(|bytes| template.contains(bytes));
+    has_bytes && writes.iter().any(|name| template.contains(name))
+}
+
 #[test]
 fn random_templates_come_out_as_from_helm_s_engine() {
-    let Some(judge) = parts::judge() else { return };
-    let (count, seed) = (number("LEADSMAN_FUZZ", FEW), number("LEADSMAN_FUZZ_SEED", 1));
-    let mut writer = grammar::Writer::new(seed);
-    let asked: Vec<_> = (0..count)
-        .map(|_| {
-            let (template, values) = writer.snippet();
-            (template, as_values(values))
-        })
+    let mut writer = grammar::Writer::new(seed());
+    let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
+        .map(|_| writer.snippet())
+        .filter(|(template, _)| !is_known(template))
+        .map(|(template, values)| (template, as_values(values)))
         .collect();
     let questions: Vec<_> = asked
         .iter()
-        .map(|(template, values)| json!({"template": template, "values": values}))
+        .map(|(template, values)| {
+            (format!("{template}\n  values {values}"), question(template, values))
+        })
         .collect();
-    let judged = ask::all(&judge, &questions);
-    let (mut good, mut wrong) = (0, Vec::new());
-    for ((template, values), want) in asked.iter().zip(judged) {
-        let got = rendered(template, values);
-        let Some(want) = want else { continue };
-        good += usize::from(want.is_ok());
-        if got != want {
-            wrong.push(format!("{template}\n  values {values}\n  want {want:?}\n  got  {got:?}"));
-        }
-    }
-    assert!(good as u64 > count / 10, "only {good} of {count} were good templates");
-    let shown = wrong.len().min(SHOWN);
-    assert!(wrong.is_empty(), "{} of {count} differ\n{}", wrong.len(), wrong[..shown].join("\n"));
+    compare(&questions, |index| rendered(&asked[index].0, &asked[index].1), 10);
+}
+
+#[test]
+fn random_values_are_printed_as_helm_prints_them() {
+    let mut texts = Texts::new(seed());
+    let template = "{{ toYaml .Values.v }}\n--\n{{ toYamlPretty .Values.v }}\n--\n{{ toJson .Values.v }}\n--\n{{ toPrettyJson .Values.v }}\n--\n{{ toRawJson .Values.v }}\n--\n{{ .Values.v }}\n--\n{{ printf \"%#v %q\" .Values.v .Values.v }}";
+    let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
+        .map(|_| as_values(json!({"v": texts.tree(0)})))
+        .map(|values| (values.to_string(), question(template, &values)))
+        .collect();
+    compare(&asked, |index| rendered(template, &asked[index].1["values"]), 90);
+}
+
+#[test]
+fn random_yaml_is_read_as_helm_reads_it() {
+    let mut texts = Texts::new(seed());
+    let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
+        .map(|_| texts.yaml())
+        .map(|text| (format!("{text:?}"), json!({"yaml": text})))
+        .collect();
+    let got = |index: usize| {
+        let text = asked[index].1["yaml"].as_str().unwrap();
+        let values = chart::parse_values(text.as_bytes());
+        let values = values.map_err(|error| leadsman::base::class::chain(&error))?;
+        Ok(go_json::to_string(&Value::Object(values)))
+    };
+    compare(&asked, got, 20);
+}
+
+#[test]
+fn random_set_texts_are_read_as_helm_reads_them() {
+    let mut texts = Texts::new(seed());
+    let base = json!({"t": {"x": 1, "y": {"z": "q"}}, "l": ["one", ["two"], {"k": 1}], "s": "text", "n": null});
+    let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
+        .map(|_| texts.set())
+        .map(|(text, kind)| {
+            (format!("{kind}: {text}"), json!({"set": text, "kind": kind, "base": base}))
+        })
+        .collect();
+    let got = |index: usize| {
+        let question = &asked[index].1;
+        let text = question["set"].as_str().unwrap();
+        let mut map: Map = base.as_object().unwrap().clone();
+        let parsed = match question["kind"].as_str().unwrap() {
+            "string" => chart::set::parse_set_string(text, &mut map),
+            "json" => chart::set::parse_set_json(text, &mut map),
+            "literal" => chart::set::parse_set_literal(text, &mut map),
+            _ => chart::set::parse_set(text, &mut map),
+        };
+        parsed.map_err(|error| leadsman::base::class::chain(&error))?;
+        Ok(go_json::to_string(&Value::Object(map)))
+    };
+    compare(&asked, got, 20);
+}
+
+#[test]
+fn random_constraints_match_as_in_helm() {
+    let mut texts = Texts::new(seed());
+    let template = "{{ semverCompare .Values.c .Values.v }}";
+    let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
+        .map(|_| texts.constraint())
+        .map(|(constraint, version)| json!({"c": constraint, "v": version}))
+        .map(|values| (values.to_string(), question(template, &values)))
+        .collect();
+    compare(&asked, |index| rendered(template, &asked[index].1["values"]), 20);
+}
+
+#[test]
+fn random_metadata_is_read_as_helm_reads_it() {
+    let mut texts = Texts::new(seed());
+    let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
+        .map(|_| texts.metadata())
+        .map(|text| (text.clone(), json!({"metadata": text})))
+        .collect();
+    let got = |index: usize| {
+        let text = asked[index].1["metadata"].as_str().unwrap().to_owned();
+        let file = chart::File { name: "Chart.yaml".to_owned(), data: text.into() };
+        let chart = chart::load_files(vec![file]);
+        let chart = chart.map_err(|error| leadsman::base::class::chain(&error))?;
+        Ok(serde_json::to_value(&chart.metadata).map(|value| value.to_string()).unwrap())
+    };
+    let same =
+        |said: Said| said.map(|text| serde_json::from_str::<Value>(&text).unwrap().to_string());
+    compare_as(&asked, got, 20, same);
 }
