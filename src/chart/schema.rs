@@ -108,6 +108,11 @@ fn instance(values: &Map) -> Value {
 /// A schema that is none, or one that names another file, which is never read.
 fn refused(why: &str) -> String {
     let named = why.strip_prefix("Resource '").and_then(|rest| rest.split_once('\''));
+    let pointer =
+        why.strip_prefix("Pointer '").and_then(|rest| rest.strip_suffix("' does not exist"));
+    if let Some(pointer) = pointer {
+        return format!("json-pointer in \"file:///values.schema.json#{pointer}\" not found");
+    }
     match named.map(|(name, _)| name).filter(|name| !name.contains(':')) {
         Some(name) => {
             format!("failing loading \"file:///{name}\": open /{name}: no such file or directory\n")
@@ -135,16 +140,15 @@ fn integers(value: &mut Value) {
 
 fn lines(errors: &[ValidationError<'_>], depth: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut missing: Vec<((String, Option<String>), Vec<String>)> = Vec::new();
+    let mut missing: Vec<(String, Vec<String>)> = Vec::new();
     let indent = "  ".repeat(depth);
     for error in errors {
         let at = error.instance_path().to_string();
         if let ValidationErrorKind::Required { property } = error.kind() {
             let name = format!("'{}'", property.as_str().unwrap_or_default());
-            let place = (at, wanted_by(error));
-            match missing.iter_mut().find(|(known, _)| *known == place) {
+            match missing.iter_mut().find(|(place, _)| *place == at) {
                 Some((_, names)) => names.push(name),
-                None => missing.push((place, vec![name])),
+                None => missing.push((at, vec![name])),
             }
             continue;
         }
@@ -157,29 +161,14 @@ fn lines(errors: &[ValidationError<'_>], depth: usize) -> Vec<String> {
             }
         }
     }
-    for ((at, wanted_by), names) in missing {
-        if let Some(other) = wanted_by {
-            let names = names.join(", ");
-            lines.push(format!(
-                "{indent}- at '{at}': properties {names} required, if '{other}' exists"
-            ));
-            continue;
-        }
+    for (at, names) in missing {
         let noun = if names.len() == 1 { "property" } else { "properties" };
         lines.push(format!("{indent}- at '{at}': missing {noun} {}", names.join(", ")));
     }
     lines
 }
 
-/// The property whose presence makes another one necessary.
-fn wanted_by(error: &ValidationError<'_>) -> Option<String> {
-    let path = error.schema_path().to_string();
-    let mut parts = path.rsplit('/');
-    let property = parts.next()?;
-    let keyword = parts.next()?;
-    matches!(keyword, "dependencies" | "dependentRequired").then(|| property.to_owned())
-}
-
+#[expect(clippy::too_many_lines, reason = "one arm for each keyword")]
 fn words(error: &ValidationError<'_>) -> String {
     use ValidationErrorKind as Kind;
     let instance = error.instance();

@@ -277,7 +277,10 @@ impl<'e, 'r> Parser<'e, 'r> {
         if self.blank_then_comma() {
             return Ok(Value::Null);
         }
-        let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Value>();
+        // To Go a scalar ends where nothing more can belong to it, whatever follows.
+        let end = json_scalar(self.rest).unwrap_or(self.rest.len());
+        let text = &self.rest[..end];
+        let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Value>();
         let Some(Ok(value)) = stream.next() else {
             return Err(SetError::Json(self.rest.to_owned()).into());
         };
@@ -425,6 +428,28 @@ fn floats(value: Value) -> Value {
         }
         other => other,
     }
+}
+
+/// The size of the number, bool or null at the start of a text.
+fn json_scalar(text: &str) -> Option<usize> {
+    if let Some(word) = ["true", "false", "null"].iter().find(|word| text.starts_with(**word)) {
+        return Some(word.len());
+    }
+    let bytes = text.as_bytes();
+    let digits = |from: usize| {
+        let count = bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (count > 0).then_some(from + count)
+    };
+    let start = usize::from(text.starts_with('-'));
+    let mut end = if bytes.get(start) == Some(&b'0') { start + 1 } else { digits(start)? };
+    if bytes.get(end) == Some(&b'.') {
+        end = digits(end + 1)?;
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        end = digits((end + 1 + sign).min(bytes.len()))?;
+    }
+    Some(end)
 }
 
 #[cfg(test)]

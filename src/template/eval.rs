@@ -530,6 +530,18 @@ impl<'p> Machine<'p> {
                     }
                 }
             }
+            Value::Duration(count) => {
+                if decl.0.len() > 1 {
+                    let shown = String::from_utf8_lossy(&fmt::to_text(&value)).into_owned();
+                    let text = format!("can't use {shown} to iterate over more than one variable");
+                    return self.fail(code, text);
+                }
+                for index in 0..*count {
+                    if !turn(self, Value::Invalid, Value::Duration(index), false)? {
+                        break;
+                    }
+                }
+            }
             Value::List(items) => {
                 let boxed = items.kind == ListKind::Any;
                 for (index, item) in items.items.iter().enumerate() {

@@ -259,7 +259,7 @@ impl Printer {
 
     fn literal(&mut self, text: &str, indent: usize) {
         self.put('|');
-        if text.starts_with([' ', '\n']) {
+        if text.starts_with(|c| c == ' ' || scalar::is_break(c)) {
             self.put('2');
         }
         let mut from_end = text.chars().rev();

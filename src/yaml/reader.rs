@@ -82,10 +82,44 @@ pub(super) fn read_any(text: &str, options: Options) -> Result<Vec<Document>, Er
         aliased: 0,
         line: 1,
     };
-    guarded(|| reader.documents()).unwrap_or_else(|| {
+    let read = guarded(|| reader.documents()).unwrap_or_else(|| {
         let problem = "did not find expected whitespace or line break";
         Err(Error::syntax(format!("yaml: line {}: {problem}", reader.line), Some(reader.line)))
+    });
+    // Go parses all of a document before it looks at what the parts mean.
+    read.map_err(|error| misspelled(whole, options.first).unwrap_or(error))
+}
+
+/// What is wrong with a text before anything is made of it.
+fn misspelled(text: &str, first: bool) -> Option<Error> {
+    let mut bytes = text.as_bytes();
+    let mut parser = Parser::new();
+    parser.set_input_string(&mut bytes);
+    let mut anchors = std::collections::HashSet::new();
+    guarded(|| {
+        loop {
+            let event = match parser.parse() {
+                Err(error) => return Some(failure(&error)),
+                Ok(event) => event,
+            };
+            match event.data {
+                EventData::DocumentStart { .. } => anchors.clear(),
+                EventData::DocumentEnd { .. } if first => return None,
+                EventData::StreamEnd => return None,
+                EventData::Scalar { anchor: Some(anchor), .. }
+                | EventData::SequenceStart { anchor: Some(anchor), .. }
+                | EventData::MappingStart { anchor: Some(anchor), .. } => {
+                    anchors.insert(anchor);
+                }
+                EventData::Alias { anchor } if !anchors.contains(&anchor) => {
+                    let text = format!("yaml: unknown anchor '{anchor}' referenced");
+                    return Some(Error::syntax(text, Some(line(&event.start_mark))));
+                }
+                _ => {}
+            }
+        }
     })
+    .flatten()
 }
 
 /// go-yaml refuses control characters before it parses.
@@ -160,6 +194,8 @@ impl Reader<'_, '_> {
                     }
                     found.push(Document { value: node.value, line });
                     if self.options.first {
+                        // What follows the document must not belong to it.
+                        self.event()?;
                         return Ok(found);
                     }
                 }

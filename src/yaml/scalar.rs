@@ -140,7 +140,7 @@ pub(crate) fn escape(c: char, numeric: bool) -> String {
         '\u{2029}' => "\\P",
         _ => "",
     };
-    if !short.is_empty() && (!numeric || !is_printable(c) || c == '"' || c == '\\') {
+    if !short.is_empty() && (!numeric || !is_printable(c) || matches!(c, '"' | '\\' | '\n')) {
         return short.to_owned();
     }
     match u32::from(c) {

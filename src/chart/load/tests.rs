@@ -56,6 +56,7 @@ proptest::proptest! {
     #[test]
     fn no_bytes_make_the_loader_panic(bytes: Vec<u8>) {
         let _ = load_archive(&bytes);
+        let _ = crate::chart::parse_values(&bytes);
         let file = File { name: "Chart.yaml".to_owned(), data: Bytes::from(bytes).into() };
         let _ = load_files(vec![file]);
     }

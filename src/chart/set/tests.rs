@@ -106,3 +106,41 @@ proptest::proptest! {
         let _ = parse_set_literal(&text, &mut Map::new());
     }
 }
+
+/// A `--set` pair whose value is a text, with all that means something escaped.
+fn pair(path: &[String], value: &str) -> String {
+    let escaped = |text: &str| {
+        let mut out = String::new();
+        for c in text.chars() {
+            if r"\,.=[]{}".contains(c) {
+                out.push('\\');
+            }
+            out.push(c);
+        }
+        out
+    };
+    let keys: Vec<_> = path.iter().map(|key| escaped(key)).collect();
+    format!("{}={}", keys.join("."), escaped(value))
+}
+
+proptest::proptest! {
+    #[test]
+    fn escaped_pairs_are_read_back(
+        entries in proptest::collection::btree_map(
+            proptest::collection::vec("k[ -~é]{0,5}", 1..4), "[ -~é日]{0,8}", 1..5
+        )
+    ) {
+        // A path that ends where another goes on has no place for both.
+        let entries: Vec<_> = entries.iter().filter(|(path, _)| {
+            !entries.keys().any(|other| other != *path && other.starts_with(path))
+        }).collect();
+        let text: Vec<_> = entries.iter().map(|(path, value)| pair(path, value)).collect();
+        let mut map = Map::new();
+        parse_set_string(&text.join(","), &mut map).unwrap();
+        for (path, value) in entries {
+            let (first, rest) = path.split_first().unwrap();
+            let found = rest.iter().try_fold(&map[first], |here, key| here.get(key));
+            proptest::prop_assert_eq!(found, Some(&Value::String(value.clone())), "{:?}", text);
+        }
+    }
+}

@@ -179,6 +179,14 @@ proptest! {
     }
 
     #[test]
+    fn no_text_makes_the_reader_panic(bytes: Vec<u8>, text in "\\PC*|[-a:\\[\\]{}&*!|>'\"%@` \n\t#,?0-9]*") {
+        for text in [String::from_utf8_lossy(&bytes).into_owned(), text] {
+            let _ = Index::find(&text);
+            let _ = Index::find(&format!("apiVersion: v1\nentries:\n  a:\n  - {text}"));
+        }
+    }
+
+    #[test]
     fn nothing_makes_the_reader_panic(text in "(apiVersion: v1\n|entries:\n|  [a-c]:\n|  - name: a\n|    version: 1.0.0\n|[ \"'{:\n-]){0,12}") {
         let _ = Index::find(&text);
     }

@@ -427,7 +427,7 @@ fn modify(args: Args<'_>, must: bool) -> Outcome {
 ///
 /// Source: go time/format.go (ParseDuration).
 fn duration_complaint(text: &str) -> String {
-    let quoted = strconv::quote(text.as_bytes());
+    let quoted = shown(text);
     let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
     let is_number = |c: char| c == '.' || c.is_ascii_digit();
     loop {
@@ -442,7 +442,7 @@ fn duration_complaint(text: &str) -> String {
             return format!("time: missing unit in duration {quoted}");
         }
         if !["ns", "us", "µs", "μs", "ms", "s", "m", "h"].contains(&unit) {
-            let unit = strconv::quote(unit.as_bytes());
+            let unit = shown(unit);
             return format!("time: unknown unit {unit} in duration {quoted}");
         }
         rest = &rest[unit.len()..];
@@ -459,13 +459,17 @@ fn nanos_of(value: &Value) -> Result<i64, String> {
     match value {
         Value::Duration(nanos) => Ok(*nanos),
         Value::Int(number, _) => Ok(number.saturating_mul(1_000_000_000)),
+        Value::Uint(number, _) => {
+            Ok(i64::try_from(*number).unwrap_or(i64::MAX).saturating_mul(1_000_000_000))
+        }
         Value::Float(number) => Ok(seconds(*number)),
         Value::Str(text) => {
-            let text = lossy(text).into_owned();
-            let parsed = parse_duration(&text).or_else(|| text.parse().ok().map(seconds));
-            parsed.ok_or_else(|| {
-                format!("could not parse duration {}", strconv::quote(text.as_bytes()))
-            })
+            let plain = lossy(text).into_owned();
+            if plain.trim().is_empty() {
+                return Err("empty duration".to_owned());
+            }
+            let parsed = parse_duration(&plain).or_else(|| plain.parse().ok().map(seconds));
+            parsed.ok_or_else(|| format!("could not parse duration {}", strconv::quote(text)))
         }
         Value::Nil | Value::Invalid => Err("invalid duration".to_owned()),
         other => Err(format!("unsupported duration type {}", other.type_name())),
@@ -486,9 +490,16 @@ fn rounded_to(value: i64, unit: i64) -> i64 {
     value - rest + if up { unit * rest.signum() } else { 0 }
 }
 
+/// Source: go time/time.go (Seconds, Minutes, Hours): whole units and the rest are divided apart.
 fn in_units(args: Args<'_>, seconds: f64) -> Value {
+    let nanos = nanos(args);
+    // Days and weeks are made of hours.
+    let (unit, hours) = if seconds > 3600.0 { (3600.0, seconds / 3600.0) } else { (seconds, 1.0) };
+    #[expect(clippy::cast_possible_truncation, reason = "1, 60 or 3600")]
+    let whole = unit as i64 * 1_000_000_000;
     #[expect(clippy::cast_precision_loss, reason = "Go computes in floats, too")]
-    Value::Float(nanos(args) as f64 / 1e9 / seconds)
+    let count = (nanos / whole) as f64 + (nanos % whole) as f64 / (unit * 1e9);
+    Value::Float(if hours > 24.0 { count / 24.0 / 7.0 } else { count / hours })
 }
 
 fn rounded(value: &Value) -> String {
@@ -509,6 +520,48 @@ fn rounded(value: &Value) -> String {
     "0s".to_owned()
 }
 
+/// A text as Go's errors about times show it.
+///
+/// Source: go time/format.go (quote).
+fn shown(text: &str) -> String {
+    use fmt::Write as _;
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => {
+                out.push('\\');
+                out.push(char::from(byte));
+            }
+            b' '..=0x7f => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// What follows a text of a layout, in which blanks stand for any number of them; or where it
+/// began to differ.
+///
+/// Source: go time/format.go (skip).
+fn skipped<'a>(text: &'a str, prefix: &str) -> Result<&'a str, &'a str> {
+    let (mut text, mut prefix) = (text, prefix);
+    while let Some(wanted) = prefix.chars().next() {
+        if wanted == ' ' {
+            if !text.is_empty() && !text.starts_with(' ') {
+                return Err(text);
+            }
+            (text, prefix) = (text.trim_start_matches(' '), prefix.trim_start_matches(' '));
+            continue;
+        }
+        text = text.strip_prefix(wanted).ok_or(text)?;
+        prefix = &prefix[wanted.len_utf8()..];
+    }
+    Ok(text)
+}
+
 /// The number at the start of a text, of so many digits, and how many they were.
 fn digits_of(text: &str, low: usize, high: usize) -> Option<(i32, usize)> {
     let count = text.bytes().take(high).take_while(u8::is_ascii_digit).count();
@@ -522,7 +575,11 @@ fn digits_of(text: &str, low: usize, high: usize) -> Option<(i32, usize)> {
 fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
     let fail = |element: &str, rest: &str| {
         format!(
-            "parsing time \"{value}\" as \"{layout}\": cannot parse \"{rest}\" as \"{element}\""
+            "parsing time {} as {}: cannot parse {} as {}",
+            shown(value),
+            shown(layout),
+            shown(rest),
+            shown(element)
         )
     };
     let (mut year, mut month, mut day) = (0_i16, 1_i8, 1_i8);
@@ -531,21 +588,27 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
     let mut year_day: Option<i32> = None;
     let (mut rest_layout, mut rest) = (layout, value);
     while !rest_layout.is_empty() {
-        let (size, part) = next_part(rest_layout, false);
+        let (mut size, part) = next_part(rest_layout, false);
+        while part.is_none() && size < rest_layout.len() {
+            match next_part(&rest_layout[size..], false) {
+                (more, None) => size += more,
+                (_, Some(_)) => break,
+            }
+        }
         let element = &rest_layout[..size];
         rest_layout = &rest_layout[size..];
-        let wrong = || fail(element, rest);
         let Some(part) = part else {
-            rest = rest.strip_prefix(element).ok_or_else(wrong)?;
+            rest = skipped(rest, element).map_err(|left| fail(element, left))?;
             continue;
         };
+        let wrong = || fail(element, rest);
         let digits = |low: usize, high: usize| digits_of(rest, low, high);
         let mut take = |low, high| {
             let (number, used) = digits(low, high).ok_or_else(wrong)?;
             rest = &rest[used..];
             Ok::<i32, String>(number)
         };
-        let out = |what: &str| format!("parsing time \"{value}\": {what} out of range");
+        let out = |what: &str| format!("parsing time {}: {what} out of range", shown(value));
         let within = |number: i32, low: i8, high: i8, what: &str| {
             let number = i8::try_from(number).ok().filter(|n| (low..=high).contains(n));
             number.ok_or_else(|| out(what))
@@ -666,7 +729,7 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
         }
     }
     if !rest.is_empty() {
-        return Err(format!("parsing time \"{value}\": extra text: \"{rest}\""));
+        return Err(format!("parsing time {}: extra text: {}", shown(value), shown(rest)));
     }
     match pm {
         Some(true) if hour < 12 => hour += 12,
@@ -680,12 +743,12 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
             first.checked_add(jiff::Span::new().days(i64::from(number) - 1)).ok()
         });
         let date =
-            date.ok_or_else(|| format!("parsing time \"{value}\": day-of-year out of range"))?;
+            date.ok_or_else(|| format!("parsing time {}: day-of-year out of range", shown(value)))?;
         (month, day) = (date.month(), date.day());
     }
     let civil = DateTime::new(year, month, day, hour, minute, second, nanos).map_err(|_| {
         let what = if (1..=12).contains(&month) { "day" } else { "month" };
-        format!("parsing time \"{value}\": {what} out of range")
+        format!("parsing time {}: {what} out of range", shown(value))
     })?;
     let at_offset = jiff::tz::Offset::from_seconds(offset).unwrap_or(jiff::tz::Offset::UTC);
     let unix = at_offset.to_timestamp(civil).map_or(0, Timestamp::as_second);

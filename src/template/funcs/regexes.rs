@@ -234,7 +234,13 @@ fn regex_of(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Result<A
     let text = args.str(0);
     compiled(machine, text, args.str(1)).map_err(|fail| match fail {
         Fail::Text(message) if panics => {
-            Fail::Text(format!("regexp: Compile(`{}`): {message}", lossy(text)))
+            let is_plain = std::str::from_utf8(text).is_ok_and(|text| {
+                !text.contains(|c: char| {
+                    c == '`' || c == '\u{feff}' || c == '\u{7f}' || (c < ' ' && c != '\t')
+                })
+            });
+            let shown = if is_plain { format!("`{}`", lossy(text)) } else { strconv::quote(text) };
+            Fail::Text(format!("regexp: Compile({shown}): {message}"))
         }
         other => other,
     })
@@ -259,7 +265,8 @@ fn matches(
             break;
         }
         let behind = found.last().is_some_and(|last| one.is_empty() && last.1 == one.start());
-        if !behind && !(one.is_empty() && is_inside_a_character(value, one.start())) {
+        let is_inside = one.is_empty() && is_inside_a_character(value, one.start());
+        if !behind && !is_inside {
             found.push((one.start(), one.end()));
             machine.room_for_items(found.len())?;
         }

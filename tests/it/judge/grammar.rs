@@ -141,7 +141,10 @@ impl Writer {
                     format!("{open} {} {close}", form.replace('D', &data))
                 }
                 4 if depth < 2 => {
+                    // The root context would be printed.
+                    let inside = std::mem::take(&mut self.inside);
                     let inner = self.parts(2).replace('`', "'");
+                    self.inside = inside;
                     format!("{open} tpl `{inner}` $ {close}")
                 }
                 _ => format!("{open} {} {close}", self.pipeline(depth)),

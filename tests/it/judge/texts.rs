@@ -196,7 +196,10 @@ impl Texts {
             }
             return;
         }
-        text.push_str(self.pick(SCALARS));
+        // An infinite number that a later key replaces is no mistake to Go.
+        let scalar = self.pick(SCALARS);
+        let is_infinite = [".inf", "-.INF", ".nan"].contains(&scalar);
+        text.push_str(if is_infinite { "0" } else { scalar });
         if self.chance(8) {
             text.push_str(self.pick(&[
                 " # c",
@@ -289,8 +292,9 @@ impl Texts {
                 "type" if self.chance(60) => {
                     self.pick(&["application", "library", "Library"]).to_owned()
                 }
-                "apiVersion" if self.chance(60) => self.pick(&["v1", "v2", "v3", "''"]).to_owned(),
-                _ => self.pick(SCALARS).to_owned(),
+                "apiVersion" if self.chance(60) => self.pick(&["v1", "v2", "''"]).to_owned(),
+                "apiVersion" => "v2".to_owned(),
+                _ => self.plain().to_owned(),
             };
             lines.push(format!("{key}: {value}"));
         }
@@ -301,7 +305,21 @@ impl Texts {
     fn plain(&mut self) -> &'static str {
         loop {
             let scalar = self.pick(SCALARS);
-            if !scalar.contains(['[', ']', '{', '}', ',', '#', '*', '&'])
+            // Numbers that JSON does not have become texts in some places only.
+            let is_odd = [
+                ".inf",
+                "-.INF",
+                ".nan",
+                "-0.0",
+                "!a",
+                "!custom x",
+                "9223372036854775808",
+                "18446744073709551616",
+                "1e400",
+            ]
+            .contains(&scalar);
+            if !is_odd
+                && !scalar.contains(['[', ']', '{', '}', ',', '#', '*', '&'])
                 && !scalar.ends_with("open")
             {
                 return scalar;

@@ -383,7 +383,7 @@ pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("$.Release.Revision", Int),
     ("(semver \"1.2.3-rc1\")", Any),
     ("(semver \"1.2.3\").Minor", Int),
-    ("(mustToDuration \"90m\")", Any),
+    ("(mustToDuration \"3ns\")", Any),
     ("(int64 7)", Int),
     ("(splitList \",\" \"b,a\")", List),
     ("(split \"/\" \"x/y\")", Any),
