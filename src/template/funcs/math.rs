@@ -32,10 +32,13 @@ pub(super) const TABLE: &[Func] = &[
         Ok(fold(to_int64(args.any(0)), args.rest(1), i64::min))
     }),
     Func::variadic("maxf", &[Ty::Any], Ty::Any, |_, args| {
-        Ok(fold_float(args, |a, b| if b.is_nan() || b > a { b } else { a }))
+        let above = |a: f64, b: f64| b > a || (b == a && a.is_sign_negative());
+        Ok(fold_float(args, |a, b| if b.is_nan() || above(a, b) { b } else { a }))
     }),
     Func::variadic("minf", &[Ty::Any], Ty::Any, |_, args| {
-        Ok(fold_float(args, |a, b| if b.is_nan() || b < a { b } else { a }))
+        // Go tells a negative zero from zero.
+        let below = |a: f64, b: f64| b < a || (b == a && b.is_sign_negative());
+        Ok(fold_float(args, |a, b| if b.is_nan() || below(a, b) { b } else { a }))
     }),
     Func::variadic("addf", &[], Ty::Any, |_, args| {
         decimals(&Value::Float(0.0), args.0, |a, b| Ok(a.add(&b)))

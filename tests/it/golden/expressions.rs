@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use leadsman::template::{Context, Program, ReleaseInfo, Scope, TemplateFile};
+use leadsman::template::{Context, Frozen, Program, ReleaseInfo, Scope, TemplateFile};
 use leadsman::yaml::Value;
 use serde_json::json;
 
@@ -130,7 +130,7 @@ fn rendered(template: &str) -> Said {
     let capabilities = leadsman::release::offline(KUBE, &[]).unwrap();
     let context = Context {
         scopes: &scopes,
-        values: &Value::Object(values),
+        values: &Frozen::new(&Value::Object(values)),
         release: &release,
         capabilities: &capabilities,
         lookup: None,

@@ -9,7 +9,7 @@ mod texts;
 mod words;
 
 use leadsman::chart;
-use leadsman::template::{Context, Program, ReleaseInfo, Scope, TemplateFile};
+use leadsman::template::{Context, Frozen, Program, ReleaseInfo, Scope, TemplateFile};
 use leadsman::yaml::{Map, Value, json as go_json};
 use serde_json::json;
 
@@ -56,7 +56,7 @@ fn rendered(template: &str, values: &Value) -> Said {
     let capabilities = leadsman::release::offline("", &[]).unwrap();
     let context = Context {
         scopes: &scopes,
-        values,
+        values: &Frozen::new(values),
         release: &release,
         capabilities: &capabilities,
         lookup: None,
