@@ -46,9 +46,17 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("regexQuoteMeta", &[S], |_, a| Ok(Value::str(quote_meta(a.str(0))))),
 ];
 
-/// Compiled expressions by their text, with what a byte costs.
+/// Compiled expressions by their text, with what a byte costs; those for ASCII apart.
 #[derive(Debug, Default)]
-pub(in super::super) struct RegexCache(Mutex<HashMap<Vec<u8>, Weighed>>);
+pub(in super::super) struct RegexCache([Mutex<HashMap<Vec<u8>, Weighed>>; 2]);
+
+/// What an expression takes a text for. To tell characters apart it needs tables that are large to
+/// make; where all is ASCII, each byte is one, and nothing else differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Ascii,
+    Unicode,
+}
 
 /// An expression, and what each byte of a text costs.
 type Weighed = (Arc<Regex>, usize);
@@ -56,12 +64,15 @@ type Weighed = (Arc<Regex>, usize);
 /// Returns the expression, after what it may cost on a text was counted.
 fn compiled(machine: &mut Machine<'_>, text: &[u8], on: &[u8]) -> Result<Arc<Regex>, Fail> {
     let program = machine.program;
-    let lock = || program.regexes.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_ascii = text.is_ascii() && on.is_ascii();
+    let reading = if is_ascii { Reading::Ascii } else { Reading::Unicode };
+    let cache = &program.regexes.0[reading as usize];
+    let lock = || cache.lock().unwrap_or_else(PoisonError::into_inner);
     let known = lock().get(text).cloned();
     let (regex, cost) = match known {
         Some(known) => known,
         None => {
-            let made = compile(machine, text)?;
+            let made = compile(machine, text, reading)?;
             let mut known = lock();
             if known.len() >= MAX_KEPT {
                 known.clear();
@@ -76,7 +87,7 @@ fn compiled(machine: &mut Machine<'_>, text: &[u8], on: &[u8]) -> Result<Arc<Reg
     Ok(regex)
 }
 
-fn compile(machine: &mut Machine<'_>, text: &[u8]) -> Result<Weighed, Fail> {
+fn compile(machine: &mut Machine<'_>, text: &[u8], reading: Reading) -> Result<Weighed, Fail> {
     if std::str::from_utf8(text).is_err() {
         let text = lossy(text);
         return Err(format!("error parsing regexp: invalid UTF-8: `{text}`").into());
@@ -91,7 +102,7 @@ fn compile(machine: &mut Machine<'_>, text: &[u8]) -> Result<Weighed, Fail> {
             machine.take(size)?;
             machine.spend(size)?;
         }
-        match build(&pattern, size).map_err(Fail::Text)? {
+        match build(&pattern, size, reading).map_err(Fail::Text)? {
             Some(regex) => return Ok((Arc::new(regex), cost)),
             None if size == most => break,
             None => {}
@@ -107,16 +118,20 @@ fn compile(machine: &mut Machine<'_>, text: &[u8]) -> Result<Weighed, Fail> {
 pub fn go_regex(pattern: &str) -> Result<Regex, String> {
     let most = limit::current().size(Limit::Regex);
     let too_large = || format!("error parsing regexp: expression nests too deeply: `{pattern}`");
-    build(pattern, most)?.ok_or_else(too_large)
+    build(pattern, most, Reading::Unicode)?.ok_or_else(too_large)
 }
 
 /// Compiles an expression; none if it takes more than so many bytes.
-fn build(pattern: &str, most: usize) -> Result<Option<Regex>, String> {
+fn build(pattern: &str, most: usize, reading: Reading) -> Result<Option<Regex>, String> {
     let wrong = |complaint: String| format!("error parsing regexp: {complaint}");
     regex_syntax::check(pattern).map_err(wrong)?;
-    match RegexBuilder::new(&translate(pattern)).size_limit(most).build() {
+    let mut builder = RegexBuilder::new(&translate(pattern));
+    let built = builder.size_limit(most).unicode(reading == Reading::Unicode).build();
+    match built {
         Ok(regex) => Ok(Some(regex)),
         Err(regex::Error::CompiledTooBig(_)) => Ok(None),
+        // Classes of characters need characters.
+        Err(_) if reading == Reading::Ascii => build(pattern, most, Reading::Unicode),
         Err(_) => Err(wrong(format!("invalid or unsupported Perl syntax: `{pattern}`"))),
     }
 }
