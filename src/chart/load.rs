@@ -172,14 +172,7 @@ fn read_metadata(files: &[File], place: Place) -> Result<(metadata::Raw, bool), 
     let mut known = false;
     for file in files.iter().filter(|file| file.name == "Chart.yaml") {
         known = true;
-        raw.read(&file.data, "Chart.yaml").map_err(|error| match error {
-            // Helm looks for the version first, with a type of its own.
-            Error::Parse { file, text } if place == Place::Top => {
-                let text = text.replace("type v2.Metadata", "type loader.chartBase");
-                Error::Parse { file, text }
-            }
-            error => error,
-        })?;
+        raw.read(&file.data, "Chart.yaml")?;
     }
     if place == Place::Top && known {
         match raw.plain.api_version.as_str() {

@@ -39,7 +39,7 @@ pub(super) async fn run(
     let place = args.against.place().map_err(anyhow::Error::msg)?;
     let (name, chart) = name::name_and_chart(&args, &offline)?;
     let unpack = |bytes: Vec<u8>| renderer.load_archive(&bytes.into());
-    let loaded = named::load(&chart, &args.from, unpack).await?;
+    let loaded = named::load(&chart, &args.from, unpack).await.map_err(unversioned)?;
     let chart = ManuallyDrop::new(refresh::complete(loaded, &chart, &args).await?);
     let merged = values::merge(&args.values)?;
     let target = match place {
@@ -126,6 +126,18 @@ fn trial<'a>(args: &Template, release: &'a ReleaseInfo) -> Trial<'a> {
         namespace: &release.namespace,
         validate: !args.against.disable_openapi_validation,
         conflicts,
+    }
+}
+
+/// Where charts are rendered Helm looks for the version first, with a type of its own.
+fn unversioned(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<chart::Error>() {
+        Ok(chart::Error::Parse { file: "Chart.yaml", text }) => {
+            let text = text.replace("type v2.Metadata", "type loader.chartBase");
+            chart::Error::Parse { file: "Chart.yaml", text }.into()
+        }
+        Ok(error) => error.into(),
+        Err(error) => error,
     }
 }
 

@@ -51,11 +51,10 @@ fn read(text: &str) -> Vec<Part> {
             Some(("=", rest)) => Part::Answer(Ok(content(rest))),
             Some(("!", rest)) => Part::Answer(Err(content(rest))),
             Some(("|", rest)) => {
-                let before = match parts.last_mut() {
-                    Some(
-                        Part::Template(text) | Part::Answer(Ok(text)) | Part::Answer(Err(text)),
-                    ) => text,
-                    _ => panic!("nothing goes on: {line}"),
+                let Some(Part::Template(before) | Part::Answer(Ok(before) | Err(before))) =
+                    parts.last_mut()
+                else {
+                    panic!("nothing goes on: {line}")
                 };
                 before.push('\n');
                 before.push_str(rest.strip_prefix(' ').unwrap_or(rest));
@@ -69,11 +68,13 @@ fn read(text: &str) -> Vec<Part> {
 }
 
 fn templates(parts: &[Part]) -> Vec<&str> {
-    let template = |part| match part {
-        &Part::Template(ref text) => Some(text.as_str()),
-        Part::Other(_) | Part::Answer(_) => None,
-    };
-    parts.iter().filter_map(template).collect()
+    let mut found = Vec::new();
+    for part in parts {
+        if let Part::Template(text) = part {
+            found.push(text.as_str());
+        }
+    }
+    found
 }
 
 /// Each template with its answer.
@@ -98,7 +99,7 @@ fn asked(template: &str) -> Value {
 fn rendered(template: &str) -> Said {
     let file = |name: &str, text: &str| leadsman::chart::File {
         name: name.to_owned(),
-        data: text.to_owned().into(),
+        data: bytes::Bytes::from(text.to_owned()).into(),
     };
     let mut all = vec![file("Chart.yaml", CHART)];
     all.extend(FILES.iter().map(|(name, text)| file(name, text)));
@@ -135,6 +136,8 @@ fn rendered(template: &str) -> Said {
         capabilities: &capabilities,
         lookup: None,
         lenient: false,
+        limits: leadsman::base::limit::Limits::default(),
+        hosts: None,
     };
     let rendered = program.render(&context).map_err(|error| error.to_string())?;
     Ok(rendered.into_iter().next().map(|file| file.text).unwrap_or_default())

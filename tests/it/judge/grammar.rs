@@ -98,57 +98,62 @@ impl Writer {
         (0..count).map(|_| self.part(depth)).collect()
     }
 
+    /// An action that nothing belongs to, or a text.
+    fn action(&mut self, depth: usize, (open, close): (&str, &str)) -> String {
+        match self.random.random_range(0..10) {
+            0 => (*self.pick(&[
+                "text ",
+                "\n",
+                "a: ",
+                " ",
+                "{",
+                "é",
+                " \t\n ",
+                "\r\n",
+                "{{/* c */}}",
+                " {{- /* c\n */ -}} ",
+                "{{ \"\" }}",
+                "<no value>",
+            ]))
+            .to_owned(),
+            1 => {
+                let value = self.pipeline(depth);
+                self.variables += 1;
+                format!("{open} $v{} := {value} {close}", self.variables)
+            }
+            2 if self.variables > 0 => {
+                let (value, variable) = (self.pipeline(depth), self.variable());
+                format!("{open} {variable} = {value} {close}")
+            }
+            3 if self.named > 0 => {
+                let data = self.operand(Any, depth);
+                let form = *self.pick(&[
+                    "template \"N\" D",
+                    "include \"N\" D",
+                    "include \"N\" D | nindent 2",
+                    "include \"N\" D | quote",
+                    "include (print \"N\") D | trim | upper",
+                ]);
+                let name = NAMES[self.random.random_range(0..self.named)];
+                let form = form.replace('N', name);
+                format!("{open} {} {close}", form.replace('D', &data))
+            }
+            4 if depth < 2 => {
+                // The root context would be printed.
+                let inside = std::mem::take(&mut self.inside);
+                let inner = self.parts(2).replace('`', "'");
+                self.inside = inside;
+                format!("{open} tpl `{inner}` $ {close}")
+            }
+            _ => format!("{open} {} {close}", self.pipeline(depth)),
+        }
+    }
+
     fn part(&mut self, depth: usize) -> String {
         let (open, close) = (*self.pick(&["{{", "{{", "{{-"]), *self.pick(&["}}", "}}", "-}}"]));
         let control = depth < 3 && self.chance(35);
         if !control {
-            return match self.random.random_range(0..10) {
-                0 => (*self.pick(&[
-                    "text ",
-                    "\n",
-                    "a: ",
-                    " ",
-                    "{",
-                    "é",
-                    " \t\n ",
-                    "\r\n",
-                    "{{/* c */}}",
-                    " {{- /* c\n */ -}} ",
-                    "{{ \"\" }}",
-                    "<no value>",
-                ]))
-                .to_owned(),
-                1 => {
-                    let value = self.pipeline(depth);
-                    self.variables += 1;
-                    format!("{open} $v{} := {value} {close}", self.variables)
-                }
-                2 if self.variables > 0 => {
-                    let (value, variable) = (self.pipeline(depth), self.variable());
-                    format!("{open} {variable} = {value} {close}")
-                }
-                3 if self.named > 0 => {
-                    let data = self.operand(Any, depth);
-                    let form = *self.pick(&[
-                        "template \"N\" D",
-                        "include \"N\" D",
-                        "include \"N\" D | nindent 2",
-                        "include \"N\" D | quote",
-                        "include (print \"N\") D | trim | upper",
-                    ]);
-                    let name = NAMES[self.random.random_range(0..self.named)];
-                    let form = form.replace('N', name);
-                    format!("{open} {} {close}", form.replace('D', &data))
-                }
-                4 if depth < 2 => {
-                    // The root context would be printed.
-                    let inside = std::mem::take(&mut self.inside);
-                    let inner = self.parts(2).replace('`', "'");
-                    self.inside = inside;
-                    format!("{open} tpl `{inner}` $ {close}")
-                }
-                _ => format!("{open} {} {close}", self.pipeline(depth)),
-            };
+            return self.action(depth, (open, close));
         }
         let condition = self.pipeline(depth);
         let known = self.variables;
@@ -196,7 +201,7 @@ impl Writer {
             }
             6 if depth == 0 => {
                 let body = self.inside(depth);
-                format!("{open} block \"b{}\" {condition} {close}{body}{{{{ end }}}}", known)
+                format!("{open} block \"b{known}\" {condition} {close}{body}{{{{ end }}}}")
             }
             _ => {
                 let body = self.inside(depth);

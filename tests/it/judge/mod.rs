@@ -42,7 +42,10 @@ fn rendered(template: &str, values: &Value) -> Said {
         name: "vec".into(),
         parent: None,
         chart: json!({"Name": "vec", "Version": "1.2.3", "APIVersion": "v2", "IsRoot": true}),
-        files: FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect(),
+        files: FILES
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), bytes::Bytes::from(*text).into()))
+            .collect(),
         library: false,
     }];
     let file = TemplateFile {
@@ -266,7 +269,8 @@ fn random_metadata_is_read_as_helm_reads_it() {
         .collect();
     let got = |index: usize| {
         let text = asked[index].1["metadata"].as_str().unwrap().to_owned();
-        let file = chart::File { name: "Chart.yaml".to_owned(), data: text.into() };
+        let file =
+            chart::File { name: "Chart.yaml".to_owned(), data: bytes::Bytes::from(text).into() };
         let chart = chart::load_files(vec![file]);
         let chart = chart.map_err(|error| leadsman::base::class::chain(&error))?;
         Ok(serde_json::to_value(&chart.metadata).map(|value| value.to_string()).unwrap())
