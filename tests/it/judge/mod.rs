@@ -95,7 +95,7 @@ fn as_values(value: Value) -> Value {
 /// Compares all answers; what the judge died of is left out.
 #[track_caller]
 fn compare(asked: &[(String, Value)], got: impl Fn(usize) -> Said, least_good: u64) {
-    compare_as(asked, got, least_good, |said| said);
+    compare_within(asked, got, (least_good, 0), |_, said| said);
 }
 
 /// The same for answers that mean the same in a certain form.
@@ -109,12 +109,24 @@ fn compare_as(
     compare_each(asked, got, least_good, |_, said| form(said));
 }
 
-/// The same, where the form depends on the question.
+/// The same, where the form depends on the question. A text with several mistakes may be refused
+/// for another one of them.
 #[track_caller]
 fn compare_each(
     asked: &[(String, Value)],
     got: impl Fn(usize) -> Said,
     least_good: u64,
+    form: impl Fn(usize, Said) -> Said,
+) {
+    compare_within(asked, got, (least_good, asked.len() / OTHERWISE), form);
+}
+
+/// The same, where so many may be refused in other words.
+#[track_caller]
+fn compare_within(
+    asked: &[(String, Value)],
+    got: impl Fn(usize) -> Said,
+    (least_good, most_otherwise): (u64, usize),
     form: impl Fn(usize, Said) -> Said,
 ) {
     let Some(judge) = parts::judge() else { return };
@@ -132,8 +144,7 @@ fn compare_each(
     }
     let count = asked.len();
     assert!(good as u64 * 100 >= count as u64 * least_good, "only {good} of {count} were good");
-    // A text with several mistakes may be refused for another one of them.
-    if otherwise.len() * OTHERWISE > count {
+    if otherwise.len() > most_otherwise {
         wrong.append(&mut otherwise);
     }
     let shown = wrong.len().min(SHOWN);
