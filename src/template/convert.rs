@@ -10,7 +10,7 @@ use super::error::Fail;
 use super::eval::Machine;
 use super::frozen::Frozen;
 use super::value::{
-    Files, IntKind, ListKind, Map, MapKind, MapRef, Str, Struct, UintKind, Value, Watch, text,
+    Files, IntKind, ListKind, Map, MapKind, MapRef, Str, Struct, Value, Watch, text,
 };
 use super::{Capabilities, Context, strconv};
 use crate::base::limit::Limit;
@@ -25,25 +25,7 @@ const INDENT_BYTES: usize = 2;
 
 /// Turns plain data into a value.
 pub(crate) fn from_plain(plain: &yaml::Value) -> Value {
-    match plain {
-        yaml::Value::Null => Value::Nil,
-        yaml::Value::Bool(value) => Value::Bool(*value),
-        yaml::Value::Number(number) => {
-            if let Some(int) = number.as_i64() {
-                Value::int64(int)
-            } else if let Some(uint) = number.as_u64() {
-                Value::Uint(uint, UintKind::Uint64)
-            } else {
-                Value::Float(number.as_f64().unwrap_or_default())
-            }
-        }
-        yaml::Value::String(value) => Value::str(value),
-        yaml::Value::Array(items) => Value::list(items.iter().map(from_plain).collect()),
-        yaml::Value::Object(map) => {
-            let entries = map.iter().map(|(key, value)| (text(key), from_plain(value)));
-            Value::map(Map::from_sorted(entries.collect()))
-        }
-    }
+    Frozen::new(plain).value(None)
 }
 
 /// Turns a value into plain data, as Go's JSON encoder sees it.
