@@ -73,6 +73,16 @@ impl Writer {
         }
     }
 
+    /// Takes the comments of a key; what stands below it, behind its value, is the `tail` that the
+    /// next key begins with.
+    fn take_key(&mut self, key: &Node, tail: &str) {
+        set(&mut self.comments.head, &key.head);
+        set(&mut self.comments.tail, tail);
+        if matches!(key.kind, Kind::Scalar | Kind::Alias) {
+            set(&mut self.comments.line, &key.line);
+        }
+    }
+
     fn node(&mut self, node: &Node, within: Within) {
         let is_flow = self.flow_level > 0 || node.style == Style::Flow || node.content.is_empty();
         match node.kind {
@@ -149,11 +159,7 @@ impl Writer {
         let mut tail = "";
         for pair in node.content.chunks_exact(2) {
             let (key, value) = (&pair[0], &pair[1]);
-            set(&mut self.comments.head, &key.head);
-            set(&mut self.comments.tail, tail);
-            if matches!(key.kind, Kind::Scalar | Kind::Alias) {
-                set(&mut self.comments.line, &key.line);
-            }
+            self.take_key(key, tail);
             tail = &key.foot;
             self.head();
             self.write_indent();
@@ -252,11 +258,7 @@ impl Writer {
         let (mut comma, mut tail) = (false, "");
         for pair in node.content.chunks_exact(2) {
             let (key, value) = (&pair[0], &pair[1]);
-            set(&mut self.comments.head, &key.head);
-            set(&mut self.comments.tail, tail);
-            if matches!(key.kind, Kind::Scalar | Kind::Alias) {
-                set(&mut self.comments.line, &key.line);
-            }
+            self.take_key(key, tail);
             tail = &key.foot;
             if comma {
                 self.indicator(",", Mark::Close);
