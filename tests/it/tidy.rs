@@ -10,7 +10,7 @@ use crate::support::root;
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["yaml"],
-    &["chart", "template", "policy", "api"],
+    &["chart", "template", "policy", "api", "jsonpath"],
     &["source", "cluster", "sim"],
     &["repo", "release"],
     &["controller"],
