@@ -11,6 +11,7 @@
 //! | 2 | [`template`] | Go templates with sprig's and Helm's functions |
 //! | 2 | [`policy`] | which new version may be taken, and why not |
 //! | 2 | [`api`] | the shapes of `HelmRepository`, `HelmRelease` and their CRDs |
+//! | 2 | [`jsonpath`] | kubectl's JSONPath |
 //! | 3 | [`source`] | bytes from HTTP(S) repositories and mirrors |
 //! | 3 | [`cluster`] | all that is said to a Kubernetes API |
 //! | 3 | [`sim`] | a Kubernetes API in process |
@@ -26,6 +27,7 @@ pub mod chart;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+pub mod jsonpath;
 pub mod policy;
 pub mod release;
 pub mod repo;

@@ -245,6 +245,10 @@ pub(super) struct Show {
     pub(super) part: ShowPart,
     /// Archive, folder, or (with --repo) name of the chart.
     pub(super) chart: String,
+    /// With `values`: print only this, a text with paths between braces as kubectl takes it, such
+    /// as `{.image.tag}`.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEMPLATE")]
+    pub(super) jsonpath: String,
     #[command(flatten)]
     pub(super) from: ChartFrom,
 }

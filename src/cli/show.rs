@@ -2,15 +2,21 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use super::args::{Show, ShowPart};
 use super::{chart as named, ui};
 use crate::chart::{self, Chart, File};
-use crate::yaml;
+use crate::jsonpath::Template;
+use crate::yaml::{self, Value};
 
 /// What a readme may be called, in any case.
 const README: &[&str] = &["readme.md", "readme.txt", "readme"];
 
 pub(super) async fn run(args: Show) -> anyhow::Result<ExitCode> {
+    if args.part != ShowPart::Values && !args.jsonpath.is_empty() {
+        bail!("unknown flag: --jsonpath (`show values` has it)");
+    }
     let loaded = named::load(&args.chart, &args.from, |bytes| chart::load_archive(&bytes)).await;
     // Here Helm does not look for the version first.
     let chart = loaded.map_err(|error| match error.downcast::<chart::Error>() {
@@ -20,8 +26,27 @@ pub(super) async fn run(args: Show) -> anyhow::Result<ExitCode> {
         Ok(error) => error.into(),
         Err(error) => error,
     })?;
-    ui::print_bytes(&text(&chart, args.part)?);
+    let text = match args.jsonpath.as_str() {
+        "" => text(&chart, args.part)?,
+        template => found(&chart, template)?,
+    };
+    ui::print_bytes(&text);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what a template finds in the values. Where it finds nothing, Helm prints nothing and is
+/// content; the reason goes to the log.
+fn found(chart: &Chart, template: &str) -> anyhow::Result<Vec<u8>> {
+    if chart.values_text.is_none() {
+        return Ok(Vec::new());
+    }
+    let parsed = Template::parse(template)
+        .map_err(|error| anyhow::anyhow!("error parsing jsonpath {template}: {error}"))?;
+    let values = Value::Object(chart.values.clone());
+    Ok(parsed.render(&values).unwrap_or_else(|error| {
+        tracing::warn!("nothing is printed for --jsonpath {template}: {error}");
+        Vec::new()
+    }))
 }
 
 /// Source: helm v4.3.1 pkg/action/show.go (`Show.Run`).

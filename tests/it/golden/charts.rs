@@ -54,12 +54,16 @@ fn two(line: &str, word: &str) -> Option<(String, String)> {
     (!other.contains(' ')).then(|| (one.to_owned(), other.to_owned()))
 }
 
-/// Arguments: separated by blanks that do not stand between single quotes.
+/// Arguments: separated by blanks that do not stand between single quotes; two of those are one.
 fn arguments(run: &str) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut is_quoted = false;
-    for c in run.chars() {
+    let mut rest = run.chars().peekable();
+    while let Some(c) = rest.next() {
         match c {
+            '\'' if is_quoted && rest.next_if_eq(&'\'').is_some() => {
+                found.last_mut().unwrap().push(c);
+            }
             '\'' => is_quoted = !is_quoted,
             ' ' if !is_quoted => found.push(String::new()),
             other => found.last_mut().unwrap().push(other),
