@@ -46,6 +46,43 @@ pub(super) struct Connection {
     /// Namespace.
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(super) namespace: Option<String>,
+    #[command(flatten)]
+    pub(super) reach: Reach,
+}
+
+/// What counts instead of the kubeconfig, with Helm's names.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Reach {
+    /// Address of the API server. Also HELM_KUBEAPISERVER.
+    #[arg(long, global = true, hide_short_help = true, value_name = "URL")]
+    pub(super) kube_apiserver: Option<String>,
+    /// Group to act as (repeatable; needs --kube-as-user). Also HELM_KUBEASGROUPS, separated by
+    /// commas.
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
+    pub(super) kube_as_group: Vec<String>,
+    /// User to act as. Also HELM_KUBEASUSER.
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
+    pub(super) kube_as_user: Option<String>,
+    /// File of the authorities to trust. Also HELM_KUBECAFILE.
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
+    pub(super) kube_ca_file: Option<String>,
+    /// Take any certificate of the API server. Also HELM_KUBEINSECURE_SKIP_TLS_VERIFY.
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "true|false"
+    )]
+    pub(super) kube_insecure_skip_tls_verify: Option<bool>,
+    /// Name that the certificate of the API server must have. Also HELM_KUBETLS_SERVER_NAME.
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
+    pub(super) kube_tls_server_name: Option<String>,
+    /// Bearer token. Also HELM_KUBETOKEN, which other users of the machine do not see.
+    #[arg(long, global = true, hide_short_help = true, value_name = "TOKEN")]
+    pub(super) kube_token: Option<String>,
 }
 
 /// How results are written.

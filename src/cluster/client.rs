@@ -9,6 +9,7 @@ use http::Method;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::access::Access;
 use super::discovery::{Discovery, Resource, ServerVersion};
 use super::error::Error;
 use super::object::{Object, ObjectId};
@@ -154,39 +155,12 @@ impl Cluster {
         Self { inner: Arc::new(inner), patience: Duration::ZERO }
     }
 
-    /// Connects to the cluster that a kubeconfig file names; without a file, to the one of the
-    /// environment, or of the Pod. Returns also the namespace that is meant by default.
+    /// Connects to the cluster that is meant.
     ///
     /// # Errors
     /// There is no usable configuration.
-    pub async fn from_kubeconfig(
-        file: Option<&std::path::Path>,
-        context: Option<&str>,
-        manager: &str,
-    ) -> Result<(Self, String), Error> {
-        let unusable = |error: &dyn std::error::Error| {
-            let text = format!("find a cluster: {error}; give --kubeconfig FILE or set KUBECONFIG");
-            Error::Request(text)
-        };
-        let options = kube::config::KubeConfigOptions {
-            context: context.map(str::to_owned),
-            ..kube::config::KubeConfigOptions::default()
-        };
-        let config = match (file, context) {
-            (Some(file), _) => {
-                let read = kube::config::Kubeconfig::read_from(file);
-                let read = read.map_err(|error| unusable(&error))?;
-                let config = kube::Config::from_custom_kubeconfig(read, &options).await;
-                config.map_err(|error| unusable(&error))?
-            }
-            (None, Some(_)) => {
-                let config = kube::Config::from_kubeconfig(&options).await;
-                config.map_err(|error| unusable(&error))?
-            }
-            (None, None) => kube::Config::infer().await.map_err(|error| unusable(&error))?,
-        };
-        let namespace = config.default_namespace.clone();
-        Ok((Self::connect(config, manager)?, namespace))
+    pub async fn of(access: &Access, manager: &str) -> Result<Self, Error> {
+        Self::connect(access.config().await?, manager)
     }
 
     /// Connects as a kubeconfig or the Pod's service account says. Repetition of requests is this

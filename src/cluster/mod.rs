@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+mod access;
 pub mod cause;
 mod client;
 mod discovery;
@@ -31,6 +32,7 @@ mod transport;
 pub mod wait;
 mod watch;
 
+pub use access::Access;
 pub use client::{ApplyOptions, Cluster, Propagation, Selection, Validation};
 pub use discovery::{Resource, ServerVersion};
 pub use error::{Error, StatusCause};

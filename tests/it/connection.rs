@@ -1,0 +1,119 @@
+//! Which cluster, and as whom: flags and variables, beside the real Helm.
+
+use std::path::Path;
+
+use crate::support::control_plane::ControlPlane;
+use crate::support::pair::Pair;
+use crate::support::serve::Identity;
+
+const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
+const ASKING: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: made}\n\
+    data: {found: {{ get (lookup \"v1\" \"Namespace\" \"\" \"default\") \"kind\" }}}\n";
+
+/// What the control plane is told by: address, token, file of the authority.
+struct Known {
+    url: String,
+    token: String,
+    authority: String,
+}
+
+fn known(cluster: &ControlPlane) -> Known {
+    let file = cluster.kubeconfig();
+    let config: serde_json::Value =
+        serde_yaml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    Known {
+        url: cluster.url().to_owned(),
+        token: config["users"][0]["user"]["token"].as_str().unwrap().to_owned(),
+        authority: file.with_file_name("authority.crt").display().to_string(),
+    }
+}
+
+/// Both tools, in folders where there is no kubeconfig but what is given.
+fn pair(kubeconfig: &Path) -> Option<Pair> {
+    let pair = Pair::find()?.env("KUBECONFIG", &kubeconfig.display().to_string());
+    pair.file("c/Chart.yaml", CHART);
+    pair.file("c/templates/a.yaml", ASKING);
+    Some(pair)
+}
+
+fn asking<'a>(flags: &[&'a str]) -> Vec<&'a str> {
+    [&["template", "r", "c", "--dry-run=server", "--disable-openapi-validation"], flags].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_and_variables_say_which_cluster_and_as_whom() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    let Some(bare) = pair(Path::new("nowhere")) else { return };
+    let known = known(cluster);
+    let flags = ["--kube-apiserver", &known.url, "--kube-token", &known.token, "--kube-ca-file"];
+    let flags = [&flags[..], &[&known.authority]].concat();
+    let answered = bare.same(&asking(&flags));
+    assert!(answered.contains("found: Namespace"), "{answered}");
+    let ours = bare.folders()[1];
+    let listed = bare.leadsman_in(ours, &[&["list"], &flags[..]].concat()).await.success();
+    assert!(listed.starts_with("NAME"), "{listed}");
+
+    let variables = pair(Path::new("nowhere"))
+        .unwrap()
+        .env("HELM_KUBEAPISERVER", &known.url)
+        .env("HELM_KUBETOKEN", &known.token)
+        .env("HELM_KUBECAFILE", &known.authority);
+    assert_eq!(variables.same(&asking(&[])), answered);
+    variables.same_error(&asking(&["--kube-as-user", "nobody"]));
+    let nobody = variables.env("HELM_KUBEASUSER", "nobody");
+    let refused = nobody.same_error(&asking(&[]));
+    assert!(refused.contains("User \"nobody\" cannot"), "{refused}");
+    let master = nobody.env("HELM_KUBEASGROUPS", " ,others,system:masters,");
+    assert_eq!(master.same(&asking(&[])), answered);
+    // What is typed replaces the groups of the variable.
+    master.same_error(&asking(&["--kube-as-group", "system:masters,others"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_acts_as_somebody_must_be_told_whom() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    let Some(pair) = pair(&cluster.kubeconfig()) else { return };
+    let refused = pair.same_error(&asking(&["--kube-as-user", "nobody"]));
+    assert!(refused.contains("User \"nobody\" cannot"), "{refused}");
+    pair.same(&asking(&["--kube-as-user", "nobody", "--kube-as-group", "system:masters"]));
+    let [helm, ours] = pair.both(&asking(&["--kube-as-group", "system:masters"])).await;
+    assert_eq!((ours.0, &ours.1), (helm.0, &helm.1));
+    assert!(ours.2.contains("give --kube-as-user or set HELM_KUBEASUSER"), "{}", ours.2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_and_tokens_are_checked_as_by_helm() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    let Some(pair) = pair(&cluster.kubeconfig()) else { return };
+    pair.file("other.crt", Identity::new().authority);
+    pair.file("none.crt", "no certificate\n");
+    let known = known(cluster);
+    let bare_url = known.url.trim_start_matches("https://");
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str], Result<(), &str>)] = &[
+        ("another token", &["--kube-token", "x"], Err("Unauthorized")),
+        ("another authority", &["--kube-ca-file", "other.crt"], Err("certificate")),
+        ("no such authority", &["--kube-ca-file", "gone.crt"], Err("gone.crt")),
+        ("no authority", &["--kube-ca-file", "none.crt"], Err("none.crt")),
+        ("any certificate", &["--kube-insecure-skip-tls-verify"], Ok(())),
+        ("any certificate, said by value", &["--kube-insecure-skip-tls-verify=true"], Ok(())),
+        ("not any certificate", &["--kube-insecure-skip-tls-verify=false", "--kube-ca-file", "other.crt"], Err("certificate")),
+        ("the authority again", &["--kube-ca-file", &known.authority], Ok(())),
+        ("another name", &["--kube-tls-server-name", "example.com"], Err("certificate")),
+        ("its other name", &["--kube-tls-server-name", "localhost"], Ok(())),
+        ("the server again", &["--kube-apiserver", &known.url], Ok(())),
+        ("a server without TLS", &["--kube-apiserver", bare_url], Err("")),
+        ("no server", &["--kube-apiserver", "https://127.0.0.1:1"], Err("unreachable")),
+        ("no such context", &["--kube-context", "gone"], Err("gone")),
+    ];
+    let mut wrong = Vec::new();
+    for (name, flags, want) in rows {
+        let [helm, ours] = pair.both(&asking(flags)).await;
+        let is_told = want.err().is_none_or(|word| ours.2.contains(word));
+        if (ours.0, &ours.1) != (helm.0, &helm.1) || (ours.0 == Some(0)) != want.is_ok() || !is_told
+        {
+            wrong.push(format!("{name}: ours {ours:?}\nHelm's {helm:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
