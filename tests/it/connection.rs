@@ -1,9 +1,13 @@
-//! Which cluster, and as whom: flags and variables, beside the real Helm.
+//! Which cluster, as whom, and in which namespace: flags, variables and Pods, beside the real Helm.
 
 use std::path::Path;
+use std::process::{Command, Output};
 
 use crate::support::control_plane::ControlPlane;
+use crate::support::helm::Helm;
+use crate::support::leadsman::Leadsman;
 use crate::support::pair::Pair;
+use crate::support::parts::skip;
 use crate::support::serve::Identity;
 
 const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
@@ -113,6 +117,75 @@ async fn certificates_and_tokens_are_checked_as_by_helm() {
         if (ours.0, &ours.1) != (helm.0, &helm.1) || (ours.0 == Some(0)) != want.is_ok() || !is_told
         {
             wrong.push(format!("{name}: ours {ours:?}\nHelm's {helm:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Runs a command where a service account is mounted, as in a Pod; `None` where nothing can be
+/// mounted.
+fn in_pod(inner: &Command, environment: &[(&str, &str)]) -> Option<Output> {
+    const SCRIPT: &str = "mount -t tmpfs none /var/run || exit 99
+        folder=/var/run/secrets/kubernetes.io/serviceaccount
+        mkdir -p $folder && echo of-account > $folder/namespace && echo t > $folder/token
+        exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh"]);
+    command.arg(inner.get_program()).args(inner.get_args());
+    command.current_dir(inner.get_current_dir().unwrap());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    for (name, value) in
+        [("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("KUBERNETES_SERVICE_PORT", "443")]
+    {
+        command.env(name, value);
+    }
+    command.envs(environment.iter().copied());
+    let output = command.output().ok()?;
+    (output.status.code() != Some(99)).then_some(output)
+}
+
+#[test]
+fn in_a_pod_its_namespace_is_meant() {
+    const CONFIG: &str = "apiVersion: v1\nkind: Config\ncurrent-context: silent\ncontexts:\n\
+        - {name: silent, context: {cluster: c}}\n\
+        - {name: default, context: {cluster: c, namespace: default}}\n\
+        - {name: own, context: {cluster: c, namespace: own}}\n\
+        clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n";
+    let Some(helm) = Helm::find() else { return };
+    let ours = Leadsman::new();
+    let chart = ours.file("c/Chart.yaml", CHART);
+    let chart = chart.parent().unwrap().display().to_string();
+    ours.file("c/templates/a.yaml", "namespace: {{ .Release.Namespace }}\n");
+    let config = ours.file("config", CONFIG).display().to_string();
+    let in_file = [("KUBECONFIG", config.as_str())];
+    #[rustfmt::skip]
+    let rows: &[(&[&str], &[(&str, &str)], &str)] = &[
+        (&[], &[], "of-account"),
+        (&[], &[("POD_NAMESPACE", "of-variable")], "of-variable"),
+        (&[], &[("POD_NAMESPACE", "")], "of-account"),
+        (&[], &[("HELM_NAMESPACE", "of-helm")], "of-helm"),
+        (&["-n", "typed"], &[("HELM_NAMESPACE", "of-helm")], "typed"),
+        (&[], &[("KUBERNETES_SERVICE_HOST", "")], "default"),
+        (&[], &[("KUBERNETES_SERVICE_PORT", "")], "default"),
+        (&[], &in_file, "of-account"),
+        (&["--kube-context", "default"], &in_file, "default"),
+        (&["--kube-context", "own"], &in_file, "own"),
+        (&["--kube-context", "gone"], &in_file, "default"),
+        (&["--kubeconfig", "gone"], &[], "default"),
+    ];
+    let mut wrong = Vec::new();
+    for (flags, environment, want) in rows {
+        let arguments = [&["template", "r", &chart], *flags].concat();
+        let said = [helm.command(&arguments), ours.command(&arguments)]
+            .map(|command| in_pod(&command, environment));
+        let [Some(theirs), Some(ours)] = said else {
+            skip::<()>("unshare", "nothing can be mounted here");
+            return;
+        };
+        let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+        let is_wanted = text(&ours).contains(&format!("namespace: {want}\n"));
+        if text(&ours) != text(&theirs) || !is_wanted {
+            wrong.push(format!("{flags:?} {environment:?}: ours {ours:?}\nHelm's {theirs:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
