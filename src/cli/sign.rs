@@ -1,6 +1,6 @@
 //! `leadsman package --sign`.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -26,7 +26,8 @@ pub(super) struct Sign {
     pub(super) key: String,
     #[command(flatten)]
     pub(super) keys: Keys,
-    /// File whose first line is the passphrase of the key (`-` is stdin).
+    /// File whose first line is the passphrase of the key (`-` is stdin); without it, a terminal is
+    /// asked.
     #[arg(long, value_name = "FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
 }
@@ -63,10 +64,9 @@ impl Sign {
         let archive = file::read_bytes(package, limit::ARCHIVE_BYTES)?;
         let chart = chart::load_archive(&archive).context("failed to load chart for signing")?;
         let name = package.file_name().unwrap_or_default().to_string_lossy();
-        let mut ask = |user: &str| {
-            passphrase.clone().ok_or_else(|| {
-                format!("the key of {user} is locked: give its passphrase with --passphrase-file")
-            })
+        let mut ask = |user: &str| match passphrase {
+            Some(known) => Ok(known.clone()),
+            None => Ok(passphrase.insert(prompt(user)?).clone()),
         };
         let keys = (&keyring, self.key.as_str());
         let now = SystemClock.now();
@@ -75,6 +75,19 @@ impl Sign {
         file::write_atomic(&path, text.as_bytes())?;
         Ok(())
     }
+}
+
+/// Asks for the passphrase of a key on the terminal, which shows nothing of it.
+fn prompt(user: &str) -> Result<Vec<u8>, String> {
+    if !std::io::stdin().is_terminal() {
+        return Err(format!(
+            "the key of {user} is locked and there is no terminal to ask for its passphrase: give \
+             it with --passphrase-file"
+        ));
+    }
+    let typed = rpassword::prompt_password(format!("Password for key {user:?} >  "));
+    let typed = typed.map_err(|error| format!("ask for the passphrase of {user}: {error}"))?;
+    Ok(typed.into_bytes())
 }
 
 /// Returns the first line of a file.

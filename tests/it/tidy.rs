@@ -23,6 +23,7 @@ const FLOORS: &[&[&str]] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("clap", &["cli"]),
+    ("rpassword", &["cli"]),
     ("tracing_subscriber", &["cli"]),
     ("axum", &["sim", "web"]),
     ("kube", &["cluster", "sim"]),

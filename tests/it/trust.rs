@@ -7,6 +7,7 @@ use crate::support::fixtures;
 use crate::support::leadsman::Leadsman;
 use crate::support::pair::Pair;
 use crate::support::repository::Repository;
+use crate::support::terminal::typing;
 
 const CHART: &str = "apiVersion: v2\nname: c\nversion: 1.0.0\ndescription: |\n  two  \n  - lines\n";
 
@@ -137,6 +138,39 @@ async fn what_does_not_verify_is_told_as_by_helm() {
     ] {
         pair.same_error(&[&["package", "c"], more].concat());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_passphrase_of_a_locked_key_is_asked_for() {
+    let Some(pair) = pair() else { return };
+    pair.file("d/Chart.yaml", CHART.replace("name: c", "name: d"));
+    let sign = ["package", "c", "--sign", "--key", "eve", "--keyring", "eve.gpg"];
+    for (typed, is_right) in [("secret", true), ("wrong", false)] {
+        let [helm, ours] = pair.commands(&sign);
+        let (helm, ours) = (typing(&helm, typed).await, typing(&ours, typed).await);
+        let question = |shown: &str| shown.lines().next().unwrap_or_default().to_owned();
+        assert_eq!(question(&ours.1), question(&helm.1));
+        assert_eq!((ours.0, ours.0 == Some(0)), (helm.0, is_right), "{ours:?}");
+        assert!(!ours.1.contains(typed), "{}", ours.1);
+        let end = |shown: &str| shown.replace(' ', "").lines().last().map(str::to_owned);
+        let folder = |said: &str, at: usize| {
+            said.replace(&pair.folders()[at].display().to_string(), "FOLDER")
+        };
+        assert_eq!(end(&folder(&ours.1, 1)), end(&folder(&helm.1, 0)));
+    }
+    let verify = ["verify", "c-1.0.0.tgz", "--keyring", "all.gpg"];
+    let said = pair.helm_in(pair.folders()[1], &verify).await.success();
+    assert!(said.starts_with("Signed by: Eve"), "{said}");
+
+    // Two packages, one question.
+    let both = [&["package", "c", "d"], &sign[2..]].concat();
+    let (code, shown) = typing(&pair.commands(&both)[1], "secret").await;
+    assert_eq!((code, shown.matches("Password for key").count()), (Some(0), 1), "{shown}");
+
+    let [_, mut blind] = pair.commands(&sign);
+    let said = blind.stdin(std::process::Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains("give it with --passphrase-file"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

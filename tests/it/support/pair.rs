@@ -66,6 +66,13 @@ impl Pair {
         run(self.command(program, folder, arguments), LONG).await
     }
 
+    /// Returns both commands, Helm's first, not yet started.
+    pub(crate) fn commands(&self, arguments: &[&str]) -> [Command; 2] {
+        let [theirs, ours] = self.folders();
+        let program = Path::new(env!("CARGO_BIN_EXE_leadsman"));
+        [self.command(&self.helm, theirs, arguments), self.command(program, ours, arguments)]
+    }
+
     /// Runs both and returns what they said, Helm first; the folders' names are replaced.
     pub(crate) async fn both(&self, arguments: &[&str]) -> [Said; 2] {
         let [theirs, ours] = self.folders();
