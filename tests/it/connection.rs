@@ -144,6 +144,9 @@ fn in_pod(inner: &Command, environment: &[(&str, &str)]) -> Option<Output> {
     (output.status.code() != Some(99)).then_some(output)
 }
 
+/// Flags, variables, and the namespace that is meant.
+type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 #[test]
 fn in_a_pod_its_namespace_is_meant() {
     const CONFIG: &str = "apiVersion: v1\nkind: Config\ncurrent-context: silent\ncontexts:\n\
@@ -159,7 +162,7 @@ fn in_a_pod_its_namespace_is_meant() {
     let config = ours.file("config", CONFIG).display().to_string();
     let in_file = [("KUBECONFIG", config.as_str())];
     #[rustfmt::skip]
-    let rows: &[(&[&str], &[(&str, &str)], &str)] = &[
+    let rows: &[Row] = &[
         (&[], &[], "of-account"),
         (&[], &[("POD_NAMESPACE", "of-variable")], "of-variable"),
         (&[], &[("POD_NAMESPACE", "")], "of-account"),
