@@ -13,8 +13,6 @@ use crate::release::manifest::Broken;
 use crate::template::{self, Frame};
 use crate::yaml::Value;
 
-/// Most places of the way to a failure that are shown at each end.
-const FRAMES: usize = 8;
 /// Most values that are explained.
 const VALUES: usize = 8;
 /// Lines around a marked one.
@@ -44,7 +42,7 @@ pub(super) fn details(error: &Error, provenance: impl FnOnce() -> Option<Provena
 
 fn of_template(error: &template::Error, provenance: impl FnOnce() -> Option<Provenance>) -> String {
     let frames = error.frames();
-    let mut out = way(frames);
+    let mut out = error.way();
     let Some(outermost) = frames.first() else { return out };
     let references = mentioned(frames);
     if references.is_empty() {
@@ -55,38 +53,6 @@ fn of_template(error: &template::Error, provenance: impl FnOnce() -> Option<Prov
     out.push('\n');
     for reference in references.iter().take(VALUES) {
         let _ = writeln!(out, "{}", of_value(&provenance, &scope, reference));
-    }
-    out
-}
-
-/// The failing line, then the templates that led to it, the nearest first.
-fn way(frames: &[Frame]) -> String {
-    let mut out = String::new();
-    let Some((inner, callers)) = frames.split_last() else { return out };
-    let place = |frame: &Frame| match frame.column {
-        Some(column) => format!("{}:{}:{column}", frame.file, frame.line),
-        None => format!("{}:{}", frame.file, frame.line),
-    };
-    // Writing to a String cannot fail.
-    let _ = match &inner.template {
-        name if name.is_empty() || *name == inner.file => writeln!(out, "{}", place(inner)),
-        name => writeln!(out, "{}, in template {name:?}", place(inner)),
-    };
-    out.push_str(inner.excerpt().trim_end());
-    out.push('\n');
-    let hidden = callers.len().saturating_sub(2 * FRAMES);
-    for (index, frame) in callers.iter().rev().enumerate() {
-        if hidden > 0 && index == FRAMES {
-            let _ = writeln!(out, "  … {hidden} more …");
-        }
-        if hidden > 0 && (FRAMES..FRAMES + hidden).contains(&index) {
-            continue;
-        }
-        let inside = match &frame.template {
-            name if name.is_empty() || *name == frame.file => String::new(),
-            name => format!(", in template {name:?}"),
-        };
-        let _ = writeln!(out, "  called at {}{inside}: {}", place(frame), frame.expression);
     }
     out
 }

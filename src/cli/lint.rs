@@ -4,32 +4,44 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::Lint;
+use super::diagnose::{self, Detailed};
+use super::provenance::Provenance;
+use super::ui::Details;
+use super::values::Merged;
 use super::{files, ui, values};
 use crate::base::class::chain;
 use crate::base::file;
 use crate::base::limit::{self, Limit};
 use crate::chart::{self, Error, File};
 use crate::release::lint::{Entry, Message, Options, Severity, Subject, lint};
-use crate::release::offline;
+use crate::release::{self, offline};
 
 /// Source: helm v4.3.1 pkg/cmd/lint.go.
-pub(super) fn run(args: &Lint, namespace: &str) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Lint, namespace: &str, verbosity: Details) -> anyhow::Result<ExitCode> {
     let capabilities = offline(&args.kube_version, &[])?;
     let mut paths = args.paths.clone();
     if args.with_subcharts {
         paths.extend(args.paths.iter().flat_map(|path| inner(path)));
     }
-    let values = values::merge(&args.values)?.values;
+    let merged = values::merge(&args.values)?;
     let options = Options {
-        values: &values,
+        values: &merged.values,
         namespace,
         capabilities: &capabilities,
         check_schema: !args.skip_schema_validation,
     };
     let worst = if args.strict { Severity::Warning } else { Severity::Error };
     let (mut failed, mut remarked, mut out) = (0, false, String::new());
+    let mut details = String::new();
     for path in &paths {
-        let result = subject(path).map(|subject| lint(&subject, &options));
+        let result = subject(path).map(|subject| {
+            let linted = lint(&subject, &options);
+            if let Some(failure) = linted.failure.filter(|_| verbosity.wanted()) {
+                let heading = if paths.len() > 1 { format!("{path}:\n") } else { String::new() };
+                details.push_str(&format!("{heading}{}\n", why(&subject, &failure, &merged)));
+            }
+            linted.messages
+        });
         let is_remarkable = |message: &Message| message.severity > Severity::Info;
         let remarkable = result.as_ref().map_or(true, |all| all.iter().any(is_remarkable));
         remarked |= remarkable;
@@ -52,12 +64,18 @@ pub(super) fn run(args: &Lint, namespace: &str) -> anyhow::Result<ExitCode> {
     ui::print(&out);
     let summary = format!("{} chart(s) linted, {failed} chart(s) failed", paths.len());
     if failed > 0 {
-        anyhow::bail!(summary);
+        return Err(Detailed { text: summary, details }.into());
     }
     if !args.quiet || remarked {
         ui::print(&format!("{summary}\n"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns where templates failed, and why.
+fn why(subject: &Subject, failure: &release::Error, merged: &Merged) -> String {
+    let provenance = || Provenance::of_merged(subject.chart.as_ref().ok()?, merged);
+    diagnose::details(failure, provenance)
 }
 
 /// Returns the charts below `charts/`, packed or not.

@@ -112,7 +112,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Template(args) => template::run(*args, &connection, details).await,
         Command::Show(show) => show::run(show).await,
-        Command::Lint(lint) => lint::run(&lint, &namespace::of(&connection)),
+        Command::Lint(lint) => lint::run(&lint, &namespace::of(&connection), details),
         Command::Explain(args) => explain::run(*args, &connection, verbose).await,
         Command::Run(run) => run::run(run, &connection).await,
         Command::Demo => demo::demo().await,

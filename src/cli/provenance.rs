@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::values::Given;
+use super::values::{self, Given, Merged};
 use crate::base::secret::{is_secret_key, is_secret_text};
 use crate::base::shorten::shorten;
 use crate::chart::Chart;
@@ -26,6 +26,12 @@ impl Provenance {
     pub(super) fn of(chart: &Chart, given: Vec<Given>, layers: Layers) -> anyhow::Result<Self> {
         let traced = origin::trace(chart, layers)?;
         Ok(Self { traced, given, lines: RefCell::default() })
+    }
+
+    /// Traces the values of a chart once more, after something failed; `None` where that fails, too.
+    pub(super) fn of_merged(chart: &Chart, merged: &Merged) -> Option<Self> {
+        let layers = values::layers(&merged.given).ok()?;
+        Self::of(chart, merged.given.clone(), layers).ok()
     }
 
     /// Names a source and the line in it, such as `web/values.yaml:3` or `--set`.

@@ -92,11 +92,7 @@ fn failed(
     if !verbosity.wanted() {
         anyhow::bail!(text);
     }
-    let provenance = || {
-        let layers = values::layers(&merged.given).ok()?;
-        Provenance::of(chart, merged.given.clone(), layers).ok()
-    };
-    let details = diagnose::details(error, provenance);
+    let details = diagnose::details(error, || Provenance::of_merged(chart, merged));
     Err(Detailed { text, details }.into())
 }
 

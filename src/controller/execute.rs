@@ -194,7 +194,13 @@ impl Work<'_> {
         // What the template says then is not the template's fault.
         match lookup.into_outage() {
             Some(error) => Err(error.into()),
-            None => rendered,
+            None => {
+                if let Err(release::Error::Template(error)) = &rendered {
+                    let key = self.release.metadata.key();
+                    tracing::info!(release = %key, "a template failed\n{}", error.way());
+                }
+                rendered
+            }
         }
     }
 

@@ -5,6 +5,9 @@ use std::fmt;
 use super::ast::{NodeId, Unit};
 use crate::base::class::Class;
 
+/// Most places of the way to a failure that are shown at each end.
+const FRAMES: usize = 8;
+
 /// What kind of failure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -58,6 +61,30 @@ impl Error {
     /// Returns the templates that were being executed, the rendered file first.
     pub fn frames(&self) -> &[Frame] {
         &self.0.frames
+    }
+
+    /// Returns the place with its line, then the templates that led there, the nearest first; of very
+    /// many only those at both ends. Nothing of it is a value.
+    pub fn way(&self) -> String {
+        let mut out = String::new();
+        let Some((inner, callers)) = self.0.frames.split_last() else { return out };
+        out.push_str(&format!(
+            "{}{}\n{}\n",
+            inner.place(),
+            inner.inside(),
+            inner.excerpt().trim_end()
+        ));
+        let hidden = callers.len().saturating_sub(2 * FRAMES);
+        for (index, frame) in callers.iter().rev().enumerate() {
+            if hidden > 0 && index == FRAMES {
+                out.push_str(&format!("  … {hidden} more …\n"));
+            }
+            if !(FRAMES..FRAMES + hidden).contains(&index) {
+                let (place, inside) = (frame.place(), frame.inside());
+                out.push_str(&format!("  called at {place}{inside}: {}\n", frame.expression));
+            }
+        }
+        out
     }
 
     /// Returns what a controller does about it: only other templates or values help.
@@ -127,6 +154,21 @@ impl fmt::Display for Error {
 }
 
 impl Frame {
+    fn place(&self) -> String {
+        match self.column {
+            Some(column) => format!("{}:{}:{column}", self.file, self.line),
+            None => format!("{}:{}", self.file, self.line),
+        }
+    }
+
+    /// Names the template, where it is not the whole file.
+    fn inside(&self) -> String {
+        match &self.template {
+            name if name.is_empty() || *name == self.file => String::new(),
+            name => format!(", in template {name:?}"),
+        }
+    }
+
     /// Returns the line of the source, with a caret below the place.
     pub fn excerpt(&self) -> String {
         let line = self.line.to_string();

@@ -123,6 +123,29 @@ async fn what_is_no_template_no_yaml_and_no_fit_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lint_tells_the_same_of_each_chart() {
+    let leadsman = Leadsman::new();
+    let helpers = "{{ define \"a\" }}{{ .Values.port.x }}{{ end }}";
+    chart(
+        &leadsman,
+        &[("templates/_h.tpl", helpers), ("templates/x.yaml", "x: {{ include \"a\" . }}")],
+    );
+    leadsman.file("d/Chart.yaml", &DEFINITION.replace("name: c", "name: d"));
+    leadsman.file("d/templates/x.yaml", "kind: A\n---\nkind: B\n  token: {{ 1 }}\n");
+    let output = leadsman.run(&["lint", "c", "--set", "port=1", "--debug"]).await;
+    let told = "c/templates/_h.tpl:1:26, in template \"a\"\n  |\n1 | {{ define \"a\" }}{{ .Values.port.x }}{{ end }}\n  |                           ^\n  \
+                called at c/templates/x.yaml:1:6: include \"a\" .\n\n\
+                .Values.port is 1 (number), set by --set: it has no \"x\"\n";
+    let summary = |of: u32| format!("Error: {of} chart(s) linted, {of} chart(s) failed\n");
+    assert_eq!(output.stderr, format!("{}\n{told}", summary(1)));
+    let output = leadsman.run(&["lint", "c", "d", "--set", "port=1", "--debug"]).await;
+    let document = "rendered by d/templates/x.yaml:\n  1 | kind: B\n> 2 |   token: …\n";
+    assert_eq!(output.stderr, format!("{}\nc:\n{told}\nd:\n{document}", summary(2)));
+    let quiet = leadsman.run(&["lint", "c", "--set", "port=1"]).await;
+    assert_eq!(quiet.stderr, summary(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_added_where_nobody_asks() {
     let leadsman = Leadsman::new();
     chart(&leadsman, &[("templates/x.yaml", "{{ fail .Values.image.tag }}")]);

@@ -28,6 +28,23 @@ async fn a_release_is_installed_and_upgraded_without_a_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_shows_where_a_template_failed() {
+    let repository = Repository::start();
+    repository.publish_package(web("1.0.0", ""));
+    let leadsman = Leadsman::new();
+    let release = yaml("apps", "web", &repository.url(), "  values: {message: null}\n");
+    leadsman.file("source/web.yaml", &release);
+    let run = ["run", "source", "--simulate", "--once"];
+    let said = leadsman.run(&[&run[..], &["-v"]].concat()).await;
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    let place = "web/templates/config.yaml:7:14\n  |\n7 |   message: {{ required";
+    assert!(said.stderr.contains(place), "{}", said.stderr);
+    let brief = leadsman.run(&run).await;
+    assert!(brief.stderr.contains("message is required"), "{}", brief.stderr);
+    assert!(!brief.stderr.contains("7 |"), "{}", brief.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repository_over_https_is_trusted_by_a_secret() {
     let repository = Repository::start_tls();
     repository.publish_package(web("1.0.0", ""));

@@ -2,7 +2,7 @@
 //!
 //! Source: helm v4.3.1 pkg/chart/v2/lint/rules/chartfile.go.
 
-use super::{Report, Severity, address};
+use super::{Linted, Severity, address};
 use crate::base::version::Version;
 use crate::chart::{Written, read_written};
 use crate::yaml::{self, Map, Numbers, Value};
@@ -33,7 +33,7 @@ const MAINTAINER: &[&str] = &["name", "email", "url"];
 const DEPENDENCY: &[&str] =
     &["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
 
-pub(super) fn check(definition: &Result<Vec<u8>, String>, report: &mut Report) {
+pub(super) fn check(definition: &Result<Vec<u8>, String>, report: &mut Linted) {
     let read = definition.as_ref().map_err(Clone::clone).and_then(|bytes| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         read_written(bytes).map(|written| (written, text))

@@ -15,6 +15,7 @@ use std::fmt;
 
 use crate::base::class::chain;
 use crate::chart::{self, Chart};
+use crate::release::Error;
 use crate::template::Capabilities;
 use crate::yaml::{self, Map, Numbers};
 
@@ -94,13 +95,19 @@ pub struct Options<'a> {
     pub check_schema: bool,
 }
 
-/// Messages so far.
+/// What came of checking a chart.
 #[derive(Debug, Default)]
-struct Report(Vec<Message>);
+pub struct Linted {
+    /// Remarks, in Helm's order.
+    pub messages: Vec<Message>,
+    /// Why the templates, or what they gave, could not be looked at further; one of the messages
+    /// says it in Helm's words.
+    pub failure: Option<Error>,
+}
 
-impl Report {
+impl Linted {
     fn add(&mut self, severity: Severity, path: &str, text: impl Into<String>) {
-        self.0.push(Message { severity, path: path.to_owned(), text: text.into() });
+        self.messages.push(Message { severity, path: path.to_owned(), text: text.into() });
     }
 
     fn error(&mut self, path: &str, text: impl Into<String>) {
@@ -115,18 +122,18 @@ impl Report {
 /// Checks a chart.
 ///
 /// Source: helm v4.3.1 pkg/chart/v2/lint/lint.go (`RunAll`).
-pub fn lint(subject: &Subject, options: &Options<'_>) -> Vec<Message> {
-    let mut report = Report::default();
+pub fn lint(subject: &Subject, options: &Options<'_>) -> Linted {
+    let mut report = Linted::default();
     definition::check(&subject.definition, &mut report);
     check_values(subject, options, &mut report);
     template::check(subject, options, &mut report);
     check_dependencies(subject, &mut report);
     check_crds(subject, &mut report);
-    report.0
+    report
 }
 
 /// Source: helm v4.3.1 pkg/chart/v2/lint/rules/values.go.
-fn check_values(subject: &Subject, options: &Options<'_>, report: &mut Report) {
+fn check_values(subject: &Subject, options: &Options<'_>, report: &mut Linted) {
     const FILE: &str = "values.yaml";
     let Some(bytes) = &subject.values else {
         report.add(Severity::Info, FILE, "file does not exist");
@@ -153,7 +160,7 @@ fn check_values(subject: &Subject, options: &Options<'_>, report: &mut Report) {
 
 /// Source: helm v4.3.1 pkg/chart/v2/lint/rules/dependencies.go. What is declared twice, which has
 /// a rule there, keeps a chart from being loaded at all.
-fn check_dependencies(subject: &Subject, report: &mut Report) {
+fn check_dependencies(subject: &Subject, report: &mut Linted) {
     let chart = match &subject.chart {
         Ok(chart) => chart,
         // These are known to load, only not by this Helm.
@@ -184,7 +191,7 @@ fn check_dependencies(subject: &Subject, report: &mut Report) {
 }
 
 /// Source: helm v4.3.1 pkg/chart/v2/lint/rules/crds.go.
-fn check_crds(subject: &Subject, report: &mut Report) {
+fn check_crds(subject: &Subject, report: &mut Linted) {
     const FOLDER: &str = "crds/";
     match subject.crds {
         Entry::Missing => return,
@@ -207,7 +214,7 @@ fn check_crds(subject: &Subject, report: &mut Report) {
             let object = match object {
                 Ok(object) => object,
                 Err(why) => {
-                    report.error(&file.name, format!("unable to parse YAML: {why}"));
+                    report.error(&file.name, format!("unable to parse YAML: {}", why.text));
                     return;
                 }
             };

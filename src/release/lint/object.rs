@@ -1,6 +1,8 @@
 //! The few fields of an object that rules look at, and what its name may be.
 
 use crate::chart;
+use crate::release::Error;
+use crate::release::manifest::Broken;
 use crate::yaml::{self, Map, Numbers, Value};
 
 /// Longest subdomain and longest label.
@@ -16,17 +18,36 @@ pub(super) struct Object {
     pub(super) name: String,
 }
 
+/// Why a document is no object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unread {
+    /// Helm's words.
+    pub(super) text: String,
+    /// The document, unless the text could not even be split.
+    document: Option<String>,
+}
+
+impl Unread {
+    /// Returns the error with what there is to show of it.
+    pub(super) fn into_error(self, path: String) -> Error {
+        let broken = self.document.map(|document| {
+            Box::new(Broken { document, line: None, manifest: String::new(), hooks: Vec::new() })
+        });
+        Error::Manifest { path, text: self.text, broken }
+    }
+}
+
 /// Reads the objects of a text; nothing is an object of a document that holds nothing. After a
 /// document that cannot be read comes no more.
 ///
 /// Source: helm v4.3.1 pkg/chart/v2/lint/rules/template.go (`k8sYamlStruct`).
-pub(super) fn read(text: &str) -> Vec<Result<Object, String>> {
+pub(super) fn read(text: &str) -> Vec<Result<Object, Unread>> {
     let documents = match chart::documents(text) {
         Ok(documents) => documents,
         Err(error) => {
             let text = error.to_string();
             let why = text.strip_prefix("error reading yaml document: ").unwrap_or(&text);
-            return vec![Err(why.to_owned())];
+            return vec![Err(Unread { text: why.to_owned(), document: None })];
         }
     };
     let mut found = Vec::new();
@@ -34,8 +55,8 @@ pub(super) fn read(text: &str) -> Vec<Result<Object, String>> {
         match object(document).transpose() {
             None => {}
             Some(Ok(object)) => found.push(Ok(object)),
-            Some(Err(why)) => {
-                found.push(Err(why));
+            Some(Err(text)) => {
+                found.push(Err(Unread { text, document: Some(document.to_owned()) }));
                 break;
             }
         }

@@ -3,7 +3,7 @@
 //! Source: helm v4.3.1 pkg/chart/v2/lint/rules/template.go.
 
 use super::object::{self, Object};
-use super::{Entry, Options, Report, Subject, deprecation};
+use super::{Entry, Linted, Options, Subject, deprecation};
 use crate::base::class::chain;
 use crate::chart::{self, Chart};
 use crate::release::render::render_leniently;
@@ -14,7 +14,7 @@ const FOLDER: &str = "templates/";
 /// Annotation that Helm does not see inside a list.
 const KEEP: &str = "helm.sh/resource-policy";
 
-pub(super) fn check(subject: &Subject, options: &Options<'_>, report: &mut Report) {
+pub(super) fn check(subject: &Subject, options: &Options<'_>, report: &mut Linted) {
     match subject.templates {
         Entry::Missing => return report.warn(FOLDER, "directory does not exist"),
         Entry::File => return report.error(FOLDER, "not a directory"),
@@ -32,7 +32,9 @@ pub(super) fn check(subject: &Subject, options: &Options<'_>, report: &mut Repor
     if options.check_schema
         && let Err(error) = chart::schema::validate(&chart, &values)
     {
-        return report.error(FOLDER, chain(&error));
+        report.error(FOLDER, chain(&error));
+        report.failure = Some(error.into());
+        return;
     }
     let release = ReleaseInfo {
         name: "test-release".to_owned(),
@@ -42,7 +44,10 @@ pub(super) fn check(subject: &Subject, options: &Options<'_>, report: &mut Repor
     };
     match render_leniently(&chart, values, &release, options.capabilities) {
         Ok(rendered) => check_rendered(&chart, &rendered, options, report),
-        Err(error) => report.error(FOLDER, chain(&error)),
+        Err(error) => {
+            report.error(FOLDER, chain(&error));
+            report.failure = Some(error);
+        }
     }
 }
 
@@ -50,7 +55,7 @@ fn check_rendered(
     chart: &Chart,
     rendered: &std::collections::HashMap<String, String>,
     options: &Options<'_>,
-    report: &mut Report,
+    report: &mut Linted,
 ) {
     for file in &chart.templates {
         let base = file.name.rsplit('/').next().unwrap_or(&file.name);
@@ -62,9 +67,8 @@ fn check_rendered(
         if !matches!(ending.to_lowercase().as_str(), ".yaml" | ".yml") {
             continue;
         }
-        let Some(text) = rendered.get(&format!("{}/{}", chart.metadata.name, file.name)) else {
-            continue;
-        };
+        let whole = format!("{}/{}", chart.metadata.name, file.name);
+        let Some(text) = rendered.get(&whole) else { continue };
         if text.trim().is_empty() {
             continue;
         }
@@ -79,7 +83,9 @@ fn check_rendered(
                 Ok(object) => check_object(&file.name, &object, text, options, report),
                 // Nothing behind it is looked at, in no other file either.
                 Err(why) => {
-                    return report.error(&file.name, format!("unable to parse YAML: {why}"));
+                    report.error(&file.name, format!("unable to parse YAML: {}", why.text));
+                    report.failure = Some(why.into_error(whole));
+                    return;
                 }
             }
         }
@@ -97,7 +103,7 @@ fn check_object(
     object: &Object,
     whole: &str,
     options: &Options<'_>,
-    report: &mut Report,
+    report: &mut Linted,
 ) {
     if let Some(text) = object::name_problem(object) {
         report.warn(path, text);
