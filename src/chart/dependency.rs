@@ -1,10 +1,10 @@
 //! Which dependencies take part, under which names, and what they give to their parents.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Chart, Dependency, Error, Metadata, Warning, gotext,
-    values::{Level, Nulls, tables},
+    values::{GLOBAL, Level, Nulls, tables},
 };
 use crate::{
     base::{constraint::Constraint, version::Version},
@@ -44,7 +44,8 @@ pub(super) fn enabled(
     values: &Map,
     warnings: &mut Vec<Warning>,
 ) -> Result<Chart, Error> {
-    Ok(match enable(chart, values, "", warnings)? {
+    let asked = Asked::of(chart);
+    Ok(match enable(chart, values, "", &asked, warnings)? {
         Some(parts) => parts.applied_to(chart),
         None => chart.clone(),
     })
@@ -53,6 +54,53 @@ pub(super) fn enabled(
 /// The second half of [`process_dependencies`]: what dependencies give to their parents.
 pub(super) fn imported(chart: Chart) -> Result<Chart, Error> {
     Ok(import(&chart, &mut Vec::new())?.unwrap_or(chart))
+}
+
+/// The keys that tags and conditions of a tree of charts ask for, and the names of its charts:
+/// nothing else of all their values decides what is enabled.
+struct Asked<'c>(BTreeSet<&'c str>);
+
+impl<'c> Asked<'c> {
+    fn of(chart: &'c Chart) -> Self {
+        let mut asked = Self(BTreeSet::from(["tags", GLOBAL]));
+        asked.add(chart);
+        asked
+    }
+
+    fn add(&mut self, chart: &'c Chart) {
+        self.0.insert(&chart.metadata.name);
+        for dependency in &chart.metadata.dependencies {
+            self.0.extend([dependency.name.as_str(), &dependency.alias]);
+            self.0.extend(dependency.tags.iter().map(String::as_str));
+            let conditions = dependency.condition.trim().split(',');
+            self.0.extend(conditions.flat_map(|condition| condition.split('.')));
+        }
+        chart.dependencies.iter().for_each(|child| self.add(child));
+    }
+
+    /// What of a table can be asked for: keys are coalesced each for itself, so the others do not
+    /// matter.
+    fn part_of(&self, table: &Map) -> Map {
+        let known = table.iter().filter(|(key, _)| self.0.contains(key.as_str()));
+        let part = known.map(|(key, value)| {
+            let value = match value {
+                Value::Object(inner) => Value::Object(self.part_of(inner)),
+                other => other.clone(),
+            };
+            (key.clone(), value)
+        });
+        part.collect()
+    }
+
+    /// A chart with nothing but its name, what of its values can be asked for, and charts below it.
+    fn skeleton(&self, chart: &Chart) -> Arc<Chart> {
+        Arc::new(Chart {
+            metadata: Metadata { name: chart.metadata.name.clone(), ..Metadata::default() },
+            values: self.part_of(&chart.values),
+            dependencies: chart.dependencies.iter().map(|child| self.skeleton(child)).collect(),
+            ..Chart::default()
+        })
+    }
 }
 
 /// What enabling changes of a chart.
@@ -78,6 +126,7 @@ fn enable(
     chart: &Chart,
     values: &Map,
     path: &str,
+    asked: &Asked<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<Enabled>, Error> {
     if chart.metadata.dependencies.is_empty() {
@@ -91,7 +140,9 @@ fn enable(
             dependency.name.clone_from(&dependency.alias);
         }
     }
-    let level = Level { name: &chart.metadata.name, defaults: &chart.values, children: &children };
+    let below: Vec<_> = children.iter().map(|child| asked.skeleton(child)).collect();
+    let defaults = asked.part_of(&chart.values);
+    let level = Level { name: &chart.metadata.name, defaults: &defaults, children: &below };
     let mut seen = values.clone();
     // The same warnings come again, once, when the values are coalesced for rendering.
     level.coalesce(&mut seen, "", Nulls::Delete, &mut Vec::new())?;
@@ -102,7 +153,7 @@ fn enable(
     declared.retain(|dependency| !off.contains(&dependency.name));
     for child in &mut children {
         let below = format!("{path}{}.", child.metadata.name);
-        if let Some(parts) = enable(child, &seen, &below, warnings)? {
+        if let Some(parts) = enable(child, &seen, &below, asked, warnings)? {
             *child = Arc::new(parts.applied_to(child));
         }
     }

@@ -9,7 +9,7 @@ use super::{Chart, Error, Warning, gotext};
 use crate::yaml::{Map, Value};
 
 /// The key that every chart below sees.
-const GLOBAL: &str = "global";
+pub(crate) const GLOBAL: &str = "global";
 
 /// What happens to nulls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
