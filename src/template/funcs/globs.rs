@@ -2,12 +2,16 @@
 //!
 //! Source: gobwas/glob v0.2.3 with separator `/`.
 
+use regex::bytes::Regex;
+
 /// Returns whether a path matches; an invalid pattern matches everything, as upstream.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
-    translate(pattern).is_none_or(|regex| regex.is_match(path))
+    translate(pattern).is_none_or(|regex| regex.is_match(path.as_bytes()))
 }
 
-fn translate(pattern: &str) -> Option<regex::Regex> {
+/// Wherever a path is cut between its bytes, no character begins in the middle of another: what
+/// stars stand for is told apart by bytes. Characters would need tables that are large to make.
+fn translate(pattern: &str) -> Option<Regex> {
     let mut out = String::from("(?s)^");
     let mut chars = pattern.chars().peekable();
     let mut braces = 0;
@@ -15,9 +19,9 @@ fn translate(pattern: &str) -> Option<regex::Regex> {
         match c {
             '*' if chars.peek() == Some(&'*') => {
                 chars.next();
-                out.push_str(".*");
+                out.push_str("(?-u:.*)");
             }
-            '*' => out.push_str("[^/]*"),
+            '*' => out.push_str("(?-u:[^/]*)"),
             '?' => out.push_str("[^/]"),
             '[' => {
                 let mut class = String::from("[");
@@ -55,7 +59,7 @@ fn translate(pattern: &str) -> Option<regex::Regex> {
         return None;
     }
     out.push('$');
-    regex::Regex::new(&out).ok()
+    Regex::new(&out).ok()
 }
 
 #[cfg(test)]
@@ -76,6 +80,11 @@ mod tests {
             ("{a,b}.txt", "b.txt", true),
             ("[!a].txt", "b.txt", true),
             ("[a", "anything/at/all", true),
+            ("ä*?", "äöü", true),
+            ("?", "ö", true),
+            ("??", "ö", false),
+            ("*[!a]", "dir/ö", false),
+            ("**[ö]", "dir/ö", true),
         ] {
             assert_eq!(matches(pattern, path), want, "{pattern} {path}");
         }
