@@ -10,9 +10,6 @@ use super::funcs::Func;
 use super::strconv;
 use super::value::Str;
 
-/// So many bytes of a text are about one node: a guess that saves growing.
-const BYTES_PER_NODE: usize = 16;
-
 /// Index of a node in its [`Unit`].
 pub(crate) type NodeId = u32;
 
@@ -40,6 +37,15 @@ pub(crate) struct Name {
     end: u32,
 }
 
+/// Arenas that grow while a text is parsed, and are used again for the next one: a unit keeps what
+/// it needs and not more, and nothing is moved while it grows.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    nodes: Vec<Node>,
+    ids: Vec<u32>,
+    names: Vec<Name>,
+}
+
 /// One parsed text: a file, or the argument of a `tpl`. Its templates share the arena.
 #[derive(Debug)]
 pub(crate) struct Unit {
@@ -63,7 +69,7 @@ pub(crate) struct Unit {
 }
 
 /// A node and the byte offset that errors give for it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Node {
     pub(crate) pos: u32,
     pub(crate) kind: Kind,
@@ -139,15 +145,15 @@ pub(crate) enum Kind {
 
 impl Unit {
     /// Returns an empty arena for a text.
-    pub(crate) fn new(name: Str, text: Bytes) -> Self {
+    pub(crate) fn new(name: Str, text: Bytes, scratch: &mut Scratch) -> Self {
         let dollar: Str = Arc::from(b"$".as_slice());
-        let nodes = text.len() / BYTES_PER_NODE;
+        let Scratch { nodes, ids, names } = std::mem::take(scratch);
         Self {
             name,
             text,
-            nodes: Vec::with_capacity(nodes),
-            ids: Vec::with_capacity(nodes),
-            names: Vec::with_capacity(nodes / 4),
+            nodes,
+            ids,
+            names,
             strings: Vec::new(),
             numbers: Vec::new(),
             functions: Vec::new(),
@@ -156,11 +162,16 @@ impl Unit {
         }
     }
 
-    /// Gives back memory that was only guessed to be needed.
-    pub(super) fn complete(&mut self) {
-        self.nodes.shrink_to_fit();
-        self.ids.shrink_to_fit();
-        self.names.shrink_to_fit();
+    /// Gives back the memory in which it grew.
+    pub(super) fn complete(&mut self, scratch: &mut Scratch) {
+        fn settle<T: Copy>(grown: &mut Vec<T>, scratch: &mut Vec<T>) {
+            let exact = grown.as_slice().to_vec();
+            *scratch = std::mem::replace(grown, exact);
+            scratch.clear();
+        }
+        settle(&mut self.nodes, &mut scratch.nodes);
+        settle(&mut self.ids, &mut scratch.ids);
+        settle(&mut self.names, &mut scratch.names);
     }
 
     /// Adds a node.

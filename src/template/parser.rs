@@ -3,15 +3,21 @@
 //! Source: go text/template/parse/parse.go. Errors give the line of the token that was read last,
 //! as there; nesting is bounded, because trees are walked by recursion.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ast::{Branch, Kind, NodeId, Number, Pipe, Span, Unit};
+use super::ast::{Branch, Kind, NodeId, Number, Pipe, Scratch, Span, Unit};
 use super::funcs;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::strconv;
 use super::value::Str;
+
+thread_local! {
+    /// Where this thread's next unit grows.
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
 
 /// Deepest nesting of parentheses and of control structures.
 const MAX_DEPTH: u32 = 10_000;
@@ -148,7 +154,7 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
         text,
         tokens: [none; 2],
         peeked: 0,
-        unit: Unit::new(Arc::clone(name), text.clone()),
+        unit: Unit::new(Arc::clone(name), text.clone(), &mut SCRATCH.take()),
         open: Vec::with_capacity(64),
         known: Known([const { None }; KNOWN]),
         scope: Scope { variables: vec![0], ..Scope::default() },
@@ -158,7 +164,9 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
         return Err(ParseError { line: 1, message: "text is larger than 4 GiB".to_owned() });
     }
     let root = parser.parse_file()?;
-    parser.unit.complete();
+    let mut scratch = Scratch::default();
+    parser.unit.complete(&mut scratch);
+    SCRATCH.set(scratch);
     Ok(Parsed { root, last: parser.tokens[0].start, unit: parser.unit })
 }
 
