@@ -43,6 +43,11 @@ pub(crate) fn rounds() -> usize {
     rounds.map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }
 
+/// Whether the benchmark is only tried: its figures are of no use, so it need not take long.
+pub(crate) fn tried() -> bool {
+    rounds() < 2
+}
+
 pub(crate) type Make<'a> = (&'a str, &'a mut dyn FnMut() -> Command);
 
 /// Runs the programs in turns and prints what each took.
@@ -65,10 +70,11 @@ pub(crate) fn contest(what: &str, programs: &mut [Make<'_>]) {
 pub(crate) fn costs(programs: &mut [Make<'_>], rounds: usize) -> Vec<Vec<Cost>> {
     let mut costs = vec![Vec::new(); programs.len()];
     // The first round fills caches of the system and does not count.
-    for round in 0..=rounds {
+    let warm_up = usize::from(!tried());
+    for round in 0..rounds + warm_up {
         for ((_, make), costs) in programs.iter_mut().zip(&mut costs) {
             let cost = cost_of(&make());
-            if round > 0 {
+            if round >= warm_up {
                 costs.push(cost);
             }
         }
