@@ -21,6 +21,12 @@ pub fn validate(chart: &Chart, values: &Map) -> Result<(), Error> {
     if text.is_empty() { Ok(()) } else { Err(Error::Schema(text)) }
 }
 
+/// Whether a chart or one of its dependencies has a schema.
+#[must_use]
+pub fn is_wanted(chart: &Chart) -> bool {
+    chart.schema.is_some() || chart.dependencies.iter().any(|child| is_wanted(child))
+}
+
 fn collect(chart: &Chart, name: &str, values: &Map, text: &mut String) {
     if let Some(schema) = &chart.schema {
         let lines = check(schema, values);

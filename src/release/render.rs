@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::Error;
 use super::manifest::{self, Hook};
 use crate::base::constraint::Constraint;
-use crate::base::limit;
 use crate::base::version::Version;
+use crate::base::{limit, parallel};
 use crate::chart::{self, Chart};
 use crate::template::{
     Capabilities, Context, Frozen, Hosts, Lookup, ParseAhead, Program, ReleaseInfo, Scope,
@@ -19,6 +19,9 @@ use crate::yaml::{Map, Value};
 
 /// Compiled charts that are kept.
 const KEPT: usize = 32;
+
+/// Stack of the thread that checks values: schemas nest as deeply as their JSON may.
+const SCHEMA_STACK_BYTES: usize = 16 << 20;
 
 /// What is rendered.
 pub struct RenderRequest<'a> {
@@ -108,17 +111,34 @@ impl Renderer {
         for warning in warnings.iter().chain(&more) {
             tracing::info!(%warning);
         }
-        if request.check_schema {
-            chart::schema::validate(&chart, &values)?;
-        }
-        check_kube_version(&chart, request.capabilities)?;
+        let values = Value::Object(values);
+        let rendered = beside_schemas(request, &chart, &values, || {
+            self.rendered_files(request, &chart, &values)
+        })?;
+        let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
+        let notes = rendered.iter().find(|read| read.file.name == notes_name);
+        let notes = notes.map(|read| read.file.text.clone()).unwrap_or_default();
+        let rendered = post(rendered)?;
+        let sorted = manifest::sort(&rendered)?;
+        let (manifest, hooks) = (manifest::text(&sorted.documents, &sorted.hooks), sorted.hooks);
+        Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
+    }
+
+    /// Renders the templates of a processed chart.
+    fn rendered_files(
+        &self,
+        request: &RenderRequest<'_>,
+        chart: &Chart,
+        values: &Value,
+    ) -> Result<Vec<manifest::Read>, Error> {
+        check_kube_version(chart, request.capabilities)?;
         if chart.metadata.is_library() {
             return Err(Error::Library);
         }
-        let scopes = scopes(&chart);
+        let scopes = scopes(chart);
         // This is done while the last templates are parsed.
-        let values = Frozen::new(&Value::Object(values));
-        let program = self.compiled(request.chart, &chart, &scopes)?;
+        let values = Frozen::new(values);
+        let program = self.compiled(request.chart, chart, &scopes)?;
         let context = Context {
             scopes: &scopes,
             values: &values,
@@ -129,14 +149,7 @@ impl Renderer {
             limits: limit::current(),
             hosts: request.hosts,
         };
-        let rendered = program.render_map(&context, manifest::read).map_err(Error::Template)?;
-        let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
-        let notes = rendered.iter().find(|read| read.file.name == notes_name);
-        let notes = notes.map(|read| read.file.text.clone()).unwrap_or_default();
-        let rendered = post(rendered)?;
-        let sorted = manifest::sort(&rendered)?;
-        let (manifest, hooks) = (manifest::text(&sorted.documents, &sorted.hooks), sorted.hooks);
-        Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
+        program.render_map(&context, manifest::read).map_err(Error::Template)
     }
 
     /// Forgets what was compiled: for programs that go on, but not on with the same charts.
@@ -171,6 +184,29 @@ impl Renderer {
         programs.insert(key, (Arc::clone(loaded), Arc::clone(&program)));
         Ok(program)
     }
+}
+
+/// Renders while the values are checked against the schemas, which takes as long for some charts;
+/// values that do not fit are told before whatever is wrong with the templates.
+fn beside_schemas<T>(
+    request: &RenderRequest<'_>,
+    chart: &Chart,
+    values: &Value,
+    render: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let empty = Map::new();
+    let validate = || chart::schema::validate(chart, values.as_object().unwrap_or(&empty));
+    if !request.check_schema || !chart::schema::is_wanted(chart) {
+        return render();
+    }
+    // A cluster must not be asked on behalf of values that are refused.
+    if request.lookup.is_some() || request.hosts.is_some() {
+        validate()?;
+        return render();
+    }
+    let (valid, rendered) = parallel::both(SCHEMA_STACK_BYTES, validate, render);
+    valid?;
+    rendered
 }
 
 /// Renders a processed chart for nobody but a linter: refusals of the chart itself are no errors,

@@ -28,9 +28,9 @@ mod types;
 mod urls;
 mod words;
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::entries::head;
 use super::error::Fail;
 use super::eval::Machine;
 use super::strconv;
@@ -223,8 +223,13 @@ const TABLES: &[&[Func]] = &[
     words::TABLE,
 ];
 
-static BY_NAME: LazyLock<HashMap<&'static [u8], &'static Func>> = LazyLock::new(|| {
-    TABLES.iter().flat_map(|table| table.iter()).map(|func| (func.name.as_bytes(), func)).collect()
+/// All functions, by the first bytes of their names: a template names thousands of them, and most
+/// are told apart by one number.
+static BY_HEAD: LazyLock<Vec<(u64, &'static Func)>> = LazyLock::new(|| {
+    let all = TABLES.iter().flat_map(|table| table.iter());
+    let mut all: Vec<_> = all.map(|func| (head(func.name.as_bytes()), func)).collect();
+    all.sort_by_key(|(head, _)| *head);
+    all
 });
 
 /// Returns the names of all functions.
@@ -235,7 +240,10 @@ pub(super) fn names() -> Vec<&'static str> {
 
 /// Returns the function of a name.
 pub(super) fn find(name: &[u8]) -> Option<&'static Func> {
-    BY_NAME.get(name).copied()
+    let wanted = head(name);
+    let alike = &BY_HEAD[BY_HEAD.partition_point(|(head, _)| *head < wanted)..];
+    let alike = alike.iter().take_while(|(head, _)| *head == wanted);
+    alike.map(|(_, func)| *func).find(|func| func.name.as_bytes() == name)
 }
 
 /// Returns the method of a value.
@@ -265,5 +273,21 @@ fn slice_of(value: &Value, verb: &str) -> Result<std::rc::Rc<List>, Fail> {
             Some(items) => Ok(std::rc::Rc::new(List { kind: ListKind::Any, nil: false, items })),
             None => Err(format!("Cannot {verb} type {}", other.kind_name()).into()),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_is_found_by_its_name_and_nothing_else_is() {
+        for func in TABLES.iter().flat_map(|table| table.iter()) {
+            let found = find(func.name.as_bytes());
+            assert!(found.is_some_and(|found| std::ptr::eq(found, func)), "{}", func.name);
+        }
+        for name in ["", "a", "regexRep", "regexReplaceAllLiterally", "zzzzzzzzz"] {
+            assert!(find(name.as_bytes()).is_none(), "{name}");
+        }
     }
 }
