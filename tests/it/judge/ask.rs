@@ -9,6 +9,9 @@ use leadsman::yaml::Value;
 /// A text, or the text of an error.
 pub(crate) type Said = Result<String, String>;
 
+/// As much memory may the judge take, in KiB: what takes more would take all there is.
+const MOST_MEMORY_KIB: u64 = 4 << 20;
+
 /// What is said to all questions, in order; nothing to those that it dies of: a map that holds
 /// itself exhausts Go's stack.
 pub(crate) fn all(judge: &Path, asked: &[Value]) -> Vec<Option<Said>> {
@@ -23,7 +26,8 @@ pub(crate) fn all(judge: &Path, asked: &[Value]) -> Vec<Option<Said>> {
 }
 
 fn while_alive(judge: &Path, asked: &[Value]) -> Vec<Said> {
-    let mut command = Command::new(judge);
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -v {MOST_MEMORY_KIB}; exec \"$0\"")).arg(judge);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = command.spawn().unwrap();
     let mut input = running.stdin.take().unwrap();
