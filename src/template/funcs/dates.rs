@@ -676,7 +676,7 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
                 rest = &rest[used..];
                 day = small(number);
             }
-            Part::Hour24 => hour = within(take(2, 2)?, 0, 23, "hour")?,
+            Part::Hour24 => hour = within(take(1, 2)?, 0, 23, "hour")?,
             Part::Hour12 => hour = within(take(2, 2)?, 0, 12, "hour")?,
             Part::Hour1 => hour = within(take(1, 2)?, 0, 12, "hour")?,
             Part::Minute2 => minute = within(take(2, 2)?, 0, 59, "minute")?,

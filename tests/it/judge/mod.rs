@@ -131,8 +131,12 @@ fn compare_within(
     assert!(wrong.is_empty(), "{} of {count} differ\n{}", wrong.len(), wrong[..shown].join("\n"));
 }
 
-/// Bytes that are no text are not told apart where JSON and YAML are written.
+/// Bytes that are no text are not told apart where JSON and YAML are written; behind the bytes of a
+/// file lies what Go happened to allocate.
 fn is_known(template: &str) -> bool {
+    if template.contains("slice ") && template.contains("GetBytes") {
+        return true;
+    }
     let writes = ["Json", "Yaml", "Toml", "Files", "call "];
     let has_bytes = words::BYTES.iter().any(|bytes| template.contains(bytes));
     has_bytes && writes.iter().any(|name| template.contains(name))
