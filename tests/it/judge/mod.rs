@@ -134,7 +134,7 @@ fn compare_within(
 /// Bytes that are no text are not told apart where JSON and YAML are written; behind the bytes of a
 /// file lies what Go happened to allocate.
 fn is_known(template: &str) -> bool {
-    if template.contains("slice ") && template.contains("GetBytes") {
+    if template.contains("lice ") && template.contains("GetBytes") {
         return true;
     }
     let writes = ["Json", "Yaml", "Toml", "Files", "call "];
