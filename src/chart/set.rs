@@ -341,12 +341,16 @@ impl<'e, 'r> Parser<'e, 'r> {
                     return Err(SetError::TooManyLists(MAX_LISTS).into());
                 }
                 let next = self.index()?;
-                let mut inner = match list.get_mut(at) {
-                    None | Some(Value::Null) => Vec::new(),
-                    Some(known) => std::mem::take(list_of(known)?),
-                };
-                self.list_item(&mut inner, next, level, depth + 1)?;
-                set_index(list, index, Value::Array(inner))
+                let known = list.get_mut(at).filter(|known| !known.is_null());
+                let known = known.map(list_of).transpose()?;
+                let was_there = known.is_some();
+                let mut inner = known.map(std::mem::take).unwrap_or_default();
+                let done = self.list_item(&mut inner, next, level, depth + 1);
+                // A list that was there stays when the text is over.
+                if done.is_ok() || was_there {
+                    set_index(list, index, Value::Array(inner))?;
+                }
+                done
             }
             Some(_) => {
                 let mut inner = match list.get_mut(at) {

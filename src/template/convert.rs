@@ -28,14 +28,40 @@ pub(crate) fn from_plain(plain: &yaml::Value) -> Value {
     Frozen::new(plain).value(None)
 }
 
+/// Whose encoder looks at a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Json,
+    /// Version 3 of go-yaml, which does not go through JSON.
+    Yaml,
+    Toml,
+}
+
+/// What YAML or TOML write without quotes, such as a time.
+fn word(text: impl std::fmt::Display) -> yaml::Value {
+    format!("{}{text}", yaml::WORD).into()
+}
+
 /// Turns a value into plain data, as Go's JSON encoder sees it.
 ///
 /// # Errors
 /// Go's text: a value that JSON cannot hold; or a bound was reached.
 pub(crate) fn to_plain(machine: &mut Machine<'_>, value: &Value) -> Result<yaml::Value, NotPlain> {
+    to_plain_as(machine, value, Form::Json)
+}
+
+/// Turns a value into plain data, as an encoder of Go sees it.
+///
+/// # Errors
+/// As [`to_plain`].
+pub(crate) fn to_plain_as(
+    machine: &mut Machine<'_>,
+    value: &Value,
+    form: Form,
+) -> Result<yaml::Value, NotPlain> {
     let parts = machine.limits().size(Limit::Parts);
     let text = machine.limits().size(Limit::Text);
-    let mut left = Left { parts, bytes: text };
+    let mut left = Left { parts, bytes: text, form };
     let made = plain(value, 0, &mut left);
     if left.parts == 0 {
         let what = "a value with too many parts is written out";
@@ -74,6 +100,7 @@ impl From<NotPlain> for Fail {
 struct Left {
     parts: usize,
     bytes: usize,
+    form: Form,
 }
 
 impl Left {
@@ -104,6 +131,11 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
         return Err(String::new());
     }
     left.count(depth * INDENT_BYTES)?;
+    if left.form != Form::Json
+        && let Some(made) = otherwise(value, left)
+    {
+        return made;
+    }
     Ok(match value {
         Value::Invalid | Value::Nil => yaml::Value::Null,
         Value::Bool(value) => (*value).into(),
@@ -121,10 +153,7 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
             left.count(text.len())?;
             strconv::lossy(text).into_owned().into()
         }
-        Value::Bytes(bytes) => {
-            left.count(bytes.len() * 2)?;
-            STANDARD.encode(bytes).into()
-        }
+        Value::Bytes(bytes) => bytes_plain(bytes, left)?,
         Value::List(list) if list.nil => yaml::Value::Null,
         Value::List(list) => yaml::Value::Array(
             list.items.iter().map(|item| plain(item, depth + 1, left)).collect::<Result<_, _>>()?,
@@ -142,25 +171,72 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
         Value::Files(files) => files_plain(files, left)?,
         Value::Time(time) => time.rfc3339_nano().into(),
         Value::Version(version) => version.to_string().into(),
-        Value::Struct(value) => {
-            let mut object = yaml::Map::new();
-            for (name, field) in &value.fields {
-                if name.starts_with(|c: char| c.is_ascii_uppercase()) {
-                    object.insert((*name).to_owned(), plain(field, depth + 1, left)?);
-                }
-            }
-            yaml::Value::Object(object)
-        }
+        Value::Struct(value) => struct_plain(value, depth, left)?,
     })
+}
+
+fn struct_plain(value: &Struct, depth: usize, left: &mut Left) -> Result<yaml::Value, String> {
+    let mut object = yaml::Map::new();
+    for (name, field) in &value.fields {
+        if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+            let name = match left.form {
+                Form::Yaml => name.to_ascii_lowercase(),
+                Form::Json | Form::Toml => (*name).to_owned(),
+            };
+            object.insert(name, plain(field, depth + 1, left)?);
+        }
+    }
+    Ok(yaml::Value::Object(object))
 }
 
 fn files_plain(files: &Files, left: &mut Left) -> Result<yaml::Value, String> {
     let mut object = yaml::Map::new();
     for (name, content) in files.iter() {
-        left.count(name.len() + content.len() * 2)?;
-        object.insert(name.to_owned(), STANDARD.encode(&content[..]).into());
+        left.count(name.len())?;
+        object.insert(name.to_owned(), bytes_plain(content, left)?);
     }
     Ok(yaml::Value::Object(object))
+}
+
+fn bytes_plain(bytes: &[u8], left: &mut Left) -> Result<yaml::Value, String> {
+    if left.form == Form::Json {
+        left.count(bytes.len() * 2)?;
+        return Ok(STANDARD.encode(bytes).into());
+    }
+    left.parts = left.parts.saturating_sub(bytes.len());
+    if left.parts == 0 {
+        return Err(String::new());
+    }
+    Ok(bytes.iter().map(|byte| yaml::Value::from(*byte)).collect())
+}
+
+/// What YAML or TOML have another form for than JSON.
+fn otherwise(value: &Value, left: &mut Left) -> Option<Result<yaml::Value, String>> {
+    let is_yaml = left.form == Form::Yaml;
+    Some(Ok(match value {
+        Value::Duration(nanos) => super::funcs::dates::duration_text(*nanos).into(),
+        Value::Time(time) => word(time.rfc3339_nano()),
+        Value::Float(number) if !number.is_finite() => {
+            let sign = if *number < 0.0 { "-" } else { "" };
+            let name = if number.is_nan() { "nan" } else { "inf" };
+            word(format_args!("{sign}{}{name}", if is_yaml { "." } else { "" }))
+        }
+        Value::Complex(..) if is_yaml => {
+            return Some(Err("cannot marshal type: complex128".to_owned()));
+        }
+        Value::Str(text) if is_yaml && std::str::from_utf8(text).is_err() => {
+            if let Err(error) = left.count(text.len() * 2) {
+                return Some(Err(error));
+            }
+            word(format_args!("!!binary {}", STANDARD.encode(text)))
+        }
+        Value::Str(text) if text.starts_with(yaml::WORD.encode_utf8(&mut [0; 4]).as_bytes()) => {
+            word(strconv::lossy(text))
+        }
+        Value::List(list) if list.nil && is_yaml => yaml::Value::Array(Vec::new()),
+        Value::Map(_, map) if map.nil && is_yaml => yaml::Value::Object(yaml::Map::new()),
+        _ => return None,
+    }))
 }
 
 /// Builds the root context of each chart; the trees of values are shared between them. All maps

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ast::{NodeId, Unit};
+use super::strconv;
 use crate::base::class::Class;
 
 /// Most places of the way to a failure that are shown at each end.
@@ -95,7 +96,7 @@ impl Error {
     /// Source: helm v4.3.1 pkg/engine/engine.go (cleanupParseError): only the last part of Go's
     /// text is kept.
     pub(super) fn parse(unit_name: &[u8], text: &[u8], line: u32, message: &str) -> Self {
-        let file = String::from_utf8_lossy(unit_name).into_owned();
+        let file = strconv::lossy(unit_name).into_owned();
         let last = message.rsplit(": ").next().unwrap_or(message);
         let frame = Frame {
             line,
@@ -140,7 +141,7 @@ impl Error {
 fn source_line(text: &[u8], line: u32) -> String {
     let index = line.saturating_sub(1) as usize;
     let line = text.split(|&byte| byte == b'\n').nth(index).unwrap_or_default();
-    String::from_utf8_lossy(line).into_owned()
+    strconv::lossy(line).into_owned()
 }
 
 impl fmt::Display for Error {
@@ -236,7 +237,7 @@ impl Fail {
         cause: Option<Self>,
     ) -> Self {
         let (line, column) = unit.line_column(unit.node(node).pos);
-        let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        let lossy = |text: &[u8]| strconv::lossy(text).into_owned();
         let frame = Frame {
             file: lossy(&unit.name),
             line,

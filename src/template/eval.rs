@@ -200,7 +200,7 @@ impl<'p> Machine<'p> {
             None => self.other_nesting.entry(Arc::from(name)).or_default(),
         };
         if *nesting > MAX_INCLUDE_DEPTH {
-            let name = String::from_utf8_lossy(name);
+            let name = strconv::lossy(name);
             return Err(Fail::Text(format!(
                 "rendering template has a nested reference name: {name}: unable to execute template"
             )));
@@ -532,7 +532,7 @@ impl<'p> Machine<'p> {
             }
             Value::Duration(count) => {
                 if decl.0.len() > 1 {
-                    let shown = String::from_utf8_lossy(&fmt::to_text(&value)).into_owned();
+                    let shown = strconv::lossy(&fmt::to_text(&value)).into_owned();
                     let text = format!("can't use {shown} to iterate over more than one variable");
                     return self.fail(code, text);
                 }
@@ -577,7 +577,7 @@ impl<'p> Machine<'p> {
             Value::Invalid | Value::Nil => {}
             value => {
                 let text = fmt::to_text(value);
-                let text = String::from_utf8_lossy(&text);
+                let text = strconv::lossy(&text);
                 return self.fail(code, format!("range can't iterate over {text}"));
             }
         }
@@ -628,7 +628,7 @@ impl<'p> Machine<'p> {
     }
 
     fn undefined<T>(&self, code: &Template, variable: u32) -> Result<T> {
-        let name = String::from_utf8_lossy(&code.unit.variables[variable as usize]).into_owned();
+        let name = strconv::lossy(&code.unit.variables[variable as usize]).into_owned();
         self.fail(code, format!("undefined variable: {name}"))
     }
 
@@ -700,7 +700,7 @@ impl<'p> Machine<'p> {
             return Ok(());
         }
         let node = code.unit.print(id);
-        let node = String::from_utf8_lossy(&node);
+        let node = strconv::lossy(&node);
         self.fail(code, format!("can't give argument to non-function {node}"))
     }
 
@@ -804,7 +804,7 @@ impl<'p> Machine<'p> {
         (id, name): (NodeId, &[u8]),
         operands: Operands<'_>,
     ) -> Result<Slot> {
-        let shown = || String::from_utf8_lossy(name);
+        let shown = || strconv::lossy(name);
         let type_name = if receiver.boxed { "interface {}" } else { receiver.value.type_name() };
         match &receiver.value {
             Value::Invalid => return Ok(Slot::default()),
@@ -971,7 +971,7 @@ impl<'p> Machine<'p> {
             (Ty::Map | Ty::List | Ty::Time | Ty::Certificate | Ty::Version, _) => "",
         };
         let node = code.unit.print(id);
-        let node = String::from_utf8_lossy(&node);
+        let node = strconv::lossy(&node);
         if expected.is_empty() {
             return self.fail(code, format!("can't handle {node} for arg of type {}", ty.name()));
         }

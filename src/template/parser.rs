@@ -229,7 +229,7 @@ impl<'a> Parser<'a> {
             TokenKind::Eof => "EOF".to_owned(),
             TokenKind::Error => self.lexer.error.clone(),
             kind if kind as u8 >= TokenKind::Block as u8 => {
-                format!("<{}>", String::from_utf8_lossy(text))
+                format!("<{}>", strconv::lossy(text))
             }
             _ if text.len() > 10 => {
                 let end: usize = strconv::runes(text).take(10).map(char::len_utf8).sum();
@@ -249,7 +249,7 @@ impl<'a> Parser<'a> {
             return self.fail(text);
         };
         let place = if text.ends_with(" action") { "" } else { " in action" };
-        let name = String::from_utf8_lossy(&self.unit.name);
+        let name = strconv::lossy(&self.unit.name);
         self.fail(format!("{text}{place} started at {name}:{line}"))
     }
 
@@ -705,7 +705,7 @@ fn parse_number(text: &[u8], kind: TokenKind) -> std::result::Result<Number, Str
     if let Some(number) = short_number(text).filter(|_| kind == TokenKind::Number) {
         return Ok(number);
     }
-    let literal = String::from_utf8_lossy(text).into_owned();
+    let literal = strconv::lossy(text).into_owned();
     let mut number = Number { text: literal.clone(), ..Number::default() };
     if kind == TokenKind::CharConstant {
         let code = u32::from(strconv::unquote_char(text)?);

@@ -16,6 +16,7 @@
 //! ```
 
 mod error;
+mod flaw;
 pub mod float;
 mod guard;
 pub mod json;
@@ -125,6 +126,10 @@ pub fn print(value: &Value) -> Result<String, Error> {
 pub fn print_sorted(value: &Value) -> String {
     printer::Printer::print(value, printer::Form::Sorted)
 }
+
+/// Begins a text that [`print_pretty`] takes for a word of YAML: what follows is written as it is.
+/// A second one makes it a text again. It is a number that Unicode never gives to a character.
+pub const WORD: char = '\u{fdd0}';
 
 /// Prints a value as Helm's `toYamlPretty` does, with its final newline.
 pub fn print_pretty(value: &Value) -> String {

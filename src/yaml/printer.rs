@@ -4,7 +4,7 @@
 
 use super::resolve::{Scalar, is_timestamp, resolve};
 use super::scalar::{self, Analysis, Style};
-use super::{Value, float, order};
+use super::{Value, WORD, float, order};
 
 /// Lines are folded at the first single space past this column.
 const WIDTH: usize = 80;
@@ -63,7 +63,15 @@ impl Printer {
                 let text = number_text(number, self.form);
                 self.word(&text);
             }
-            Value::String(text) => self.string(text, place.indent, false),
+            Value::String(text) => match text.strip_prefix(WORD) {
+                Some(word) if self.form == Form::Pretty && !word.starts_with(WORD) => {
+                    self.word(word);
+                }
+                Some(again) if self.form == Form::Pretty => {
+                    self.string(again, place.indent, false);
+                }
+                _ => self.string(text, place.indent, false),
+            },
         }
     }
 
@@ -154,7 +162,7 @@ impl Printer {
         let pretty = self.form == Form::Pretty;
         let mut style = if text.contains('\n') {
             Style::Literal
-        } else if is_plain_text(text, pretty) {
+        } else if is_plain_text(text) {
             Style::Plain
         } else {
             Style::Double
@@ -236,7 +244,7 @@ impl Printer {
         let mut chars = text.chars().enumerate().peekable();
         while let Some((at, c)) = chars.next() {
             if all || scalar::must_escape(c) {
-                let escape = scalar::escape(c, all);
+                let escape = scalar::escape(c);
                 self.push(&escape);
                 spaces = false;
             } else if c == ' ' {
@@ -321,11 +329,10 @@ impl Printer {
 }
 
 /// Returns whether a text, written plain, would be read back as that text.
-fn is_plain_text(text: &str, pretty: bool) -> bool {
-    // Merge keys and dates are words of their own; both are written plain or quoted as upstream.
+fn is_plain_text(text: &str) -> bool {
+    // Version 3 looks such words up by their first character, and has none for merge keys.
     let resolved = match resolve(text) {
-        Scalar::Text => true,
-        Scalar::Merge => !pretty,
+        Scalar::Text | Scalar::Merge => true,
         Scalar::Null | Scalar::Bool(_) | Scalar::Int(_) | Scalar::Uint(_) | Scalar::Float(_) => {
             false
         }

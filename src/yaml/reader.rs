@@ -2,11 +2,14 @@
 //!
 //! Source: go.yaml.in/yaml/v2 v2.4.4 decode.go, sigs.k8s.io/yaml v1.6.0 (convertToJSONableObject).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use base64::Engine as _;
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
+use super::flaw::{Flaw, merge};
 use super::float::{format_g, format_g32};
 use super::guard::guarded;
 use super::quick::{self, Keep};
@@ -152,6 +155,8 @@ struct Reader<'a, 'b> {
 struct Anchor {
     /// None while the node is still being read: it contains itself.
     value: Option<Node>,
+    /// How many nodes there were when it began, itself included.
+    number: u64,
     nodes: u64,
     /// How deep the node is nested: an alias may stand deep already.
     height: usize,
@@ -162,6 +167,13 @@ struct Anchor {
 struct Node {
     value: Value,
     key: Key,
+    flaw: Option<Rc<Flaw>>,
+}
+
+impl Node {
+    fn new(key: Key, value: Value) -> Self {
+        Self { value, key, flaw: None }
+    }
 }
 
 /// What a node is as a key of a map.
@@ -169,8 +181,9 @@ struct Node {
 enum Key {
     Text(String),
     Merge,
-    Null,
-    /// Go's print of a list or map.
+    /// What JSON has no key for, in Go's words.
+    Refused(Cow<'static, str>),
+    /// A list or a map.
     Other,
 }
 
@@ -191,6 +204,9 @@ impl Reader<'_, '_> {
                         let lines = self.duplicates.join("\n");
                         let text = format!("yaml: unmarshal errors:\n{lines}");
                         return Err(Error::syntax(text, None));
+                    }
+                    if let Some(error) = node.flaw.as_deref().and_then(Flaw::first) {
+                        return Err(error.clone());
                     }
                     found.push(Document { value: node.value, line });
                     if self.options.first {
@@ -232,58 +248,65 @@ impl Reader<'_, '_> {
                 Ok(node)
             }
             EventData::SequenceStart { anchor, .. } => {
-                self.open(anchor.as_deref());
-                let mut list = Vec::new();
-                loop {
-                    let event = self.event()?;
-                    if event.data == EventData::SequenceEnd {
-                        break;
-                    }
-                    list.push(self.node(event, depth + 1)?.value);
-                }
-                let node = Node { value: Value::Array(list), key: Key::Other };
-                self.keep(anchor, &node, before);
+                self.open(anchor.as_deref(), before);
+                let node = self.sequence(depth)?;
+                self.close(anchor, &node, before);
                 Ok(node)
             }
             EventData::MappingStart { anchor, .. } => {
-                self.open(anchor.as_deref());
-                let map = self.mapping(depth)?;
-                let node = Node { value: Value::Object(map), key: Key::Other };
-                self.keep(anchor, &node, before);
+                self.open(anchor.as_deref(), before);
+                let node = self.mapping(depth)?;
+                self.close(anchor, &node, before);
                 Ok(node)
             }
             _ => Err(Error::syntax("yaml: unexpected event", Some(line(&at)))),
         }
     }
 
-    fn mapping(&mut self, depth: usize) -> Result<Map, Error> {
-        let mut map = Map::new();
+    fn sequence(&mut self, depth: usize) -> Result<Node, Error> {
+        let (mut list, mut flaw) = (Vec::new(), Flaw::default());
+        loop {
+            let event = self.event()?;
+            if event.data == EventData::SequenceEnd {
+                let flaw = flaw.into_node();
+                return Ok(Node { value: Value::Array(list), key: Key::Other, flaw });
+            }
+            let item = self.node(event, depth + 1)?;
+            if item.flaw.is_some() {
+                flaw.set(&list.len().to_string(), item.flaw);
+            }
+            list.push(item.value);
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<Node, Error> {
+        let (mut map, mut flaw) = (Map::new(), Flaw::default());
         let mut own = std::collections::HashSet::new();
         loop {
             let event = self.event()?;
             if event.data == EventData::MappingEnd {
-                return Ok(map);
+                let flaw = flaw.into_node();
+                return Ok(Node { value: Value::Object(map), key: Key::Other, flaw });
             }
             let at = event.start_mark;
             let key = self.node(event, depth + 1)?;
             let event = self.event()?;
-            let value = self.node(event, depth + 1)?.value;
+            let value = self.node(event, depth + 1)?;
             match key.key {
-                Key::Merge => merge(&mut map, value)?,
+                Key::Merge => merge(&mut map, &mut flaw, (value.value, value.flaw))?,
                 Key::Text(key) => {
                     if self.options.strict && !own.insert(key.clone()) {
                         let line = line(&at);
                         self.duplicates
                             .push(format!("  line {line}: key \"{key}\" already set in map"));
                     }
-                    map.insert(key, value);
+                    flaw.set(&key, value.flaw);
+                    map.insert(key, value.value);
                 }
-                Key::Null => {
-                    let text = format!(
-                        "unsupported map key of type: %!s(<nil>), key: <nil>, value: {}",
-                        go_syntax(&value)
-                    );
-                    return Err(Error::syntax(text, Some(line(&at))));
+                Key::Refused(key) => {
+                    let value = go_syntax(&value.value);
+                    let text = format!("unsupported map key of type: {key}, value: {value}");
+                    flaw.own = Some(Error::syntax(text, Some(line(&at))));
                 }
                 Key::Other => {
                     let text = format!("yaml: invalid map key: {}", go_syntax(&key.value));
@@ -293,20 +316,27 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Marks an anchor as being read.
-    fn open(&mut self, anchor: Option<&str>) {
+    /// Marks an anchor as being read, by a node with this number.
+    fn open(&mut self, anchor: Option<&str>, number: u64) {
         if let Some(anchor) = anchor {
-            self.anchors.insert(anchor.to_owned(), Anchor { value: None, nodes: 0, height: 0 });
+            let anchor = anchor.to_owned();
+            self.anchors.insert(anchor, Anchor { value: None, number, nodes: 0, height: 0 });
         }
     }
 
-    fn keep(&mut self, anchor: Option<String>, node: &Node, before: u64) {
+    /// Keeps a node that was read whole, unless a node inside of it took over its anchor.
+    fn close(&mut self, anchor: Option<String>, node: &Node, number: u64) {
+        let open = anchor.as_ref().and_then(|anchor| self.anchors.get(anchor));
+        if open.is_some_and(|open| open.number == number) {
+            self.keep(anchor, node, number);
+        }
+    }
+
+    fn keep(&mut self, anchor: Option<String>, node: &Node, number: u64) {
         if let Some(anchor) = anchor {
-            let nodes = self.decoded - before + 1;
-            self.anchors.insert(
-                anchor,
-                Anchor { value: Some(node.clone()), nodes, height: height(&node.value) },
-            );
+            let nodes = self.decoded - number + 1;
+            let (value, height) = (Some(node.clone()), height(&node.value));
+            self.anchors.insert(anchor, Anchor { value, number, nodes, height });
         }
     }
 
@@ -352,27 +382,41 @@ impl Reader<'_, '_> {
             Some(tag) => tagged(tag, &text, at)?,
         };
         Ok(match scalar {
-            Scalar::Text => Node { key: Key::Text(text.clone()), value: Value::String(text) },
-            Scalar::Merge => Node { key: Key::Merge, value: Value::String(text) },
-            Scalar::Null => Node { key: Key::Null, value: Value::Null },
-            Scalar::Bool(value) => {
-                Node { key: Key::Text(value.to_string()), value: Value::Bool(value) }
+            Scalar::Text => Node::new(Key::Text(text.clone()), Value::String(text)),
+            Scalar::Merge => Node::new(Key::Merge, Value::String(text)),
+            Scalar::Null => Node::new(Key::Refused("%!s(<nil>), key: <nil>".into()), Value::Null),
+            Scalar::Bool(value) => Node::new(Key::Text(value.to_string()), Value::Bool(value)),
+            Scalar::Int(value) => self.number(Key::Text(value.to_string()), value.into()),
+            Scalar::Uint(value) => {
+                self.number(Key::Refused(format!("uint64, key: {value:#x}").into()), value.into())
             }
-            Scalar::Int(value) => self.number(value.to_string(), value.into()),
-            Scalar::Uint(value) => self.number(value.to_string(), value.into()),
             Scalar::Float(value) => {
-                let Some(number) = float(self.options.numbers, value) else {
-                    let text = format!("json: unsupported value: {}", format_g(value));
-                    return Err(Error::syntax(text, Some(line(at))));
-                };
-                Node { key: Key::Text(format_g32(value)), value: number }
+                let key = Key::Text(float_key(value));
+                match float(self.options.numbers, value) {
+                    Some(number) => Node::new(key, number),
+                    None => {
+                        let text = format!("json: unsupported value: {}", format_g(value));
+                        let flaw = Some(Flaw::new(Error::syntax(text, Some(line(at)))));
+                        Node { value: Value::Null, key, flaw }
+                    }
+                }
             }
         })
     }
 
-    fn number(&self, key: String, whole: serde_json::Number) -> Node {
-        let value = number(self.options.numbers, whole).unwrap_or_default();
-        Node { key: Key::Text(key), value }
+    fn number(&self, key: Key, whole: serde_json::Number) -> Node {
+        Node::new(key, number(self.options.numbers, whole).unwrap_or_default())
+    }
+}
+
+/// What a float is as a key.
+fn float_key(value: f64) -> String {
+    if value.is_nan() {
+        ".nan".to_owned()
+    } else if value.is_infinite() {
+        if value > 0.0 { ".inf".to_owned() } else { "-.inf".to_owned() }
+    } else {
+        format_g32(value)
     }
 }
 
@@ -419,34 +463,13 @@ fn allowed_ratio(decoded: u64) -> f64 {
     }
 }
 
-fn merge(map: &mut Map, value: Value) -> Result<(), Error> {
-    let refuse =
-        || Error::syntax("yaml: map merge requires map or sequence of maps as the value", None);
-    match value {
-        Value::Object(other) => {
-            map.extend(other);
-            Ok(())
-        }
-        Value::Array(list) => {
-            for part in list.into_iter().rev() {
-                match part {
-                    Value::Object(other) => map.extend(other),
-                    _ => return Err(refuse()),
-                }
-            }
-            Ok(())
-        }
-        _ => Err(refuse()),
-    }
-}
-
 fn binary(text: &str, at: &Mark) -> Result<Node, Error> {
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     let bytes = base64::engine::general_purpose::STANDARD.decode(packed).map_err(|_| {
         Error::syntax("yaml: !!binary value contains invalid base64 data", Some(line(at)))
     })?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Node { key: Key::Text(text.clone()), value: Value::String(text) })
+    Ok(Node::new(Key::Text(text.clone()), Value::String(text)))
 }
 
 /// A scalar under an explicit tag of the core schema; other tags leave the text alone.

@@ -120,8 +120,8 @@ pub(crate) fn must_escape(c: char) -> bool {
     !is_printable(c) || is_break(c) || c == '"' || c == '\\'
 }
 
-/// Returns the escape of a character; `numeric` leaves the short names out where upstream does.
-pub(crate) fn escape(c: char, numeric: bool) -> String {
+/// Returns the escape of a character.
+pub(crate) fn escape(c: char) -> String {
     let short = match c {
         '\0' => "\\0",
         '\u{7}' => "\\a",
@@ -140,7 +140,7 @@ pub(crate) fn escape(c: char, numeric: bool) -> String {
         '\u{2029}' => "\\P",
         _ => "",
     };
-    if !short.is_empty() && (!numeric || !is_printable(c) || matches!(c, '"' | '\\' | '\n')) {
+    if !short.is_empty() {
         return short.to_owned();
     }
     match u32::from(c) {

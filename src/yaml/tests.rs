@@ -106,6 +106,33 @@ fn bombs_and_towers_are_refused() {
     assert!(parse_strict("a: 1\na: 2\n", Numbers::Float).is_err());
 }
 
+#[test]
+fn what_has_no_json_form_may_be_replaced() {
+    for (text, want) in [
+        ("a: .inf\na: 1\n", Ok(r#"{"a":1}"#)),
+        ("a: {~: 1}\na: 2\n", Ok(r#"{"a":2}"#)),
+        ("a: [{~: 1}]\na: 2\n", Ok(r#"{"a":2}"#)),
+        ("<<: {a: .inf}\na: 2\n", Ok(r#"{"a":2}"#)),
+        ("<<: [{a: 1}, {a: .inf}]\n", Ok(r#"{"a":1}"#)),
+        (".inf: 1\n-.inf: 2\n", Ok(r#"{"-.inf":2,".inf":1}"#)),
+        ("b: &x {a: .nan}\nb: 1\nc: *x\n", Err("json: unsupported value: NaN")),
+        ("<<: [{a: .inf}, {a: 1}]\n", Err("json: unsupported value: +Inf")),
+        ("<<: {~: 1}\n", Err("unsupported map key of type: %!s(<nil>), key: <nil>, value: 1")),
+        (
+            "9223372036854775808: x\n",
+            Err("unsupported map key of type: uint64, key: 0x8000000000000000, value: \"x\""),
+        ),
+        ("a: &x [&x b, c]\nd: *x\n", Ok(r#"{"a":["b","c"],"d":"b"}"#)),
+        ("a: &x [*x]\n", Err("yaml: anchor 'x' value contains itself")),
+    ] {
+        let got = parse(text, Numbers::Exact).map(|value| value.to_string());
+        let got = got.map_err(|error| error.to_string());
+        let want = want.map(str::to_owned);
+        let want = want.map_err(|error| format!("error converting YAML to JSON: {error}"));
+        assert_eq!(got, want, "{text}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC*|[-a:\\[\\]{}&*!|>'\"%@` \\n\\t#,?0-9]*") {

@@ -77,6 +77,7 @@ fn pairs_are_read_as_helm_reads_them() {
         ("a[0]=1,a[2]=3", Ok(r#"{"a":[1,null,3]}"#)), ("a[0][1]=x", Ok(r#"{"a":[[null,"x"]]}"#)),
         ("a[1].b=1", Ok(r#"{"a":[null,{"b":1}]}"#)), ("a=x=y", Ok(r#"{"a":"x=y"}"#)), ("a=1,", Ok(r#"{"a":1}"#)),
         ("a[0].b.c=1,a[0].b.d={1}", Ok(r#"{"a":[{"b":{"c":1,"d":[1]}}]}"#)),
+        ("a[0]={x},a[0][1]", Ok(r#"{"a":[["x"]]}"#)), ("a[0]={x},a[0][1].b={}", Ok(r#"{"a":[["x",{"b":[""]}]]}"#)),
         ("a", Err(r#"key "a" has no value"#)), ("a[-1]=1", Err("negative -1 index not allowed")),
         ("a={1", Err("list must terminate with '}'")), ("a=\"x,y\"", Err(r#"key "y\"" has no value"#)),
         ("a[70000]=1", Err("index of 70000 is greater than maximum supported index of 65536")),

@@ -193,7 +193,12 @@ fn length(value: &Value) -> Outcome {
         Value::Files(files) => files.len(),
         Value::Invalid => return Err("reflect: call of reflect.Value.Type on zero Value".into()),
         Value::Nil => return Err("len of nil pointer".into()),
-        other => return Err(format!("len of type {}", other.type_name()).into()),
+        other => {
+            // Go looks at what a pointer points to.
+            let name = other.type_name();
+            let name = name.strip_prefix('*').unwrap_or(name);
+            return Err(format!("len of type {name}").into());
+        }
     };
     Ok(Value::size(size))
 }

@@ -351,7 +351,7 @@ pub(super) const TABLE: &[Func] = &[
         Ok(time(parse(&lossy(a.str(0)), &lossy(a.str(1))).unwrap_or_else(|_| GoTime::zero())))
     }),
     Func::new("mustToDate", &[S, S], |_, a| {
-        parse(&lossy(a.str(0)), &lossy(a.str(1))).map(time).map_err(Into::into)
+        parse(&lossless(a.str(0)), &lossless(a.str(1))).map(time).map_err(Into::into)
     }),
     Func::new("unixEpoch", &[Ty::Time], |_, a| Ok(Value::str(moment(a.any(0)).unix.to_string()))),
     Func::new("ago", &[A], |_, a| {
@@ -360,11 +360,12 @@ pub(super) const TABLE: &[Func] = &[
     }),
     Func::new("duration", &[A], |_, a| {
         let seconds = match a.any(0) {
-            Value::Str(text) => lossy(text).parse().unwrap_or(0),
+            Value::Str(text) => strconv::parse_int_saturating(&lossy(text)),
             Value::Int(number, IntKind::Int64) => *number,
             _ => 0,
         };
-        Ok(Value::str(duration_text(seconds.saturating_mul(1_000_000_000))))
+        // Go does not notice that it is too much.
+        Ok(Value::str(duration_text(seconds.wrapping_mul(1_000_000_000))))
     }),
     Func::new("durationRound", &[A], |_, a| Ok(Value::str(rounded(a.any(0))))),
     Func::new("mustToDuration", &[A], |_, a| {
@@ -454,26 +455,49 @@ fn duration_complaint(text: &str) -> String {
 }
 
 fn nanos_of(value: &Value) -> Result<i64, String> {
-    #[expect(clippy::cast_possible_truncation, reason = "saturates, as far as durations go")]
-    let seconds = |number: f64| (number * 1e9) as i64;
+    let whole = |seconds: Option<i64>, shown: &dyn std::fmt::Display| {
+        let nanos = seconds.and_then(|seconds| seconds.checked_mul(1_000_000_000));
+        nanos.ok_or_else(|| format!("duration seconds overflow: {shown}"))
+    };
     match value {
         Value::Duration(nanos) => Ok(*nanos),
-        Value::Int(number, _) => Ok(number.saturating_mul(1_000_000_000)),
-        Value::Uint(number, _) => {
-            Ok(i64::try_from(*number).unwrap_or(i64::MAX).saturating_mul(1_000_000_000))
-        }
-        Value::Float(number) => Ok(seconds(*number)),
+        Value::Int(number, _) => whole(Some(*number), number),
+        Value::Uint(number, _) => whole(i64::try_from(*number).ok(), number),
+        Value::Float(number) => nanos_of_seconds(*number),
         Value::Str(text) => {
-            let plain = lossy(text).into_owned();
-            if plain.trim().is_empty() {
+            let plain = lossy(text);
+            let plain = plain.trim();
+            if plain.is_empty() {
                 return Err("empty duration".to_owned());
             }
-            let parsed = parse_duration(&plain).or_else(|| plain.parse().ok().map(seconds));
-            parsed.ok_or_else(|| format!("could not parse duration {}", strconv::quote(text)))
+            if let Some(nanos) = parse_duration(plain) {
+                return Ok(nanos);
+            }
+            match strconv::parse_float(plain) {
+                Some(seconds) => nanos_of_seconds(seconds),
+                None => Err(format!("could not parse duration {}", strconv::quote(text))),
+            }
         }
         Value::Nil | Value::Invalid => Err("invalid duration".to_owned()),
         other => Err(format!("unsupported duration type {}", other.type_name())),
     }
+}
+
+/// Source: helm v4.3.1 pkg/engine/funcs.go (durationFromSecondsFloat).
+fn nanos_of_seconds(seconds: f64) -> Result<i64, String> {
+    #[expect(clippy::cast_precision_loss, reason = "Go computes in floats, too")]
+    const MOST: f64 = i64::MAX as f64;
+    let shown = |number| lossy(&to_text(&Value::Float(number))).into_owned();
+    if !seconds.is_finite() {
+        return Err(format!("invalid duration seconds: {}", shown(seconds)));
+    }
+    if seconds.abs() > MOST / 1e9 {
+        return Err(format!("duration seconds overflow: {}", shown(seconds)));
+    }
+    let nanos = seconds * 1e9;
+    #[expect(clippy::cast_possible_truncation, reason = "in range, but for 2^63")]
+    // What is just too large becomes the least number where Go runs on such processors.
+    Ok(if nanos >= MOST { i64::MIN } else { nanos as i64 })
 }
 
 fn nanos(args: Args<'_>) -> i64 {
@@ -487,7 +511,7 @@ fn rounded_to(value: i64, unit: i64) -> i64 {
     }
     let rest = value % unit;
     let up = rest.abs().saturating_mul(2) >= unit;
-    value - rest + if up { unit * rest.signum() } else { 0 }
+    (value - rest).saturating_add(if up { unit * value.signum() } else { 0 })
 }
 
 /// Source: go time/time.go (Seconds, Minutes, Hours): whole units and the rest are divided apart.
@@ -506,19 +530,39 @@ fn rounded(value: &Value) -> String {
     let nanos = match value {
         Value::Str(text) => parse_duration(&lossy(text)).unwrap_or(0),
         Value::Int(number, IntKind::Int64) => *number,
-        Value::Time(time) => (GoTime::now().unix - time.unix).saturating_mul(1_000_000_000),
+        Value::Time(time) => {
+            let now = GoTime::now();
+            let part = now.civil.subsec_nanosecond() - time.civil.subsec_nanosecond();
+            let seconds = (now.unix - time.unix).saturating_mul(1_000_000_000);
+            seconds.saturating_add(part.into())
+        }
         _ => 0,
     };
-    let seconds = nanos.unsigned_abs() / 1_000_000_000;
-    for (unit, size) in
+    let nanos = nanos.unsigned_abs();
+    for (unit, seconds) in
         [("y", 31_536_000), ("mo", 2_592_000), ("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)]
     {
-        if seconds > size || unit == "s" && seconds == size {
-            return format!("{}{unit}", seconds / size);
+        let size = seconds * 1_000_000_000;
+        if nanos > size {
+            return format!("{}{unit}", nanos / size);
         }
     }
     "0s".to_owned()
 }
+
+/// A text in which a byte that is not UTF-8 is a character of private use: [`shown`] tells it.
+fn lossless(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        let private = |byte: &u8| char::from_u32(NO_TEXT | u32::from(*byte));
+        text.extend(chunk.invalid().iter().filter_map(private));
+    }
+    text
+}
+
+/// What a byte that is not UTF-8 is added to.
+const NO_TEXT: u32 = 0x10_ff00;
 
 /// A text as Go's errors about times show it.
 ///
@@ -526,15 +570,17 @@ fn rounded(value: &Value) -> String {
 fn shown(text: &str) -> String {
     use fmt::Write as _;
     let mut out = String::from("\"");
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'\\' => {
-                out.push('\\');
-                out.push(char::from(byte));
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            ' '..='\u{7f}' => out.push(c),
+            '\u{10ff80}'..='\u{10ffff}' => {
+                let _ = write!(out, "\\x{:02x}", u32::from(c) - NO_TEXT);
             }
-            b' '..=0x7f => out.push(char::from(byte)),
             _ => {
-                let _ = write!(out, "\\x{byte:02x}");
+                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                    let _ = write!(out, "\\x{byte:02x}");
+                }
             }
         }
     }
@@ -630,7 +676,7 @@ fn parse(layout: &str, value: &str) -> Result<GoTime, String> {
                 rest = &rest[used..];
                 day = small(number);
             }
-            Part::Hour24 => hour = within(take(2, 2)?, 0, 23, "hour")?,
+            Part::Hour24 => hour = within(take(1, 2)?, 0, 23, "hour")?,
             Part::Hour12 => hour = within(take(2, 2)?, 0, 12, "hour")?,
             Part::Hour1 => hour = within(take(1, 2)?, 0, 12, "hour")?,
             Part::Minute2 => minute = within(take(2, 2)?, 0, 59, "minute")?,

@@ -111,10 +111,12 @@ fn dig(args: Args<'_>) -> Outcome {
         Value::Map(MapKind::Plain, map) => MapRef::clone(map),
         other => return Err(wrong(other, "map[string]interface {}").into()),
     };
-    for (index, key) in keys.iter().enumerate() {
-        let Value::Str(key) = key else {
-            return Err(wrong(key, "string").into());
-        };
+    // All keys are looked at before any is followed.
+    let texts = keys.iter().map(|key| match key {
+        Value::Str(key) => Ok(key),
+        other => Err(wrong(other, "string")),
+    });
+    for (index, key) in texts.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate() {
         let Some(found) = here.get(key) else {
             return Ok(default.clone());
         };

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::super::convert::{NotPlain, from_plain, to_plain, weight};
+use super::super::convert::{Form, NotPlain, from_plain, to_plain, to_plain_as, weight};
 use super::super::eval::Machine;
 use super::super::value::{ListKind, Map, Value, text};
 use super::{Args, Fail, Func, Outcome, Ty, lossy};
@@ -22,11 +22,7 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("toYaml", &[A], |m, a| or_empty(to_yaml(m, a.any(0)))),
     Func::new("mustToYaml", &[A], |m, a| to_yaml(m, a.any(0))),
     Func::new("toYamlPretty", &[A], |m, a| {
-        let plain = match to_plain(m, a.any(0)) {
-            Err(NotPlain::Json(_)) => return Ok(Value::str("")),
-            plain => plain?,
-        };
-        let text = yaml::print_pretty(&plain);
+        let text = yaml::print_pretty(&to_plain_as(m, a.any(0), Form::Yaml)?);
         Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
     }),
     Func::new("fromYaml", &[S], |m, a| {

@@ -88,8 +88,8 @@ fn compiled(machine: &mut Machine<'_>, text: &[u8], on: &[u8]) -> Result<Arc<Reg
 }
 
 fn compile(machine: &mut Machine<'_>, text: &[u8], reading: Reading) -> Result<Weighed, Fail> {
-    if std::str::from_utf8(text).is_err() {
-        let text = lossy(text);
+    if let Err(error) = std::str::from_utf8(text) {
+        let text = lossy(&text[error.valid_up_to()..]);
         return Err(format!("error parsing regexp: invalid UTF-8: `{text}`").into());
     }
     machine.spend(COMPILE_STEPS)?;

@@ -3,8 +3,8 @@
 //! Source: sprig v3.3.0 strings.go, functions.go; goutils v1.1.1.
 
 use super::super::eval::Machine;
-use super::super::strconv;
 use super::super::value::{Map, MapKind, MapRef, Value, text};
+use super::super::{fmt, strconv};
 use super::types::{to_strings, to_text};
 use super::{Args, Fail, Func, Outcome, Ty, lossy};
 
@@ -28,10 +28,12 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("hasPrefix", &[S, S], |_, a| Ok(Value::Bool(a.str(1).starts_with(a.str(0))))),
     Func::new("hasSuffix", &[S, S], |_, a| Ok(Value::Bool(a.str(1).ends_with(a.str(0))))),
     Func::variadic("quote", &[], Ty::Any, |m, a| {
-        joined(m, a, |text| strconv::quote(text).into_bytes())
+        joined(m, a, |value| strconv::quote(&to_text(value)).into_bytes())
     }),
-    Func::variadic("squote", &[], Ty::Any, |m, a| joined(m, a, |text| [b"'", text, b"'"].concat())),
-    Func::variadic("cat", &[], Ty::Any, |m, a| joined(m, a, <[u8]>::to_vec)),
+    Func::variadic("squote", &[], Ty::Any, |m, a| {
+        joined(m, a, |value| [b"'", &fmt::to_text(value)[..], b"'"].concat())
+    }),
+    Func::variadic("cat", &[], Ty::Any, |m, a| joined(m, a, fmt::to_text)),
     Func::new("indent", &[I, S], |m, a| indent(m, a.int(0), a.str(1), false)),
     Func::new("nindent", &[I, S], |m, a| indent(m, a.int(0), a.str(1), true)),
     Func::new("replace", &[S, S, S], |m, a| replace(m, a.str(2), a.str(0), a.str(1))),
@@ -110,13 +112,13 @@ pub(super) fn find(value: &[u8], part: &[u8]) -> Option<usize> {
 }
 
 /// Joins the texts of all arguments that are not nil by a space.
-fn joined(machine: &Machine<'_>, args: Args<'_>, change: impl Fn(&[u8]) -> Vec<u8>) -> Outcome {
+fn joined(machine: &Machine<'_>, args: Args<'_>, change: impl Fn(&Value) -> Vec<u8>) -> Outcome {
     let mut out = Vec::new();
     for (index, value) in args.0.iter().filter(|value| !value.is_nil()).enumerate() {
         if index > 0 {
             out.push(b' ');
         }
-        out.extend(change(&to_text(value)));
+        out.extend(change(value));
         machine.room_for_text(out.len())?;
     }
     Ok(Value::str(out))

@@ -2,7 +2,7 @@
 //!
 //! Source: helm v4.3.1 pkg/engine/funcs.go; BurntSushi/toml v1.6.0 encode.go.
 
-use super::super::convert::{NotPlain, to_plain};
+use super::super::convert::{Form, NotPlain, to_plain_as};
 use super::super::eval::Machine;
 use super::super::strconv;
 use super::super::value::{Map, Value, text};
@@ -36,7 +36,7 @@ const NIL: &str = "reflect: call of reflect.Value.Type on zero Value";
 
 fn encode(machine: &mut Machine<'_>, value: &Value) -> Result<Value, NotPlain> {
     let mut out = String::new();
-    let written = match to_plain(machine, value)? {
+    let written = match to_plain_as(machine, value, Form::Toml)? {
         yaml::Value::Object(map) => table(&mut out, &map, &mut Vec::new()),
         other => inline(&mut out, &other),
     };
@@ -168,7 +168,10 @@ fn inline(out: &mut String, value: &yaml::Value) -> Result<(), String> {
             }
             None => out.push_str(&number.to_string()),
         },
-        yaml::Value::String(text) => out.push_str(&quoted(text)),
+        yaml::Value::String(text) => match text.strip_prefix(yaml::WORD) {
+            Some(word) if !word.starts_with(yaml::WORD) => out.push_str(word),
+            again => out.push_str(&quoted(again.unwrap_or(text))),
+        },
         yaml::Value::Array(list) => {
             out.push('[');
             for (index, item) in list.iter().enumerate() {

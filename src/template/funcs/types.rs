@@ -255,6 +255,10 @@ fn copy_at(value: &Value, depth: usize, left: &mut usize) -> Result<Value, Fail>
                 .collect();
             Value::Map(*kind, MapRef::new(Map::from_sorted(copied?)))
         }
+        // All fields of a version are private, and the copier leaves such out.
+        Value::Version(_) => Value::Version(Rc::new(
+            "0.0.0".parse().map_err(|error: crate::base::version::Error| error.to_string())?,
+        )),
         other => other.clone(),
     })
 }

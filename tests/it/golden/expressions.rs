@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use leadsman::template::{Context, Frozen, Program, ReleaseInfo, Scope, TemplateFile};
 use leadsman::yaml::Value;
 use serde_json::json;
 
 use super::{is_blessing, lines, report, stem, texts};
 use crate::judge::ask::{self, Said};
+use crate::support::single::Single;
 use crate::support::{parts, root};
 
 const CHART: &str = include_str!("../../golden/expressions/Chart.yaml");
@@ -101,46 +101,17 @@ fn rendered(template: &str) -> Said {
         name: name.to_owned(),
         data: bytes::Bytes::from(text.to_owned()).into(),
     };
-    let mut all = vec![file("Chart.yaml", CHART)];
-    all.extend(FILES.iter().map(|(name, text)| file(name, text)));
-    let chart = leadsman::chart::load_files(all).unwrap();
+    let loaded = leadsman::chart::load_files(vec![file("Chart.yaml", CHART)]).unwrap();
     let user = leadsman::chart::parse_values(VALUES.as_bytes()).unwrap();
-    let (values, _) = leadsman::chart::coalesce(&chart, &user).unwrap();
-    let scopes = [Scope {
-        path: "vec".into(),
-        name: "vec".into(),
-        parent: None,
-        chart: json!({
-            "APIVersion": "v2", "Annotations": {"x": "true"}, "AppVersion": "4.5", "Condition": "",
-            "Dependencies": [], "Deprecated": false, "Description": "", "Home": "", "Icon": "",
-            "IsRoot": true, "Keywords": ["a", "b"], "KubeVersion": "",
-            "Maintainers": [{"Email": "m@example.com", "Name": "m", "URL": ""}], "Name": "vec",
-            "Sources": [], "Tags": "", "Type": "application", "Version": "1.2.3",
-        }),
-        files: chart.files.iter().map(|file| (file.name.clone(), file.data.clone())).collect(),
-        library: false,
-    }];
-    let file = TemplateFile {
-        name: "vec/templates/out.yaml".into(),
-        text: template.to_owned().into(),
-        scope: 0,
-    };
-    let program = Program::compile(vec![file], &scopes).map_err(|error| error.to_string())?;
-    let (name, namespace) = ("rel".into(), "prod".into());
-    let release = ReleaseInfo { name, namespace, revision: 1, is_upgrade: false };
-    let capabilities = leadsman::release::offline(KUBE, &[]).unwrap();
-    let context = Context {
-        scopes: &scopes,
-        values: &Frozen::new(&Value::Object(values)),
-        release: &release,
-        capabilities: &capabilities,
-        lookup: None,
-        lenient: false,
-        limits: leadsman::base::limit::Limits::default(),
-        hosts: None,
-    };
-    let rendered = program.render(&context).map_err(|error| error.to_string())?;
-    Ok(rendered.into_iter().next().map(|file| file.text).unwrap_or_default())
+    let (values, _) = leadsman::chart::coalesce(&loaded, &user).unwrap();
+    let chart = json!({
+        "APIVersion": "v2", "Annotations": {"x": "true"}, "AppVersion": "4.5", "Condition": "",
+        "Dependencies": [], "Deprecated": false, "Description": "", "Home": "", "Icon": "",
+        "IsRoot": true, "Keywords": ["a", "b"], "KubeVersion": "",
+        "Maintainers": [{"Email": "m@example.com", "Name": "m", "URL": ""}], "Name": "vec",
+        "Sources": [], "Tags": "", "Type": "application", "Version": "1.2.3",
+    });
+    Single { chart, files: FILES, values: &Value::Object(values), kube: KUBE }.render(template)
 }
 
 #[test]

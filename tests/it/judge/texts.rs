@@ -33,6 +33,8 @@ const KEYS: &[&str] = &[
     "? c",
     "&k k",
     "!!str d",
+    ".inf",
+    "9223372036854775808",
     "é",
     "<<",
     "-",
@@ -196,10 +198,7 @@ impl Texts {
             }
             return;
         }
-        // An infinite number that a later key replaces is no mistake to Go.
-        let scalar = self.pick(SCALARS);
-        let is_infinite = [".inf", "-.INF", ".nan"].contains(&scalar);
-        text.push_str(if is_infinite { "0" } else { scalar });
+        text.push_str(self.pick(SCALARS));
         if self.chance(8) {
             text.push_str(self.pick(&[
                 " # c",

@@ -30,6 +30,7 @@ pub(crate) mod proxy;
 pub(crate) mod relay;
 pub(crate) mod repository;
 pub(crate) mod serve;
+pub(crate) mod single;
 pub(crate) mod terminal;
 pub(crate) mod wait;
 
