@@ -16,7 +16,7 @@ use super::{chart as named, name, namespace, refresh, ui, values};
 use crate::base::class::chain;
 use crate::chart::{self, Chart};
 use crate::release::manifest::{self, Hook, Selection, template_output};
-use crate::release::{Conflicts, Error, RenderRequest, RenderedRelease, Renderer, Trial, offline};
+use crate::release::{Conflicts, Error, RenderRequest, Renderer, Trial, offline};
 use crate::template::{Hosts, ReleaseInfo};
 
 impl Template {
@@ -68,14 +68,38 @@ pub(super) async fn run(
     };
     let render = || renderer.render_through(&request, &post);
     let rendered = if target.is_some() { tokio::task::block_in_place(render) } else { render() };
+    let refuse = |error: &Error| failed(&args, error, verbosity, (&name, &chart, &merged));
     let rendered = match rendered.map(ManuallyDrop::new) {
         Ok(rendered) => rendered,
-        Err(error) => return failed(&args, &error, verbosity, (&name, &chart, &merged)),
+        Err(error) => return refuse(&error),
     };
-    if let Some(target) = &target {
-        trial(&args, &request.release).run(&target.cluster, &rendered.manifest).await?;
+    let sorted = match manifest::sort(&rendered.files).map(ManuallyDrop::new) {
+        Ok(sorted) => sorted,
+        Err(error) => return refuse(&error),
+    };
+    if target.is_none() && is_whole(&args) {
+        ui::print_through(|out| manifest::write_output(out, &sorted));
+        return Ok(ExitCode::SUCCESS);
     }
-    if args.output_dir.is_empty() { print(&args, rendered) } else { write(&args, &name, &rendered) }
+    let manifest = manifest::text(&sorted.documents, &sorted.hooks);
+    if let Some(target) = &target {
+        trial(&args, &request.release).run(&target.cluster, &manifest).await?;
+    }
+    let shown = Shown { chart: &rendered.chart, manifest, hooks: &sorted.hooks };
+    if args.output_dir.is_empty() { print(&args, shown) } else { write(&args, &name, &shown) }
+}
+
+/// What of a rendering is shown.
+struct Shown<'a> {
+    chart: &'a Chart,
+    manifest: String,
+    hooks: &'a [Hook],
+}
+
+/// Whether all manifests and hooks are printed, and nothing else.
+fn is_whole(args: &Template) -> bool {
+    let Template { output_dir, show_only, include_crds, skip_tests, no_hooks, .. } = args;
+    output_dir.is_empty() && show_only.is_empty() && !(*include_crds || *skip_tests || *no_hooks)
 }
 
 /// Says why nothing was rendered: in Helm's words, and below them where and why.
@@ -188,34 +212,34 @@ fn selection(args: &Template) -> Selection {
     }
 }
 
-fn print(args: &Template, mut rendered: ManuallyDrop<RenderedRelease>) -> anyhow::Result<ExitCode> {
-    let mut manifest = std::mem::take(&mut rendered.manifest);
+fn print(args: &Template, shown: Shown<'_>) -> anyhow::Result<ExitCode> {
+    let Shown { chart, mut manifest, hooks } = shown;
     if args.include_crds {
         let mut crds = String::new();
-        for (path, file) in chart::crds(&rendered.chart) {
+        for (path, file) in chart::crds(chart) {
             let text = String::from_utf8_lossy(&file.data);
             crds.push_str(&format!("---\n# Source: {path}\n{text}\n"));
         }
         manifest.insert_str(0, &crds);
     }
-    ui::print(&template_output(manifest, &rendered.hooks, &selection(args))?);
+    ui::print(&template_output(manifest, hooks, &selection(args))?);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Writes files. Nothing is left to print then, which Helm ends with a newline all the same, and
 /// which holds no template that `--show-only` could name.
-fn write(args: &Template, name: &str, rendered: &RenderedRelease) -> anyhow::Result<ExitCode> {
+fn write(args: &Template, name: &str, shown: &Shown<'_>) -> anyhow::Result<ExitCode> {
     let folder = output_folder(args, name);
     let mut out = Files::default();
     if args.include_crds {
-        for (path, file) in chart::crds(&rendered.chart) {
+        for (path, file) in chart::crds(shown.chart) {
             out.add(&args.output_dir, &path, &file.data);
         }
     }
-    for (path, text) in manifest::parts(&rendered.manifest) {
+    for (path, text) in manifest::parts(&shown.manifest) {
         out.add(&folder, path, text.as_bytes());
     }
-    write_hooks(&mut out, args, &folder, &rendered.hooks)?;
+    write_hooks(&mut out, args, &folder, shown.hooks)?;
     ui::print(&out.write()?);
     ui::print(&template_output(String::new(), &[], &selection(args))?);
     Ok(ExitCode::SUCCESS)

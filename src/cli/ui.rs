@@ -1,6 +1,6 @@
 //! Text for people and for programs.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write as _};
 
 use serde::Serialize;
 
@@ -8,6 +8,9 @@ use super::args::Output;
 use super::diagnose::Detailed;
 use crate::base::limit::{self, Limit};
 use crate::yaml;
+
+/// As much is written to stdout at once.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Writes to stdout. A reader that went away ends the output, not the program.
 pub(super) fn print(text: &str) {
@@ -18,6 +21,11 @@ pub(super) fn print(text: &str) {
 pub(super) fn print_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(bytes).and_then(|()| out.flush());
+}
+
+/// Writes to stdout piece by piece, as [`print`].
+pub(super) fn print_through(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()>) {
+    let _ = write(&mut BufWriter::with_capacity(PIECE_BYTES, io::stdout().lock()));
 }
 
 /// Writes a line to stderr.

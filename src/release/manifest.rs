@@ -10,6 +10,11 @@ use memchr::memmem::Finder;
 use super::Error;
 use crate::template::Rendered;
 use crate::yaml::{self, Map, Numbers, Value};
+use output::push;
+
+mod output;
+
+pub use output::{Selection, parts, template_output, text, write_output};
 
 /// One document of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +28,7 @@ pub struct Document<'a> {
 }
 
 /// A document that runs at an event instead of being applied.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Hook {
     /// Name of the object.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -399,47 +404,12 @@ fn head(text: &str) -> Result<Head, Wrong> {
 
 /// Sorts by kind, stable; unknown kinds last, by name.
 pub fn sort_by_kind<T>(items: &mut [T], order: &[&str], kind: impl Fn(&T) -> &str) {
-    items.sort_by(|a, b| {
-        let rank =
-            |kind: &str| order.iter().position(|known| *known == kind).unwrap_or(order.len());
-        let (a, b) = (kind(a), kind(b));
-        let (rank_a, rank_b) = (rank(a), rank(b));
-        let by_name = if rank_a == order.len() { a.cmp(b) } else { std::cmp::Ordering::Equal };
-        rank_a.cmp(&rank_b).then(by_name)
+    items.sort_by_cached_key(|item| {
+        let kind = kind(item);
+        let rank = order.iter().position(|known| *known == kind);
+        let name = rank.is_none().then(|| kind.to_owned());
+        (rank.unwrap_or(order.len()), name)
     });
-}
-
-/// Writes documents as Helm stores them, with room for hooks behind them.
-pub fn text(documents: &[Document<'_>], hooks: &[Hook]) -> String {
-    let size = documents.iter().map(|document| room(document.path, document.text));
-    // A template's output has the hooks behind it: the large text need not move for them.
-    let more = hooks.iter().map(|hook| room(&hook.path, &hook.manifest));
-    let mut out = String::with_capacity(size.chain(more).sum());
-    for document in documents {
-        push(&mut out, document.path, document.text);
-    }
-    out
-}
-
-fn room(path: &str, text: &str) -> usize {
-    "---\n# Source: \n\n".len() + path.len() + text.len()
-}
-
-fn push(out: &mut String, path: &str, text: &str) {
-    out.push_str("---\n# Source: ");
-    out.push_str(path);
-    out.push('\n');
-    out.push_str(text);
-    out.push('\n');
-}
-
-/// Takes what [`text`] wrote apart again: the path and the text of each document.
-pub fn parts(manifest: &str) -> impl Iterator<Item = (&str, &str)> {
-    // No document holds a line that begins with `---`: it would have been split there.
-    let manifest = manifest.strip_suffix('\n').unwrap_or(manifest);
-    let first = manifest.strip_prefix("---\n# Source: ");
-    let documents = first.into_iter().flat_map(|all| all.split("\n---\n# Source: "));
-    documents.filter_map(|document| document.split_once('\n'))
 }
 
 /// Returns the objects of a stored manifest, lists taken apart, documents without kind left out.
@@ -463,79 +433,6 @@ pub fn objects(manifest: &str) -> Result<Vec<Value>, Error> {
         }
     }
     Ok(found)
-}
-
-/// Which part of a rendering `leadsman template` prints.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// Only documents of these templates.
-    pub show_only: Vec<String>,
-    /// Leave test hooks out.
-    pub skip_tests: bool,
-    /// Leave all hooks out.
-    pub no_hooks: bool,
-}
-
-/// Returns what `helm template` prints.
-///
-/// # Errors
-/// A template of `show_only` does not exist.
-pub fn template_output(
-    manifest: String,
-    hooks: &[Hook],
-    selection: &Selection,
-) -> Result<String, Error> {
-    // The manifest is large: it is trimmed where it is.
-    let mut out = manifest;
-    out.truncate(out.trim_end().len());
-    let blank = out.len() - out.trim_start().len();
-    out.drain(..blank);
-    out.push('\n');
-    for hook in hooks.iter().filter(|hook| !(selection.skip_tests && hook.is_test())) {
-        if !selection.no_hooks {
-            push(&mut out, &hook.path, &hook.manifest);
-        }
-    }
-    if selection.show_only.is_empty() {
-        return Ok(out);
-    }
-    let mut shown = String::new();
-    for wanted in &selection.show_only {
-        let mut found = false;
-        for document in split(&out) {
-            let source = document.lines().find_map(|line| line.strip_prefix("# Source: "));
-            let path = source.and_then(|source| source.split_once('/')).map(|(_, path)| path);
-            if path.is_some_and(|path| glob(wanted, path)) {
-                found = true;
-                shown.push_str("---\n");
-                shown.push_str(document);
-                shown.push('\n');
-            }
-        }
-        if !found {
-            return Err(Error::Refused(format!("could not find template {wanted} in chart")));
-        }
-    }
-    Ok(shown)
-}
-
-/// `*` and `?` do not cross a slash.
-fn glob(pattern: &str, path: &str) -> bool {
-    let (pattern, path): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), path.chars().collect());
-    fn go(pattern: &[char], path: &[char]) -> bool {
-        match (pattern.first(), path.first()) {
-            (None, None) => true,
-            (Some('*'), _) => {
-                go(&pattern[1..], path)
-                    || path.first().is_some_and(|c| *c != '/') && go(pattern, &path[1..])
-            }
-            (Some('?'), Some(c)) if *c != '/' => go(&pattern[1..], &path[1..]),
-            (Some(a), Some(b)) if a == b => go(&pattern[1..], &path[1..]),
-            _ => false,
-        }
-    }
-    go(&pattern, &path)
 }
 
 #[cfg(test)]
@@ -576,16 +473,6 @@ mod tests {
     fn what_is_no_object_is_refused_in_helm_s_words() {
         let error = sort(&[file("c/t.yaml", "- a\n")]).unwrap_err().to_string();
         assert!(error.starts_with("YAML parse error on c/t.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type util.SimpleHead"), "{error}");
-    }
-
-    #[test]
-    fn a_written_manifest_is_taken_apart_again() {
-        let document = |path, text| Document { path, text, kind: String::new() };
-        let documents =
-            [document("c/a", "x: ---\n# Source: no\n"), document("c/b", "y"), document("c/c", "")];
-        let whole = text(&documents, &[]);
-        let seen: Vec<_> = parts(&whole).collect();
-        assert_eq!(seen, [("c/a", "x: ---\n# Source: no\n"), ("c/b", "y"), ("c/c", "")]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use error::Error;
 pub use lookup::ClusterLookup;
 pub use origin::Origin;
 pub use record::Record;
-pub use render::{RenderRequest, RenderedRelease, Renderer};
+pub use render::{RenderRequest, RenderedRelease, Renderer, Rendering};
 pub use rollback::{Rollback, rollback};
 pub use storage::{Head, Storage};
 pub use trial::{Conflicts, Trial};

@@ -41,6 +41,17 @@ pub struct RenderRequest<'a> {
     pub check_schema: bool,
 }
 
+/// What the templates of a chart gave, file by file.
+#[derive(Debug)]
+pub struct Rendering {
+    /// The chart with its dependencies processed.
+    pub chart: Chart,
+    /// The files, for [`manifest::sort`].
+    pub files: Vec<manifest::Read>,
+    /// `NOTES.txt` of the root chart.
+    pub notes: String,
+}
+
 /// A rendered release.
 #[derive(Debug, Clone)]
 pub struct RenderedRelease {
@@ -93,7 +104,10 @@ impl Renderer {
     /// # Errors
     /// The chart, the values or a template are wrong; texts are Helm's.
     pub fn render(&self, request: &RenderRequest<'_>) -> Result<RenderedRelease, Error> {
-        self.render_through(request, &Ok)
+        let Rendering { chart, files, notes } = self.render_through(request, &Ok)?;
+        let sorted = manifest::sort(&files)?;
+        let (manifest, hooks) = (manifest::text(&sorted.documents, &sorted.hooks), sorted.hooks);
+        Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
     }
 
     /// Renders a chart; `post` may change the rendered files before they are sorted.
@@ -104,7 +118,7 @@ impl Renderer {
         &self,
         request: &RenderRequest<'_>,
         post: &dyn Fn(Vec<manifest::Read>) -> Result<Vec<manifest::Read>, Error>,
-    ) -> Result<RenderedRelease, Error> {
+    ) -> Result<Rendering, Error> {
         chart::check_dependencies_present(request.chart)?;
         let (chart, warnings) = chart::process_dependencies(request.chart, request.values)?;
         let (values, more) = chart::coalesce(&chart, request.values)?;
@@ -118,10 +132,7 @@ impl Renderer {
         let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
         let notes = rendered.iter().find(|read| read.file.name == notes_name);
         let notes = notes.map(|read| read.file.text.clone()).unwrap_or_default();
-        let rendered = post(rendered)?;
-        let sorted = manifest::sort(&rendered)?;
-        let (manifest, hooks) = (manifest::text(&sorted.documents, &sorted.hooks), sorted.hooks);
-        Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
+        Ok(Rendering { chart, files: post(rendered)?, notes })
     }
 
     /// Renders the templates of a processed chart.
