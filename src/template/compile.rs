@@ -136,8 +136,10 @@ impl Program {
             let library = scopes.get(file.scope).is_some_and(|scope| scope.library);
             !library || is_partial(&file.name)
         });
-        let depth = |file: &TemplateFile| file.name.bytes().filter(|&byte| byte == b'/').count();
-        files.sort_by(|a, b| depth(b).cmp(&depth(a)).then_with(|| b.name.cmp(&a.name)));
+        let depth = |file: &TemplateFile| memchr::memchr_iter(b'/', file.name.as_bytes()).count();
+        let mut deep: Vec<_> = files.into_iter().map(|file| (depth(&file), file)).collect();
+        deep.sort_by(|(a, left), (b, right)| b.cmp(a).then_with(|| right.name.cmp(&left.name)));
+        let files: Vec<_> = deep.into_iter().map(|(_, file)| file).collect();
         let mut program = Self {
             templates: Vec::new(),
             index: HashMap::new(),

@@ -4,9 +4,18 @@
 
 use regex::bytes::Regex;
 
-/// Returns whether a path matches; an invalid pattern matches everything, as upstream.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
-    translate(pattern).is_none_or(|regex| regex.is_match(path.as_bytes()))
+/// A pattern, made ready for many paths.
+pub(super) struct Glob(Option<Regex>);
+
+impl Glob {
+    pub(super) fn new(pattern: &str) -> Self {
+        Self(translate(pattern))
+    }
+
+    /// Returns whether a path matches; an invalid pattern matches everything, as upstream.
+    pub(super) fn matches(&self, path: &str) -> bool {
+        self.0.as_ref().is_none_or(|regex| regex.is_match(path.as_bytes()))
+    }
 }
 
 /// Wherever a path is cut between its bytes, no character begins in the middle of another: what
@@ -86,7 +95,7 @@ mod tests {
             ("*[!a]", "dir/ö", false),
             ("**[ö]", "dir/ö", true),
         ] {
-            assert_eq!(matches(pattern, path), want, "{pattern} {path}");
+            assert_eq!(Glob::new(pattern).matches(path), want, "{pattern} {path}");
         }
     }
 }

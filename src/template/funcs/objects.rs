@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use super::super::convert::to_plain;
 use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value};
-use super::{Args, Func, Outcome, Ty, globs, lossy};
+use super::globs::Glob;
+use super::{Args, Func, Outcome, Ty, lossy};
 use crate::yaml;
 
 const S: Ty = Ty::Str;
@@ -82,8 +83,8 @@ pub(super) const FILES: &[Func] = &[
         Ok(Value::strings(content.split(|byte| *byte == b'\n')))
     }),
     Func::new("Glob", &[S], |_, a| {
-        let pattern = lossy(a.str(1)).into_owned();
-        Ok(Value::Files(Rc::new(files(a).filter(|name| globs::matches(&pattern, name)))))
+        let glob = Glob::new(&lossy(a.str(1)));
+        Ok(Value::Files(Rc::new(files(a).filter(|name| glob.matches(name)))))
     }),
     Func::new("AsConfig", &[], |_, a| Ok(as_map(&files(a), |content| lossy(content).into_owned()))),
     Func::new("AsSecrets", &[], |_, a| {
