@@ -1,6 +1,9 @@
 //! Which dependencies take part, under which names, and what they give to their parents.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     Chart, Dependency, Error, Metadata, Warning, gotext,
@@ -18,9 +21,10 @@ use crate::{
 /// # Errors
 /// [`Error::MissingDependencies`] with the names.
 pub fn check_dependencies_present(chart: &Chart) -> Result<(), Error> {
-    let present = |name: &str| chart.dependencies.iter().any(|c| c.metadata.name == name);
+    let present: HashSet<&str> =
+        chart.dependencies.iter().map(|child| child.metadata.name.as_str()).collect();
     let declared = chart.metadata.dependencies.iter().map(|d| d.name.as_str());
-    let missing: Vec<&str> = declared.filter(|name| !present(name)).collect();
+    let missing: Vec<&str> = declared.filter(|name| !present.contains(name)).collect();
     if missing.is_empty() { Ok(()) } else { Err(Error::MissingDependencies(missing.join(", "))) }
 }
 
@@ -92,6 +96,22 @@ impl<'c> Asked<'c> {
         part.collect()
     }
 
+    /// What of the values decides for a chart at this path: what its tree asks for, and what lies
+    /// under its path. Without the values of all charts beside it, many charts that declare
+    /// dependencies of their own cost no more than each for itself.
+    fn seen_from(&self, values: &Map, path: &str) -> Map {
+        let known = self.0.iter().filter_map(|key| values.get_key_value(*key));
+        let mut seen: Map = known.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut parts = path.strip_suffix('.').unwrap_or(path).split('.');
+        if let Some(first) = parts.next()
+            && !seen.contains_key(first)
+            && let Some(value) = values.get(first)
+        {
+            seen.insert(first.to_owned(), along(value, parts));
+        }
+        seen
+    }
+
     /// A chart with nothing but its name, what of its values can be asked for, and charts below it.
     fn skeleton(&self, chart: &Chart) -> Arc<Chart> {
         Arc::new(Chart {
@@ -100,6 +120,17 @@ impl<'c> Asked<'c> {
             dependencies: chart.dependencies.iter().map(|child| self.skeleton(child)).collect(),
             ..Chart::default()
         })
+    }
+}
+
+/// A value without what is beside a path in it.
+fn along<'p>(value: &Value, mut path: impl Iterator<Item = &'p str>) -> Value {
+    match (value, path.next()) {
+        (Value::Object(table), Some(part)) => {
+            let inner = table.get(part).map(|inner| (part.to_owned(), along(inner, path)));
+            Value::Object(inner.into_iter().collect())
+        }
+        (value, _) => value.clone(),
     }
 }
 
@@ -148,12 +179,17 @@ fn enable(
     level.coalesce(&mut seen, "", Nulls::Delete, &mut Vec::new())?;
     apply_tags(&mut declared, &seen, warnings);
     apply_conditions(&mut declared, &seen, path, warnings);
-    let off: Vec<String> = declared.iter().filter(|d| !d.enabled).map(|d| d.name.clone()).collect();
+    let off: HashSet<String> =
+        declared.iter().filter(|d| !d.enabled).map(|d| d.name.clone()).collect();
     children.retain(|child| !off.contains(&child.metadata.name));
     declared.retain(|dependency| !off.contains(&dependency.name));
-    for child in &mut children {
+    for child in children.iter_mut().filter(|c| !c.metadata.dependencies.is_empty()) {
         let below = format!("{path}{}.", child.metadata.name);
-        if let Some(parts) = enable(child, &seen, &below, asked, warnings)? {
+        let mut asked = Asked::of(child);
+        let seen = asked.seen_from(&seen, &below);
+        // The defaults of a chart are laid at the root, where they may meet its own path.
+        asked.0.extend(below.split('.'));
+        if let Some(parts) = enable(child, &seen, &below, &asked, warnings)? {
             *child = Arc::new(parts.applied_to(child));
         }
     }
@@ -162,31 +198,42 @@ fn enable(
 
 /// The charts of `charts/` that nobody declares, then one for each declaration, under its alias.
 pub(super) fn instances(chart: &Chart, declared: &[Dependency]) -> Vec<Arc<Chart>> {
-    let fits = |child: &Chart, dependency: &Dependency| {
-        child.metadata.name == dependency.name
-            && is_compatible(&dependency.version, &child.metadata.version)
-    };
-    let undeclared = chart.dependencies.iter().filter(|c| !declared.iter().any(|d| fits(c, d)));
-    let mut children: Vec<Arc<Chart>> = undeclared.cloned().collect();
-    for dependency in declared {
-        let Some(found) = chart.dependencies.iter().find(|c| fits(c, dependency)) else {
-            continue;
-        };
-        if dependency.alias.is_empty() {
-            children.push(found.clone());
-        } else {
-            let metadata = Metadata { name: dependency.alias.clone(), ..found.metadata.clone() };
-            children.push(Arc::new(Chart { metadata, ..Chart::clone(found) }));
-        }
+    let mut named: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, child) in chart.dependencies.iter().enumerate() {
+        named.entry(&child.metadata.name).or_default().push(index);
     }
-    children
+    let mut undeclared = vec![true; chart.dependencies.len()];
+    let mut children = Vec::new();
+    for dependency in declared {
+        let Some(named) = named.get(dependency.name.as_str()) else { continue };
+        let range = dependency.version.parse::<Constraint>().ok();
+        let fitting = named.iter().filter(|&&index| {
+            is_compatible(range.as_ref(), &chart.dependencies[index].metadata.version)
+        });
+        let mut first = None;
+        for &index in fitting {
+            undeclared[index] = false;
+            first = first.or(Some(&chart.dependencies[index]));
+        }
+        children.extend(first.map(|found| aliased(found, &dependency.alias)));
+    }
+    let undeclared = chart.dependencies.iter().zip(undeclared).filter(|(_, is)| *is);
+    undeclared.map(|(child, _)| child.clone()).chain(children).collect()
+}
+
+/// A chart under the name that its declaration gives it.
+fn aliased(chart: &Arc<Chart>, alias: &str) -> Arc<Chart> {
+    if alias.is_empty() {
+        return chart.clone();
+    }
+    let metadata = Metadata { name: alias.to_owned(), ..chart.metadata.clone() };
+    Arc::new(Chart { metadata, ..Chart::clone(chart) })
 }
 
 /// Source: helm v4.3.1 pkg/chart/v2/util/compatible.go (`IsCompatibleRange`).
-fn is_compatible(constraint: &str, version: &str) -> bool {
-    let Ok(version) = version.parse::<Version>() else { return false };
+fn is_compatible(range: Option<&Constraint>, version: &str) -> bool {
     // Charts of `file://` dependencies often declare no version; Helm reads that as any.
-    constraint.parse::<Constraint>().is_ok_and(|constraint| constraint.matches(&version))
+    range.is_some_and(|range| version.parse::<Version>().is_ok_and(|v| range.matches(&v)))
 }
 
 /// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`processDependencyTags`).

@@ -3,7 +3,7 @@
 //! Two manners, as in Helm: *coalesce* is what templates see (a user's null deletes a default,
 //! nulls of defaults vanish); *merge* is used while dependencies are processed (nulls survive).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{Chart, Error, Warning, gotext};
 use crate::yaml::{Map, Value};
@@ -116,6 +116,8 @@ impl<'c> Level<'c> {
         nulls: Nulls,
         warnings: &mut Vec<Warning>,
     ) {
+        let children: HashSet<&str> =
+            self.children.iter().map(|child| child.metadata.name.as_str()).collect();
         for (key, default) in self.defaults {
             match values.get_mut(key) {
                 None => {
@@ -129,8 +131,8 @@ impl<'c> Level<'c> {
                 Some(Value::Object(table)) => match default {
                     Value::Object(default) => {
                         // A section for a child is merged: its nulls are still needed below.
-                        let is_child = self.children.iter().any(|c| c.metadata.name == *key);
-                        let nulls = if is_child { Nulls::Keep } else { nulls };
+                        let nulls =
+                            if children.contains(key.as_str()) { Nulls::Keep } else { nulls };
                         tables(table, default, &join(prefix, key), nulls, warnings);
                     }
                     Value::Null => {}
