@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::bytes::Regex;
 
 use super::version::{Version, compare_pre};
 
@@ -36,7 +36,7 @@ pub enum Error {
     TooManyGroups,
     /// A group has the wrong shape.
     #[error("improper constraint: {}", quote(.0))]
-    Improper(String),
+    Improper(Vec<u8>),
     /// A term has the right shape, but its version is not one.
     #[error("constraint parser error")]
     Version,
@@ -201,43 +201,66 @@ impl FromStr for Constraint {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        if text.len() > LONGEST {
-            return Err(Error::TooLong);
-        }
-        match single(text) {
-            Some(parts) => Ok(Self { groups: vec![group(vec![term(&parts)?])] }),
-            None => Self::general(text),
-        }
+        Self::parse_bytes(text.as_bytes())
     }
 }
 
 impl Constraint {
+    /// Reads a text that need not be UTF-8: what is wrong with it is told byte by byte.
+    ///
+    /// # Errors
+    /// The text is not a constraint.
+    pub fn parse_bytes(text: &[u8]) -> Result<Self, Error> {
+        if text.len() > LONGEST {
+            return Err(Error::TooLong);
+        }
+        match std::str::from_utf8(text).ok().and_then(single) {
+            Some(parts) => Ok(Self { groups: vec![group(vec![term(&parts)?])] }),
+            None => Self::general(text),
+        }
+    }
+
     /// Reads every form.
-    fn general(text: &str) -> Result<Self, Error> {
+    fn general(text: &[u8]) -> Result<Self, Error> {
         let text = rewrite_ranges(text);
-        if text.split("||").count() > MOST_GROUPS {
+        let parts = split_groups(&text);
+        if parts.len() > MOST_GROUPS {
             return Err(Error::TooManyGroups);
         }
-        let groups = text.split("||").map(parse_group).collect::<Result<_, _>>()?;
+        let groups = parts.into_iter().map(parse_group).collect::<Result<_, _>>()?;
         Ok(Self { groups })
     }
 }
 
+fn split_groups(mut text: &[u8]) -> Vec<&[u8]> {
+    let mut parts = Vec::new();
+    while let Some(at) = text.windows(2).position(|pair| pair == b"||") {
+        parts.push(&text[..at]);
+        text = &text[at + 2..];
+    }
+    parts.push(text);
+    parts
+}
+
 /// Writes `1.2 - 1.4` as `>= 1.2, <= 1.4 `.
-fn rewrite_ranges(text: &str) -> String {
+fn rewrite_ranges(text: &[u8]) -> Vec<u8> {
     let mut output = text.to_owned();
     for found in RANGE.captures_iter(text) {
-        let replacement = format!(">= {}, <= {} ", &found[1], &found[11]);
-        output = output.replacen(&found[0], &replacement, 1);
+        let replacement = [b">= ", &found[1], b", <= ", &found[11], b" "].concat();
+        let whole = &found[0];
+        // The first such text, as upstream does, which may be another one.
+        if let Some(at) = output.windows(whole.len()).position(|part| part == whole) {
+            output.splice(at..at + whole.len(), replacement);
+        }
     }
     output
 }
 
-fn parse_group(text: &str) -> Result<Group, Error> {
+fn parse_group(text: &[u8]) -> Result<Group, Error> {
     if !GROUP.is_match(text) {
         return Err(Error::Improper(text.to_owned()));
     }
-    let terms = FIND.find_iter(text).map(|found| parse_term(found.as_str()));
+    let terms = FIND.find_iter(text).map(|found| parse_term(found.as_bytes()));
     Ok(group(terms.collect::<Result<_, _>>()?))
 }
 
@@ -287,9 +310,12 @@ fn single(text: &str) -> Option<Parts<'_>> {
     fits.then_some(Parts { operator, version, major, minor, patch, pre })
 }
 
-fn parse_term(text: &str) -> Result<Term, Error> {
+fn parse_term(text: &[u8]) -> Result<Term, Error> {
     let parts = TERM.captures(text).ok_or_else(|| Error::Improper(text.to_owned()))?;
-    let part = |index| parts.get(index).map_or("", |found| found.as_str());
+    // The expression takes ASCII alone.
+    let part = |index| {
+        parts.get(index).map_or("", |part| std::str::from_utf8(part.as_bytes()).unwrap_or_default())
+    };
     term(&Parts {
         operator: part(1),
         version: part(2),
@@ -332,9 +358,21 @@ fn term(parts: &Parts<'_>) -> Result<Term, Error> {
 }
 
 /// Quotes a text as Go's `%q` does.
-fn quote(text: &str) -> String {
+fn quote(text: &[u8]) -> String {
     use fmt::Write as _;
     let mut quoted = String::from("\"");
+    for chunk in text.utf8_chunks() {
+        push_quoted(&mut quoted, chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(quoted, "\\x{byte:02x}");
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn push_quoted(quoted: &mut String, text: &str) {
+    use fmt::Write as _;
     for letter in text.chars() {
         let code = u32::from(letter);
         match letter {
@@ -361,8 +399,6 @@ fn quote(text: &str) -> String {
             _ => quoted.push(letter),
         }
     }
-    quoted.push('"');
-    quoted
 }
 
 impl fmt::Display for Constraint {
@@ -406,6 +442,8 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(error(text), expected, "{text}");
         }
+        let bytes = Constraint::parse_bytes(b"1 - 2 || \xe6\x97x").unwrap_err().to_string();
+        assert_eq!(bytes, "improper constraint: \" \\xe6\\x97x\"");
         assert_eq!(error(&"1".repeat(513)), "constraint string is too long (max 512 bytes)");
         assert_eq!(error(&["1"; 33].join("||")), "too many constraint groups (max 32)");
     }
@@ -463,7 +501,7 @@ mod tests {
                 for version in versions {
                     let text = format!("{space}{operator}{space}{version}");
                     plain += usize::from(single(&text).is_some());
-                    assert_eq!(text.parse(), Constraint::general(&text), "{text:?}");
+                    assert_eq!(text.parse(), Constraint::general(text.as_bytes()), "{text:?}");
                 }
             }
         }

@@ -314,14 +314,85 @@ pub(crate) fn duration_text(nanos: i64) -> String {
     format!("{sign}{}", crate::base::duration::GoDuration(size))
 }
 
-fn parse_duration(text: &str) -> Option<i64> {
-    let (negative, rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let duration: crate::base::duration::GoDuration = rest.parse().ok()?;
-    let nanos = i64::try_from(duration.0.as_nanos()).ok()?;
-    Some(if negative { -nanos } else { nanos })
+/// Reads a duration; Go's words if it is none.
+///
+/// Source: go time/format.go (ParseDuration).
+fn parse_duration(text: &str) -> Result<i64, String> {
+    const MOST: u64 = 1 << 63;
+    let complaint = |what: &str| format!("time: {what} duration {}", shown(text));
+    let invalid = || complaint("invalid");
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if rest == "0" {
+        return Ok(0);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut total = 0_u64;
+    while !rest.is_empty() {
+        let (whole, behind) = digits(rest);
+        let (fraction, behind) = behind.strip_prefix('.').map_or(("", behind), digits);
+        if whole.is_empty() && fraction.is_empty() {
+            return Err(invalid());
+        }
+        let value = if whole.is_empty() { Ok(0) } else { whole.parse::<u64>() };
+        let value = value.ok().filter(|value| *value <= MOST).ok_or_else(invalid)?;
+        let end = behind.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(end);
+        if unit.is_empty() {
+            return Err(complaint("missing unit in"));
+        }
+        let size = unit_size(unit)
+            .ok_or_else(|| complaint(&format!("unknown unit {} in", shown(unit))))?;
+        let part = value.checked_mul(size).filter(|part| *part <= MOST).ok_or_else(invalid)?;
+        total = part
+            .checked_add(fraction_of(fraction, size))
+            .filter(|part| *part <= MOST)
+            .and_then(|part| total.checked_add(part))
+            .filter(|total| *total <= MOST)
+            .ok_or_else(invalid)?;
+        rest = behind;
+    }
+    if text.starts_with('-') {
+        return Ok(0_i64.wrapping_sub_unsigned(total));
+    }
+    i64::try_from(total).map_err(|_| invalid())
+}
+
+/// The digits that a text begins with, and what follows.
+fn digits(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// Nanoseconds of a unit.
+fn unit_size(unit: &str) -> Option<u64> {
+    Some(match unit {
+        "ns" => 1,
+        "us" | "µs" | "μs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    })
+}
+
+/// Nanoseconds of what stands behind the point. Go leaves out the digits that don't fit.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "Go computes in floats, too; it is less than an hour"
+)]
+fn fraction_of(digits: &str, size: u64) -> u64 {
+    let (mut value, mut scale) = (0_u64, 1.0);
+    for digit in digits.bytes() {
+        let more = value.checked_mul(10).and_then(|more| more.checked_add((digit - b'0').into()));
+        let Some(more) = more.filter(|more| *more <= 1 << 63) else { break };
+        value = more;
+        scale *= 10.0;
+    }
+    (value as f64 * (size as f64 / scale)) as u64
 }
 
 /// Reads a date or time of TOML; local ones are taken as UTC.
@@ -351,7 +422,9 @@ pub(super) const TABLE: &[Func] = &[
         Ok(time(parse(&lossy(a.str(0)), &lossy(a.str(1))).unwrap_or_else(|_| GoTime::zero())))
     }),
     Func::new("mustToDate", &[S, S], |_, a| {
-        parse(&lossless(a.str(0)), &lossless(a.str(1))).map(time).map_err(Into::into)
+        parse(&strconv::lossless(a.str(0)), &strconv::lossless(a.str(1)))
+            .map(time)
+            .map_err(Into::into)
     }),
     Func::new("unixEpoch", &[Ty::Time], |_, a| Ok(Value::str(moment(a.any(0)).unix.to_string()))),
     Func::new("ago", &[A], |_, a| {
@@ -416,41 +489,10 @@ fn formatted(args: Args<'_>, layout: &str, at: usize, zone: Option<usize>) -> Va
 
 fn modify(args: Args<'_>, must: bool) -> Outcome {
     let found = moment(args.any(1));
-    let text = lossy(args.str(0)).into_owned();
-    match parse_duration(&text) {
-        Some(nanos) => Ok(time(found.add(nanos))),
-        None if must => Err(duration_complaint(&text).into()),
-        None => Ok(time(found)),
-    }
-}
-
-/// Go's words for a text that is no duration.
-///
-/// Source: go time/format.go (ParseDuration).
-fn duration_complaint(text: &str) -> String {
-    let quoted = shown(text);
-    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let is_number = |c: char| c == '.' || c.is_ascii_digit();
-    loop {
-        let digits = rest.find(|c: char| !is_number(c)).unwrap_or(rest.len());
-        let number = &rest[..digits];
-        if number.matches('.').count() > 1 || !number.contains(|c: char| c.is_ascii_digit()) {
-            return format!("time: invalid duration {quoted}");
-        }
-        rest = &rest[digits..];
-        let unit = &rest[..rest.find(is_number).unwrap_or(rest.len())];
-        if unit.is_empty() {
-            return format!("time: missing unit in duration {quoted}");
-        }
-        if !["ns", "us", "µs", "μs", "ms", "s", "m", "h"].contains(&unit) {
-            let unit = shown(unit);
-            return format!("time: unknown unit {unit} in duration {quoted}");
-        }
-        rest = &rest[unit.len()..];
-        if rest.is_empty() {
-            // Too large.
-            return format!("time: invalid duration {quoted}");
-        }
+    match parse_duration(&strconv::lossless(args.str(0))) {
+        Ok(nanos) => Ok(time(found.add(nanos))),
+        Err(complaint) if must => Err(complaint.into()),
+        Err(_) => Ok(time(found)),
     }
 }
 
@@ -470,7 +512,7 @@ fn nanos_of(value: &Value) -> Result<i64, String> {
             if plain.is_empty() {
                 return Err("empty duration".to_owned());
             }
-            if let Some(nanos) = parse_duration(plain) {
+            if let Ok(nanos) = parse_duration(plain) {
                 return Ok(nanos);
             }
             match strconv::parse_float(plain) {
@@ -550,20 +592,6 @@ fn rounded(value: &Value) -> String {
     "0s".to_owned()
 }
 
-/// A text in which a byte that is not UTF-8 is a character of private use: [`shown`] tells it.
-fn lossless(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        let private = |byte: &u8| char::from_u32(NO_TEXT | u32::from(*byte));
-        text.extend(chunk.invalid().iter().filter_map(private));
-    }
-    text
-}
-
-/// What a byte that is not UTF-8 is added to.
-const NO_TEXT: u32 = 0x10_ff00;
-
 /// A text as Go's errors about times show it.
 ///
 /// Source: go time/format.go (quote).
@@ -574,8 +602,9 @@ fn shown(text: &str) -> String {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             ' '..='\u{7f}' => out.push(c),
-            '\u{10ff80}'..='\u{10ffff}' => {
-                let _ = write!(out, "\\x{:02x}", u32::from(c) - NO_TEXT);
+            _ if strconv::lost(c).is_some() => {
+                let byte = strconv::lost(c).unwrap_or_default();
+                let _ = write!(out, "\\x{byte:02x}");
             }
             _ => {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {

@@ -161,31 +161,34 @@ fn has(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
     holds(machine, &list.items, args.any(0)).map(Value::Bool)
 }
 
+const OUT_OF_BOUNDS: &str = "reflect.Value.Slice: slice index out of bounds";
+
 fn slice(args: Args<'_>) -> Outcome {
     let value = args.any(0);
-    let Some(items) = value.elements() else {
+    if !matches!(value, Value::Bytes(_) | Value::List(_)) {
         if value.is_nil() {
             return Err(super::NIL_POINTER.into());
         }
         return Err(
             format!("list should be type of slice or array but {}", value.kind_name()).into()
         );
-    };
-    if items.is_empty() {
+    }
+    let length = value.length();
+    if length == 0 {
         return Ok(Value::Nil);
     }
-    let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
-    let start = args.0.get(1).map_or(0, to_int64);
-    let end = args.0.get(2).map_or(length, to_int64);
-    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    let Some(part) = range.and_then(|(start, end)| items.get(start..end)) else {
-        return Err("reflect.Value.Slice: slice index out of bounds".into());
+    let at = |index: usize, default: usize| {
+        args.0.get(index).map_or(Ok(default), |value| usize::try_from(to_int64(value)))
     };
-    let kind = match value {
-        Value::List(list) => list.kind,
-        _ => ListKind::Any,
-    };
-    Ok(Value::typed_list(kind, part.to_vec()))
+    let (Ok(start), Ok(end)) = (at(1, 0), at(2, length)) else { return Err(OUT_OF_BOUNDS.into()) };
+    if start > end || end > length {
+        return Err(OUT_OF_BOUNDS.into());
+    }
+    Ok(match value {
+        Value::Bytes(bytes) => Value::Bytes(bytes[start..end].into()),
+        Value::List(list) => Value::typed_list(list.kind, list.items[start..end].to_vec()),
+        _ => Value::Nil,
+    })
 }
 
 fn chunk(args: Args<'_>) -> Outcome {

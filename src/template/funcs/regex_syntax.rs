@@ -5,6 +5,8 @@
 
 use regex::Regex;
 
+use super::super::strconv;
+
 /// Most repetitions, also of one inside of another.
 const MAX_REPEAT: u64 = 1_000;
 
@@ -32,9 +34,42 @@ struct Scanner<'a> {
 /// # Errors
 /// Go's text, without the words before it.
 pub(super) fn check(text: &str) -> Result<(), String> {
+    if text.contains(is_lost) {
+        // Any character of private use does for another one here; these would be taken for bytes.
+        return scan(&text.replace(is_lost, "\u{10ff00}"));
+    }
+    scan(text)
+}
+
+fn scan(text: &str) -> Result<(), String> {
     let mut scanner = Scanner { text, at: 0, last: Last::Nothing, groups: Vec::new(), most: 1 };
     while scanner.step()? {}
     if scanner.groups.is_empty() { Ok(()) } else { Err(format!("missing closing ): `{text}`")) }
+}
+
+/// Returns what is wrong with an expression that is not UTF-8: the bytes, or what stands before.
+pub(super) fn complaint_about_bytes(text: &[u8]) -> String {
+    let marked = strconv::lossless(text);
+    let complaint = scan(&marked).and_then(|()| sound(&marked)).err().unwrap_or_default();
+    complaint.replace(is_lost, "\u{fffd}")
+}
+
+/// Whether a character stands for a byte that is not UTF-8.
+fn is_lost(c: char) -> bool {
+    strconv::lost(c).is_some()
+}
+
+/// Reads a character; none at the end.
+fn next(rest: &str) -> Result<Option<char>, String> {
+    match rest.chars().next() {
+        Some(c) if is_lost(c) => Err(format!("invalid UTF-8: `{rest}`")),
+        first => Ok(first),
+    }
+}
+
+/// Reads all characters.
+fn sound(text: &str) -> Result<(), String> {
+    text.char_indices().try_for_each(|(at, _)| next(&text[at..]).map(|_| ()))
 }
 
 impl<'a> Scanner<'a> {
@@ -49,10 +84,11 @@ impl<'a> Scanner<'a> {
 
     fn step(&mut self) -> Result<bool, String> {
         let rest = self.rest();
-        let Some(first) = rest.chars().next() else { return Ok(false) };
+        let Some(first) = next(rest)? else { return Ok(false) };
         match first {
             '\\' if rest.starts_with("\\Q") => {
                 let body = &rest[2..];
+                sound(body.split("\\E").next().unwrap_or_default())?;
                 let end = body.find("\\E").map_or(body.len(), |at| at + 2);
                 self.atom(2 + end);
             }
@@ -120,12 +156,14 @@ impl<'a> Scanner<'a> {
 
     fn open(&mut self) -> Result<(), String> {
         let rest = self.rest();
-        let named = ["(?P<", "(?<"].iter().find(|start| rest.starts_with(**start));
-        if let Some(start) = named {
+        let is_named = |start: &&&str| rest.len() > start.len() && rest.starts_with(**start);
+        if let Some(start) = ["(?P<", "(?<"].iter().find(is_named) {
             let Some(end) = rest.find('>') else {
+                sound(rest)?;
                 return Err(format!("invalid named capture: `{rest}`"));
             };
             let name = &rest[start.len()..end];
+            sound(name)?;
             if name.is_empty() || !name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) {
                 return Err(format!("invalid named capture: `{}`", &rest[..=end]));
             }
@@ -133,6 +171,7 @@ impl<'a> Scanner<'a> {
         } else if let Some(flags) = rest.strip_prefix("(?") {
             let (mut is_negated, mut has_flag) = (false, false);
             for (at, c) in flags.char_indices() {
+                next(&flags[at..])?;
                 match c {
                     'i' | 'm' | 's' | 'U' => has_flag = true,
                     '-' if !is_negated => (is_negated, has_flag) = (true, false),
@@ -237,7 +276,7 @@ fn single(here: &str, whole: &str) -> Result<usize, String> {
         }
         return escape(here);
     }
-    here.chars().next().map(char::len_utf8).ok_or_else(|| format!("missing closing ]: `{whole}`"))
+    next(here)?.map(char::len_utf8).ok_or_else(|| format!("missing closing ]: `{whole}`"))
 }
 
 /// The character that a text of a class stands for; enough to compare both ends of a range.
@@ -261,39 +300,49 @@ fn value(text: &str) -> u32 {
 
 /// Reads an escape and returns its size.
 fn escape(rest: &str) -> Result<usize, String> {
-    let mut chars = rest[1..].chars();
-    let Some(first) = chars.next() else {
+    let Some(first) = next(&rest[1..])? else {
         return Err("trailing backslash at end of expression: ``".to_owned());
     };
-    let behind = chars.as_str();
-    let wrong = |bytes: usize| {
-        let end = (bytes..=rest.len()).find(|at| rest.is_char_boundary(*at)).unwrap_or(rest.len());
-        Err(format!("invalid escape sequence: `{}`", &rest[..end]))
-    };
+    let behind = &rest[1 + first.len_utf8()..];
     let octal = behind.bytes().take(2).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
     match first {
         'p' | 'P' => unicode(rest, behind),
-        'x' => match behind.strip_prefix('{') {
-            Some(body) => {
-                let digits = body.bytes().take_while(u8::is_ascii_hexdigit).count();
-                let is_small =
-                    u32::from_str_radix(&body[..digits], 16).is_ok_and(|n| n < 0x11_0000);
-                match (is_small, body[digits..].starts_with('}')) {
-                    (true, true) => Ok(3 + digits + 1),
-                    (false, _) if digits > 0 => wrong(3 + digits),
-                    _ => wrong(3 + digits + 1),
-                }
-            }
-            None => match behind.bytes().take(2).take_while(u8::is_ascii_hexdigit).count() {
-                2 => Ok(4),
-                digits => wrong((2 + digits + 1).min(rest.len())),
-            },
-        },
+        'x' => hexadecimal(rest),
         '0' => Ok(2 + octal),
         '1'..='7' if octal > 0 => Ok(2 + octal),
         c if "AbBdDsSwWzafnrtv".contains(c) => Ok(2),
         c if c.is_ascii() && !c.is_ascii_alphanumeric() => Ok(2),
-        c => wrong(1 + c.len_utf8()),
+        c => wrong(rest, 1 + c.len_utf8()),
+    }
+}
+
+fn wrong(rest: &str, size: usize) -> Result<usize, String> {
+    Err(format!("invalid escape sequence: `{}`", &rest[..size]))
+}
+
+/// Reads `\x7F` or `\x{10FFFF}`.
+fn hexadecimal(rest: &str) -> Result<usize, String> {
+    const START: usize = r"\x{".len();
+    let Some(first) = next(&rest[2..])? else { return wrong(rest, 2) };
+    let mut at = 2 + first.len_utf8();
+    if first != '{' {
+        let second = next(&rest[at..])?;
+        at += second.map_or(0, char::len_utf8);
+        let are_digits = first.is_ascii_hexdigit() && second.is_some_and(|c| c.is_ascii_hexdigit());
+        return if are_digits { Ok(at) } else { wrong(rest, at) };
+    }
+    let mut value = 0;
+    loop {
+        let Some(c) = next(&rest[at..])? else { return wrong(rest, at) };
+        if c == '}' && at > START {
+            return Ok(at + 1);
+        }
+        at += c.len_utf8();
+        let Some(digit) = c.to_digit(16) else { return wrong(rest, at) };
+        value = value * 16 + digit;
+        if value > u32::from(char::MAX) {
+            return wrong(rest, at);
+        }
     }
 }
 
@@ -303,13 +352,14 @@ fn unicode(rest: &str, behind: &str) -> Result<usize, String> {
     let (size, name) = match behind.strip_prefix('{') {
         Some(body) => match body.find('}') {
             Some(end) => (3 + end + 1, &body[..end]),
-            None => return wrong(rest),
+            None => return sound(rest).and_then(|()| wrong(rest)),
         },
         None => {
-            let width = behind.chars().next().map_or(0, char::len_utf8);
+            let width = next(behind)?.map_or(0, char::len_utf8);
             (2 + width, &behind[..width])
         }
     };
+    sound(name)?;
     let name = name.trim_start_matches('^');
     let is_known = name == "Any" || Regex::new(&format!("\\p{{{name}}}")).is_ok();
     if name.is_empty() || !is_known { wrong(&rest[..size]) } else { Ok(size) }

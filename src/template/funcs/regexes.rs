@@ -88,9 +88,9 @@ fn compiled(machine: &mut Machine<'_>, text: &[u8], on: &[u8]) -> Result<Arc<Reg
 }
 
 fn compile(machine: &mut Machine<'_>, text: &[u8], reading: Reading) -> Result<Weighed, Fail> {
-    if let Err(error) = std::str::from_utf8(text) {
-        let text = lossy(&text[error.valid_up_to()..]);
-        return Err(format!("error parsing regexp: invalid UTF-8: `{text}`").into());
+    if std::str::from_utf8(text).is_err() {
+        let complaint = regex_syntax::complaint_about_bytes(text);
+        return Err(format!("error parsing regexp: {complaint}").into());
     }
     machine.spend(COMPILE_STEPS)?;
     let most = machine.limits().size(Limit::Regex);

@@ -7,20 +7,16 @@ use std::rc::Rc;
 use super::super::value::{UintKind, Value};
 use super::{Args, Func, Outcome, Ty, lossy};
 use crate::base::constraint::Constraint;
-use crate::base::version::Version;
+use crate::base::version::{self, Version};
 
 const S: Ty = Ty::Str;
 const V: Ty = Ty::Version;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("semver", &[S], |_, a| {
-        let version: Version = lossy(a.str(0)).parse().map_err(|error| format!("{error}"))?;
-        Ok(Value::Version(Rc::new(version)))
-    }),
+    Func::new("semver", &[S], |_, a| Ok(Value::Version(Rc::new(parsed(a.str(0))?)))),
     Func::new("semverCompare", &[S, S], |_, a| {
-        let constraint: Constraint = lossy(a.str(0)).parse().map_err(|error| format!("{error}"))?;
-        let version: Version = lossy(a.str(1)).parse().map_err(|error| format!("{error}"))?;
-        Ok(Value::Bool(constraint.matches(&version)))
+        let constraint = Constraint::parse_bytes(a.str(0)).map_err(|error| error.to_string())?;
+        Ok(Value::Bool(constraint.matches(&parsed(a.str(1))?)))
     }),
 ];
 
@@ -51,6 +47,13 @@ pub(super) const METHODS: &[Func] = &[
         with(a, "metadata", |version, text| (version.pre().to_owned(), text))
     }),
 ];
+
+fn parsed(text: &[u8]) -> Result<Version, String> {
+    // No version has a character that is not ASCII; how many bytes it takes counts.
+    let text: String =
+        text.iter().map(|b| if b.is_ascii() { char::from(*b) } else { '?' }).collect();
+    text.parse().map_err(|error: version::Error| error.to_string())
+}
 
 fn version(value: &Value) -> Option<&Version> {
     match value {

@@ -183,14 +183,21 @@ fn inline(out: &mut String, value: &yaml::Value) -> Result<(), String> {
             out.push(']');
         }
         yaml::Value::Object(map) => {
+            // As where tables have headers, plain values go first. Go writes no nil, but the comma.
+            let is_sub = |value: &yaml::Value| is_table(value) || is_table_array(value);
+            let (sub, direct): (Vec<_>, Vec<_>) = map.iter().partition(|(_, item)| is_sub(item));
             out.push('{');
-            for (index, (key, item)) in map.iter().filter(|(_, item)| !item.is_null()).enumerate() {
-                if index > 0 {
-                    out.push_str(", ");
+            let count = map.len();
+            for (index, (key, item)) in direct.into_iter().chain(sub).enumerate() {
+                if item.is_null() {
+                    continue;
                 }
                 out.push_str(&bare(key));
                 out.push_str(" = ");
                 inline(out, item)?;
+                if index + 1 < count {
+                    out.push_str(", ");
+                }
             }
             out.push('}');
         }

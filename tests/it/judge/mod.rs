@@ -133,9 +133,10 @@ fn compare_within(
 
 /// Bytes that are no text are not told apart where JSON and YAML are written; behind the bytes of a
 /// file lies what Go happened to allocate.
-fn is_known(template: &str) -> bool {
+fn is_known((template, values): &(String, Value)) -> bool {
     if template.contains("lice ") && template.contains("GetBytes") {
-        return true;
+        let said = rendered(template, values);
+        return said.is_err_and(|error| error.contains("slice index out of bounds"));
     }
     let writes = ["Json", "Yaml", "Toml", "Files", "call "];
     let has_bytes = words::BYTES.iter().any(|bytes| template.contains(bytes));
@@ -147,8 +148,8 @@ fn random_templates_come_out_as_from_helm_s_engine() {
     let mut writer = grammar::Writer::new(seed());
     let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
         .map(|_| writer.snippet())
-        .filter(|(template, _)| !is_known(template))
         .map(|(template, values)| (template, as_values(values)))
+        .filter(|asked| !is_known(asked))
         .collect();
     let questions: Vec<_> = asked
         .iter()
