@@ -48,8 +48,7 @@ pub(super) fn enabled(
     values: &Map,
     warnings: &mut Vec<Warning>,
 ) -> Result<Chart, Error> {
-    let asked = Asked::of(chart);
-    Ok(match enable(chart, values, "", &asked, warnings)? {
+    Ok(match enable(chart, values, "", warnings)? {
         Some(parts) => parts.applied_to(chart),
         None => chart.clone(),
     })
@@ -157,12 +156,15 @@ fn enable(
     chart: &Chart,
     values: &Map,
     path: &str,
-    asked: &Asked<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<Enabled>, Error> {
     if chart.metadata.dependencies.is_empty() {
         return Ok(None);
     }
+    let mut asked = Asked::of(chart);
+    let mut seen = asked.seen_from(values, path);
+    // The defaults of a chart are laid at the root, where they may meet its own path.
+    asked.0.extend(path.split('.'));
     let mut declared = chart.metadata.dependencies.clone();
     let mut children = instances(chart, &declared);
     for dependency in &mut declared {
@@ -174,7 +176,6 @@ fn enable(
     let below: Vec<_> = children.iter().map(|child| asked.skeleton(child)).collect();
     let defaults = asked.part_of(&chart.values);
     let level = Level { name: &chart.metadata.name, defaults: &defaults, children: &below };
-    let mut seen = values.clone();
     // The same warnings come again, once, when the values are coalesced for rendering.
     level.coalesce(&mut seen, "", Nulls::Delete, &mut Vec::new())?;
     apply_tags(&mut declared, &seen, warnings);
@@ -183,13 +184,9 @@ fn enable(
         declared.iter().filter(|d| !d.enabled).map(|d| d.name.clone()).collect();
     children.retain(|child| !off.contains(&child.metadata.name));
     declared.retain(|dependency| !off.contains(&dependency.name));
-    for child in children.iter_mut().filter(|c| !c.metadata.dependencies.is_empty()) {
+    for child in &mut children {
         let below = format!("{path}{}.", child.metadata.name);
-        let mut asked = Asked::of(child);
-        let seen = asked.seen_from(&seen, &below);
-        // The defaults of a chart are laid at the root, where they may meet its own path.
-        asked.0.extend(below.split('.'));
-        if let Some(parts) = enable(child, &seen, &below, &asked, warnings)? {
+        if let Some(parts) = enable(child, &seen, &below, warnings)? {
             *child = Arc::new(parts.applied_to(child));
         }
     }
