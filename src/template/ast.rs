@@ -145,9 +145,9 @@ pub(crate) enum Kind {
 
 impl Unit {
     /// Returns an empty arena for a text.
-    pub(crate) fn new(name: Str, text: Bytes, scratch: &mut Scratch) -> Self {
+    pub(crate) fn new(name: Str, text: Bytes, scratch: Scratch) -> Self {
         let dollar: Str = Arc::from(b"$".as_slice());
-        let Scratch { nodes, ids, names } = std::mem::take(scratch);
+        let Scratch { nodes, ids, names } = scratch;
         Self {
             name,
             text,
@@ -163,15 +163,18 @@ impl Unit {
     }
 
     /// Gives back the memory in which it grew.
-    pub(super) fn complete(&mut self, scratch: &mut Scratch) {
-        fn settle<T: Copy>(grown: &mut Vec<T>, scratch: &mut Vec<T>) {
+    pub(super) fn complete(&mut self) -> Scratch {
+        fn settle<T: Copy>(grown: &mut Vec<T>) -> Vec<T> {
             let exact = grown.as_slice().to_vec();
-            *scratch = std::mem::replace(grown, exact);
+            let mut scratch = std::mem::replace(grown, exact);
             scratch.clear();
+            scratch
         }
-        settle(&mut self.nodes, &mut scratch.nodes);
-        settle(&mut self.ids, &mut scratch.ids);
-        settle(&mut self.names, &mut scratch.names);
+        Scratch {
+            nodes: settle(&mut self.nodes),
+            ids: settle(&mut self.ids),
+            names: settle(&mut self.names),
+        }
     }
 
     /// Adds a node.

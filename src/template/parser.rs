@@ -154,7 +154,7 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
         text,
         tokens: [none; 2],
         peeked: 0,
-        unit: Unit::new(Arc::clone(name), text.clone(), &mut SCRATCH.take()),
+        unit: Unit::new(Arc::clone(name), text.clone(), SCRATCH.take()),
         open: Vec::with_capacity(64),
         known: Known([const { None }; KNOWN]),
         scope: Scope { variables: vec![0], ..Scope::default() },
@@ -164,9 +164,7 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
         return Err(ParseError { line: 1, message: "text is larger than 4 GiB".to_owned() });
     }
     let root = parser.parse_file()?;
-    let mut scratch = Scratch::default();
-    parser.unit.complete(&mut scratch);
-    SCRATCH.set(scratch);
+    SCRATCH.set(parser.unit.complete());
     Ok(Parsed { root, last: parser.tokens[0].start, unit: parser.unit })
 }
 

@@ -602,12 +602,13 @@ fn shown(text: &str) -> String {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             ' '..='\u{7f}' => out.push(c),
-            _ if strconv::lost(c).is_some() => {
-                let byte = strconv::lost(c).unwrap_or_default();
-                let _ = write!(out, "\\x{byte:02x}");
-            }
             _ => {
-                for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                let mut buffer = [0; 4];
+                let bytes = match strconv::lost(c) {
+                    Some(byte) => &[byte],
+                    None => c.encode_utf8(&mut buffer).as_bytes(),
+                };
+                for byte in bytes {
                     let _ = write!(out, "\\x{byte:02x}");
                 }
             }
