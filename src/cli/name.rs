@@ -71,7 +71,7 @@ fn from_template(text: &str, capabilities: &Capabilities) -> anyhow::Result<Stri
         revision: 1,
         is_upgrade: false,
     };
-    let values = Frozen::new(&Value::Object(Map::new()));
+    let values = Frozen::of_map(&Map::new());
     let context = Context {
         scopes: &scopes,
         values: &values,

@@ -213,16 +213,16 @@ fn selection(args: &Template) -> Selection {
 }
 
 fn print(args: &Template, shown: Shown<'_>) -> anyhow::Result<ExitCode> {
-    let Shown { chart, mut manifest, hooks } = shown;
+    let Shown { chart, manifest: mut out, hooks } = shown;
     if args.include_crds {
         let mut crds = String::new();
         for (path, file) in chart::crds(chart) {
             let text = String::from_utf8_lossy(&file.data);
-            crds.push_str(&format!("---\n# Source: {path}\n{text}\n"));
+            manifest::push(&mut crds, &path, &text);
         }
-        manifest.insert_str(0, &crds);
+        out.insert_str(0, &crds);
     }
-    ui::print(&template_output(manifest, hooks, &selection(args))?);
+    ui::print(&template_output(out, hooks, &selection(args))?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,11 +10,10 @@ use memchr::memmem::Finder;
 use super::Error;
 use crate::template::Rendered;
 use crate::yaml::{self, Map, Numbers, Value};
-use output::push;
 
 mod output;
 
-pub use output::{Selection, parts, template_output, text, write_output};
+pub use output::{Selection, parts, push, template_output, text, write_output};
 
 /// One document of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::template::{
     Capabilities, Context, Frozen, Hosts, Lookup, ParseAhead, Program, ReleaseInfo, Scope,
     TemplateFile,
 };
-use crate::yaml::{Map, Value};
+use crate::yaml::Map;
 
 /// Compiled charts that are kept.
 const KEPT: usize = 32;
@@ -48,8 +48,6 @@ pub struct Rendering {
     pub chart: Chart,
     /// The files, for [`manifest::sort`].
     pub files: Vec<manifest::Read>,
-    /// `NOTES.txt` of the root chart.
-    pub notes: String,
 }
 
 /// A rendered release.
@@ -104,7 +102,10 @@ impl Renderer {
     /// # Errors
     /// The chart, the values or a template are wrong; texts are Helm's.
     pub fn render(&self, request: &RenderRequest<'_>) -> Result<RenderedRelease, Error> {
-        let Rendering { chart, files, notes } = self.render_through(request, &Ok)?;
+        let Rendering { chart, files } = self.render_through(request, &Ok)?;
+        let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
+        let notes = files.iter().find(|read| read.file.name == notes_name);
+        let notes = notes.map(|read| read.file.text.clone()).unwrap_or_default();
         let sorted = manifest::sort(&files)?;
         let (manifest, hooks) = (manifest::text(&sorted.documents, &sorted.hooks), sorted.hooks);
         Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
@@ -125,14 +126,10 @@ impl Renderer {
         for warning in warnings.iter().chain(&more) {
             tracing::info!(%warning);
         }
-        let values = Value::Object(values);
         let rendered = beside_schemas(request, &chart, &values, || {
             self.rendered_files(request, &chart, &values)
         })?;
-        let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
-        let notes = rendered.iter().find(|read| read.file.name == notes_name);
-        let notes = notes.map(|read| read.file.text.clone()).unwrap_or_default();
-        Ok(Rendering { chart, files: post(rendered)?, notes })
+        Ok(Rendering { chart, files: post(rendered)? })
     }
 
     /// Renders the templates of a processed chart.
@@ -140,7 +137,7 @@ impl Renderer {
         &self,
         request: &RenderRequest<'_>,
         chart: &Chart,
-        values: &Value,
+        values: &Map,
     ) -> Result<Vec<manifest::Read>, Error> {
         check_kube_version(chart, request.capabilities)?;
         if chart.metadata.is_library() {
@@ -148,7 +145,7 @@ impl Renderer {
         }
         let scopes = scopes(chart);
         // This is done while the last templates are parsed.
-        let values = Frozen::new(values);
+        let values = Frozen::of_map(values);
         let program = self.compiled(request.chart, chart, &scopes)?;
         let context = Context {
             scopes: &scopes,
@@ -202,11 +199,10 @@ impl Renderer {
 fn beside_schemas<T>(
     request: &RenderRequest<'_>,
     chart: &Chart,
-    values: &Value,
+    values: &Map,
     render: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let empty = Map::new();
-    let validate = || chart::schema::validate(chart, values.as_object().unwrap_or(&empty));
+    let validate = || chart::schema::validate(chart, values);
     if !request.check_schema || !chart::schema::is_wanted(chart) {
         return render();
     }
@@ -230,7 +226,7 @@ pub(super) fn render_leniently(
 ) -> Result<HashMap<String, String>, Error> {
     let scopes = scopes(chart);
     let program = Program::compile(files(chart, &scopes), &scopes).map_err(Error::Template)?;
-    let values = Frozen::new(&Value::Object(values));
+    let values = Frozen::of_map(&values);
     let context = Context {
         scopes: &scopes,
         values: &values,

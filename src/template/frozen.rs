@@ -38,6 +38,12 @@ impl Frozen {
         Self(node(plain))
     }
 
+    /// Freezes a map.
+    #[must_use]
+    pub fn of_map(plain: &yaml::Map) -> Self {
+        Self(map(plain))
+    }
+
     /// Returns it as a value; its maps tell `watch` what changes.
     pub(super) fn value(&self, watch: Option<&Watch>) -> Value {
         self.0.value(watch)
@@ -59,11 +65,15 @@ fn node(plain: &yaml::Value) -> Node {
         }
         yaml::Value::String(value) => Node::Str(text(value)),
         yaml::Value::Array(items) => Node::List(items.iter().map(node).collect()),
-        yaml::Value::Object(map) => Node::Map(Arc::new(FrozenMap {
-            heads: map.keys().map(|key| head(key.as_bytes())).collect(),
-            entries: map.iter().map(|(key, value)| (text(key), node(value))).collect(),
-        })),
+        yaml::Value::Object(plain) => map(plain),
     }
+}
+
+fn map(plain: &yaml::Map) -> Node {
+    Node::Map(Arc::new(FrozenMap {
+        heads: plain.keys().map(|key| head(key.as_bytes())).collect(),
+        entries: plain.iter().map(|(key, value)| (text(key), node(value))).collect(),
+    }))
 }
 
 impl Node {

@@ -23,15 +23,17 @@ pub fn text(documents: &[Document<'_>], hooks: &[Hook]) -> String {
 }
 
 fn room(path: &str, text: &str) -> usize {
-    BEFORE_PATH.len() + "\n\n".len() + path.len() + text.len()
+    pieces(path, text).map(str::len).iter().sum()
 }
 
-pub(super) fn push(out: &mut String, path: &str, text: &str) {
-    out.push_str(BEFORE_PATH);
-    out.push_str(path);
-    out.push('\n');
-    out.push_str(text);
-    out.push('\n');
+/// What a document is written as.
+fn pieces<'a>(path: &'a str, text: &'a str) -> [&'a str; 5] {
+    [BEFORE_PATH, path, "\n", text, "\n"]
+}
+
+/// Appends a document, or a file of definitions, as Helm shows it.
+pub fn push(out: &mut String, path: &str, text: &str) {
+    out.extend(pieces(path, text));
 }
 
 /// Takes what [`text`] wrote apart again: the path and the text of each document.
@@ -105,21 +107,19 @@ pub fn template_output(
 pub fn write_output(out: &mut impl Write, sorted: &Sorted<'_>) -> std::io::Result<()> {
     let mut last = String::new();
     if let Some((document, before)) = sorted.documents.split_last() {
-        for Document { path, text, .. } in before {
-            for part in [BEFORE_PATH, path, "\n", text, "\n"] {
-                out.write_all(part.as_bytes())?;
-            }
-        }
+        before.iter().try_for_each(|one| write_one(out, one.path, one.text))?;
         push(&mut last, document.path, document.text);
     }
     out.write_all(last.trim_end().as_bytes())?;
     out.write_all(b"\n")?;
     for hook in &sorted.hooks {
-        for part in [BEFORE_PATH, &hook.path, "\n", &hook.manifest, "\n"] {
-            out.write_all(part.as_bytes())?;
-        }
+        write_one(out, &hook.path, &hook.manifest)?;
     }
     out.flush()
+}
+
+fn write_one(out: &mut impl Write, path: &str, text: &str) -> std::io::Result<()> {
+    pieces(path, text).iter().try_for_each(|piece| out.write_all(piece.as_bytes()))
 }
 
 /// `*` and `?` do not cross a slash.

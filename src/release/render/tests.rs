@@ -6,6 +6,7 @@ use crate::base::file::{read_bytes, read_text};
 use crate::base::testing::corpus;
 use crate::release::manifest::{Selection, template_output};
 use crate::release::offline;
+use crate::yaml::Value;
 
 /// Renders one case of the corpus as `leadsman template rel CHART --namespace prod [-f VALUES]`.
 fn render(corpus: &Path, repository: &str, case: &Value) -> Result<String, String> {
