@@ -3,7 +3,7 @@
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 
 /// More threads than this do not pay for what is done here: milliseconds.
@@ -44,8 +44,12 @@ pub fn map<T: Sync, R: Send>(
 /// Returns how many threads pay.
 #[must_use]
 pub fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS)
+    *PROCESSORS
 }
+
+/// The system reads a dozen files for the answer.
+static PROCESSORS: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS));
 
 /// Returns what each of some threads makes, all doing the same `work` with `stack_bytes` of stack.
 ///

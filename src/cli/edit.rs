@@ -17,6 +17,7 @@ use crate::api::crd::HELM_RELEASE_API;
 use crate::base::clock::{Clock as _, SystemClock, rfc3339_nano};
 use crate::base::version::Version;
 use crate::cluster::ObjectId;
+use crate::cluster::wait::Rules;
 use crate::release::{self, Env};
 
 async fn patch(connected: &Connected, name: &str, patch: serde_json::Value) -> anyhow::Result<()> {
@@ -151,6 +152,7 @@ pub(super) async fn rollback(args: Rollback, connection: &Connection) -> anyhow:
         storage: found.storage.clone(),
         clock: Arc::new(SystemClock),
         holder: &holder,
+        rules: Rules::default(),
         progress: &quiet,
     };
     let version = target.metadata().version;

@@ -25,8 +25,12 @@ use crate::base::clock::Clock;
 /// At most so many unready objects are looked into for their cause.
 const CAUSES: usize = 8;
 
+/// What a release says about when its objects work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {}
+
 /// How to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitOptions {
     /// How long at most.
     pub timeout: Duration,
@@ -34,17 +38,26 @@ pub struct WaitOptions {
     pub reader: Reader,
     /// Whether the first failed object ends the wait.
     pub fail_fast: bool,
+    /// What the release says.
+    pub rules: Rules,
 }
 
 impl WaitOptions {
     /// Waits for resources as Flux does: the first failed one ends it.
     pub fn resources(timeout: Duration, reader: Reader) -> Self {
-        Self { timeout, reader, fail_fast: true }
+        Self { timeout, reader, fail_fast: true, rules: Rules::default() }
+    }
+
+    /// Waits by the rules of a release.
+    #[must_use]
+    pub fn by(mut self, rules: &Rules) -> Self {
+        self.rules = rules.clone();
+        self
     }
 
     /// Waits for a hook.
     pub fn hook(timeout: Duration) -> Self {
-        Self { timeout, reader: Reader::Hook, fail_fast: true }
+        Self { timeout, reader: Reader::Hook, fail_fast: true, rules: Rules::default() }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
 use crate::cluster::Propagation;
-use crate::cluster::wait::Progress;
+use crate::cluster::wait::{Progress, Rules};
 use crate::policy::Evidence;
 use crate::release::{
     self, ClusterLookup, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest,
@@ -81,6 +81,7 @@ impl Work<'_> {
             cluster,
             clock: Arc::clone(&self.context.clock),
             holder: &self.context.options.holder,
+            rules: Rules::default(),
             progress: &progress,
         };
         let began = tokio::time::Instant::now();

@@ -14,6 +14,7 @@ use crate::api::annotation::FINALIZER;
 use crate::api::crd::HELM_RELEASE_API;
 use crate::base::class::chain;
 use crate::cluster::ObjectId;
+use crate::cluster::wait::Rules;
 use crate::release::{self, Storage};
 
 type Failure = crate::cluster::Error;
@@ -77,6 +78,7 @@ pub(super) async fn remove(
         cluster,
         clock: std::sync::Arc::clone(&context.clock),
         holder: &context.options.holder,
+        rules: Rules::default(),
         progress: &quiet,
     };
     let last = history::latest(&release.status.history).cloned();

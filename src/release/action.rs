@@ -11,7 +11,7 @@ use super::{Error, Origin, RenderedRelease, Storage, hook, preflight};
 use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
 use crate::cluster::status::Reader;
-use crate::cluster::wait::{Progress, WaitOptions, wait_ready};
+use crate::cluster::wait::{Progress, Rules, WaitOptions, wait_ready};
 use crate::cluster::{Cluster, Object};
 use crate::yaml::Map;
 
@@ -25,6 +25,8 @@ pub struct Env<'a> {
     pub clock: Arc<dyn Clock>,
     /// Names this process in pending records.
     pub holder: &'a str,
+    /// What the release says about when its objects work.
+    pub rules: Rules,
     /// Hears how waits go.
     pub progress: &'a (dyn Fn(&Progress) + Sync),
 }
@@ -253,7 +255,7 @@ async fn make_ready(
     apply::remove_surplus(&env.cluster, old, objects).await?;
     if deploy.wait {
         let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
-        let options = WaitOptions::resources(deploy.timeout, reader);
+        let options = WaitOptions::resources(deploy.timeout, reader).by(&env.rules);
         wait_ready(&env.cluster, &live, &options, &*env.clock, env.progress).await?;
     }
     Ok(())
