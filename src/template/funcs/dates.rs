@@ -14,6 +14,7 @@ use super::super::value::{IntKind, Value};
 use super::types::to_text;
 use super::{Args, Func, Outcome, Ty, lossy};
 use crate::base::clock::{Clock as _, SystemClock};
+use crate::base::duration::{self, Fault};
 
 const A: Ty = Ty::Any;
 const S: Ty = Ty::Str;
@@ -311,88 +312,18 @@ pub(crate) fn weekday_name(day: i64) -> String {
 pub(crate) fn duration_text(nanos: i64) -> String {
     let size = std::time::Duration::from_nanos(nanos.unsigned_abs());
     let sign = if nanos < 0 { "-" } else { "" };
-    format!("{sign}{}", crate::base::duration::GoDuration(size))
+    format!("{sign}{}", duration::GoDuration(size))
 }
 
 /// Reads a duration; Go's words if it is none.
-///
-/// Source: go time/format.go (ParseDuration).
 fn parse_duration(text: &str) -> Result<i64, String> {
-    const MOST: u64 = 1 << 63;
-    let complaint = |what: &str| format!("time: {what} duration {}", shown(text));
-    let invalid = || complaint("invalid");
-    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if rest == "0" {
-        return Ok(0);
-    }
-    if rest.is_empty() {
-        return Err(invalid());
-    }
-    let mut total = 0_u64;
-    while !rest.is_empty() {
-        let (whole, behind) = digits(rest);
-        let (fraction, behind) = behind.strip_prefix('.').map_or(("", behind), digits);
-        if whole.is_empty() && fraction.is_empty() {
-            return Err(invalid());
+    duration::nanos(text).map_err(|fault| match fault {
+        Fault::Invalid => format!("time: invalid duration {}", shown(text)),
+        Fault::NoUnit => format!("time: missing unit in duration {}", shown(text)),
+        Fault::UnknownUnit(unit) => {
+            format!("time: unknown unit {} in duration {}", shown(unit), shown(text))
         }
-        let value = if whole.is_empty() { Ok(0) } else { whole.parse::<u64>() };
-        let value = value.ok().filter(|value| *value <= MOST).ok_or_else(invalid)?;
-        let end = behind.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(behind.len());
-        let (unit, behind) = behind.split_at(end);
-        if unit.is_empty() {
-            return Err(complaint("missing unit in"));
-        }
-        let size = unit_size(unit)
-            .ok_or_else(|| complaint(&format!("unknown unit {} in", shown(unit))))?;
-        let part = value.checked_mul(size).filter(|part| *part <= MOST).ok_or_else(invalid)?;
-        total = part
-            .checked_add(fraction_of(fraction, size))
-            .filter(|part| *part <= MOST)
-            .and_then(|part| total.checked_add(part))
-            .filter(|total| *total <= MOST)
-            .ok_or_else(invalid)?;
-        rest = behind;
-    }
-    if text.starts_with('-') {
-        return Ok(0_i64.wrapping_sub_unsigned(total));
-    }
-    i64::try_from(total).map_err(|_| invalid())
-}
-
-/// The digits that a text begins with, and what follows.
-fn digits(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
-}
-
-/// Nanoseconds of a unit.
-fn unit_size(unit: &str) -> Option<u64> {
-    Some(match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "m" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return None,
     })
-}
-
-/// Nanoseconds of what stands behind the point. Go leaves out the digits that don't fit.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "Go computes in floats, too; it is less than an hour"
-)]
-fn fraction_of(digits: &str, size: u64) -> u64 {
-    let (mut value, mut scale) = (0_u64, 1.0);
-    for digit in digits.bytes() {
-        let more = value.checked_mul(10).and_then(|more| more.checked_add((digit - b'0').into()));
-        let Some(more) = more.filter(|more| *more <= 1 << 63) else { break };
-        value = more;
-        scale *= 10.0;
-    }
-    (value as f64 * (size as f64 / scale)) as u64
 }
 
 /// Reads a date or time of TOML; local ones are taken as UTC.

@@ -38,6 +38,11 @@ fn encode(machine: &mut Machine<'_>, value: &Value) -> Result<Value, NotPlain> {
     let mut out = String::new();
     let written = match to_plain_as(machine, value, Form::Toml)? {
         yaml::Value::Object(map) => table(&mut out, &map, &mut Vec::new()),
+        // A nil slice is an empty one here, unlike inside of others; a nil map has no keys.
+        yaml::Value::Null => {
+            out.push_str(if matches!(value, Value::Map(..)) { "" } else { "[]" });
+            Ok(())
+        }
         other => inline(&mut out, &other),
     };
     written.map_err(NotPlain::Json)?;

@@ -131,12 +131,14 @@ fn compare_within(
     assert!(wrong.is_empty(), "{} of {count} differ\n{}", wrong.len(), wrong[..shown].join("\n"));
 }
 
-/// Bytes that are no text are not told apart where JSON and YAML are written; behind the bytes of a
-/// file lies what Go happened to allocate.
+/// Bytes that are no text are not told apart where JSON and YAML are written; behind a list, and
+/// behind the bytes of a file, lies what Go happened to allocate.
 fn is_known((template, values): &(String, Value)) -> bool {
-    if template.contains("lice ") && template.contains("GetBytes") {
+    if template.contains("lice ") {
         let said = rendered(template, values);
-        return said.is_err_and(|error| error.contains("slice index out of bounds"));
+        if said.is_err_and(|error| error.contains("slice index out of bounds")) {
+            return true;
+        }
     }
     let writes = ["Json", "Yaml", "Toml", "Files", "call "];
     let has_bytes = words::BYTES.iter().any(|bytes| template.contains(bytes));
