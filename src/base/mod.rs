@@ -4,6 +4,7 @@
 //! each read has a limit; the only source of time is [`clock::Clock`]; text that may hold a
 //! credential is a [`secret::Secret`] or a [`secret::SafeUrl`], whose printed forms are harmless.
 
+pub mod by_text;
 pub mod class;
 pub mod clock;
 pub mod constraint;

@@ -1,34 +1,23 @@
 //! Values files that are parsed while the rest of their archive still inflates.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use bytes::Bytes;
 
 use super::Error;
 use super::load::{STACK_BYTES, parse_values};
+use crate::base::by_text::ByText;
 use crate::base::parallel::Background;
 use crate::yaml::Map;
 
-/// A text by its place in memory, which is kept as long as what was parsed of it.
-type Key = (usize, usize);
-
-fn key(text: &Bytes) -> Key {
-    (text.as_ptr().addr(), text.len())
-}
-
-type Parsed = (Bytes, Option<Map>);
-
 /// Parses values files in the background.
 #[derive(Debug, Default)]
-pub(super) struct ValuesAhead(Option<Background<Bytes, Parsed>>);
+pub(super) struct ValuesAhead(Option<Background<Bytes, Option<(Bytes, Map)>>>);
 
 impl ValuesAhead {
     /// Adds a text.
     pub(super) fn give(&mut self, text: &Bytes) {
         let parse = |text: Bytes| {
-            let values = parse_values(&text).ok();
-            (text, values)
+            let values = parse_values(&text).ok()?;
+            Some((text, values))
         };
         let running = self.0.get_or_insert_with(|| Background::start(STACK_BYTES, 1, parse));
         running.give(text.clone());
@@ -37,26 +26,24 @@ impl ValuesAhead {
     /// Waits for what is not parsed yet.
     pub(super) fn finish(self) -> ParsedValues {
         let done = self.0.map(Background::finish).unwrap_or_default();
-        let found = done.into_iter().filter_map(|(text, map)| Some((key(&text), (text, map?))));
-        ParsedValues(Mutex::new(found.collect()))
+        ParsedValues(done.into_iter().flatten().collect())
     }
 }
 
 /// The values of texts that were parsed, each for one use.
 #[derive(Debug, Default)]
-pub(crate) struct ParsedValues(Mutex<HashMap<Key, (Bytes, Map)>>);
+pub(crate) struct ParsedValues(ByText<Map>);
 
 impl ParsedValues {
     /// Whether a text, this very one, was parsed.
     pub(super) fn knows(&self, text: &Bytes) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&key(text))
+        self.0.knows(text)
     }
 
     /// Returns the values of a text; parses it if nobody has. What is wrong with a text is told
     /// where its chart is put together.
     pub(super) fn values(&self, text: &Bytes) -> Result<Map, Error> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(text));
-        if let Some((_, values)) = known {
+        if let Some(values) = self.0.take(text) {
             return Ok(values);
         }
         parse_values(text)

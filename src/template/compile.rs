@@ -151,7 +151,7 @@ impl Program {
         };
         let unit = |file: &TemplateFile| {
             let name: Str = Arc::from(file.name.as_bytes());
-            let unit = match parsed.take(&file.text) {
+            let unit = match parsed.0.take(&file.text) {
                 Some(parsed) => parsed.named(&name),
                 None => parser::parse(&name, &file.text),
             };
@@ -159,7 +159,7 @@ impl Program {
                 unit.map_err(|error| Error::parse(&name, &file.text, error.line, &error.message))?;
             Ok((name, unit))
         };
-        let units = if files.iter().all(|file| parsed.knows(&file.text)) {
+        let units = if files.iter().all(|file| parsed.0.knows(&file.text)) {
             files.iter().map(unit).collect()
         } else {
             parallel::map(&files, STACK_BYTES, unit)
