@@ -73,6 +73,18 @@ pub(super) fn lossless(text: &[u8]) -> Cow<'_, str> {
     Cow::Owned(marked)
 }
 
+/// Returns the bytes of what [`lossless`] gave.
+pub(super) fn restored(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match lost(c) {
+            Some(byte) => bytes.push(byte),
+            None => push_rune(&mut bytes, c),
+        }
+    }
+    bytes
+}
+
 /// Returns the byte that a character of [`lossless`] stands for.
 pub(super) fn lost(c: char) -> Option<u8> {
     u8::try_from(u32::from(c).checked_sub(NO_TEXT)?).ok().filter(|byte| *byte >= 0x80)

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::super::strconv;
 use super::words::{lower, upper};
 
 /// What a run of characters is.
@@ -40,45 +41,75 @@ fn is_letter(c: char) -> bool {
     c.is_alphabetic() && !chinese
 }
 
+/// Whether it is what Go reads of bytes that are no text, or the character that it shows for them.
+fn is_error(c: char) -> bool {
+    c == char::REPLACEMENT_CHARACTER || strconv::lost(c).is_some()
+}
+
+/// Returns the first character that is no error, and where it ends: the errors before it are its
+/// own. Behind errors alone that is the character before them.
+fn next_valid(text: &str, before: Option<char>) -> (Option<char>, usize) {
+    let valid = text.char_indices().find(|(_, c)| !is_error(*c));
+    valid.map_or((before, text.len()), |(at, c)| (Some(c), at + c.len_utf8()))
+}
+
+/// Returns where a run ends that has come this far, with this character as its last.
+fn run(text: &str, (mut end, mut last): (usize, char), fits: impl Fn(char) -> bool) -> usize {
+    while end < text.len() {
+        let (Some(next), size) = next_valid(&text[end..], Some(last)) else { break };
+        if !fits(next) {
+            break;
+        }
+        end += size;
+        last = next;
+    }
+    end
+}
+
 /// Takes the first run of a text off it.
 fn next_word(text: &str) -> (Word, &str, &str) {
-    let mut chars = text.chars();
-    let Some(first) = chars.next() else { return (Word::None, "", "") };
-    let run = |fits: &dyn Fn(char) -> bool| {
-        text.find(|c| !fits(c)).map_or(text.len(), |end| end.max(first.len_utf8()))
-    };
-    let small = |c: char| is_letter(c) && !c.is_uppercase();
+    let (Some(first), size) = next_valid(text, None) else { return (Word::None, text, "") };
+    let start = (size, first);
     let (word, end) = if is_connector(first) {
-        (Word::Connector, run(&is_connector))
+        (Word::Connector, run(text, start, is_connector))
     } else if is_punctuation(first) {
-        (Word::Punctuation, run(&is_punctuation))
+        (Word::Punctuation, run(text, start, is_punctuation))
     } else if first.is_uppercase() {
-        (Word::Capitals, capitals(text))
+        (Word::Capitals, capitals(text, start))
     } else if is_letter(first) {
-        (Word::Letters, run(&small))
+        (Word::Letters, run(text, start, is_small))
     } else if first.is_numeric() {
-        (Word::Number, run(&char::is_numeric))
+        (Word::Number, run(text, start, char::is_numeric))
     } else {
         let other =
             |c: char| !is_connector(c) && !is_letter(c) && !c.is_numeric() && !is_punctuation(c);
-        (Word::Other, run(&other))
+        (Word::Other, run(text, start, other))
     };
     (word, &text[..end], &text[end..])
 }
 
+fn is_small(c: char) -> bool {
+    is_letter(c) && !c.is_uppercase()
+}
+
 /// Where a word ends that begins with a capital: `HTTP` of `HTTPStatus`, `Status` of `Status2`.
-fn capitals(text: &str) -> usize {
-    let after = text.find(|c: char| !c.is_uppercase()).unwrap_or(text.len());
-    let count = text[..after].chars().count();
-    let letter = text[after..].chars().next().is_some_and(is_letter);
-    if count == 1 && letter {
-        let end = text[after..].find(|c: char| !is_letter(c) || c.is_uppercase());
-        return end.map_or(text.len(), |end| after + end);
+fn capitals(text: &str, (mut end, mut last): (usize, char)) -> usize {
+    // The size of the last capital, once there are several.
+    let mut several = None;
+    while end < text.len() {
+        let (Some(next), size) = next_valid(&text[end..], Some(last)) else { break };
+        if !next.is_uppercase() {
+            return match several {
+                Some(size) if is_letter(next) => end - size,
+                None if is_letter(next) => run(text, (end, last), is_small),
+                _ => end,
+            };
+        }
+        several = Some(size);
+        end += size;
+        last = next;
     }
-    match text[..after].char_indices().next_back() {
-        Some((last, _)) if count > 1 && letter => last,
-        _ => after,
-    }
+    end
 }
 
 fn push(out: &mut String, kind: Word, word: &str, connector: char) {
@@ -87,13 +118,15 @@ fn push(out: &mut String, kind: Word, word: &str, connector: char) {
         return;
     }
     out.extend(word.chars().map(|c| match c {
+        c if is_error(c) => char::REPLACEMENT_CHARACTER,
         c if is_connector(c) => connector,
         c if c.is_uppercase() => lower(c),
         c => c,
     }));
 }
 
-/// Joins the words of a text, in small letters. Punctuation stays as it is.
+/// Joins the words of a text, in small letters. Punctuation stays as it is, and so do bytes that are
+/// no text (as [`strconv::lossless`] marks them) but beside capitals and connectors.
 pub(super) fn connected(text: &str, connector: char) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let (mut kind, mut word, mut rest) = next_word(text);

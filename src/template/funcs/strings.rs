@@ -53,11 +53,13 @@ fn trim(value: &[u8]) -> Vec<u8> {
     lossless(value, |text| text.trim_matches(char::is_whitespace).to_owned())
 }
 
-/// Applies a function on text; bytes that are no text are left alone.
-fn lossless(value: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
-    match std::str::from_utf8(value) {
-        Ok(text) => change(text).into_bytes(),
-        Err(_) => value.trim_ascii().to_vec(),
+/// Applies a function on text, for which bytes that are no text are marked, and restores them.
+pub(super) fn lossless(value: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
+    let changed = change(&strconv::lossless(value));
+    if std::str::from_utf8(value).is_ok() {
+        changed.into_bytes()
+    } else {
+        strconv::restored(&changed)
     }
 }
 

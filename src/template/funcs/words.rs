@@ -4,6 +4,7 @@
 
 use super::super::value::Value;
 use super::cases::{connected, pascal};
+use super::strings::lossless;
 use super::{Func, Ty, lossy};
 
 pub(super) const TABLE: &[Func] = &[
@@ -23,8 +24,12 @@ pub(super) const TABLE: &[Func] = &[
     }),
     Func::new("initials", &[Ty::Str], |_, a| Ok(Value::str(initials(a.str(0))))),
     Func::new("camelcase", &[Ty::Str], |_, a| Ok(Value::str(pascal(&lossy(a.str(0)))))),
-    Func::new("snakecase", &[Ty::Str], |_, a| Ok(Value::str(connected(&lossy(a.str(0)), '_')))),
-    Func::new("kebabcase", &[Ty::Str], |_, a| Ok(Value::str(connected(&lossy(a.str(0)), '-')))),
+    Func::new("snakecase", &[Ty::Str], |_, a| {
+        Ok(Value::str(lossless(a.str(0), |text| connected(text, '_'))))
+    }),
+    Func::new("kebabcase", &[Ty::Str], |_, a| {
+        Ok(Value::str(lossless(a.str(0), |text| connected(text, '-'))))
+    }),
     Func::new("shuffle", &[Ty::Str], |m, a| {
         use rand::seq::SliceRandom as _;
         m.spend(a.str(0).len())?;
