@@ -16,10 +16,11 @@
 //! | 3 | [`cluster`] | all that is said to a Kubernetes API |
 //! | 3 | [`sim`] | a Kubernetes API in process |
 //! | 4 | [`repo`] | index, cache, resolve, pull |
-//! | 4 | [`release`] | records, rendering, plans, actions, readiness of releases |
-//! | 5 | [`controller`] | reconcilers, queue, events, status |
-//! | 6 | [`web`] | what Leadsman serves over HTTP |
-//! | 7 | [`cli`] | commands; the only reader of the environment and writer to stdout |
+//! | 4 | [`release`] | records, rendering, actions, readiness of releases |
+//! | 5 | [`plan`] | what an action would change, field by field |
+//! | 6 | [`controller`] | reconcilers, queue, events, status |
+//! | 7 | [`web`] | what Leadsman serves over HTTP |
+//! | 8 | [`cli`] | commands; the only reader of the environment and writer to stdout |
 
 pub mod api;
 pub mod base;
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controller;
 pub mod jsonpath;
+pub mod plan;
 pub mod policy;
 pub mod release;
 pub mod repo;

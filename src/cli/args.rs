@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use super::{chart_args, template_args, verify};
+use super::{chart_args, plan, template_args, verify};
 use crate::base::duration::GoDuration;
 use crate::base::limit::Limits;
 use crate::sim::Rule;
@@ -137,6 +137,11 @@ pub(super) enum Command {
     Resume(One),
     /// Reconcile a HelmRelease now, and wait for the result.
     Reconcile(Reconcile),
+    /// Say what an upgrade would change in the cluster, which is asked by dry runs; exit code 3 where
+    /// something would.
+    Plan(Box<plan::Plan>),
+    /// Compare a release with a chart, or two of its revisions; exit code 3 where they differ.
+    Diff(Box<plan::Diff>),
     /// Roll a release back to an earlier revision.
     Rollback(Rollback),
     /// Register, list, update and forget chart repositories, in Helm's own files.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
-use super::args::{Connection, Explain, ExplainCommand, ExplainValues};
+use super::args::{Connection, Explain, ExplainCommand, ExplainValues, Sources};
 use super::connect::Connected;
 use super::provenance::{Provenance, plain};
 use super::values::{Collected, Given};
@@ -81,7 +81,7 @@ async fn of_release(
     let mut collected = Collected::default();
     let chart = match &found.release {
         Some(release) => {
-            let context = context(&connected, args)?;
+            let context = context(&connected, &args.from.sources)?;
             let chart = crate::controller::preview(&context, release, &mut collected).await;
             chart
                 .map_err(anyhow::Error::msg)
@@ -100,11 +100,11 @@ async fn of_release(
 }
 
 /// What `run` has; nothing of it writes until it is told to.
-fn context(connected: &Connected, args: &ExplainValues) -> anyhow::Result<Context> {
+pub(super) fn context(connected: &Connected, sources: &Sources) -> anyhow::Result<Context> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Ok(Context {
         cluster: connected.cluster.clone(),
-        repositories: Arc::new(connect::repositories(&args.from.sources)?),
+        repositories: Arc::new(connect::repositories(sources)?),
         renderer: Renderer::default(),
         recorder: Recorder::new(connected.cluster.clone(), Arc::clone(&clock)),
         clock,

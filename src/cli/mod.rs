@@ -19,6 +19,7 @@ mod lint;
 mod name;
 mod namespace;
 mod package;
+mod plan;
 mod plugin;
 mod provenance;
 mod pull;
@@ -129,6 +130,8 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Suspend(one) => edit::suspend(one, true, &connection).await,
         Command::Resume(one) => edit::suspend(one, false, &connection).await,
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
+        Command::Plan(args) => plan::plan(*args, &connection).await,
+        Command::Diff(args) => plan::diff(*args, &connection).await,
         Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
         Command::Repo(repo) => repo::run(repo).await,
         Command::Dependency(args) => dependency::run(args).await,

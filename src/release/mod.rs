@@ -28,6 +28,7 @@ mod render;
 mod rollback;
 mod storage;
 mod trial;
+mod tried;
 mod uninstall;
 
 pub use action::{Deploy, Env, Kind, Outcome, deploy, unlock};
@@ -42,4 +43,5 @@ pub use render::{RenderRequest, RenderedRelease, Renderer, Rendering};
 pub use rollback::{Rollback, rollback};
 pub use storage::{Head, Storage};
 pub use trial::{Conflicts, Trial};
+pub use tried::{Tried, surplus, try_manifest};
 pub use uninstall::{Uninstall, uninstall};

@@ -14,6 +14,7 @@ mod fmt;
 mod frozen;
 mod funcs;
 mod lexer;
+mod marked;
 mod parser;
 mod strconv;
 mod value;

@@ -56,40 +56,6 @@ pub(super) fn lossy(text: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// What a byte that is not UTF-8 is added to by [`lossless`].
-const NO_TEXT: u32 = 0x10_ff00;
-
-/// Returns a text in which a byte that is not UTF-8 is a character of private use.
-pub(super) fn lossless(text: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(text) {
-        return Cow::Borrowed(text);
-    }
-    let mut marked = String::with_capacity(text.len());
-    for chunk in text.utf8_chunks() {
-        marked.push_str(chunk.valid());
-        let private = |byte: &u8| char::from_u32(NO_TEXT | u32::from(*byte));
-        marked.extend(chunk.invalid().iter().filter_map(private));
-    }
-    Cow::Owned(marked)
-}
-
-/// Returns the bytes of what [`lossless`] gave.
-pub(super) fn restored(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    for c in text.chars() {
-        match lost(c) {
-            Some(byte) => bytes.push(byte),
-            None => push_rune(&mut bytes, c),
-        }
-    }
-    bytes
-}
-
-/// Returns the byte that a character of [`lossless`] stands for.
-pub(super) fn lost(c: char) -> Option<u8> {
-    u8::try_from(u32::from(c).checked_sub(NO_TEXT)?).ok().filter(|byte| *byte >= 0x80)
-}
-
 /// Appends a rune as UTF-8.
 pub(super) fn push_rune(out: &mut Vec<u8>, c: char) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());

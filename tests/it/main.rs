@@ -23,6 +23,7 @@ mod judge;
 mod kubectl;
 mod lint;
 mod package;
+mod plan;
 mod post_render;
 mod readme;
 mod repos;

@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["chart", "template", "policy", "api", "jsonpath"],
     &["source", "cluster", "sim"],
     &["repo", "release"],
+    &["plan"],
     &["controller"],
     &["web"],
     &["cli"],
@@ -40,6 +41,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("handlebars", &["controller", "web", "cli"]),
     ("semver", &["base"]),
     ("sha1", &["template"]),
+    ("similar", &["plan", "cli"]),
     ("json_patch", &["cluster", "release", "sim"]),
 ];
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::super::strconv;
+use super::super::marked;
 use super::words::{lower, upper};
 
 /// What a run of characters is.
@@ -43,7 +43,7 @@ fn is_letter(c: char) -> bool {
 
 /// Whether it is what Go reads of bytes that are no text, or the character that it shows for them.
 fn is_error(c: char) -> bool {
-    c == char::REPLACEMENT_CHARACTER || strconv::lost(c).is_some()
+    c == char::REPLACEMENT_CHARACTER || marked::lost(c).is_some()
 }
 
 /// Returns the first character that is no error, and where it ends: the errors before it are its
@@ -126,7 +126,7 @@ fn push(out: &mut String, kind: Word, word: &str, connector: char) {
 }
 
 /// Joins the words of a text, in small letters. Punctuation stays as it is, and so do bytes that are
-/// no text (as [`strconv::lossless`] marks them) but beside capitals and connectors.
+/// no text (as [`marked::lossless`] marks them) but beside capitals and connectors.
 pub(super) fn connected(text: &str, connector: char) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let (mut kind, mut word, mut rest) = next_word(text);

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::super::strconv;
 use super::super::value::{IntKind, Value};
+use super::super::{marked, strconv};
 use super::types::to_text;
 use super::{Args, Func, Outcome, Ty, lossy};
 use crate::base::clock::{Clock as _, SystemClock};
@@ -353,7 +353,7 @@ pub(super) const TABLE: &[Func] = &[
         Ok(time(parse(&lossy(a.str(0)), &lossy(a.str(1))).unwrap_or_else(|_| GoTime::zero())))
     }),
     Func::new("mustToDate", &[S, S], |_, a| {
-        parse(&strconv::lossless(a.str(0)), &strconv::lossless(a.str(1)))
+        parse(&marked::lossless(a.str(0)), &marked::lossless(a.str(1)))
             .map(time)
             .map_err(Into::into)
     }),
@@ -420,7 +420,7 @@ fn formatted(args: Args<'_>, layout: &str, at: usize, zone: Option<usize>) -> Va
 
 fn modify(args: Args<'_>, must: bool) -> Outcome {
     let found = moment(args.any(1));
-    match parse_duration(&strconv::lossless(args.str(0))) {
+    match parse_duration(&marked::lossless(args.str(0))) {
         Ok(nanos) => Ok(time(found.add(nanos))),
         Err(complaint) if must => Err(complaint.into()),
         Err(_) => Ok(time(found)),
@@ -535,7 +535,7 @@ fn shown(text: &str) -> String {
             ' '..='\u{7f}' => out.push(c),
             _ => {
                 let mut buffer = [0; 4];
-                let bytes = match strconv::lost(c) {
+                let bytes = match marked::lost(c) {
                     Some(byte) => &[byte],
                     None => c.encode_utf8(&mut buffer).as_bytes(),
                 };

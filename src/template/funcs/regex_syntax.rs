@@ -5,7 +5,7 @@
 
 use regex::Regex;
 
-use super::super::strconv;
+use super::super::marked;
 
 /// Most repetitions, also of one inside of another.
 const MAX_REPEAT: u64 = 1_000;
@@ -49,14 +49,14 @@ fn scan(text: &str) -> Result<(), String> {
 
 /// Returns what is wrong with an expression that is not UTF-8: the bytes, or what stands before.
 pub(super) fn complaint_about_bytes(text: &[u8]) -> String {
-    let marked = strconv::lossless(text);
+    let marked = marked::lossless(text);
     let complaint = scan(&marked).and_then(|()| sound(&marked)).err().unwrap_or_default();
     complaint.replace(is_lost, "\u{fffd}")
 }
 
 /// Whether a character stands for a byte that is not UTF-8.
 fn is_lost(c: char) -> bool {
-    strconv::lost(c).is_some()
+    marked::lost(c).is_some()
 }
 
 /// Reads a character; none at the end.

@@ -4,7 +4,7 @@
 
 use super::super::eval::Machine;
 use super::super::value::{Map, MapKind, MapRef, Value, text};
-use super::super::{fmt, strconv};
+use super::super::{fmt, marked, strconv};
 use super::types::{to_strings, to_text};
 use super::{Args, Fail, Func, Outcome, Ty, lossy};
 
@@ -55,11 +55,11 @@ fn trim(value: &[u8]) -> Vec<u8> {
 
 /// Applies a function on text, for which bytes that are no text are marked, and restores them.
 pub(super) fn lossless(value: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
-    let changed = change(&strconv::lossless(value));
+    let changed = change(&marked::lossless(value));
     if std::str::from_utf8(value).is_ok() {
         changed.into_bytes()
     } else {
-        strconv::restored(&changed)
+        marked::restored(&changed)
     }
 }
 

@@ -1,0 +1,261 @@
+//! `leadsman plan` and `leadsman diff`: what would change, before it does.
+
+mod args;
+mod text;
+mod wanted;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde::Serialize;
+
+use super::args::Connection;
+use super::connect;
+use super::inspect::{self, Found};
+use super::ui;
+use crate::chart::{self, Chart};
+use crate::plan::{self, Change, Next, Secrets, Side};
+use crate::release::Record;
+use crate::release::manifest::Hook;
+use crate::yaml::{self, Numbers, Value};
+
+use args::Shown;
+pub(super) use args::{Diff, Plan};
+
+/// Exit code where something would change.
+const DIFFERENCE: u8 = 3;
+
+/// What is shown.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    release: String,
+    namespace: String,
+    /// What it is compared with; none: there is no revision yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<State>,
+    to: State,
+    changes: Vec<Change>,
+    /// How many objects of the cluster stay as they are; none: it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unchanged: Option<usize>,
+    /// Hooks that would run, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hooks: Vec<Run>,
+}
+
+/// What a release is, or would be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct State {
+    /// Its revision; none: it is no revision yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u32>,
+    chart: String,
+    app_version: String,
+}
+
+/// A hook at one of its events.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    event: String,
+    weight: i64,
+    kind: String,
+    name: String,
+}
+
+impl State {
+    fn of_record(record: &Record) -> Self {
+        let metadata = record.metadata();
+        Self {
+            revision: Some(record.version),
+            chart: format!("{}-{}", metadata.name, metadata.version),
+            app_version: metadata.app_version,
+        }
+    }
+
+    fn of_chart(chart: &Chart) -> Self {
+        let metadata = &chart.metadata;
+        Self {
+            revision: None,
+            chart: format!("{}-{}", metadata.name, metadata.version),
+            app_version: metadata.app_version.clone(),
+        }
+    }
+}
+
+impl Shown {
+    fn secrets(self) -> Secrets {
+        if self.show_secrets { Secrets::Shown } else { Secrets::Masked }
+    }
+
+    fn end(self, report: &Report) -> anyhow::Result<ExitCode> {
+        ui::show(self.output, report, || text::write(report))?;
+        let differs = !report.changes.is_empty();
+        Ok(if differs { ExitCode::from(DIFFERENCE) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Says what an upgrade would change in the cluster.
+pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<ExitCode> {
+    let connected = connect::cluster(connection).await?;
+    let found = inspect::find(&connected, &args.release).await?;
+    let ask = wanted::Ask { chart: args.chart.as_deref(), values: &args.values, from: &args.from };
+    let wanted = wanted::find(&connected, &found, &ask).await?;
+    let next = Next {
+        name: &found.name,
+        namespace: &wanted.namespace,
+        manifest: &wanted.manifest,
+        defined: &defined(&wanted.chart),
+        current: wanted.current.as_ref(),
+    };
+    // Who applies decides which fields are whose.
+    let cluster = match &found.release {
+        Some(_) => connected.cluster.clone(),
+        None => connected.cluster.with_manager("helm"),
+    };
+    let (changes, unchanged) = plan::against_cluster(&cluster, next, args.shown.secrets()).await?;
+    let action = if wanted.current.is_some() { "upgrade" } else { "install" };
+    args.shown.end(&Report {
+        release: found.name,
+        from: wanted.current.as_ref().map(State::of_record),
+        to: State::of_chart(&wanted.chart),
+        changes,
+        unchanged: Some(unchanged),
+        hooks: runs(&wanted.hooks, action),
+        namespace: wanted.namespace,
+    })
+}
+
+/// Compares what was rendered: of a release and a chart, or of two revisions.
+pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<ExitCode> {
+    let connected = connect::cluster(connection).await?;
+    let found = inspect::find(&connected, &args.release).await?;
+    let side = |side: Side| if args.no_hooks { side.without_hooks() } else { side };
+    let report = if args.chart.is_some() {
+        let ask =
+            wanted::Ask { chart: args.chart.as_deref(), values: &args.values, from: &args.from };
+        let wanted = wanted::find(&connected, &found, &ask).await?;
+        let before = wanted.current.as_ref().map(Side::of_record).transpose()?.unwrap_or_default();
+        let after = Side::read(&wanted.manifest, &wanted.hooks, &wanted.namespace)?;
+        Report {
+            from: wanted.current.as_ref().map(State::of_record),
+            to: State::of_chart(&wanted.chart),
+            changes: plan::compare(&side(before), &side(after), args.shown.secrets()),
+            unchanged: None,
+            hooks: Vec::new(),
+            release: found.name,
+            namespace: wanted.namespace,
+        }
+    } else {
+        let (before, after) = revisions(&found, args.revision, args.to).await?;
+        let (from, to) = (Side::of_record(&before)?, Side::of_record(&after)?);
+        Report {
+            from: Some(State::of_record(&before)),
+            to: State::of_record(&after),
+            changes: plan::compare(&side(from), &side(to), args.shown.secrets()),
+            unchanged: None,
+            hooks: Vec::new(),
+            release: found.name,
+            namespace: after.namespace,
+        }
+    };
+    args.shown.end(&report)
+}
+
+/// Returns the records of two revisions.
+async fn revisions(
+    found: &Found,
+    from: Option<u32>,
+    to: Option<u32>,
+) -> anyhow::Result<(Record, Record)> {
+    let heads = found.storage.heads(&found.name).await?;
+    let Some(newest) = heads.first() else { bail!("release: not found") };
+    let to = to.unwrap_or(newest.version);
+    let before = heads.iter().map(|head| head.version).find(|version| *version < to);
+    let Some(from) = from.or(before) else {
+        bail!(
+            "{} has no revision before {to}: there is nothing to compare with (a chart can be \
+             named: `leadsman diff {} CHART`)",
+            found.name,
+            found.name
+        );
+    };
+    let read = async |version| match found.storage.get(&found.name, version).await? {
+        Some(record) => Ok(record),
+        None => {
+            let kept: Vec<_> = heads.iter().map(|head| head.version.to_string()).collect();
+            bail!("{} has no revision {version}; there are {}", found.name, kept.join(", "))
+        }
+    };
+    Ok((read(from).await?, read(to).await?))
+}
+
+/// Groups and kinds that a chart defines before its objects are applied.
+fn defined(chart: &Chart) -> BTreeSet<(String, String)> {
+    let files = chart::crds(chart);
+    let texts = files.iter().map(|(_, file)| String::from_utf8_lossy(&file.data));
+    let mut found = BTreeSet::new();
+    for text in texts {
+        // What is no YAML is refused when it is installed; here it defines nothing.
+        let documents = crate::release::manifest::split(&text);
+        for value in documents.filter_map(|text| yaml::parse(text, Numbers::Exact).ok()) {
+            let field = |pointer| value.pointer(pointer).and_then(Value::as_str);
+            if let (Some(group), Some(kind)) = (field("/spec/group"), field("/spec/names/kind")) {
+                found.insert((group.to_owned(), kind.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// Returns which hooks run before and after an action, in their order.
+fn runs(hooks: &[Hook], action: &str) -> Vec<Run> {
+    let mut found = Vec::new();
+    for event in [format!("pre-{action}"), format!("post-{action}")] {
+        let mut own: Vec<&Hook> =
+            hooks.iter().filter(|hook| hook.events.contains(&event)).collect();
+        own.sort_by(|a, b| a.weight.cmp(&b.weight).then_with(|| a.name.cmp(&b.name)));
+        found.extend(own.into_iter().map(|hook| Run {
+            event: event.clone(),
+            weight: hook.weight,
+            kind: hook.kind.clone(),
+            name: hook.name.clone(),
+        }));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hooks_run_by_event_weight_and_name() {
+        let hook = |name: &str, weight, events: &[&str]| Hook {
+            name: name.to_owned(),
+            kind: "Job".to_owned(),
+            weight,
+            events: events.iter().map(|event| (*event).to_owned()).collect(),
+            ..Hook::default()
+        };
+        let hooks = [
+            hook("late", 5, &["pre-upgrade", "post-upgrade"]),
+            hook("b", 0, &["pre-upgrade"]),
+            hook("a", 0, &["pre-upgrade"]),
+            hook("never", 0, &["pre-delete", "test"]),
+        ];
+        let order: Vec<_> =
+            runs(&hooks, "upgrade").into_iter().map(|run| (run.event, run.name)).collect();
+        let wanted = [
+            ("pre-upgrade", "a"),
+            ("pre-upgrade", "b"),
+            ("pre-upgrade", "late"),
+            ("post-upgrade", "late"),
+        ];
+        assert_eq!(order, wanted.map(|(event, name)| (event.to_owned(), name.to_owned())));
+        assert!(runs(&hooks, "install").is_empty());
+    }
+}

@@ -1,0 +1,145 @@
+//! What a release would become: the chart and values that are asked for, rendered for the cluster.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+
+use super::super::args::{ChartFrom, Values};
+use super::super::connect::Connected;
+use super::super::explain;
+use super::super::inspect::Found;
+use super::super::{chart as named, values};
+use crate::chart::{self, Chart, merge_values};
+use crate::controller::target::Target;
+use crate::release::manifest::Hook;
+use crate::release::{
+    self, ClusterLookup, Origin, Record, RenderRequest, RenderedRelease, Renderer,
+};
+use crate::template::ReleaseInfo;
+use crate::yaml::Map;
+
+/// What is asked for.
+pub(super) struct Ask<'a> {
+    pub(super) chart: Option<&'a str>,
+    pub(super) values: &'a Values,
+    pub(super) from: &'a ChartFrom,
+}
+
+/// A revision that might be.
+pub(super) struct Wanted {
+    pub(super) chart: Arc<Chart>,
+    pub(super) manifest: String,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) namespace: String,
+    /// What it would replace; none: it would be the first.
+    pub(super) current: Option<Record>,
+}
+
+/// Finds and renders it.
+pub(super) async fn find(
+    connected: &Connected,
+    found: &Found,
+    ask: &Ask<'_>,
+) -> anyhow::Result<Wanted> {
+    let heads = found.storage.heads(&found.name).await?;
+    let after = heads.first().map_or(0, |head| head.version);
+    let current = match heads.iter().find(|head| head.status == "deployed").or(heads.first()) {
+        Some(head) if head.status != "uninstalled" => {
+            found.storage.get(&found.name, head.version).await?
+        }
+        _ => None,
+    };
+    let asked = asked(connected, found, ask, current.as_ref()).await?;
+    let release = ReleaseInfo {
+        name: found.name.clone(),
+        namespace: asked.namespace.clone(),
+        revision: after + 1,
+        is_upgrade: current.is_some(),
+    };
+    let rendered = render(connected, &asked, release).await?;
+    let (mut manifest, mut hooks) = (rendered.manifest, rendered.hooks);
+    if let Some(origin) = &asked.origin {
+        manifest = origin.label_manifest(&manifest)?;
+        origin.label_hooks(&mut hooks)?;
+    }
+    Ok(Wanted { chart: rendered.chart, manifest, hooks, namespace: asked.namespace, current })
+}
+
+/// A chart, and what it is rendered with.
+struct Asked {
+    chart: Arc<Chart>,
+    values: Map,
+    namespace: String,
+    /// The `HelmRelease`, if there is one.
+    origin: Option<Origin>,
+}
+
+/// Finds the chart and the values: those of the `HelmRelease`, if there is one, below those of the
+/// command line.
+async fn asked(
+    connected: &Connected,
+    found: &Found,
+    ask: &Ask<'_>,
+    current: Option<&Record>,
+) -> anyhow::Result<Asked> {
+    let given = values::merge(ask.values)?.values;
+    let named = match ask.chart {
+        Some(name) => {
+            let load = |bytes: Vec<u8>| chart::load_archive(&bytes);
+            Some(named::load(name, ask.from, load).await?)
+        }
+        None => None,
+    };
+    if let Some(helm_release) = &found.release {
+        let context = explain::context(connected, &ask.from.sources)?;
+        let mut composed = Map::new();
+        let own = crate::controller::preview(&context, helm_release, &mut composed).await;
+        let meta = &helm_release.metadata;
+        let own = own
+            .map_err(anyhow::Error::msg)
+            .with_context(|| format!("HelmRelease '{}'", meta.key()))?;
+        return Ok(Asked {
+            chart: named.unwrap_or(own),
+            values: merge_values(composed, given),
+            namespace: Target::of(helm_release).namespace,
+            origin: Some(Origin { name: meta.name.clone(), namespace: meta.namespace.clone() }),
+        });
+    }
+    let (name, namespace) = (&found.name, &connected.namespace);
+    let Some(chart) = named else {
+        bail!(
+            "no HelmRelease '{name}' in namespace {namespace} says which chart it should run: \
+             name one, as in `leadsman plan {name} CHART`"
+        );
+    };
+    // Without any of its own an upgrade goes on with the values of the release.
+    let last = current.and_then(|record| record.config.clone());
+    let values = if given.is_empty() { last.unwrap_or_default() } else { given };
+    Ok(Asked { chart, values, namespace: namespace.clone(), origin: None })
+}
+
+/// Renders for the cluster, whose answers to `lookup` count.
+async fn render(
+    connected: &Connected,
+    asked: &Asked,
+    release: ReleaseInfo,
+) -> anyhow::Result<RenderedRelease> {
+    let capabilities = release::of_cluster(&connected.cluster).await?;
+    let lookup = ClusterLookup::new(connected.cluster.clone());
+    let request = RenderRequest {
+        chart: &asked.chart,
+        values: &asked.values,
+        release,
+        capabilities: &capabilities,
+        lookup: Some(&lookup),
+        hosts: None,
+        check_schema: true,
+    };
+    let renderer = Renderer::default();
+    let rendered = tokio::task::block_in_place(|| renderer.render(&request));
+    // What the template says then is not the template's fault.
+    match lookup.into_outage() {
+        Some(error) => Err(error.into()),
+        None => Ok(rendered?),
+    }
+}

@@ -1,0 +1,117 @@
+//! What an action would change, as data: objects that appear, change, go or stay, and every field
+//! that differs.
+//!
+//! Invariants: nothing is written to a cluster, which is asked by dry runs only; what a Secret
+//! holds leaves this room as its size, unless somebody asked for it ([`Secrets::Shown`]).
+
+mod compare;
+mod fields;
+mod live;
+mod mask;
+
+use serde::Serialize;
+
+use crate::cluster::ObjectId;
+use crate::yaml::Value;
+
+pub use compare::{Side, compare};
+pub use live::{Next, against_cluster};
+
+/// What happens to one object.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// Which.
+    pub object: Subject,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+    /// Fields that are taken from who owns them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A field that somebody else owns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// Where, as the API server writes it.
+    pub field: String,
+    /// Its field manager.
+    pub manager: String,
+}
+
+impl Change {
+    fn new(object: Subject, what: What) -> Self {
+        Self { object, what, conflicts: Vec::new() }
+    }
+}
+
+/// An object by its identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// Group and version.
+    pub api_version: String,
+    /// Kind.
+    pub kind: String,
+    /// Namespace; empty: none, or not known without a cluster.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// The events at which it runs, if it is a hook.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hook: Vec<String>,
+}
+
+/// What happens.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "change", rename_all = "camelCase")]
+pub enum What {
+    /// It appears.
+    Create,
+    /// Some of its fields change.
+    Update {
+        /// Those, in order of their paths.
+        fields: Vec<Field>,
+    },
+    /// It goes.
+    Delete,
+    /// It stays, but is the release's no longer: `helm.sh/resource-policy: keep`.
+    Keep,
+    /// The cluster refuses it.
+    Refuse {
+        /// The cluster's words.
+        reason: String,
+    },
+}
+
+/// A field that differs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Field {
+    /// Where: `spec.template.spec.containers[web].image`. Items of lists are named by what names
+    /// them, or by their number.
+    pub path: String,
+    /// What was there; none: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What will be there; none: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+/// Whether what Secrets hold is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// Only how large it is.
+    Masked,
+    /// As it is.
+    Shown,
+}
+
+impl Subject {
+    fn new(id: ObjectId, hook: Vec<String>) -> Self {
+        let api_version = id.api_version();
+        Self { api_version, kind: id.kind, namespace: id.namespace, name: id.name, hook }
+    }
+}
