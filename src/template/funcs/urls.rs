@@ -1,141 +1,166 @@
-//! URLs.
+//! URLs, byte by byte: what is no text passes through.
 //!
-//! Source: sprig v3.3.0 url.go; go net/url.
+//! Source: sprig v3.3.0 url.go; go1.26 net/url/url.go.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::strconv;
 use super::super::value::{Map, Value, text};
-use super::{Args, Func, Outcome, Ty, lossy};
+use super::{Args, Func, Outcome, Ty};
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("urlParse", &[Ty::Str], |_, a| parse(&lossy(a.str(0)))),
+    Func::new("urlParse", &[Ty::Str], |_, a| {
+        Ok(Url::parse(a.str(0)).map_err(|why| format!("unable to parse url: {why}"))?.into_value())
+    }),
     Func::new("urlJoin", &[Ty::Map], |_, a| join(a)),
 ];
 
-fn unescape(part: &str) -> Result<String, String> {
-    let mut out = Vec::with_capacity(part.len());
-    let bytes = part.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at] == b'%' {
-            let hex = part.get(at + 1..at + 3).unwrap_or_else(|| part.get(at + 1..).unwrap_or(""));
-            let Ok(byte) = u8::from_str_radix(hex, 16) else {
-                return Err(format!("invalid URL escape \"%{hex}\""));
-            };
-            out.push(byte);
-            at += 3;
-        } else {
-            out.push(bytes[at]);
-            at += 1;
-        }
-    }
-    Ok(String::from_utf8_lossy(&out).into_owned())
+/// A part of a URL: each has its own characters that need no escape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Path,
+    Host,
+    Zone,
+    User,
+    Query,
+    Fragment,
 }
 
-fn parse(url: &str) -> Outcome {
-    let failed = |shown: &str, why: &str| -> super::Fail {
-        let quoted = strconv::quote(shown.as_bytes());
-        format!("unable to parse url: parse {quoted}: {why}").into()
-    };
-    let (rest, fragment) = url.split_once('#').unwrap_or((url, ""));
-    // Go parses the fragment last, and does not show it before.
-    let fail = |why: &str| failed(rest, why);
-    if rest.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
-        return Err(fail("net/url: invalid control character in URL"));
-    }
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (scheme, rest) = match rest.find(':') {
-        Some(0) => return Err(fail("missing protocol scheme")),
-        Some(at) if is_scheme(&rest[..at]) => (rest[..at].to_ascii_lowercase(), &rest[at + 1..]),
-        Some(at) if !rest[..at].contains('/') => {
-            return Err(fail("first path segment in URL cannot contain colon"));
-        }
-        _ => (String::new(), rest),
-    };
-    let mut parts = Parts { scheme, query: query.to_owned(), ..Parts::default() };
-    if !rest.starts_with('/') && !parts.scheme.is_empty() {
-        parts.opaque = rest.to_owned();
-    } else if let Some(authority) = rest.strip_prefix("//") {
-        let end = authority.find('/').unwrap_or(authority.len());
-        let (authority, path) = authority.split_at(end);
-        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        if !user.chars().all(is_of_userinfo) {
-            return Err(fail("net/url: invalid userinfo"));
-        }
-        parts.userinfo = if user.is_empty() { String::new() } else { userinfo(user) };
-        check_host(host).map_err(|why| fail(&why))?;
-        parts.host = unescape(host).map_err(|why| fail(&why))?;
-        if let Some((_, port)) = parts.host.rsplit_once(':')
-            && !parts.host.ends_with(']')
-            && !port.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            return Err(fail(&format!("invalid port \":{port}\" after host")));
-        }
-        parts.path = unescape(path).map_err(|why| fail(&why))?;
-    } else {
-        parts.path = unescape(rest).map_err(|why| fail(&why))?;
-    }
-    parts.fragment = unescape(fragment).map_err(|why| failed(url, &why))?;
-    Ok(parts.into_value())
-}
-
-/// Source: go net/url/url.go (validUserinfo).
-fn is_of_userinfo(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c)
-}
-
-/// Name and password as Go writes them back.
-fn userinfo(text: &str) -> String {
-    let again = |part: &str| {
-        let plain = unescape(part).unwrap_or_else(|_| part.to_owned());
-        escape_but(&plain, b"-_.~$&+,;=")
-    };
-    match text.split_once(':') {
-        Some((name, password)) => format!("{}:{}", again(name), again(password)),
-        None => again(text),
-    }
-}
-
-/// Source: go net/url/url.go (parseHost, unescape).
-fn check_host(host: &str) -> Result<(), String> {
-    if host.starts_with('[') && !host.contains(']') {
-        return Err("missing ']' in host".to_owned());
-    }
-    let is_fine = |c: char| {
-        !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c)
-    };
-    match host.chars().find(|c| !is_fine(*c)) {
-        Some(c) => {
-            let quoted = strconv::quote(c.to_string().as_bytes());
-            Err(format!("invalid character {quoted} in host name"))
-        }
-        None => Ok(()),
-    }
-}
-
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-}
-
-#[derive(Default)]
-struct Parts {
-    scheme: String,
-    host: String,
-    path: String,
-    query: String,
-    opaque: String,
-    fragment: String,
-    userinfo: String,
-}
-
-impl Parts {
-    fn into_value(self) -> Value {
-        let hostname = match self.host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => &self.host,
+impl Part {
+    fn is_plain(self, byte: u8) -> bool {
+        let others: &[u8] = match self {
+            Self::Path => b"$&+,-./:;=@_~",
+            Self::Host | Self::Zone => b"!\"$&'()*+,-.:;<=>[]_~",
+            Self::User => b"$&+,-.;=_~",
+            Self::Query => b"-._~",
+            Self::Fragment => b"!$&()*+,-./:;=?@_~",
         };
-        let hostname = hostname.trim_start_matches('[').trim_end_matches(']').to_owned();
+        byte.is_ascii_alphanumeric() || others.contains(&byte)
+    }
+
+    /// Whether an escape may stand for a byte.
+    fn takes(self, escape: &[u8], byte: u8) -> bool {
+        match self {
+            // Only bytes that are no ASCII, but for the sign itself.
+            Self::Host => byte >= 0x80 || escape == b"%25",
+            Self::Zone => byte == b' ' || escape == b"%25" || self.is_plain(byte),
+            _ => true,
+        }
+    }
+
+    fn unescape(self, part: &[u8]) -> Result<Vec<u8>, String> {
+        let mut out = Vec::with_capacity(part.len());
+        let mut rest = part;
+        while let Some((&first, behind)) = rest.split_first() {
+            if first == b'%' {
+                let escape = &rest[..rest.len().min(3)];
+                let byte = value_of(escape).filter(|byte| self.takes(escape, *byte));
+                let quoted = || format!("invalid URL escape {}", strconv::quote(escape));
+                out.push(byte.ok_or_else(quoted)?);
+                rest = &rest[3..];
+                continue;
+            }
+            let strict = matches!(self, Self::Host | Self::Zone) && first.is_ascii();
+            if strict && !self.is_plain(first) {
+                let quoted = strconv::quote(&[first]);
+                return Err(format!("invalid character {quoted} in host name"));
+            }
+            out.push(first);
+            rest = behind;
+        }
+        Ok(out)
+    }
+
+    fn escape(self, out: &mut Vec<u8>, part: &[u8]) {
+        for &byte in part {
+            if self.is_plain(byte) {
+                out.push(byte);
+            } else {
+                out.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            }
+        }
+    }
+}
+
+/// The byte of `%41`.
+fn value_of(escape: &[u8]) -> Option<u8> {
+    let digit = |at: usize| char::from(*escape.get(at)?).to_digit(16);
+    u8::try_from(digit(1)? << 4 | digit(2)?).ok()
+}
+
+/// Splits at the first of these bytes.
+fn cut(bytes: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(at, bytes) {
+        Some(index) => (&bytes[..index], Some(&bytes[index + 1..])),
+        None => (bytes, None),
+    }
+}
+
+#[derive(Debug, Default)]
+struct Url {
+    scheme: Vec<u8>,
+    user: Option<User>,
+    host: Vec<u8>,
+    path: Vec<u8>,
+    query: Vec<u8>,
+    opaque: Vec<u8>,
+    fragment: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct User {
+    name: Vec<u8>,
+    password: Option<Vec<u8>>,
+}
+
+impl Url {
+    fn parse(url: &[u8]) -> Result<Self, String> {
+        let wrong = |shown: &[u8], why: String| format!("parse {}: {why}", strconv::quote(shown));
+        // The fragment is read last, and not shown before.
+        let (before, fragment) = cut(url, b'#');
+        let mut parsed = Self::parse_plain(before).map_err(|why| wrong(before, why))?;
+        let fragment = Part::Fragment.unescape(fragment.unwrap_or_default());
+        parsed.fragment = fragment.map_err(|why| wrong(url, why))?;
+        Ok(parsed)
+    }
+
+    /// Parses a URL without a fragment.
+    fn parse_plain(url: &[u8]) -> Result<Self, String> {
+        if url.iter().any(u8::is_ascii_control) {
+            return Err("net/url: invalid control character in URL".to_owned());
+        }
+        let (scheme, rest) = scheme(url)?;
+        let (rest, query) = cut(rest, b'?');
+        let mut parsed = Self {
+            scheme: scheme.to_ascii_lowercase(),
+            query: query.unwrap_or_default().to_vec(),
+            ..Self::default()
+        };
+        if !rest.starts_with(b"/") {
+            if !scheme.is_empty() {
+                parsed.opaque = rest.to_vec();
+                return Ok(parsed);
+            }
+            if cut(rest, b'/').0.contains(&b':') {
+                return Err("first path segment in URL cannot contain colon".to_owned());
+            }
+        }
+        let mut path = rest;
+        let has_host = !scheme.is_empty() || !rest.starts_with(b"///");
+        if let Some(authority) = rest.strip_prefix(b"//").filter(|_| has_host) {
+            let end = memchr::memchr(b'/', authority).unwrap_or(authority.len());
+            path = &authority[end..];
+            (parsed.user, parsed.host) = parse_authority(&parsed.scheme, &authority[..end])?;
+        }
+        parsed.path = Part::Path.unescape(path)?;
+        Ok(parsed)
+    }
+
+    fn into_value(self) -> Value {
         let map = Map::default();
+        let hostname = hostname(&self.host).to_vec();
+        let mut userinfo = Vec::new();
+        self.user.iter().for_each(|user| user.write(&mut userinfo));
         for (key, value) in [
             ("fragment", self.fragment),
             ("host", self.host),
@@ -144,97 +169,192 @@ impl Parts {
             ("path", self.path),
             ("query", self.query),
             ("scheme", self.scheme),
-            ("userinfo", self.userinfo),
+            ("userinfo", userinfo),
         ] {
             map.set(text(key), Value::str(value));
         }
         Value::map(map)
     }
+
+    fn write(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if !self.scheme.is_empty() {
+            out.extend_from_slice(&self.scheme);
+            out.push(b':');
+        }
+        if self.opaque.is_empty() {
+            self.write_hierarchy(&mut out);
+        } else {
+            out.extend_from_slice(&self.opaque);
+        }
+        if !self.query.is_empty() {
+            out.push(b'?');
+            out.extend_from_slice(&self.query);
+        }
+        if !self.fragment.is_empty() {
+            out.push(b'#');
+            Part::Fragment.escape(&mut out, &self.fragment);
+        }
+        out
+    }
+
+    fn write_hierarchy(&self, out: &mut Vec<u8>) {
+        let has_authority = !self.host.is_empty() || self.user.is_some();
+        if has_authority || !self.scheme.is_empty() && !self.path.is_empty() {
+            out.extend_from_slice(b"//");
+        }
+        if let Some(user) = &self.user {
+            user.write(out);
+            out.push(b'@');
+        }
+        Part::Host.escape(out, &self.host);
+        if !self.host.is_empty() && !self.path.is_empty() && self.path[0] != b'/' {
+            out.push(b'/');
+        }
+        // The first segment must not look like a scheme.
+        if out.is_empty() && cut(&self.path, b'/').0.contains(&b':') {
+            out.extend_from_slice(b"./");
+        }
+        match self.path.as_slice() {
+            b"*" => out.push(b'*'),
+            path => Part::Path.escape(out, path),
+        }
+    }
+}
+
+impl User {
+    fn write(&self, out: &mut Vec<u8>) {
+        Part::User.escape(out, &self.name);
+        if let Some(password) = &self.password {
+            out.push(b':');
+            Part::User.escape(out, password);
+        }
+    }
+}
+
+/// Splits off the scheme, which may be empty.
+fn scheme(url: &[u8]) -> Result<(&[u8], &[u8]), String> {
+    let is_of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let end = url.iter().position(|byte| !is_of_scheme(byte)).unwrap_or(url.len());
+    match url.get(end) {
+        Some(b':') if end == 0 => Err("missing protocol scheme".to_owned()),
+        Some(b':') if url[0].is_ascii_alphabetic() => Ok((&url[..end], &url[end + 1..])),
+        _ => Ok((b"", url)),
+    }
+}
+
+fn parse_authority(scheme: &[u8], authority: &[u8]) -> Result<(Option<User>, Vec<u8>), String> {
+    let Some(at) = memchr::memrchr(b'@', authority) else {
+        return Ok((None, parse_host(scheme, authority)?));
+    };
+    let host = parse_host(scheme, &authority[at + 1..])?;
+    let userinfo = &authority[..at];
+    let is_valid = |b: &u8| b.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(b);
+    if !userinfo.iter().all(is_valid) {
+        return Err("net/url: invalid userinfo".to_owned());
+    }
+    let (name, password) = cut(userinfo, b':');
+    let user = User {
+        name: Part::User.unescape(name)?,
+        password: password.map(|password| Part::User.unescape(password)).transpose()?,
+    };
+    Ok((Some(user), host))
+}
+
+fn parse_host(scheme: &[u8], host: &[u8]) -> Result<Vec<u8>, String> {
+    let check_port = |port: &[u8]| {
+        let quoted = || format!("invalid port {} after host", strconv::quote(port));
+        if is_optional_port(port) { Ok(()) } else { Err(quoted()) }
+    };
+    match memchr::memrchr(b'[', host) {
+        Some(0) => {}
+        Some(_) => return Err("invalid IP-literal".to_owned()),
+        None => {
+            // Lists of hosts, each with a port, are let through but for the web.
+            let colon = match scheme {
+                b"http" | b"https" => memchr::memchr(b':', host),
+                _ => memchr::memrchr(b':', host),
+            };
+            colon.map_or(Ok(()), |at| check_port(&host[at..]))?;
+            return Part::Host.unescape(host);
+        }
+    }
+    let close = memchr::memrchr(b']', host).ok_or("missing ']' in host")?;
+    check_port(&host[close + 1..])?;
+    let port = Part::Host.unescape(&host[close + 1..])?;
+    let name = &host[1..close];
+    let zone = memchr::memmem::find(name, b"%25").unwrap_or(name.len());
+    let mut address = Part::Host.unescape(&name[..zone])?;
+    address.extend(Part::Zone.unescape(&name[zone..])?);
+    check_literal(&address)?;
+    Ok([b"[", address.as_slice(), b"]", &port].concat())
+}
+
+/// Checks the address between brackets: one of IPv6, with or without a zone.
+fn check_literal(address: &[u8]) -> Result<(), String> {
+    let (plain, zone) = cut(address, b'%');
+    let shown = std::str::from_utf8(plain).unwrap_or_default();
+    if zone.is_none() && shown.parse::<Ipv4Addr>().is_ok() {
+        return Err("invalid IP-literal".to_owned());
+    }
+    if shown.parse::<Ipv6Addr>().is_err() || zone.is_some_and(<[u8]>::is_empty) {
+        let quoted = strconv::quote(address);
+        return Err(format!("invalid host: ParseAddr({quoted}): unable to parse IP"));
+    }
+    Ok(())
+}
+
+fn is_optional_port(port: &[u8]) -> bool {
+    match port.split_first() {
+        None => true,
+        Some((b':', digits)) => digits.iter().all(u8::is_ascii_digit),
+        Some(_) => false,
+    }
+}
+
+fn hostname(host: &[u8]) -> &[u8] {
+    let colon = memchr::memrchr(b':', host).filter(|at| is_optional_port(&host[*at..]));
+    let name = &host[..colon.unwrap_or(host.len())];
+    let inner = name.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]"));
+    inner.unwrap_or(name)
 }
 
 fn join(args: Args<'_>) -> Outcome {
     let map = args.map(0);
     let member = |key: &str| match map.get(key.as_bytes()) {
-        None => Ok(String::new()),
-        Some(Value::Str(text)) => Ok(lossy(&text).into_owned()),
+        None => Ok(Vec::new()),
+        Some(Value::Str(text)) => Ok(text.to_vec()),
         Some(other) => {
-            let name = other.type_name();
-            Err(format!("unable to parse {key} key, must be of type string, but {name} found"))
+            let kind = other.kind_name();
+            Err(format!("unable to parse {key} key, must be of type string, but {kind} found"))
         }
     };
-    let (scheme, host, path) = (member("scheme")?, member("host")?, member("path")?);
-    let (query, opaque, fragment) = (member("query")?, member("opaque")?, member("fragment")?);
+    let mut url = Url {
+        scheme: member("scheme")?,
+        host: member("host")?,
+        path: member("path")?,
+        query: member("query")?,
+        opaque: member("opaque")?,
+        fragment: member("fragment")?,
+        user: None,
+    };
     let userinfo = member("userinfo")?;
-    let mut out = String::new();
-    if !scheme.is_empty() {
-        out.push_str(&scheme);
-        out.push(':');
+    if !userinfo.is_empty() {
+        let around = [b"proto://", userinfo.as_slice(), b"@host"].concat();
+        let parsed = Url::parse(&around);
+        url.user = parsed.map_err(|why| format!("unable to parse userinfo in dict: {why}"))?.user;
     }
-    if opaque.is_empty() {
-        if !scheme.is_empty() || !host.is_empty() || !userinfo.is_empty() {
-            if !host.is_empty() || !path.is_empty() || !userinfo.is_empty() {
-                out.push_str("//");
-            }
-            if !userinfo.is_empty() {
-                out.push_str(&self::userinfo(&userinfo));
-                out.push('@');
-            }
-            out.push_str(&host);
-        }
-        let path = escape(&path);
-        // The first segment must not look like a scheme.
-        let first = path.split('/').next().unwrap_or_default();
-        if out.is_empty() && first.contains(':') {
-            out.push_str("./");
-        }
-        if !path.is_empty() && !path.starts_with('/') && !host.is_empty() {
-            out.push('/');
-        }
-        out.push_str(&path);
-    } else {
-        out.push_str(&opaque);
-    }
-    if !query.is_empty() {
-        out.push('?');
-        out.push_str(&query);
-    }
-    if !fragment.is_empty() {
-        out.push('#');
-        out.push_str(&escape(&fragment));
-    }
-    Ok(Value::str(out))
-}
-
-fn escape(path: &str) -> String {
-    escape_but(path, b"-_.~$&+,/:;=@!*'()")
-}
-
-/// Escapes all but letters, digits and these.
-fn escape_but(text: &str, plain: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    Ok(Value::str(url.write()))
 }
 
 /// Escapes a text for a query, as `url.QueryEscape`.
-pub(super) fn query_escape(value: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(value.len());
-    for &byte in value {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else if byte == b' ' {
-            out.push('+');
-        } else {
-            let _ = write!(out, "%{byte:02X}");
+pub(super) fn query_escape(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    for (index, word) in value.split(|byte| *byte == b' ').enumerate() {
+        if index > 0 {
+            out.push(b'+');
         }
+        Part::Query.escape(&mut out, word);
     }
     out
 }
