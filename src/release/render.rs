@@ -13,9 +13,9 @@ use crate::base::{limit, parallel};
 use crate::chart::{self, Chart};
 use crate::template::{
     Capabilities, Context, Frozen, Hosts, Lookup, ParseAhead, Program, ReleaseInfo, Scope,
-    TemplateFile,
 };
 use crate::yaml::Map;
+use prepared::{Prepared, files, scopes};
 
 /// Compiled charts that are kept.
 const KEPT: usize = 32;
@@ -45,7 +45,7 @@ pub struct RenderRequest<'a> {
 #[derive(Debug)]
 pub struct Rendering {
     /// The chart with its dependencies processed.
-    pub chart: Chart,
+    pub chart: Arc<Chart>,
     /// The files, for [`manifest::sort`].
     pub files: Vec<manifest::Read>,
 }
@@ -69,10 +69,15 @@ pub struct Renderer {
     programs: Mutex<HashMap<Key, Compiled>>,
     /// Templates of the archive that was loaded last, until a chart is compiled.
     ahead: Mutex<Option<ParseAhead>>,
+    /// The chart and the user's values of the last rendering.
+    last: Mutex<Option<Last>>,
 }
 
 /// A program, and the chart whose address is its key.
 type Compiled = (Arc<Chart>, Arc<Program>);
+
+/// A chart, the user's values, and what was made of them.
+type Last = (Arc<Chart>, Map, Arc<Prepared>);
 
 /// A chart by identity, and which of its dependencies are enabled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -108,7 +113,7 @@ impl Renderer {
         let notes = notes.map(|read| read.file.text.clone()).unwrap_or_default();
         let sorted = manifest::sort(&files)?;
         let (manifest, hooks) = (manifest::text(&sorted.documents, &sorted.hooks), sorted.hooks);
-        Ok(RenderedRelease { chart: Arc::new(chart), manifest, hooks, notes })
+        Ok(RenderedRelease { chart, manifest, hooks, notes })
     }
 
     /// Renders a chart; `post` may change the rendered files before they are sorted.
@@ -121,35 +126,45 @@ impl Renderer {
         post: &dyn Fn(Vec<manifest::Read>) -> Result<Vec<manifest::Read>, Error>,
     ) -> Result<Rendering, Error> {
         chart::check_dependencies_present(request.chart)?;
-        let (chart, warnings) = chart::process_dependencies(request.chart, request.values)?;
-        let (values, more) = chart::coalesce(&chart, request.values)?;
-        for warning in warnings.iter().chain(&more) {
-            tracing::info!(%warning);
+        let prepared = self.prepared(request)?;
+        prepared.warn();
+        let rendered =
+            beside_schemas(request, &prepared, || self.rendered_files(request, &prepared))?;
+        Ok(Rendering { chart: Arc::clone(&prepared.chart), files: post(rendered)? })
+    }
+
+    /// Prepares a rendering, unless that was done for the one before.
+    fn prepared(&self, request: &RenderRequest<'_>) -> Result<Arc<Prepared>, Error> {
+        let lock = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((chart, values, prepared)) = &*lock()
+            && Arc::ptr_eq(chart, request.chart)
+            && values == request.values
+        {
+            return Ok(Arc::clone(prepared));
         }
-        let rendered = beside_schemas(request, &chart, &values, || {
-            self.rendered_files(request, &chart, &values)
-        })?;
-        Ok(Rendering { chart, files: post(rendered)? })
+        let prepared = Arc::new(Prepared::new(request.chart, request.values)?);
+        let last = (Arc::clone(request.chart), request.values.clone(), Arc::clone(&prepared));
+        *lock() = Some(last);
+        Ok(prepared)
     }
 
     /// Renders the templates of a processed chart.
     fn rendered_files(
         &self,
         request: &RenderRequest<'_>,
-        chart: &Chart,
-        values: &Map,
+        prepared: &Prepared,
     ) -> Result<Vec<manifest::Read>, Error> {
+        let chart = &prepared.chart;
         check_kube_version(chart, request.capabilities)?;
         if chart.metadata.is_library() {
             return Err(Error::Library);
         }
-        let scopes = scopes(chart);
         // This is done while the last templates are parsed.
-        let values = Frozen::of_map(values);
-        let program = self.compiled(request.chart, chart, &scopes)?;
+        let values = prepared.frozen();
+        let program = self.compiled(request.chart, chart, &prepared.scopes)?;
         let context = Context {
-            scopes: &scopes,
-            values: &values,
+            scopes: &prepared.scopes,
+            values,
             release: &request.release,
             capabilities: request.capabilities,
             lookup: request.lookup,
@@ -163,6 +178,7 @@ impl Renderer {
     /// Forgets what was compiled: for programs that go on, but not on with the same charts.
     pub fn forget(&self) {
         self.programs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn compiled(
@@ -180,7 +196,7 @@ impl Renderer {
         if let Some((_, program)) = lock().get(&key) {
             return Ok(Arc::clone(program));
         }
-        let files = files(chart, scopes);
+        let files = files(chart);
         let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
         let parsed = ahead.map(ParseAhead::finish).unwrap_or_default();
         let program = Program::compile_parsed(files, scopes, &parsed).map_err(Error::Template)?;
@@ -198,20 +214,18 @@ impl Renderer {
 /// values that do not fit are told before whatever is wrong with the templates.
 fn beside_schemas<T>(
     request: &RenderRequest<'_>,
-    chart: &Chart,
-    values: &Map,
+    prepared: &Prepared,
     render: impl FnOnce() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let validate = || chart::schema::validate(chart, values);
-    if !request.check_schema || !chart::schema::is_wanted(chart) {
+    if !request.check_schema || !prepared.is_unchecked() {
         return render();
     }
     // A cluster must not be asked on behalf of values that are refused.
     if request.lookup.is_some() || request.hosts.is_some() {
-        validate()?;
+        prepared.validate()?;
         return render();
     }
-    let (valid, rendered) = parallel::both(SCHEMA_STACK_BYTES, validate, render);
+    let (valid, rendered) = parallel::both(SCHEMA_STACK_BYTES, || prepared.validate(), render);
     valid?;
     rendered
 }
@@ -225,7 +239,7 @@ pub(super) fn render_leniently(
     capabilities: &Capabilities,
 ) -> Result<HashMap<String, String>, Error> {
     let scopes = scopes(chart);
-    let program = Program::compile(files(chart, &scopes), &scopes).map_err(Error::Template)?;
+    let program = Program::compile(files(chart), &scopes).map_err(Error::Template)?;
     let values = Frozen::of_map(&values);
     let context = Context {
         scopes: &scopes,
@@ -239,55 +253,6 @@ pub(super) fn render_leniently(
     };
     let rendered = program.render(&context).map_err(Error::Template)?;
     Ok(rendered.into_iter().map(|file| (file.name, file.text)).collect())
-}
-
-/// Returns every chart of a tree with its path, parents first.
-fn walk<'a>(
-    chart: &'a Chart,
-    path: String,
-    parent: Option<usize>,
-    found: &mut Vec<(&'a Chart, String, Option<usize>)>,
-) {
-    let index = found.len();
-    found.push((chart, path.clone(), parent));
-    for child in &chart.dependencies {
-        walk(child, format!("{path}/charts/{}", child.metadata.name), Some(index), found);
-    }
-}
-
-fn charts(chart: &Chart) -> Vec<(&Chart, String, Option<usize>)> {
-    let mut found = Vec::new();
-    walk(chart, chart.metadata.name.clone(), None, &mut found);
-    found
-}
-
-fn scopes(chart: &Chart) -> Vec<Scope> {
-    let found = charts(chart).into_iter().map(|(chart, path, parent)| {
-        let mut files: Vec<_> =
-            chart.files.iter().map(|file| (file.name.clone(), file.data.clone())).collect();
-        files.sort_by(|a, b| a.0.cmp(&b.0));
-        Scope {
-            path,
-            name: chart.metadata.name.clone(),
-            parent,
-            chart: chart.metadata.to_template_map(parent.is_none()),
-            files: files.into(),
-            library: chart.metadata.is_library(),
-        }
-    });
-    found.collect()
-}
-
-fn files(chart: &Chart, _scopes: &[Scope]) -> Vec<TemplateFile> {
-    let mut files = Vec::new();
-    for (scope, (chart, path, _)) in charts(chart).into_iter().enumerate() {
-        files.extend(chart.templates.iter().map(|file| TemplateFile {
-            name: format!("{path}/{}", file.name),
-            text: file.data.clone().into_bytes(),
-            scope,
-        }));
-    }
-    files
 }
 
 /// Source: helm v4.3.1 pkg/action/action.go: a constraint that cannot be read is not met, either.
@@ -309,5 +274,6 @@ fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), 
     Err(Error::KubeVersion { wanted: wanted.clone(), have: capabilities.kube_version.clone() })
 }
 
+mod prepared;
 #[cfg(test)]
 mod tests;

@@ -130,3 +130,64 @@ fn grafana_renders_as_helm_renders_it() {
 fn others_render_as_helm_renders_them() {
     check("mixed");
 }
+
+#[test]
+fn what_is_remembered_of_a_rendering_is_used_for_its_like_alone() {
+    let chart = |name: &str| {
+        let template = "kind: {{ .Chart.Name }}\na: {{ .Values.a }}\n";
+        let schema = r#"{"properties": {"a": {"type": "integer"}}}"#;
+        let files = [
+            ("Chart.yaml", format!("apiVersion: v2\nname: {name}\nversion: 1.0.0\n")),
+            ("values.yaml", "a: 0\n".to_owned()),
+            ("values.schema.json", schema.to_owned()),
+            ("templates/a.yaml", template.to_owned()),
+        ];
+        let file = |(name, text): (&str, String)| chart::File {
+            name: name.to_owned(),
+            data: bytes::Bytes::from(text).into(),
+        };
+        Arc::new(chart::load_files(files.into_iter().map(file).collect()).unwrap())
+    };
+    let (one, two) = (chart("one"), chart("two"));
+    let renderer = Renderer::default();
+    let capabilities = offline("1.34.2", &[]).unwrap();
+    let render = |chart: &Arc<Chart>, a: Option<Value>, check_schema: bool| {
+        let values: Map = a.into_iter().map(|a| ("a".to_owned(), a)).collect();
+        let release = ReleaseInfo {
+            name: "rel".into(),
+            namespace: "prod".into(),
+            revision: 1,
+            is_upgrade: false,
+        };
+        let request = RenderRequest {
+            chart,
+            values: &values,
+            release,
+            capabilities: &capabilities,
+            lookup: None,
+            hosts: None,
+            check_schema,
+        };
+        let rendered = renderer.render(&request).map_err(|error| error.to_string())?;
+        let lines: Vec<_> = rendered.manifest.lines().skip(2).collect();
+        Ok::<_, String>(lines.join(" ").trim_end().to_owned())
+    };
+    for _ in 0..2 {
+        for (chart, a, wanted) in [
+            (&one, None, "kind: one a: 0"),
+            (&one, Some(1.into()), "kind: one a: 1"),
+            (&two, Some(1.into()), "kind: two a: 1"),
+            (&two, Some(2.into()), "kind: two a: 2"),
+            (&one, Some(2.into()), "kind: one a: 2"),
+        ] {
+            assert_eq!(render(chart, a.clone(), true).as_deref(), Ok(wanted), "{a:?}");
+        }
+        // What was never checked is checked when somebody asks for it, and each time.
+        assert_eq!(render(&one, Some("x".into()), false).as_deref(), Ok("kind: one a: x"));
+        for _ in 0..2 {
+            let refused = render(&one, Some("x".into()), true).unwrap_err();
+            assert!(refused.contains("got string, want integer"), "{refused}");
+        }
+        renderer.forget();
+    }
+}

@@ -43,6 +43,10 @@ fn encode(machine: &mut Machine<'_>, value: &Value) -> Result<Value, NotPlain> {
             out.push_str(if matches!(value, Value::Map(..)) { "" } else { "[]" });
             Ok(())
         }
+        // A list of tables is written under its key, which it has none of here.
+        other if is_table_array(&other) => {
+            Err("toml: top-level values must be Go maps or structs".to_owned())
+        }
         other => inline(&mut out, &other),
     };
     written.map_err(NotPlain::Json)?;
