@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use super::{chart_args, plan, template_args, verify};
+use super::{
+    chart_args, get, history, inspect, install, list, plan, rollback, template_args, uninstall, upgrade,
+    verify,
+};
 use crate::base::duration::GoDuration;
 use crate::base::limit::Limits;
 use crate::sim::Rule;
@@ -113,16 +116,18 @@ pub(super) enum Command {
     Demo,
     /// Serve the simulated cluster on loopback.
     Sim(Sim),
-    /// List releases.
-    List(List),
-    /// Show the revisions of a release.
-    History(History),
-    /// Show the conditions of a HelmRelease.
-    Status(One),
+    /// List releases, as `helm list` does.
+    #[command(visible_alias = "ls")]
+    List(Box<list::List>),
+    /// Show the revisions of a release, as `helm history` does.
+    #[command(visible_alias = "hist")]
+    History(history::History),
+    /// Show a release, as `helm status` does, and the conditions of its HelmRelease.
+    Status(inspect::Status),
     /// Explain which version runs, which are held back, and what failed.
     Why(One),
     /// Show parts of a release's record.
-    Get(Get),
+    Get(get::Get),
     /// Run exactly one version of the chart, until `unpin`.
     Pin(Pin),
     /// Let the version move again.
@@ -142,8 +147,15 @@ pub(super) enum Command {
     Plan(Box<plan::Plan>),
     /// Compare a release with a chart, or two of its revisions; exit code 3 where they differ.
     Diff(Box<plan::Diff>),
-    /// Roll a release back to an earlier revision.
-    Rollback(Rollback),
+    /// Install a chart, as `helm install` does.
+    Install(Box<install::Install>),
+    /// Upgrade a release, as `helm upgrade` does.
+    Upgrade(Box<upgrade::Upgrade>),
+    /// Roll a release back to an earlier revision, as `helm rollback` does.
+    Rollback(Box<rollback::Rollback>),
+    /// Uninstall releases, as `helm uninstall` does.
+    #[command(visible_aliases = ["un", "del", "delete"])]
+    Uninstall(Box<uninstall::Uninstall>),
     /// Register, list, update and forget chart repositories, in Helm's own files.
     Repo(chart_args::Repo),
     /// Search for charts.
@@ -450,51 +462,9 @@ pub(super) struct Sim {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(super) struct List {
-    /// Releases of all namespaces.
-    #[arg(short = 'A', long)]
-    pub(super) all_namespaces: bool,
-    /// How to write it.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Output,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct History {
-    /// Name of the release or HelmRelease.
-    pub(super) release: String,
-    /// How to write it.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Output,
-}
-
-#[derive(Debug, ClapArgs)]
 pub(super) struct One {
     /// Name of the HelmRelease.
     pub(super) release: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Part {
-    /// The user's values.
-    Values,
-    /// The manifest.
-    Manifest,
-    /// The notes.
-    Notes,
-    /// The hooks.
-    Hooks,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Get {
-    /// What to show.
-    pub(super) part: Part,
-    /// Name of the release or HelmRelease.
-    pub(super) release: String,
-    /// Revision; the newest without it.
-    #[arg(long)]
-    pub(super) revision: Option<u32>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -525,17 +495,6 @@ pub(super) struct Reconcile {
     #[arg(long)]
     pub(super) reset: bool,
     /// Longest wait.
-    #[arg(long, value_parser = duration, default_value = "5m", value_name = "DURATION")]
-    pub(super) timeout: Duration,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Rollback {
-    /// Name of the release or HelmRelease.
-    pub(super) release: String,
-    /// Revision; the one before the last without it.
-    pub(super) revision: Option<u32>,
-    /// Longest wait for readiness.
     #[arg(long, value_parser = duration, default_value = "5m", value_name = "DURATION")]
     pub(super) timeout: Duration,
 }

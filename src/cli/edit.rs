@@ -1,15 +1,14 @@
 //! Commands that change a release or what is wanted of it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::args::{Connection, Hold, One, Pin, Reconcile, Rollback};
+use super::args::{Connection, Hold, One, Pin, Reconcile};
 use super::connect::Connected;
-use super::inspect::{find, helm_release};
+use super::inspect::helm_release;
 use super::{connect, ui};
 use crate::api::annotation::{COMMAND_MANAGER, FORCE_AT, HOLD, PIN, REQUESTED_AT, RESET_AT};
 use crate::api::condition::{self, READY, Truth};
@@ -17,8 +16,6 @@ use crate::api::crd::HELM_RELEASE_API;
 use crate::base::clock::{Clock as _, SystemClock, rfc3339_nano};
 use crate::base::version::Version;
 use crate::cluster::ObjectId;
-use crate::cluster::wait::Rules;
-use crate::release::{self, Env};
 
 async fn patch(connected: &Connected, name: &str, patch: serde_json::Value) -> anyhow::Result<()> {
     helm_release(connected, name).await?;
@@ -126,53 +123,4 @@ pub(super) async fn reconcile(
             bail!("HelmRelease reconciliation failed: '{message}'")
         }
     }
-}
-
-pub(super) async fn rollback(args: Rollback, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let connected = connect::cluster(connection).await?;
-    let found = find(&connected, &args.release).await?;
-    let Some((_, last)) = found.storage.last(&found.name).await? else {
-        bail!("release: not found")
-    };
-    if last.is_pending() {
-        bail!(
-            "another operation (install/upgrade/rollback) is in progress: revision {} is {}",
-            last.version,
-            last.info.status
-        );
-    }
-    let revision = args.revision.unwrap_or_else(|| last.version.saturating_sub(1));
-    let Some(target) = found.storage.get(&found.name, revision).await? else {
-        bail!("release has no {revision} version");
-    };
-    let quiet = |_: &crate::cluster::wait::Progress| {};
-    let holder = format!("cli/{:016x}", rand::random::<u64>());
-    let env = Env {
-        cluster: connected.cluster.clone(),
-        storage: found.storage.clone(),
-        clock: Arc::new(SystemClock),
-        holder: &holder,
-        rules: Rules::default(),
-        progress: &quiet,
-    };
-    let version = target.metadata().version;
-    let rollback = release::Rollback {
-        target,
-        last,
-        timeout: args.timeout,
-        wait: true,
-        wait_for_jobs: true,
-        hooks: true,
-        cleanup_on_fail: false,
-        max_history: 10,
-    };
-    release::rollback(&env, rollback).await.result?;
-    ui::print("Rollback was a success! Happy Helming!\n");
-    if found.release.is_some() {
-        ui::say(&format!(
-            "{version} runs again; the version that was left is not taken by itself, a newer one is. To stay: `leadsman pin {} {version}`",
-            args.release
-        ));
-    }
-    Ok(ExitCode::SUCCESS)
 }

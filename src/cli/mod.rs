@@ -9,13 +9,18 @@ mod chart_args;
 mod connect;
 mod demo;
 mod dependency;
+mod deploy;
 mod diagnose;
 mod edit;
 mod explain;
 mod files;
+mod get;
+mod history;
 mod home;
 mod inspect;
+mod install;
 mod lint;
+mod list;
 mod name;
 mod namespace;
 mod package;
@@ -24,16 +29,22 @@ mod plugin;
 mod provenance;
 mod pull;
 mod refresh;
+mod release_args;
 mod repo;
 mod repo_index;
+mod report;
+mod rollback;
 mod run;
 mod search;
 mod show;
 mod sign;
+mod site;
 mod target;
 mod template;
 mod template_args;
 mod ui;
+mod uninstall;
+mod upgrade;
 mod values;
 mod verify;
 
@@ -118,11 +129,11 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Run(run) => run::run(run, &connection).await,
         Command::Demo => demo::demo().await,
         Command::Sim(sim) => run::sim(sim).await,
-        Command::List(list) => inspect::list(list, &connection).await,
-        Command::History(history) => inspect::history(history, &connection).await,
+        Command::List(list) => list::run(*list, &connection).await,
+        Command::History(history) => history::run(history, &connection).await,
         Command::Status(status) => inspect::status(status, &connection).await,
         Command::Why(why) => inspect::why(why, &connection).await,
-        Command::Get(get) => inspect::get(get, &connection).await,
+        Command::Get(get) => get::run(get, &connection).await,
         Command::Pin(pin) => edit::pin(pin, &connection).await,
         Command::Unpin(unpin) => edit::unpin(unpin, &connection).await,
         Command::Hold(hold) => edit::hold(hold, &connection).await,
@@ -132,7 +143,10 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
         Command::Plan(args) => plan::plan(*args, &connection).await,
         Command::Diff(args) => plan::diff(*args, &connection).await,
-        Command::Rollback(rollback) => edit::rollback(rollback, &connection).await,
+        Command::Install(install) => install::run(*install, &connection, details).await,
+        Command::Upgrade(upgrade) => upgrade::run(*upgrade, &connection, details).await,
+        Command::Rollback(rollback) => rollback::run(*rollback, &connection).await,
+        Command::Uninstall(uninstall) => uninstall::run(*uninstall, &connection).await,
         Command::Repo(repo) => repo::run(repo).await,
         Command::Dependency(args) => dependency::run(args).await,
         Command::Package(package) => package::run(package).await,

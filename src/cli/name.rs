@@ -1,15 +1,16 @@
 //! Which name a rendered release has.
 
+use std::path::Path;
+
 use anyhow::{anyhow, bail};
 
-use super::args::Template;
 use crate::base::limit;
 use crate::base::name::ReleaseName;
 use crate::template::{Capabilities, Context, Frozen, Program, ReleaseInfo, Scope, TemplateFile};
 use crate::yaml::{Map, Value};
 
-/// What a release is called that nobody named.
-const NOBODYS: &str = "release-name";
+/// What a release is called that nobody named, and nobody installs.
+pub(super) const NOBODYS: &str = "release-name";
 /// Name of the template of a name, as errors tell it.
 const TEMPLATE: &str = "name-template";
 /// Helm's rule, in Helm's words.
@@ -17,30 +18,49 @@ const RULE: &str = "invalid release name, must match regex \
     ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ \
     and the length must not be longer than 53";
 
-/// Returns name and chart of what was typed.
+/// What was typed of a name.
+pub(super) struct Naming<'a> {
+    /// `[NAME] CHART`.
+    pub(super) words: &'a [String],
+    /// Whether a name is to be made.
+    pub(super) generate: bool,
+    /// A template of the name, or nothing.
+    pub(super) template: &'a str,
+}
+
+/// Returns name and chart of what was typed; what `nobodys` says is the name without one.
 ///
 /// Source: helm v4.3.1 pkg/action/install.go (`NameAndChart`).
 pub(super) fn name_and_chart(
-    args: &Template,
+    naming: &Naming<'_>,
     capabilities: &Capabilities,
+    nobodys: impl Fn(&str) -> anyhow::Result<String>,
 ) -> anyhow::Result<(String, String)> {
-    match &args.words[..] {
+    match naming.words {
         [name, chart] => {
-            if args.generate_name {
+            if naming.generate {
                 bail!("cannot set --generate-name and also specify a name");
             }
-            if !args.name_template.is_empty() {
+            if !naming.template.is_empty() {
                 bail!("cannot set --name-template and also specify a name");
             }
             Ok((name.clone(), chart.clone()))
         }
-        [chart] if args.name_template.is_empty() => Ok((NOBODYS.to_owned(), chart.clone())),
-        [chart] => Ok((from_template(&args.name_template, capabilities)?, chart.clone())),
+        [chart] if naming.template.is_empty() => Ok((nobodys(chart)?, chart.clone())),
+        [chart] => Ok((from_template(naming.template, capabilities)?, chart.clone())),
         [] => bail!("a chart is needed: an archive, a folder, or with --repo a name"),
         [_, _, more @ ..] => {
             bail!("expected at most two arguments, unexpected arguments: {}", more.join(", "))
         }
     }
+}
+
+/// Makes a name of a chart's and the time, in seconds.
+pub(super) fn generated(chart: &str, now: i64) -> String {
+    let base = Path::new(chart).file_name().map(|name| name.to_string_lossy().into_owned());
+    let base = base.unwrap_or_else(|| "chart".to_owned());
+    let base = base.split('.').next().unwrap_or_default();
+    format!("{base}-{now}")
 }
 
 /// Refuses what cannot be a release's name.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::Template;
+use super::args::ChartFrom;
 use super::pull::TIMEOUT;
 use super::repo::fetcher;
 use super::{home, package, ui};
@@ -16,16 +16,16 @@ use crate::repo::{Subcharts, Verify};
 pub(super) async fn complete(
     chart: Arc<Chart>,
     name: &str,
-    args: &Template,
+    (from, update): (&ChartFrom, bool),
 ) -> anyhow::Result<Arc<Chart>> {
     let path = Path::new(name);
     let lacks = chart::check_dependencies_present(&chart).is_err();
-    if !args.dependency_update || !lacks || args.from.repo.is_some() || !path.is_dir() {
+    if !update || !lacks || from.repo.is_some() || !path.is_dir() {
         return Ok(chart);
     }
     let subcharts = Subcharts {
         folder: &std::path::absolute(path)?,
-        files: &home::helm_files(&args.from.places),
+        files: &home::helm_files(&from.places),
         fetcher: &fetcher()?,
         skip_refresh: false,
         timeout: TIMEOUT,

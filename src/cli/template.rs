@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::args::{Connection, Template};
 use super::diagnose::{self, Detailed};
 use super::files::{self, Files};
+use super::name::{NOBODYS, Naming};
 use super::plugin::Plugin;
 use super::provenance::Provenance;
 use super::target::Target;
@@ -24,6 +25,11 @@ impl Template {
     pub(super) fn asks_cluster(&self) -> bool {
         self.against.place() == Ok(Place::Server)
     }
+
+    fn naming(&self) -> Naming<'_> {
+        let (words, template) = (&self.words[..], self.name_template.as_str());
+        Naming { words, generate: self.generate_name, template }
+    }
 }
 
 pub(super) async fn run(
@@ -37,10 +43,13 @@ pub(super) async fn run(
     let offline = offline(&args.kube_version, &args.api_versions)?;
     args.against.note().into_iter().for_each(ui::say);
     let place = args.against.place().map_err(anyhow::Error::msg)?;
-    let (name, chart) = name::name_and_chart(&args, &offline)?;
+    let unnamed = |_: &str| Ok(NOBODYS.to_owned());
+    let (name, chart) = name::name_and_chart(&args.naming(), &offline, unnamed)?;
     let unpack = |bytes: Vec<u8>| renderer.load_archive(&bytes.into());
     let loaded = named::load(&chart, &args.from, unpack).await.map_err(unversioned)?;
-    let chart = ManuallyDrop::new(refresh::complete(loaded, &chart, &args).await?);
+    let chart = ManuallyDrop::new(
+        refresh::complete(loaded, &chart, (&args.from, args.dependency_update)).await?,
+    );
     let merged = values::merge(&args.values)?;
     let target = match place {
         Place::Client => None,
@@ -121,7 +130,7 @@ fn failed(
 }
 
 /// The system's own way to find hosts.
-struct Dns;
+pub(super) struct Dns;
 
 impl Hosts for Dns {
     fn addresses(&self, name: &str) -> Vec<String> {
@@ -150,7 +159,7 @@ fn trial<'a>(args: &Template, release: &'a ReleaseInfo) -> Trial<'a> {
 }
 
 /// Where charts are rendered Helm looks for the version first, with a type of its own.
-fn unversioned(error: anyhow::Error) -> anyhow::Error {
+pub(super) fn unversioned(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<chart::Error>() {
         Ok(chart::Error::Parse { file: "Chart.yaml", text }) => {
             let text = text.replace("type v2.Metadata", "type loader.chartBase");

@@ -1,7 +1,5 @@
 //! Further arguments of `leadsman template`, as they are typed.
 
-use std::collections::BTreeMap;
-
 use clap::Args as ClapArgs;
 
 /// What part a cluster has in a rendering.
@@ -149,21 +147,24 @@ impl Idle {
     ///
     /// Source: helm v4.3.1 pkg/storage/driver/labels.go.
     pub(super) fn check(&self) -> Result<(), String> {
-        const OWN: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
-        let labels: BTreeMap<&str, &str> =
-            self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        if labels.keys().any(|key| OWN.contains(key)) {
-            return Err(format!(
-                "user supplied labels contains system reserved label name. System labels: [{}]",
-                OWN.join(" ")
-            ));
-        }
-        Ok(())
+        check_labels(&self.labels)
     }
 }
 
+/// Refuses labels that Helm keeps for itself.
+pub(super) fn check_labels(labels: &[(String, String)]) -> Result<(), String> {
+    const OWN: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
+    if labels.iter().any(|(key, _)| OWN.contains(&key.as_str())) {
+        return Err(format!(
+            "user supplied labels contains system reserved label name. System labels: [{}]",
+            OWN.join(" ")
+        ));
+    }
+    Ok(())
+}
+
 /// Reads `KEY=VALUE`.
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) =
         text.split_once('=').ok_or_else(|| format!("{text} must be formatted as key=value"))?;
     Ok((key.to_owned(), value.to_owned()))

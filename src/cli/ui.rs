@@ -96,7 +96,8 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 /// Source: github.com/gosuri/uitable table.go (`String`), util/strutil/strutil.go (`Resize`).
 pub(super) fn helm_rows<T: AsRef<str>>(rows: &[Vec<T>], most: usize) -> String {
     let width = |cell: &T| {
-        let width = text_width(cell.as_ref());
+        // A cell of several lines is as wide as its widest, and cut as if it were one.
+        let width = cell.as_ref().lines().map(text_width).max().unwrap_or(0);
         if most > 0 { width.min(most) } else { width }
     };
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -141,6 +141,7 @@ impl Work<'_> {
             create_namespace: install && i.create_namespace && !spec.target_namespace.is_empty(),
             cleanup_on_fail: !install && u.cleanup_on_fail,
             max_history: spec.max_history.unwrap_or(5) as usize,
+            options: release::Options::default(),
         })
     }
 
@@ -224,6 +225,7 @@ impl Work<'_> {
                     hooks: !spec.rollback.disable_hooks,
                     cleanup_on_fail: spec.rollback.cleanup_on_fail,
                     max_history: spec.max_history.unwrap_or(5) as usize,
+                    options: release::Options::default(),
                 };
                 release::rollback(env, rollback).await
             }
@@ -251,6 +253,7 @@ impl Work<'_> {
                     hooks: !spec.disable_hooks,
                     keep_history: spec.keep_history,
                     propagation,
+                    options: release::Options::default(),
                 };
                 release::uninstall(env, uninstall).await
             }

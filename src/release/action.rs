@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::apply::{self, Owner};
+use super::apply::{self, Created, Owner};
 use super::record::{Info, Record, chart_value};
-use super::{Error, Origin, RenderedRelease, Storage, hook, preflight};
+use super::{Error, Options, Origin, RenderedRelease, Storage, hook, preflight};
 use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
 use crate::cluster::status::Reader;
@@ -80,6 +80,8 @@ pub struct Deploy {
     pub cleanup_on_fail: bool,
     /// Records that are kept; 0: all.
     pub max_history: usize,
+    /// What only a command asks for.
+    pub options: Options,
 }
 
 /// How an action ended. What was stored is listed also when it failed.
@@ -94,6 +96,61 @@ pub struct Outcome {
 impl Outcome {
     pub(super) fn failed(error: Error) -> Self {
         Self { written: Vec::new(), result: Err(error) }
+    }
+}
+
+impl Deploy {
+    /// Returns the record that would be stored first.
+    ///
+    /// # Errors
+    /// What was rendered cannot be labeled.
+    pub fn draft(&self, clock: &dyn Clock) -> Result<Record, Error> {
+        let (manifest, hooks) = match &self.origin {
+            Some(origin) => {
+                let mut hooks = self.rendered.hooks.clone();
+                origin.label_hooks(&mut hooks)?;
+                (origin.label_manifest(&self.rendered.manifest)?, hooks)
+            }
+            None => (self.rendered.manifest.clone(), self.rendered.hooks.clone()),
+        };
+        let now = rfc3339_nano(clock.now());
+        let (status, description, first, after) = match &self.kind {
+            Kind::Install { after } => {
+                ("pending-install", "Initial install underway", now.clone(), after)
+            }
+            Kind::Upgrade { current, after } => {
+                let first = current.info.first_deployed.clone();
+                ("pending-upgrade", "Preparing upgrade", first, after)
+            }
+        };
+        Ok(Record {
+            name: self.name.clone(),
+            info: Info {
+                first_deployed: first,
+                last_deployed: now,
+                description: description.to_owned(),
+                status: status.to_owned(),
+                notes: self.rendered.notes.clone(),
+                ..Info::default()
+            },
+            chart: Arc::new(chart_value(&self.rendered.chart)),
+            config: (!self.config.is_empty()).then(|| self.config.clone()),
+            manifest,
+            hooks,
+            version: after + 1,
+            namespace: self.namespace.clone(),
+            apply_method: "ssa".to_owned(),
+            labels: match &self.kind {
+                Kind::Install { .. } => self.options.labels.clone().unwrap_or_default(),
+                Kind::Upgrade { current, .. } => {
+                    self.options.labels.clone().unwrap_or_else(|| current.labels.clone())
+                }
+            },
+        })
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner { name: &self.name, namespace: &self.namespace }
     }
 }
 
@@ -114,51 +171,16 @@ async fn prepare(
     env: &Env<'_>,
     deploy: &Deploy,
 ) -> Result<(Record, Vec<Object>, Vec<Object>), Error> {
-    let (manifest, hooks) = match &deploy.origin {
-        Some(origin) => {
-            let mut hooks = deploy.rendered.hooks.clone();
-            origin.label_hooks(&mut hooks)?;
-            (origin.label_manifest(&deploy.rendered.manifest)?, hooks)
+    let record = deploy.draft(&*env.clock)?;
+    let old = match &deploy.kind {
+        Kind::Install { .. } => Vec::new(),
+        Kind::Upgrade { current, .. } => {
+            apply::old_objects(&env.cluster, &current.manifest, &current.namespace).await?
         }
-        None => (deploy.rendered.manifest.clone(), deploy.rendered.hooks.clone()),
-    };
-    let now = rfc3339_nano(env.clock.now());
-    let (status, description, first, version, old) = match &deploy.kind {
-        Kind::Install { after } => {
-            ("pending-install", "Initial install underway", now.clone(), after + 1, Vec::new())
-        }
-        Kind::Upgrade { current, after } => {
-            let old =
-                apply::old_objects(&env.cluster, &current.manifest, &current.namespace).await?;
-            let first = current.info.first_deployed.clone();
-            ("pending-upgrade", "Preparing upgrade", first, after + 1, old)
-        }
-    };
-    let record = Record {
-        name: deploy.name.clone(),
-        info: Info {
-            first_deployed: first,
-            last_deployed: now,
-            description: description.to_owned(),
-            status: status.to_owned(),
-            notes: deploy.rendered.notes.clone(),
-            ..Info::default()
-        },
-        chart: Arc::new(chart_value(&deploy.rendered.chart)),
-        config: (!deploy.config.is_empty()).then(|| deploy.config.clone()),
-        manifest,
-        hooks,
-        version,
-        namespace: deploy.namespace.clone(),
-        apply_method: "ssa".to_owned(),
-        labels: match &deploy.kind {
-            Kind::Install { .. } => Default::default(),
-            Kind::Upgrade { current, .. } => current.labels.clone(),
-        },
     };
     record.encode()?;
     let mut objects = apply::objects(&env.cluster, &record.manifest, &deploy.namespace).await?;
-    let owner = Owner { name: &deploy.name, namespace: &deploy.namespace };
+    let owner = deploy.owner();
     if !deploy.take_ownership {
         let is_old = |object: &Object| old.iter().any(|other| other.id().same(&object.id()));
         let new: Vec<Object> = objects.iter().filter(|object| !is_old(object)).cloned().collect();
@@ -183,9 +205,21 @@ async fn run(
     if deploy.max_history > 0 {
         env.storage.prune(&record.name, deploy.max_history.saturating_sub(1)).await?;
     }
+    if let Some(replaced) = &deploy.options.replaced {
+        env.storage.update(&superseded(replaced), env.holder, &*env.clock).await?;
+    }
     env.storage.create(&record, env.holder, &*env.clock).await?;
     written.push(record.clone());
-    let result = change(env, deploy, &mut record, (objects, old), written).await;
+    let created = match deploy.cleanup_on_fail {
+        true => Created::before(&env.cluster, objects).await?,
+        false => Created::default(),
+    };
+    let work = change(env, deploy, &mut record, (objects, old), written);
+    let result = deploy.options.until_stopped(work).await;
+    if result.is_err() && deploy.options.is_stopped() {
+        // What was being written then may be there.
+        env.storage.outline(&record.name, record.version).await?;
+    }
     match &result {
         // Nobody knows how far it came: the record stays pending, and who finds it takes it up.
         Err(error) if error.is_outage() => return result,
@@ -196,7 +230,7 @@ async fn run(
             } else {
                 "Upgrade complete"
             };
-            done.clone_into(&mut record.info.description);
+            record.info.description = deploy.options.described(done);
             "deployed".clone_into(&mut record.info.status);
         }
         Err(error) => {
@@ -213,10 +247,20 @@ async fn run(
     }
     env.storage.update(&record, env.holder, &*env.clock).await?;
     written.push(record);
-    if result.is_err() && deploy.cleanup_on_fail {
-        apply::remove_surplus(&env.cluster, objects, old).await?;
+    match result {
+        Err(error) => Err(created.clean(env, deploy.owner(), "upgrade", error).await),
+        Ok(()) => Ok(()),
     }
-    result
+}
+
+/// Source: helm v4.3.2 pkg/action/install.go (`replaceRelease`): a failed one stays failed.
+fn superseded(last: &Record) -> Record {
+    let mut last = last.clone();
+    if last.info.status != "failed" {
+        "superseded".clone_into(&mut last.info.status);
+        "superseded by new release".clone_into(&mut last.info.description);
+    }
+    last
 }
 
 async fn change(
@@ -251,7 +295,7 @@ async fn make_ready(
     deploy: &Deploy,
     (objects, old): (&[Object], &[Object]),
 ) -> Result<(), Error> {
-    let live = apply::apply(&env.cluster, objects).await?;
+    let live = apply::apply(&env.cluster, objects, deploy.options.fields).await?;
     apply::remove_surplus(&env.cluster, old, objects).await?;
     if deploy.wait {
         let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::{Error, manager, manifest};
+use super::{Env, Error, Fields, manager, manifest};
 use crate::base::class::chain;
 use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
 use crate::yaml::Value;
@@ -151,12 +151,18 @@ pub(super) fn foreign(live: &Object, owner: Owner<'_>) -> Vec<String> {
 
 /// Applies objects in their order; objects of one kind in a row go at the same time, and all of
 /// them are tried. Returns them as the server has them now.
-pub(super) async fn apply(cluster: &Cluster, objects: &[Object]) -> Result<Vec<Object>, Error> {
+pub(super) async fn apply(
+    cluster: &Cluster,
+    objects: &[Object],
+    fields: Fields,
+) -> Result<Vec<Object>, Error> {
     let mut live = Vec::with_capacity(objects.len());
     for group in objects.chunk_by(|a, b| a.kind() == b.kind()) {
         let mut first = None;
         for part in group.chunks(AT_ONCE) {
-            for applied in join_all(part.iter().map(|object| apply_one(cluster, object))).await {
+            for applied in
+                join_all(part.iter().map(|object| apply_one(cluster, object, fields))).await
+            {
                 match applied {
                     Ok(object) => live.push(object),
                     // Each request has waited long for the API server already.
@@ -174,15 +180,22 @@ pub(super) async fn apply(cluster: &Cluster, objects: &[Object]) -> Result<Vec<O
 
 /// Applies one object, and takes over what Helm's own command line owned of it: a field that the
 /// chart dropped would else stay behind as its.
-pub(super) async fn apply_one(cluster: &Cluster, object: &Object) -> Result<Object, Error> {
-    let live = apply_once(cluster, object).await?;
-    let Some(fields) = manager::folded(&live, HELM, cluster.manager()) else { return Ok(live) };
-    let patch = serde_json::json!([
-        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
-        {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
-    ]);
-    match cluster.patch_json(&object.id(), &patch, "").await {
-        Ok(_) => apply_once(cluster, object).await,
+pub(super) async fn apply_one(
+    cluster: &Cluster,
+    object: &Object,
+    fields: Fields,
+) -> Result<Object, Error> {
+    if fields == Fields::Refused {
+        // Else what we own ourselves, by the older method, would be in our way.
+        if let Some(live) = cluster.get(&object.id()).await? {
+            take_over(cluster, &live).await.map_err(|error| refused(object, error))?;
+        }
+        return apply_once(cluster, object, fields).await;
+    }
+    let live = apply_once(cluster, object, fields).await?;
+    match take_over(cluster, &live).await {
+        Ok(true) => apply_once(cluster, object, fields).await,
+        Ok(false) => Ok(live),
         Err(error) if error.is_conflict() => {
             tracing::info!(id = %object.id(), %error, "fields of Helm are not taken over this time");
             Ok(live)
@@ -191,10 +204,24 @@ pub(super) async fn apply_one(cluster: &Cluster, object: &Object) -> Result<Obje
     }
 }
 
-async fn apply_once(cluster: &Cluster, object: &Object) -> Result<Object, Error> {
+/// Makes what Helm's command line owns of an object ours; returns whether there was anything.
+async fn take_over(cluster: &Cluster, live: &Object) -> Result<bool, cluster::Error> {
+    let Some(fields) = manager::folded(live, HELM, cluster.manager()) else { return Ok(false) };
+    let patch = serde_json::json!([
+        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
+    ]);
+    cluster.patch_json(&live.id(), &patch, "").await.map(|_| true)
+}
+
+async fn apply_once(cluster: &Cluster, object: &Object, fields: Fields) -> Result<Object, Error> {
+    let options = match fields {
+        Fields::Taken => ApplyOptions::forced(),
+        Fields::Refused => ApplyOptions::polite(),
+    };
     let mut attempt = 0;
     loop {
-        match cluster.apply(object, &ApplyOptions::forced()).await {
+        match cluster.apply(object, &options).await {
             Ok(live) => return Ok(live),
             // Many objects at once trip over the quota's own bookkeeping.
             Err(error) if attempt < QUOTA_ATTEMPTS && is_quota_race(&error) => {
@@ -248,6 +275,56 @@ pub(super) async fn remove_surplus(
         }
     }
     Ok(())
+}
+
+/// Objects that were not there before an action.
+#[derive(Debug, Default)]
+pub(super) struct Created(Vec<ObjectId>);
+
+impl Created {
+    /// Looks which objects an action is going to create.
+    pub(super) async fn before(cluster: &Cluster, objects: &[Object]) -> Result<Self, Error> {
+        let mut missing = Vec::new();
+        for object in objects {
+            if cluster.get(&object.id()).await?.is_none() {
+                missing.push(object.id());
+            }
+        }
+        Ok(Self(missing))
+    }
+
+    /// Deletes what a failed action created; what somebody else made meanwhile stays. Returns the
+    /// error of the action, with what went wrong on top.
+    pub(super) async fn clean(
+        self,
+        env: &Env<'_>,
+        owner: Owner<'_>,
+        doing: &str,
+        error: Error,
+    ) -> Error {
+        let mut wrong = Vec::new();
+        for id in self.0 {
+            let deleted = async {
+                match env.cluster.get(&id).await? {
+                    Some(live) if foreign(&live, owner).is_empty() => {
+                        env.cluster.delete(&id, Propagation::Background).await.map(drop)
+                    }
+                    Some(_) | None => Ok(()),
+                }
+            };
+            if let Err(error) = deleted.await {
+                wrong.push(chain(&error));
+            }
+        }
+        if wrong.is_empty() {
+            return error;
+        }
+        let step = format!(
+            "an error occurred while cleaning up resources. original {doing} error: {}: unable to cleanup resources",
+            chain(&error)
+        );
+        Error::Refused(wrong.join(", ")).during(step)
+    }
 }
 
 /// Creates a namespace, if it is not there.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Env, Error, Origin};
+use super::{Env, Error, Fields, Origin};
 use crate::api::CrdPolicy;
 use crate::api::annotation::{ORIGIN_NAME, ORIGIN_NAMESPACE};
 use crate::chart::{self, Chart};
@@ -49,7 +49,7 @@ pub async fn install_crds(
         if policy == CrdPolicy::Create && env.cluster.get(&object.id()).await?.is_some() {
             continue;
         }
-        let live = super::apply::apply_one(&env.cluster, &object).await;
+        let live = super::apply::apply_one(&env.cluster, &object, Fields::Taken).await;
         applied.push(outline(&live.map_err(|error| error.during(FAILED))?));
     }
     if applied.is_empty() {

@@ -10,20 +10,32 @@ use crate::cluster::Object;
 use crate::yaml::Value;
 
 /// Returns `metadata.managedFields` with everything that `from` owns folded into `into`'s apply
-/// entry, or `None` if there is nothing to fold or no such entry.
+/// entry, or `None` if there is nothing to fold or no such entry. Where both are one, that is what
+/// it owns by client-side apply; it becomes an apply entry if there is none.
 pub(super) fn folded(live: &Object, from: &str, into: &str) -> Option<Value> {
     let entries = live.at("/metadata/managedFields")?.as_array()?;
     let field = |entry: &Value, name: &str| -> String {
         entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let is_other = |entry: &&Value| {
-        from != into && field(entry, "manager") == from && field(entry, "subresource").is_empty()
+        field(entry, "manager") == from
+            && field(entry, "subresource").is_empty()
+            && !(from == into && field(entry, "operation") == "Apply")
     };
     let (others, mut kept): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(is_other);
-    let ours = kept.iter().position(|entry| {
-        field(entry, "manager") == into && field(entry, "operation") == "Apply"
-    })?;
-    let mut own = kept.remove(ours).clone();
+    let ours = kept
+        .iter()
+        .position(|entry| field(entry, "manager") == into && field(entry, "operation") == "Apply");
+    let mut own = match ours {
+        Some(ours) => kept.remove(ours).clone(),
+        // What Helm 3 made: from now on it is applied by the server.
+        None if from == into => {
+            let mut own = (*others.first()?).clone();
+            own["operation"] = "Apply".into();
+            own
+        }
+        None => return None,
+    };
     // Field sets of another version of the kind mean other fields: they stay where they are.
     let fits = |entry: &&&Value| field(entry, "apiVersion") == field(&own, "apiVersion");
     let fitting: Vec<&Value> = others.iter().filter(fits).copied().collect();
@@ -86,5 +98,15 @@ mod tests {
         }
         let live = Object(json!({"metadata": {"managedFields": [theirs]}}));
         assert_eq!(folded(&live, "helm", "helm"), None);
+        // By the older method, and by both.
+        let applied = entry("helm", "Apply", "v1", json!({"f:y": {}}));
+        let all =
+            entry("helm", "Apply", "v1", json!({"f:data": {"f:b": {}}, "f:x": {}, "f:y": {}}));
+        for (entries, want) in
+            [(vec![&user, &old], vec![&user, &applied]), (vec![&old, &theirs], vec![&all])]
+        {
+            let live = Object(json!({"metadata": {"managedFields": entries}}));
+            assert_eq!(folded(&live, "helm", "helm"), Some(json!(want)));
+        }
     }
 }

@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Error;
 use super::manifest::Hook;
+use super::{Error, members};
 use crate::chart::{Chart, File, Metadata};
 use crate::yaml::{self, Map, Value};
 
@@ -32,18 +32,22 @@ pub struct Record {
     /// What happened to it.
     pub info: Info,
     /// The chart, as Helm stores it; shared, because it is large.
+    #[serde(skip_serializing_if = "is_missing", serialize_with = "members::chart")]
     pub chart: Arc<Value>,
     /// The user's values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Map>,
     /// Manifest, hooks not included.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub manifest: String,
     /// Hooks.
-    #[serde(deserialize_with = "null_list")]
+    #[serde(deserialize_with = "null_list", skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hook>,
     /// Revision.
+    #[serde(skip_serializing_if = "is_zero")]
     pub version: u32,
     /// Namespace of the objects.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// `ssa` or `csa`; empty means `csa`.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -123,6 +127,10 @@ pub struct Info {
     pub notes: String,
 }
 
+fn is_missing(chart: &Arc<Value>) -> bool {
+    chart.is_null()
+}
+
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -138,8 +146,17 @@ impl Record {
     /// far as they were imported, because Helm stores no dependencies.
     pub fn chart(&self) -> Chart {
         let metadata = self.metadata();
-        let values = self.chart.get("values").and_then(Value::as_object).cloned();
-        Chart { metadata, values: values.unwrap_or_default(), ..Chart::default() }
+        let mut values = self.chart.get("values").cloned().unwrap_or_default();
+        floats(&mut values);
+        let values = values.as_object().cloned().unwrap_or_default();
+        Chart { metadata, values, ..Chart::default() }
+    }
+
+    /// Returns the user's values as Go reads them from a record: every number is a float.
+    pub fn values(&self) -> Map {
+        let mut values = Value::Object(self.config.clone().unwrap_or_default());
+        floats(&mut values);
+        values.as_object().cloned().unwrap_or_default()
     }
 
     /// Whether an action on it began and did not end.
@@ -211,9 +228,28 @@ impl Record {
         outline.map(Self::from).map_err(|error| refuse(error.to_string()))
     }
 
+    /// Returns the record as Helm prints it.
+    pub fn to_json(&self) -> String {
+        go_json(self)
+    }
+
     /// Returns the name of the Secret.
     pub fn secret_name(&self) -> String {
         format!("sh.helm.release.v1.{}.v{}", self.name, self.version)
+    }
+}
+
+/// Makes every number a float, as Go's JSON reader does.
+fn floats(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().and_then(serde_json::Number::from_f64) {
+                *number = float;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(floats),
+        Value::Object(map) => map.values_mut().for_each(floats),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 
@@ -247,7 +283,7 @@ impl serde_json::ser::Formatter for GoJson {
 }
 
 /// Returns a value's Go JSON, in the order of its fields.
-pub(super) fn go_json(value: &impl Serialize) -> String {
+pub fn go_json(value: &impl Serialize) -> String {
     let mut writer = serde_json::Serializer::with_formatter(Vec::new(), GoJson);
     // Plain data in memory always has a JSON form.
     if value.serialize(&mut writer).is_err() {
@@ -258,11 +294,10 @@ pub(super) fn go_json(value: &impl Serialize) -> String {
 
 /// Returns a chart as Helm stores it: without its dependencies.
 pub(super) fn chart_value(chart: &Chart) -> Value {
-    let files = |files: &[File]| -> Vec<Value> {
-        files
-            .iter()
-            .map(|file| json!({"name": file.name, "data": STANDARD.encode(&file.data[..]), "modtime": ZERO_TIME}))
-            .collect()
+    let file = |file: &File| json!({"name": file.name, "data": STANDARD.encode(&file.data[..])});
+    let files = |files: &[File]| match files {
+        [] => Value::Null,
+        files => files.iter().map(file).collect(),
     };
     json!({
         "metadata": chart.metadata,
@@ -272,7 +307,6 @@ pub(super) fn chart_value(chart: &Chart) -> Value {
         "schema": chart.schema.as_ref().map(|schema| STANDARD.encode(schema)),
         "schemamodtime": ZERO_TIME,
         "files": files(&chart.files),
-        "modtime": ZERO_TIME,
     })
 }
 
@@ -357,7 +391,7 @@ mod tests {
         };
         assert_eq!(
             go_json(&record),
-            r#"{"name":"web","info":{"status":"deployed","notes":"a\u003cb\u003e\u0026c\u2028"},"chart":null,"config":{"big":1e+21,"n":1,"small":1e-7},"manifest":"","hooks":[],"version":1,"namespace":"","apply_method":"ssa"}"#
+            r#"{"name":"web","info":{"status":"deployed","notes":"a\u003cb\u003e\u0026c\u2028"},"config":{"big":1e+21,"n":1,"small":1e-7},"version":1,"apply_method":"ssa"}"#
         );
     }
 }

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use super::action::{Env, Outcome, supersede};
-use super::apply::{self, Owner};
+use super::apply::{self, Created, Owner};
 use super::record::Record;
-use super::{Error, hook};
+use super::{Error, Options, hook};
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::status::Reader;
@@ -33,6 +33,8 @@ pub struct Rollback {
     pub cleanup_on_fail: bool,
     /// Records that are kept; 0: all.
     pub max_history: usize,
+    /// What only a command asks for.
+    pub options: Options,
 }
 
 /// Rolls a release back.
@@ -42,29 +44,44 @@ pub async fn rollback(env: &Env<'_>, rollback: Rollback) -> Outcome {
     Outcome { written, result }
 }
 
-async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> Result<(), Error> {
+/// Returns the record that is stored first.
+fn draft(rollback: &Rollback, now: String) -> Record {
     let (target, last) = (&rollback.target, &rollback.last);
     let mut record = target.clone();
     record.version = last.version + 1;
     record.info.first_deployed.clone_from(&last.info.first_deployed);
-    record.info.last_deployed = rfc3339_nano(env.clock.now());
+    record.info.last_deployed = now;
     record.info.deleted.clear();
-    record.info.description = format!("Rollback to {}", target.version);
+    let usual = format!("Rollback to {}", target.version);
+    record.info.description = rollback.options.described(&usual);
+    // What is done counts, not what the target was once made by.
+    "ssa".clone_into(&mut record.apply_method);
     "pending-rollback".clone_into(&mut record.info.status);
     record.info.rollback_revision = target.version;
+    record
+}
+
+async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> Result<(), Error> {
+    let (target, last) = (&rollback.target, &rollback.last);
+    let mut record = draft(rollback, rfc3339_nano(env.clock.now()));
     let old = apply::old_objects(&env.cluster, &last.manifest, &last.namespace).await?;
     let mut objects = apply::objects(&env.cluster, &record.manifest, &record.namespace).await?;
-    apply::own(&mut objects, Owner { name: &record.name, namespace: &record.namespace });
+    let owner = Owner { name: &target.name, namespace: &target.namespace };
+    apply::own(&mut objects, owner);
     if rollback.max_history > 0 {
         env.storage.prune(&record.name, rollback.max_history.saturating_sub(1)).await?;
     }
     env.storage.create(&record, env.holder, &*env.clock).await?;
     written.push(record.clone());
+    let created = match rollback.cleanup_on_fail {
+        true => Created::before(&env.cluster, &objects).await?,
+        false => Created::default(),
+    };
     let changed = async {
         if rollback.hooks {
             hook::run(env, &mut record, "pre-rollback", rollback.timeout).await?;
         }
-        let live = apply::apply(&env.cluster, &objects).await?;
+        let live = apply::apply(&env.cluster, &objects, rollback.options.fields).await?;
         apply::remove_surplus(&env.cluster, &old, &objects).await?;
         if rollback.wait {
             let reader = if rollback.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
@@ -95,8 +112,8 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
     }
     env.storage.update(&record, env.holder, &*env.clock).await?;
     written.push(record);
-    if changed.is_err() && rollback.cleanup_on_fail {
-        apply::remove_surplus(&env.cluster, &objects, &old).await?;
+    match changed {
+        Err(error) => Err(created.clean(env, owner, "rollback", error).await),
+        Ok(()) => Ok(()),
     }
-    changed
 }

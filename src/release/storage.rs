@@ -2,13 +2,16 @@
 //!
 //! Source: helm v4.3.1 pkg/storage (storage.go, driver/secrets.go).
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::{Error, Record};
 use crate::base::clock::Clock;
-use crate::cluster::{Cluster, Object, ObjectId, Propagation, Selection};
+use crate::cluster::{self, Cluster, Object, ObjectId, Propagation, Selection};
 use crate::yaml::Value;
 
 /// Labels that Helm sets itself.
@@ -21,6 +24,9 @@ pub(super) const HOLDER: &str = "leadsman.dev/holder";
 pub struct Storage {
     cluster: Cluster,
     namespace: String,
+    /// As which `resourceVersion` each record was read or written last. A record is only written
+    /// over what is known: whoever hung for long must not undo what others did meanwhile.
+    known: Arc<Mutex<HashMap<String, String>>>,
 }
 
 /// A record's labels: what a listing tells without reading records.
@@ -28,6 +34,8 @@ pub struct Storage {
 pub struct Head {
     /// Release name.
     pub name: String,
+    /// Namespace of the record.
+    pub namespace: String,
     /// Revision.
     pub version: u32,
     /// Helm's status word.
@@ -39,7 +47,17 @@ pub struct Head {
 impl Storage {
     /// Returns the records of a namespace.
     pub fn new(cluster: &Cluster, namespace: &str) -> Self {
-        Self { cluster: cluster.clone(), namespace: namespace.to_owned() }
+        Self { cluster: cluster.clone(), namespace: namespace.to_owned(), known: Arc::default() }
+    }
+
+    fn learn(&self, secret: &Object) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(secret.name().to_owned(), secret.resource_version().to_owned());
+    }
+
+    fn known(&self, secret: &str) -> Option<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(secret).cloned()
     }
 
     /// Returns the heads of a release's records, newest first; of all releases for an empty name.
@@ -52,10 +70,35 @@ impl Storage {
             release => format!("name={release},owner=helm"),
         };
         let selection = Selection::namespace(&self.namespace).labels(labels);
-        let found = self.cluster.list_metadata("v1", "Secret", &selection).await?;
-        let mut heads: Vec<Head> = found.iter().filter_map(head).collect();
-        heads.sort_by(|a, b| a.name.cmp(&b.name).then(b.version.cmp(&a.version)));
-        Ok(heads)
+        heads_of(&self.cluster, &selection).await
+    }
+
+    /// Returns the heads of the records with these labels, of all releases and, if asked for, of
+    /// all namespaces; the newest of each release first.
+    ///
+    /// # Errors
+    /// The API cannot be asked, or the selector is none.
+    pub async fn heads_with(&self, selector: &str, everywhere: bool) -> Result<Vec<Head>, Error> {
+        let selection = match everywhere {
+            true => Selection::default(),
+            false => Selection::namespace(&self.namespace),
+        };
+        let separator = if selector.is_empty() { "" } else { "," };
+        let labels = format!("owner=helm{separator}{selector}");
+        heads_of(&self.cluster, &selection.labels(labels)).await
+    }
+
+    /// Returns all labels of a record, Helm's own included.
+    ///
+    /// # Errors
+    /// The API cannot be asked.
+    pub async fn labels(&self, record: &Record) -> Result<BTreeMap<String, String>, Error> {
+        let id = ObjectId::new("v1", "Secret", &self.namespace, &record.secret_name());
+        let secret = self.cluster.get(&id).await?.unwrap_or_default();
+        let labels = secret.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        let text =
+            |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+        Ok(labels.filter_map(text).collect())
     }
 
     /// Returns a record.
@@ -85,6 +128,7 @@ impl Storage {
         let Some(secret) = self.cluster.get(&id).await? else {
             return Ok(None);
         };
+        self.learn(&secret);
         let data = secret.text("/data/release");
         let refuse = |reason: String| Error::Record { name: name.clone(), reason };
         let text = STANDARD.decode(data).map_err(|error| refuse(error.to_string()))?;
@@ -134,11 +178,12 @@ impl Storage {
         let secret = self.secret(record, ("createdAt", &now), holder)?;
         let failed = |source| Error::Doing { doing: "create: failed to create".to_owned(), source };
         match self.cluster.create_repeatedly(&secret).await {
-            Ok(_) => Ok(()),
+            Ok(live) => {
+                self.learn(&live);
+                Ok(())
+            }
             Err(error) if error.is_already_exists() => {
-                let live = self.cluster.get(&secret.id()).await.map_err(failed)?;
-                let data = |secret: &Object| secret.text("/data/release").to_owned();
-                if live.is_some_and(|live| data(&live) == data(&secret)) {
+                if self.is_ours(&secret).await.map_err(failed)? {
                     return Ok(());
                 }
                 Err(Error::Refused("release: already exists".to_owned()))
@@ -147,10 +192,22 @@ impl Storage {
         }
     }
 
-    /// Overwrites a record.
+    /// Whether a record is there with the very same content: the answer to an earlier attempt to
+    /// write it was lost.
+    async fn is_ours(&self, secret: &Object) -> Result<bool, cluster::Error> {
+        let data = |secret: &Object| secret.text("/data/release").to_owned();
+        let Some(live) = self.cluster.get(&secret.id()).await? else { return Ok(false) };
+        let same = data(&live) == data(secret) && live.label("status") == secret.label("status");
+        if same {
+            self.learn(&live);
+        }
+        Ok(same)
+    }
+
+    /// Overwrites a record, as it was read or written last by this storage or its clones.
     ///
     /// # Errors
-    /// It is gone, or the API refuses.
+    /// It is gone, somebody else wrote it meanwhile, or the API refuses.
     pub async fn update(
         &self,
         record: &Record,
@@ -158,12 +215,29 @@ impl Storage {
         clock: &dyn Clock,
     ) -> Result<(), Error> {
         let now = clock.now().as_second().to_string();
-        let secret = self.secret(record, ("modifiedAt", &now), holder)?;
-        let replaced = self.cluster.replace(&secret).await;
-        replaced.map(drop).map_err(|source| Error::Doing {
+        let mut secret = self.secret(record, ("modifiedAt", &now), holder)?;
+        if let Some(version) = self.known(secret.name()) {
+            secret.0["metadata"]["resourceVersion"] = version.into();
+        }
+        let failed = |source| Error::Doing {
             doing: format!("update: failed to update {}", record.secret_name()),
             source,
-        })
+        };
+        match self.cluster.replace(&secret).await {
+            Ok(live) => {
+                self.learn(&live);
+                Ok(())
+            }
+            Err(error) if error.is_conflict() => match self.is_ours(&secret).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Error::Refused(format!(
+                    "update: {} was changed by somebody else meanwhile, and is left as it is",
+                    record.secret_name()
+                ))),
+                Err(error) => Err(failed(error)),
+            },
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Deletes a record.
@@ -226,9 +300,20 @@ impl Storage {
     }
 }
 
+async fn heads_of(cluster: &Cluster, selection: &Selection) -> Result<Vec<Head>, Error> {
+    let found = cluster.list_metadata("v1", "Secret", selection).await?;
+    let mut heads: Vec<Head> = found.iter().filter_map(head).collect();
+    heads.sort_by(|a, b| {
+        let by_name = a.name.cmp(&b.name).then_with(|| a.namespace.cmp(&b.namespace));
+        by_name.then(b.version.cmp(&a.version))
+    });
+    Ok(heads)
+}
+
 fn head(secret: &Object) -> Option<Head> {
     Some(Head {
         name: secret.label("name")?.to_owned(),
+        namespace: secret.namespace().to_owned(),
         version: secret.label("version")?.parse().ok()?,
         status: secret.label("status").unwrap_or_default().to_owned(),
         holder: secret.annotation(HOLDER).unwrap_or_default().to_owned(),

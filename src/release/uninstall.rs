@@ -8,7 +8,7 @@ use super::action::{Env, Outcome, supersede};
 use super::apply::Owner;
 use super::manifest::{UNINSTALL_ORDER, sort_by_kind};
 use super::record::Record;
-use super::{Error, apply, hook};
+use super::{Error, Options, apply, hook};
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::wait::wait_deleted;
 use crate::cluster::{self, Object, ObjectId, Propagation};
@@ -29,17 +29,96 @@ pub struct Uninstall {
     pub keep_history: bool,
     /// What happens to what the objects own.
     pub propagation: Propagation,
+    /// What only a command asks for.
+    pub options: Options,
+}
+
+/// Objects of a release that stay when it goes, each as `[Kind] name`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Spared {
+    /// Those that ask for it.
+    pub kept: Vec<String>,
+    /// Those that are somebody else's.
+    pub foreign: Vec<String>,
+}
+
+impl Spared {
+    /// Returns what Helm says of them.
+    pub fn text(&self) -> String {
+        let (mut text, count) = (String::new(), self.foreign.len());
+        let mut part = |title: String, names: &[String]| {
+            if names.is_empty() {
+                return;
+            }
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&format!("{title}:\n{}\n", names.join("\n")));
+        };
+        part("These resources were kept due to the resource policy".to_owned(), &self.kept);
+        let why = "because they are not owned by this release";
+        part(format!("{count} resource(s) were not deleted {why}"), &self.foreign);
+        text
+    }
 }
 
 /// Uninstalls a release.
 pub async fn uninstall(env: &Env<'_>, uninstall: Uninstall) -> Outcome {
-    let mut written = Vec::new();
-    let result = run(env, &uninstall, &mut written).await;
-    Outcome { written, result }
+    uninstall_telling(env, uninstall).await.0
 }
 
-async fn run(env: &Env<'_>, uninstall: &Uninstall, written: &mut Vec<Record>) -> Result<(), Error> {
+/// Uninstalls a release, and tells what stays.
+pub async fn uninstall_telling(env: &Env<'_>, uninstall: Uninstall) -> (Outcome, Spared) {
+    let (mut written, mut spared) = (Vec::new(), Spared::default());
+    let result = run(env, &uninstall, &mut written, &mut spared).await;
+    (Outcome { written, result }, spared)
+}
+
+/// Tells which objects would stay if a release were uninstalled because they ask for it.
+///
+/// # Errors
+/// Its manifest is unreadable.
+pub fn plan_uninstall(last: &Record) -> Result<Spared, Error> {
+    let mut objects: Vec<Object> =
+        super::manifest::objects(&last.manifest)?.into_iter().map(Object).collect();
+    sort_by_kind(&mut objects, UNINSTALL_ORDER, Object::kind);
+    let kept = objects.iter().filter(|object| is_kept(object)).map(named).collect();
+    Ok(Spared { kept, foreign: Vec::new() })
+}
+
+fn named(object: &Object) -> String {
+    format!("[{}] {}", object.kind(), object.name())
+}
+
+/// Whether an object asks to be kept. Any other value of the policy keeps it as well, but nobody
+/// is told.
+fn is_kept(object: &Object) -> bool {
+    let policy = object.annotation("helm.sh/resource-policy");
+    policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
+}
+
+async fn purge(env: &Env<'_>, name: &str) -> Result<(), Error> {
+    for head in env.storage.heads(name).await? {
+        env.storage.delete(name, head.version).await?;
+    }
+    Ok(())
+}
+
+async fn run(
+    env: &Env<'_>,
+    uninstall: &Uninstall,
+    written: &mut Vec<Record>,
+    spared: &mut Spared,
+) -> Result<(), Error> {
     let mut record = uninstall.last.clone();
+    if record.info.status == "uninstalled" {
+        if uninstall.keep_history {
+            let name = &record.name;
+            let text = format!("the release named \"{name}\" is already deleted");
+            return Err(Error::Refused(text));
+        }
+        return purge(env, &record.name).await;
+    }
     "uninstalling".clone_into(&mut record.info.status);
     record.info.deleted = rfc3339_nano(env.clock.now());
     "Deletion in progress (or silently failed)".clone_into(&mut record.info.description);
@@ -48,7 +127,7 @@ async fn run(env: &Env<'_>, uninstall: &Uninstall, written: &mut Vec<Record>) ->
     }
     env.storage.update(&record, env.holder, &*env.clock).await?;
     written.push(record.clone());
-    let deleted = delete_objects(env, &record, uninstall.propagation).await?;
+    let deleted = delete_objects(env, &record, uninstall.propagation, spared).await?;
     if uninstall.wait {
         wait_deleted(&env.cluster, &deleted, uninstall.timeout).await?;
     }
@@ -56,15 +135,13 @@ async fn run(env: &Env<'_>, uninstall: &Uninstall, written: &mut Vec<Record>) ->
         hook::run(env, &mut record, "post-delete", uninstall.timeout).await?;
     }
     "uninstalled".clone_into(&mut record.info.status);
-    "Uninstallation complete".clone_into(&mut record.info.description);
+    record.info.description = uninstall.options.described("Uninstallation complete");
     if uninstall.keep_history {
         supersede(env, &record, written).await?;
         env.storage.update(&record, env.holder, &*env.clock).await?;
         written.push(record);
     } else {
-        for head in env.storage.heads(&record.name).await? {
-            env.storage.delete(&record.name, head.version).await?;
-        }
+        purge(env, &record.name).await?;
     }
     Ok(())
 }
@@ -75,6 +152,7 @@ async fn delete_objects(
     env: &Env<'_>,
     record: &Record,
     propagation: Propagation,
+    spared: &mut Spared,
 ) -> Result<Vec<ObjectId>, Error> {
     let mut objects = apply::old_objects(&env.cluster, &record.manifest, &record.namespace).await?;
     sort_by_kind(&mut objects, UNINSTALL_ORDER, Object::kind);
@@ -84,11 +162,15 @@ async fn delete_objects(
         let id = object.id();
         // Any value of the policy keeps the object, as in Helm.
         if object.annotation("helm.sh/resource-policy").is_some() {
+            if is_kept(object) {
+                spared.kept.push(named(object));
+            }
             continue;
         }
         match delete_object(env, &id, owner, propagation).await {
-            Ok(true) => deleted.push(id),
-            Ok(false) => {}
+            Ok(Deleted::Done) => deleted.push(id),
+            Ok(Deleted::Gone) => {}
+            Ok(Deleted::Foreign) => spared.foreign.push(named(object)),
             Err(source) => {
                 let doing = format!("failed to delete {id}");
                 // Each request has waited long for the API server already.
@@ -105,24 +187,64 @@ async fn delete_objects(
     Err(Error::Several(failed).during(format!("failed to delete release: {}", record.name)))
 }
 
+/// What became of an object.
+enum Deleted {
+    Done,
+    Gone,
+    Foreign,
+}
+
 async fn delete_object(
     env: &Env<'_>,
     id: &ObjectId,
     owner: Owner<'_>,
     propagation: Propagation,
-) -> Result<bool, cluster::Error> {
+) -> Result<Deleted, cluster::Error> {
     let live = match env.cluster.get(id).await {
         // Its definition may go while the release goes.
-        Ok(None) | Err(cluster::Error::NoKind { .. }) => return Ok(false),
+        Ok(None) | Err(cluster::Error::NoKind { .. }) => return Ok(Deleted::Gone),
         Ok(Some(live)) => live,
         Err(error) => return Err(error),
     };
     if !apply::foreign(&live, owner).is_empty() {
         tracing::info!(%id, "somebody else's object of the same name stays");
-        return Ok(false);
+        return Ok(Deleted::Foreign);
     }
     match env.cluster.delete(id, propagation).await {
-        Err(cluster::Error::NoKind { .. }) => Ok(false),
-        other => other,
+        Ok(true) => Ok(Deleted::Done),
+        Ok(false) | Err(cluster::Error::NoKind { .. }) => Ok(Deleted::Gone),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_is_told_in_helm_s_words() {
+        let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect();
+        let rows: [(&[&str], &[&str], &str); 4] = [
+            (&[], &[], ""),
+            (
+                &["[ConfigMap] a"],
+                &[],
+                "These resources were kept due to the resource policy:\n[ConfigMap] a\n",
+            ),
+            (
+                &[],
+                &["[Secret] s"],
+                "1 resource(s) were not deleted because they are not owned by this release:\n[Secret] s\n",
+            ),
+            (
+                &["[A] a"],
+                &["[B] b", "[C] c"],
+                "These resources were kept due to the resource policy:\n[A] a\n\n2 resource(s) were not deleted because they are not owned by this release:\n[B] b\n[C] c\n",
+            ),
+        ];
+        for (kept, foreign, want) in rows {
+            let spared = Spared { kept: names(kept), foreign: names(foreign) };
+            assert_eq!(spared.text(), want);
+        }
     }
 }

@@ -31,6 +31,7 @@ pub use ahead::{ParseAhead, Parsed};
 pub use compile::Program;
 pub use error::{Error, ErrorKind, Frame};
 pub use frozen::Frozen;
+pub use funcs::dates::format_time;
 pub use funcs::regexes::go_regex;
 
 /// One template of a chart or of one of its dependencies.

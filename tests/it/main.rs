@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod commands;
 mod connection;
 mod contract;
 mod crash;

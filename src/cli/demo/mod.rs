@@ -14,9 +14,10 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use self::shop::EDITIONS;
-use super::args::{History, One, Output};
+use super::args::{One, Output};
 use super::connect::Connected;
-use super::inspect::{helm_release, show_history, show_why};
+use super::history::{self as revisions, History};
+use super::inspect::{helm_release, show_why};
 use super::{run, ui};
 use crate::api::HelmRelease;
 use crate::api::annotation::{COMMAND_MANAGER, PIN, RELEASE_MANAGER};
@@ -78,8 +79,13 @@ pub(super) async fn demo() -> anyhow::Result<ExitCode> {
     scene("a person wants 1.1.0 back: leadsman pin web 1.1.0").await;
     stage.pinned(better.version).await?;
     ui::print(&format!("\n$ leadsman history {NAME}\n"));
-    let history = History { release: NAME.to_owned(), output: Output::Table };
-    show_history(&stage.connected, &history).await?;
+    let history = History {
+        release: NAME.to_owned(),
+        max: 256,
+        show_rollback_revision: false,
+        output: Output::Table,
+    };
+    revisions::show(&stage.connected, &history).await?;
     served.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }

@@ -569,6 +569,11 @@ fn skipped<'a>(text: &'a str, prefix: &str) -> Result<&'a str, &'a str> {
     Ok(text)
 }
 
+/// Writes a time of RFC 3339 by a layout of Go's; none if it is no such time.
+pub fn format_time(time: &str, layout: &str) -> Option<String> {
+    parse("2006-01-02T15:04:05Z07:00", time).ok().map(|time| time.format(layout))
+}
+
 /// The number at the start of a text, of so many digits, and how many they were.
 fn digits_of(text: &str, low: usize, high: usize) -> Option<(i32, usize)> {
     let count = text.bytes().take(high).take_while(u8::is_ascii_digit).count();

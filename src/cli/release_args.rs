@@ -1,0 +1,281 @@
+//! Arguments that Helm's commands of releases share, as they are typed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+
+use super::args::{ChartFrom, Output, Values, duration};
+use super::template_args::{PostRender, pair};
+
+/// How long is waited, and for what.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Waiting {
+    /// Wait until objects are ready (`watcher`), or only for hooks (`hookOnly`, as without it).
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "watcher",
+        value_parser = ["watcher", "hookOnly", "legacy", "true", "false"],
+        value_name = "STRATEGY"
+    )]
+    pub(super) wait: Option<String>,
+    /// Wait for Jobs to complete, too.
+    #[arg(long)]
+    pub(super) wait_for_jobs: bool,
+    /// Longest wait for each step, such as a hook.
+    #[arg(long, value_parser = duration, default_value = "5m", value_name = "DURATION")]
+    pub(super) timeout: Duration,
+}
+
+impl Waiting {
+    /// Whether objects are waited for.
+    ///
+    /// # Errors
+    /// The strategy is one that there is not.
+    pub(super) fn for_objects(&self) -> anyhow::Result<bool> {
+        match self.wait.as_deref() {
+            None | Some("hookOnly" | "false") => Ok(false),
+            Some("legacy") => anyhow::bail!(
+                "--wait=legacy is not supported: Helm 3's rules of readiness are not there; --wait=watcher knows more kinds"
+            ),
+            Some(_) => Ok(true),
+        }
+    }
+}
+
+/// How objects are changed.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Applying {
+    /// Take over fields that somebody else manages.
+    #[arg(long, conflicts_with = "force_replace")]
+    pub(super) force_conflicts: bool,
+    /// Accepted only to say that it is not supported.
+    #[arg(long, alias = "force", hide = true)]
+    pub(super) force_replace: bool,
+    /// Who computes changes: `true` and `auto` are the server; `false` is not supported.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "true|auto")]
+    pub(super) server_side: Option<String>,
+}
+
+impl Applying {
+    /// Refuses what is not supported.
+    ///
+    /// # Errors
+    /// What Helm says, or what is not supported.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.force_replace {
+            anyhow::bail!(
+                "--force-replace is not supported: objects are changed by server-side apply; delete an object whose fields cannot change first"
+            );
+        }
+        match self.server_side.as_deref() {
+            None | Some("true" | "auto") => Ok(()),
+            Some("false") => anyhow::bail!(
+                "--server-side=false is not supported: objects are changed by server-side apply"
+            ),
+            Some(other) => {
+                anyhow::bail!("invalid/unknown release server-side apply method: {other}")
+            }
+        }
+    }
+}
+
+/// Where an action is only tried.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct DryRun {
+    /// Change nothing: `client` asks the cluster as little as possible, `server` asks it whether
+    /// it would take the objects.
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "unset",
+        value_name = "none|client|server"
+    )]
+    pub(super) dry_run: Option<String>,
+}
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// All of it.
+    Whole,
+    /// Nothing but a rendering.
+    Client,
+    /// Nothing, but the cluster is asked.
+    Server,
+}
+
+impl DryRun {
+    /// Returns what is done.
+    ///
+    /// # Errors
+    /// Helm's text.
+    ///
+    /// Source: helm v4.3.2 pkg/cmd/helpers.go (`cmdGetDryRunFlagStrategy`).
+    pub(super) fn depth(&self) -> anyhow::Result<Depth> {
+        match self.dry_run.as_deref() {
+            None | Some("none" | "0" | "f" | "F" | "FALSE" | "false" | "False") => Ok(Depth::Whole),
+            Some("client" | "unset" | "1" | "t" | "T" | "TRUE" | "true" | "True") => {
+                Ok(Depth::Client)
+            }
+            Some("server") => Ok(Depth::Server),
+            Some(text) => anyhow::bail!(
+                "invalid dry-run value ({text:?}). Must be \"none\", \"server\", or \"client\""
+            ),
+        }
+    }
+}
+
+/// What `install` and `upgrade` share.
+#[derive(Debug, Clone, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub(super) struct Deploying {
+    #[command(flatten)]
+    pub(super) values: Values,
+    #[command(flatten)]
+    pub(super) waiting: Waiting,
+    #[command(flatten)]
+    pub(super) applying: Applying,
+    #[command(flatten)]
+    pub(super) dry: DryRun,
+    /// With --dry-run: leave Secrets out of what is printed.
+    #[arg(long)]
+    pub(super) hide_secret: bool,
+    /// Do not print the notes.
+    #[arg(long)]
+    pub(super) hide_notes: bool,
+    /// Put the notes of dependencies into the notes.
+    #[arg(long)]
+    pub(super) render_subchart_notes: bool,
+    /// Run no hooks.
+    #[arg(long)]
+    pub(super) no_hooks: bool,
+    /// Install no definitions of the chart's `crds/`.
+    #[arg(long)]
+    pub(super) skip_crds: bool,
+    /// Do not check values against schemas.
+    #[arg(long)]
+    pub(super) skip_schema_validation: bool,
+    /// With --dry-run=server: do not ask whether every document says what it is.
+    #[arg(long)]
+    pub(super) disable_openapi_validation: bool,
+    /// Description of the revision.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    pub(super) description: String,
+    /// Labels of the release's record, separated by commas; `null` removes one (repeatable).
+    #[arg(short, long, value_delimiter = ',', value_parser = pair, value_name = "KEY=VALUE")]
+    pub(super) labels: Vec<(String, String)>,
+    /// Create the namespace, if it is not there.
+    #[arg(long)]
+    pub(super) create_namespace: bool,
+    /// Take over objects that exist and are nobody's or another release's.
+    #[arg(long)]
+    pub(super) take_ownership: bool,
+    /// Let templates look up addresses of hosts (`getHostByName`).
+    #[arg(long)]
+    pub(super) enable_dns: bool,
+    /// Get dependencies that the chart's folder lacks, as `dependency update` does.
+    #[arg(long)]
+    pub(super) dependency_update: bool,
+    /// After a failure, uninstall (`install`) or roll back (`upgrade`); waits as --wait does.
+    #[arg(long, alias = "atomic")]
+    pub(super) rollback_on_failure: bool,
+    #[command(flatten)]
+    pub(super) post: PostRender,
+    #[command(flatten)]
+    pub(super) from: ChartFrom,
+    /// How to write the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Output,
+}
+
+impl Deploying {
+    /// Returns the labels; Helm's own are refused.
+    ///
+    /// # Errors
+    /// Helm's text.
+    ///
+    /// Source: helm v4.3.2 pkg/storage/driver/labels.go.
+    pub(super) fn labels(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        super::template_args::check_labels(&self.labels).map_err(anyhow::Error::msg)?;
+        Ok(self.labels.iter().cloned().collect())
+    }
+
+    /// Whether objects are waited for.
+    ///
+    /// # Errors
+    /// As [`Waiting::for_objects`].
+    pub(super) fn waits(&self) -> anyhow::Result<bool> {
+        Ok(self.waiting.for_objects()? || self.rollback_on_failure)
+    }
+}
+
+/// How many revisions are kept.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct Keeping {
+    /// Most revisions that are kept; 0 is no bound.
+    #[arg(long, env = "HELM_MAX_HISTORY", default_value_t = 10, value_name = "NUMBER")]
+    pub(super) history_max: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_deep_a_trial_goes() {
+        let rows = [
+            (None, Ok(Depth::Whole)),
+            (Some("none"), Ok(Depth::Whole)),
+            (Some("false"), Ok(Depth::Whole)),
+            (Some("unset"), Ok(Depth::Client)),
+            (Some("True"), Ok(Depth::Client)),
+            (Some("server"), Ok(Depth::Server)),
+            (
+                Some("x"),
+                Err("invalid dry-run value (\"x\"). Must be \"none\", \"server\", or \"client\""),
+            ),
+        ];
+        for (given, want) in rows {
+            let seen = DryRun { dry_run: given.map(str::to_owned) }.depth();
+            let seen = seen.map_err(|error| error.to_string());
+            assert_eq!(seen, want.map_err(str::to_owned), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_said() {
+        let waiting = |wait: Option<&str>| Waiting {
+            wait: wait.map(str::to_owned),
+            wait_for_jobs: false,
+            timeout: Duration::ZERO,
+        };
+        let rows = [
+            (None, Some(false)),
+            (Some("hookOnly"), Some(false)),
+            (Some("watcher"), Some(true)),
+            (Some("legacy"), None),
+        ];
+        for (given, want) in rows {
+            assert_eq!(waiting(given).for_objects().ok(), want, "{given:?}");
+        }
+        let applying = |side: Option<&str>, force_replace: bool| Applying {
+            force_conflicts: false,
+            force_replace,
+            server_side: side.map(str::to_owned),
+        };
+        let rows = [
+            (None, false, true),
+            (Some("auto"), false, true),
+            (Some("false"), false, false),
+            (Some("x"), false, false),
+            (None, true, false),
+        ];
+        for (side, force, good) in rows {
+            assert_eq!(applying(side, force).check().is_ok(), good, "{side:?} {force}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Where a command changes a release: with Helm's field managers, or those of who keeps it.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::args::Connection;
+use super::connect::Connected;
+use super::{connect, ui};
+use crate::api::HelmRelease;
+use crate::api::annotation::RELEASE_MANAGER;
+use crate::api::crd::HELM_RELEASE_API;
+use crate::base::clock::SystemClock;
+use crate::cluster::wait::{Progress, Rules};
+use crate::cluster::{Cluster, Selection};
+use crate::controller::target::Target;
+use crate::release::{Env, Fields, Record, Storage};
+
+/// Field manager of the objects of Helm's releases.
+const OBJECTS: &str = "helm";
+/// Field manager of Helm's records.
+const RECORDS: &str = "Helm";
+
+/// Where a command changes a release.
+pub(super) struct Site {
+    pub(super) cluster: Cluster,
+    pub(super) namespace: String,
+    pub(super) storage: Storage,
+    /// Name of the `HelmRelease` that keeps the release, if there is one.
+    pub(super) kept: Option<String>,
+    holder: String,
+}
+
+impl Site {
+    /// Connects, and looks who keeps the release.
+    pub(super) async fn of(connection: &Connection, name: &str) -> anyhow::Result<Self> {
+        Self::within(connect::cluster(connection).await?, name).await
+    }
+
+    /// As [`Self::of`], where there is a connection.
+    pub(super) async fn within(connected: Connected, name: &str) -> anyhow::Result<Self> {
+        let kept = keeper(&connected, name).await?;
+        let manager = if kept.is_some() { RELEASE_MANAGER } else { OBJECTS };
+        let records = connected.cluster.with_manager(RECORDS);
+        Ok(Self {
+            storage: Storage::new(&records, &connected.namespace),
+            cluster: connected.cluster.with_manager(manager),
+            namespace: connected.namespace,
+            kept,
+            holder: format!("cli/{:016x}", rand::random::<u64>()),
+        })
+    }
+
+    /// Says that a `HelmRelease` keeps the release.
+    pub(super) fn keep(&mut self, name: String) {
+        self.cluster = self.cluster.with_manager(RELEASE_MANAGER);
+        self.kept = Some(name);
+    }
+
+    /// Returns what an action needs.
+    pub(super) fn env(&self) -> Env<'_> {
+        Env {
+            cluster: self.cluster.clone(),
+            storage: self.storage.clone(),
+            clock: Arc::new(SystemClock),
+            holder: &self.holder,
+            rules: Rules::default(),
+            progress: &quiet,
+        }
+    }
+
+    /// Returns what is done about fields of others: who keeps a release takes them over.
+    pub(super) fn fields(&self, force: bool) -> Fields {
+        if force || self.kept.is_some() { Fields::Taken } else { Fields::Refused }
+    }
+
+    /// Says who keeps the release, and what comes of what was done.
+    pub(super) fn warn(&self, next: &str) {
+        if let Some(kept) = &self.kept {
+            ui::say(&format!("HelmRelease {}/{kept} keeps this release: {next}", self.namespace));
+        }
+    }
+
+    /// Returns the newest record.
+    pub(super) async fn last(&self, name: &str) -> anyhow::Result<Option<Record>> {
+        Ok(self.storage.last(name).await?.map(|(_, record)| record))
+    }
+}
+
+fn quiet(_: &Progress) {}
+
+/// Returns the name of the `HelmRelease` that keeps a release.
+async fn keeper(connected: &Connected, name: &str) -> anyhow::Result<Option<String>> {
+    let cluster = &connected.cluster;
+    if cluster.resource(HELM_RELEASE_API, "HelmRelease").await?.is_none() {
+        return Ok(None);
+    }
+    let within = Selection::namespace(&connected.namespace);
+    // Who may not look works as with Helm.
+    let Ok(found) = cluster.list(HELM_RELEASE_API, "HelmRelease", &within).await else {
+        return Ok(None);
+    };
+    let keeps = |release: &HelmRelease| {
+        let target = Target::of(release);
+        target.name == name && target.storage_namespace == connected.namespace
+    };
+    let releases = found.into_iter().filter_map(|object| serde_json::from_value(object.0).ok());
+    let kept = { releases }.find(|release| keeps(release));
+    Ok(kept.map(|release: HelmRelease| release.metadata.name))
+}
+
+/// Becomes true when a person or the system asks the process to end; what was typed first is
+/// named then.
+///
+/// Source: helm v4.3.2 pkg/cmd/install.go (`runInstall`).
+pub(super) fn stop_on_signal(typed: &str) -> anyhow::Result<watch::Receiver<bool>> {
+    let (say, stop) = watch::channel(false);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let text = format!("Release {typed} has been cancelled.\n");
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        ui::print(&text);
+        let _ = say.send(true);
+        // Later signals are not to end the process before it has written down what became of it.
+        say.closed().await;
+    });
+    Ok(stop)
+}

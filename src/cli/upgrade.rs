@@ -1,0 +1,255 @@
+//! `leadsman upgrade`.
+//!
+//! Source: helm v4.3.2 pkg/cmd/upgrade.go, pkg/action/upgrade.go.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Args as ClapArgs;
+
+use super::args::{Connection, Output};
+use super::deploy::{self, Ordered, Plan};
+use super::install::{self, Install};
+use super::release_args::{Deploying, Depth, Keeping};
+use super::site::{Site, stop_on_signal};
+use super::ui::Details;
+use super::{report, ui};
+use crate::base::class::chain;
+use crate::base::name::ReleaseName;
+use crate::chart::{self, Chart};
+use crate::release::{
+    self, ClusterLookup, Conflicts, Deploy, Error, Kind, Options, Record, Rollback, Trial,
+    merge_labels,
+};
+use crate::template::ReleaseInfo;
+use crate::yaml::Map;
+
+#[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub(super) struct Upgrade {
+    /// Name of the release.
+    pub(super) release: String,
+    /// Archive, folder or name of the chart.
+    pub(super) chart: String,
+    /// Install the release if there is none.
+    #[arg(short, long)]
+    pub(super) install: bool,
+    /// Use only the values that are given.
+    #[arg(long)]
+    pub(super) reset_values: bool,
+    /// Keep all values of the last revision, those of its chart included, and merge those that
+    /// are given.
+    #[arg(long)]
+    pub(super) reuse_values: bool,
+    /// Keep the values that were given before, and merge those that are given.
+    #[arg(long)]
+    pub(super) reset_then_reuse_values: bool,
+    /// After a failure, delete objects that this upgrade created.
+    #[arg(long)]
+    pub(super) cleanup_on_fail: bool,
+    #[command(flatten)]
+    pub(super) keeping: Keeping,
+    #[command(flatten)]
+    pub(super) deploy: Deploying,
+}
+
+pub(super) async fn run(
+    args: Upgrade,
+    connection: &Connection,
+    details: Details,
+) -> anyhow::Result<ExitCode> {
+    let common = &args.deploy;
+    common.dry.depth()?;
+    common.applying.check()?;
+    common.waits()?;
+    let site = Site::of(connection, &args.release).await?;
+    let is_table = common.output == Output::Table;
+    if args.install && is_absent(&site, &args.release).await? {
+        if is_table {
+            ui::print(&format!("Release {:?} does not exist. Installing it now.\n", args.release));
+        }
+        let install = Install {
+            words: vec![args.release, args.chart],
+            generate_name: false,
+            name_template: String::new(),
+            replace: true,
+            deploy: args.deploy,
+        };
+        let record = install::install(&install, connection).await?;
+        let parts = install::parts(&install.deploy, details);
+        report::show(install.deploy.output, &record, parts)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ordered = Ordered::load(&args.chart, common).await?;
+    let record = upgrade(&args, ordered, &site).await.context("UPGRADE FAILED")?;
+    if is_table {
+        let name = &args.release;
+        ui::print(&format!("Release {name:?} has been upgraded. Happy Helming!\n"));
+    }
+    report::show(common.output, &record, install::parts(common, details))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn is_absent(site: &Site, name: &str) -> anyhow::Result<bool> {
+    let heads = site.storage.heads(name).await?;
+    Ok(heads.first().is_none_or(|head| head.status == "uninstalled"))
+}
+
+/// Upgrades a release and returns its new record.
+async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::Result<Record> {
+    let common = &args.deploy;
+    let depth = common.dry.depth()?;
+    if args.release.parse::<ReleaseName>().is_err() {
+        bail!("release name is invalid: {}", args.release);
+    }
+    deploy::check_hiding(common, depth)?;
+    let (current, last) = records(site, &args.release).await?;
+    reuse(args, &mut ordered, &current)?;
+    if depth == Depth::Whole {
+        site.warn("at its next reconciliation it brings back what it says");
+    }
+    let capabilities = release::of_cluster(&site.cluster).await?;
+    let lookup = ClusterLookup::new(site.cluster.clone());
+    let info = ReleaseInfo {
+        name: args.release.clone(),
+        namespace: current.namespace.clone(),
+        revision: last.version + 1,
+        is_upgrade: true,
+    };
+    let told = (&capabilities, (depth != Depth::Client).then_some(&lookup));
+    let rendered = ordered.render(common, info, told)?;
+    let options = Options {
+        fields: site.fields(common.applying.force_conflicts),
+        description: common.description.clone(),
+        labels: Some(merge_labels(&last.labels, &common.labels()?)),
+        replaced: None,
+        stop: (depth == Depth::Whole).then(|| stop_on_signal(&args.release)).transpose()?,
+    };
+    let plan = Plan {
+        name: args.release.clone(),
+        namespace: current.namespace.clone(),
+        kind: Kind::Upgrade { current: Box::new(current), after: last.version },
+        config: ordered.values.clone(),
+        cleanup_on_fail: args.cleanup_on_fail,
+        max_history: args.keeping.history_max,
+    };
+    let mut deploy = deploy::action(common, plan, rendered, options)?;
+    // That is for --install.
+    deploy.create_namespace = false;
+    match depth {
+        Depth::Whole => carry_out(args, site, deploy).await,
+        Depth::Client | Depth::Server => tried(args, site, &deploy).await,
+    }
+}
+
+async fn tried(args: &Upgrade, site: &Site, deploy: &Deploy) -> anyhow::Result<Record> {
+    let trial = Trial {
+        name: &deploy.name,
+        namespace: &deploy.namespace,
+        validate: !args.deploy.disable_openapi_validation,
+        conflicts: Conflicts::Ignored,
+    };
+    trial.run(&site.cluster, &deploy.rendered.manifest).await?;
+    Ok(deploy::tried(deploy, &args.deploy.description)?)
+}
+
+/// Returns the record that objects are compared with, and the newest.
+///
+/// Source: helm v4.3.2 pkg/action/upgrade.go (`prepareUpgrade`).
+async fn records(site: &Site, name: &str) -> anyhow::Result<(Record, Record)> {
+    let nothing = || format!("{name:?} has no deployed releases");
+    let heads = site.storage.heads(name).await?;
+    let Some(last) = site.last(name).await? else { bail!(nothing()) };
+    if last.is_pending() {
+        ui::say(&format!(
+            "revision {} is {}; if nobody works on it any more: leadsman rollback {name}",
+            last.version, last.info.status
+        ));
+        bail!("another operation (install/upgrade/rollback) is in progress");
+    }
+    let deployed = heads.iter().find(|head| head.status == "deployed");
+    let current = match deployed {
+        Some(head) if head.version == last.version => last.clone(),
+        Some(head) => site.storage.get(name, head.version).await?.with_context(nothing)?,
+        None if matches!(last.info.status.as_str(), "failed" | "superseded") => last.clone(),
+        None => bail!(nothing()),
+    };
+    Ok((current, last))
+}
+
+/// Takes values of the revision that is upgraded.
+///
+/// Source: helm v4.3.2 pkg/action/upgrade.go (`reuseValues`).
+fn reuse(args: &Upgrade, ordered: &mut Ordered, current: &Record) -> anyhow::Result<()> {
+    let given = std::mem::take(&mut ordered.values);
+    let known = current.values();
+    let over = |given: Map| chart::coalesce_tables(given, &known).0;
+    ordered.values = if args.reset_values {
+        given
+    } else if args.reuse_values {
+        let (old, _) =
+            chart::coalesce(&current.chart(), &known).context("failed to rebuild old values")?;
+        ordered.chart = Arc::new(Chart { values: old, ..Chart::clone(&ordered.chart) });
+        over(given)
+    } else if args.reset_then_reuse_values {
+        over(given)
+    } else if given.is_empty() {
+        known
+    } else {
+        given
+    };
+    Ok(())
+}
+
+async fn carry_out(args: &Upgrade, site: &Site, deploy: Deploy) -> anyhow::Result<Record> {
+    match deploy::carry_out(site, deploy).await {
+        Ok(record) => Ok(record),
+        Err((error, true)) if args.deploy.rollback_on_failure && !error.is_outage() => {
+            Err(rolled_back(args, site, &error).await)
+        }
+        Err((error, _)) => Err(error.into()),
+    }
+}
+
+/// Brings back the newest revision that worked.
+async fn rolled_back(args: &Upgrade, site: &Site, error: &Error) -> anyhow::Error {
+    let (why, name) = (chain(error), &args.release);
+    match roll_back(args, site).await {
+        Ok(true) => anyhow::anyhow!(
+            "release {name} failed, and has been rolled back due to rollback-on-failure being set: {why}"
+        ),
+        Ok(false) => anyhow::anyhow!(
+            "unable to find a previously successful release when attempting to rollback. original upgrade error: {why}"
+        ),
+        Err(more) => anyhow::anyhow!(
+            "an error occurred while rolling back the release. original upgrade error: {why}: {}",
+            chain(&more)
+        ),
+    }
+}
+
+async fn roll_back(args: &Upgrade, site: &Site) -> Result<bool, Error> {
+    let (name, common) = (&args.release, &args.deploy);
+    let heads = site.storage.heads(name).await?;
+    let worked = |status: &str| matches!(status, "superseded" | "deployed");
+    let Some(head) = heads.iter().find(|head| worked(&head.status)) else { return Ok(false) };
+    let target = site.storage.get(name, head.version).await?;
+    let last = site.storage.last(name).await?;
+    let Some((target, (_, last))) = target.zip(last) else { return Ok(false) };
+    let rollback = Rollback {
+        target,
+        last,
+        timeout: common.waiting.timeout,
+        wait: true,
+        wait_for_jobs: common.waiting.wait_for_jobs,
+        hooks: !common.no_hooks,
+        cleanup_on_fail: false,
+        max_history: 0,
+        options: Options {
+            fields: site.fields(common.applying.force_conflicts),
+            ..Options::default()
+        },
+    };
+    release::rollback(&site.env(), rollback).await.result.map(|()| true)
+}
