@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod details;
 mod dry_run;
+mod exchange;
 mod explain;
 mod faults;
 mod flags;
