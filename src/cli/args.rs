@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::{
-    chart_args, get, history, inspect, install, list, plan, rollback, template_args, uninstall, upgrade,
-    verify,
+    chart_args, get, history, inspect, install, list, plan, rollback, template_args, uninstall,
+    upgrade, verify,
 };
 use crate::base::duration::GoDuration;
 use crate::base::limit::Limits;
