@@ -80,7 +80,7 @@ impl Ordered {
             manifest: manifest::text(&hidden, &[]),
             notes: join(notes.take(), &rendered.chart, args.render_subchart_notes),
             hooks: sorted.hooks,
-            chart: Arc::new(rendered.chart),
+            chart: rendered.chart,
         })
     }
 }
