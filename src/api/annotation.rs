@@ -24,3 +24,7 @@ pub const RELEASE_MANAGER: &str = "helm-controller";
 pub const COMMAND_MANAGER: &str = "leadsman-cli";
 /// Field manager of objects applied from a SOURCE.
 pub const SOURCE_MANAGER: &str = "leadsman-source";
+/// On a Lease: the process that renews it.
+pub const PROCESS: &str = "leadsman.dev/process";
+/// On a Lease: the releases that the process is at work on, separated by commas.
+pub const AT_WORK_ON: &str = "leadsman.dev/at-work-on";

@@ -50,6 +50,11 @@ pub fn rfc3339_seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// Prints a time as Kubernetes' `MicroTime`: six fractional digits, UTC.
+pub fn rfc3339_micro(time: Timestamp) -> String {
+    format!("{}.{:06}Z", time.strftime("%Y-%m-%dT%H:%M:%S"), time.subsec_nanosecond() / 1000)
+}
+
 /// Prints a time as Go's `RFC3339Nano`: up to nine fractional digits, trailing zeros dropped, UTC.
 pub fn rfc3339_nano(time: Timestamp) -> String {
     let nanos = time.subsec_nanosecond();

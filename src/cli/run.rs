@@ -18,6 +18,7 @@ use crate::cluster::wait::{WaitOptions, wait_ready};
 use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId};
 use crate::controller::context::{Context, Options};
 use crate::controller::folder::Folder;
+use crate::controller::lease::Leases;
 use crate::controller::manager::Manager;
 use crate::controller::notice::{Notice, Recorder, Severity};
 use crate::release::Renderer;
@@ -94,6 +95,7 @@ pub(super) async fn prepare(
         repositories: Arc::new(repositories),
         renderer: Renderer::default(),
         recorder: Recorder::new(cluster.clone(), Arc::clone(&clock)),
+        leases: Leases::new(cluster, &clock),
         clock,
         options,
     });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lease::Leases;
 use super::notice::Recorder;
 use super::queue::Backoff;
 use crate::base::clock::Clock;
@@ -18,8 +19,6 @@ pub struct Options {
     pub backoff: Backoff,
     /// Pause of a release that waits for another or for its repository.
     pub requeue_dependency: Duration,
-    /// Names this process in the pending records that it writes.
-    pub holder: String,
 }
 
 impl Default for Options {
@@ -31,7 +30,6 @@ impl Default for Options {
                 longest: Duration::from_secs(15 * 60),
             },
             requeue_dependency: Duration::from_secs(30),
-            holder: format!("controller/{:016x}", rand::random::<u64>()),
         }
     }
 }
@@ -51,4 +49,6 @@ pub struct Context {
     pub recorder: Recorder,
     /// Behavior.
     pub options: Options,
+    /// Says who is at work on a release.
+    pub leases: Leases,
 }

@@ -19,7 +19,7 @@ use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
 use crate::cluster::Propagation;
-use crate::cluster::wait::{Progress, Rules};
+use crate::cluster::wait::{Progress, Rules, Unready};
 use crate::policy::Evidence;
 use crate::release::{
     self, ClusterLookup, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest,
@@ -35,6 +35,8 @@ pub(super) struct Work<'a> {
     pub(super) subject: &'a Subject,
     pub(super) storage: Storage,
     pub(super) status: HelmReleaseStatus,
+    /// The newest revision when it was decided what to do; 0: none.
+    pub(super) seen: u32,
 }
 
 /// Longest wait of one request for an API server that went away in the middle of a step.
@@ -49,6 +51,8 @@ pub(super) struct Done {
     pub(super) persisted: bool,
     /// Objects that were not ready.
     pub(super) evidence: Vec<Evidence>,
+    /// Somebody else acted on the release after it was looked at: nothing was done.
+    pub(super) overtaken: bool,
 }
 
 impl Work<'_> {
@@ -61,13 +65,26 @@ impl Work<'_> {
         result
     }
 
-    /// Runs a step and notes how it went.
-    pub(super) async fn run(&mut self, step: Step, needs: &Prerequisites) -> Done {
+    /// Runs a step and notes how it went; `holder` is named by pending records.
+    pub(super) async fn run(&mut self, step: Step, needs: &Prerequisites, holder: &str) -> Done {
+        let outcome = self.act(step, needs, holder).await;
+        if outcome.written.is_empty() && outcome.result.is_err() && self.is_overtaken().await {
+            return Done { error: None, persisted: false, evidence: vec![], overtaken: true };
+        }
+        self.note(step, needs, outcome).await
+    }
+
+    /// Returns whether somebody else wrote a revision since this was decided.
+    async fn is_overtaken(&self) -> bool {
+        let heads = self.storage.heads(&self.target.name).await;
+        heads.is_ok_and(|heads| heads.first().map_or(0, |head| head.version) != self.seen)
+    }
+
+    async fn act(&mut self, step: Step, needs: &Prerequisites, holder: &str) -> Outcome {
         let subject = self.subject.clone();
         let recorder = &self.context.recorder;
         let progress = move |progress: &Progress| {
-            let waiting: Vec<_> =
-                progress.unready.iter().take(3).map(ToString::to_string).collect();
+            let waiting: Vec<_> = progress.unready.iter().take(3).map(told).collect();
             let mut text = format!("{} of {} ready", progress.ready, progress.total);
             if !waiting.is_empty() {
                 text.push_str(&format!("; {}", waiting.join(", ")));
@@ -80,7 +97,7 @@ impl Work<'_> {
             storage: Storage::new(&cluster, &self.target.storage_namespace),
             cluster,
             clock: Arc::clone(&self.context.clock),
-            holder: &self.context.options.holder,
+            holder,
             rules: Rules::default(),
             progress: &progress,
         };
@@ -96,7 +113,7 @@ impl Work<'_> {
             self.status.last_attempted_release_action_duration =
                 GoDuration(began.elapsed()).to_string();
         }
-        self.note(step, needs, outcome).await
+        outcome
     }
 
     async fn deploy(&mut self, env: &Env<'_>, step: Step, needs: &Prerequisites) -> Outcome {
@@ -150,6 +167,7 @@ impl Work<'_> {
         let name = &self.target.name;
         let heads = self.storage.heads(name).await?;
         let after = heads.first().map_or(0, |head| head.version);
+        self.check_newest(after)?;
         self.conditions(|conditions| conditions.delete(REMEDIATED));
         if install {
             self.status.history.clear();
@@ -162,6 +180,15 @@ impl Work<'_> {
         };
         let current = self.storage.get(name, head.version).await?;
         Ok((Kind::Upgrade { current: Box::new(current.unwrap_or_default()), after }, after))
+    }
+
+    /// What was decided counts only for the revision that was looked at.
+    fn check_newest(&self, newest: u32) -> Result<(), release::Error> {
+        if newest == self.seen {
+            return Ok(());
+        }
+        let text = format!("revision {newest} was written meanwhile");
+        Err(release::Error::Refused(text))
     }
 
     async fn render(
@@ -212,6 +239,7 @@ impl Work<'_> {
         let records = async {
             let target = self.storage.get(name, to).await?;
             let last = self.storage.last(name).await?.map(|(_, record)| record);
+            self.check_newest(last.as_ref().map_or(0, |last| last.version))?;
             Ok::<_, release::Error>(target.zip(last))
         };
         match records.await {
@@ -264,7 +292,14 @@ impl Work<'_> {
 
     async fn unlock(&mut self, env: &Env<'_>) -> Outcome {
         match self.storage.last(&self.target.name).await {
-            Ok(Some((_, record))) if record.is_pending() => release::unlock(env, record).await,
+            Ok(Some((head, record))) if record.is_pending() => {
+                let outcome = release::unlock(env, record).await;
+                if outcome.result.is_ok() {
+                    let leases = &self.context.leases;
+                    leases.bury(&self.target.storage_namespace, &head.holder).await;
+                }
+                outcome
+            }
             Ok(_) => Outcome { written: Vec::new(), result: Ok(()) },
             Err(error) => Outcome { written: Vec::new(), result: Err(error) },
         }
@@ -277,7 +312,8 @@ impl Work<'_> {
         {
             let persisted = !outcome.written.is_empty();
             self.interrupted(step, needs, error).await;
-            return Done { error: outcome.result.err(), persisted, evidence: Vec::new() };
+            let error = outcome.result.err();
+            return Done { error, persisted, evidence: Vec::new(), overtaken: false };
         }
         let snapshots: Vec<Snapshot> = outcome.written.iter().map(snapshot).collect();
         let before = history::latest(&self.status.history).cloned();
@@ -309,7 +345,7 @@ impl Work<'_> {
         let evidence = evidence(&outcome);
         let error = outcome.result.err();
         self.conclude(step, needs, before.as_ref(), error.as_ref(), persisted).await;
-        Done { error, persisted, evidence }
+        Done { error, persisted, evidence, overtaken: false }
     }
 
     /// The API server went away in the middle: that is no failure of the release. What was
@@ -377,6 +413,14 @@ impl Work<'_> {
             ("helm.toolkit.fluxcd.io/token".to_owned(), needs.config_digest.clone()),
         ]);
         self.context.recorder.record(self.subject, severity, word, text, &annotations).await;
+    }
+}
+
+/// An object that is waited for, and why as far as that is known.
+fn told(unready: &Unready) -> String {
+    match &unready.cause {
+        Some(cause) => format!("{unready} ({cause})"),
+        None => unready.to_string(),
     }
 }
 

@@ -20,6 +20,7 @@ mod execute;
 pub mod folder;
 pub mod history;
 mod ignore;
+pub mod lease;
 pub mod manager;
 pub mod memory;
 pub mod next;

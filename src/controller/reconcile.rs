@@ -8,6 +8,7 @@ use serde_json::json;
 use super::context::Context;
 use super::determine::{Last, Seen, State, Wanted, determine};
 use super::execute::Work;
+use super::lease::{Hold, Holder, Life, may_take_over};
 use super::memory::{self, Memory};
 use super::next::{Next, Question, Step, StepKind, budget, next, retry_interval};
 use super::notice::{Severity, Subject};
@@ -16,7 +17,7 @@ use super::queue::{Phase, Report, Requeue, jittered};
 use super::removal;
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{drift, history, request, status, unreadable};
+use super::{drift, history, lease, request, status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
@@ -79,6 +80,7 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
         subject: &subject,
         storage: Storage::new(&context.cluster, &target.storage_namespace),
         status: release.status.clone(),
+        seen: 0,
     };
     let report = go(&mut work, &id).await?;
     finish(&mut work, &id, report).await
@@ -273,32 +275,99 @@ async fn run(
         if remediation && due.step != Step::FinishUninstall && due.ours {
             quarantine(work, needs, remembered).await?;
         }
-        begin(work, id, due.step).await?;
-        let done = work.run(due.step, needs).await;
-        if done.error.as_ref().is_some_and(release::Error::is_outage) {
-            return Ok(Report::new(Requeue::Backoff, Phase::Working));
+        let claim = claim(work, id, due.step).await?;
+        let Claim::Taken(hold) = claim else {
+            return Ok(overtaken(work).await);
+        };
+        let done = step(work, (id, needs, remembered), &due, hold.as_ref()).await;
+        if let Some(hold) = hold {
+            hold.end().await;
         }
-        if automatic && !done.evidence.is_empty() {
-            keep_evidence(work, remembered, &done.evidence);
-        }
-        let pause = retry_interval(&work.release.spec, &work.status);
-        if let Some(error) = &done.error
-            && !done.persisted
-        {
-            // The notice about it was a line already.
-            tracing::info!(release = %work.release.metadata.key(), step = due.step.name(), error = chain(error), "step failed");
-            let when = pause.map_or(Requeue::Backoff, |pause| Requeue::After(jittered(pause.0)));
-            return Ok(Report::new(when, Phase::Failed));
-        }
-        save(work, id).await?;
-        if remediation {
-            return Ok(remediated(work, due.ours));
-        }
-        if done.error.is_some() && pause.is_some() {
-            return Ok(again(work));
+        if let Some(report) = done? {
+            return Ok(report);
         }
         ran.push(due.step.kind());
     }
+}
+
+/// Whether a step may begin.
+enum Claim<'a> {
+    /// It may; others see the Lease.
+    Taken(Option<Hold<'a>>),
+    /// Somebody else is at work, or has been since.
+    Contested,
+}
+
+/// Says that this process is at work, before a step that writes a pending record, and makes sure
+/// that nobody else is, or was after this reconciliation looked.
+async fn claim<'a>(work: &Work<'a>, id: &ObjectId, step: Step) -> Result<Claim<'a>, Failure> {
+    if !matches!(step, Step::Install | Step::Upgrade | Step::Rollback { .. }) {
+        return Ok(Claim::Taken(None));
+    }
+    let (leases, target) = (&work.context.leases, work.target);
+    let (namespace, name) = (&target.storage_namespace, &target.name);
+    let Some(hold) = leases.hold(namespace, name).await else {
+        return Ok(Claim::Contested);
+    };
+    let newest = |history: &[Snapshot]| history.iter().map(|entry| entry.version).max();
+    let checked = async {
+        let live = work.context.cluster.get(id).await?;
+        let history = live.and_then(|live| live.at("/status/history").cloned());
+        let history: Vec<Snapshot> =
+            history.and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
+        let overtaken = newest(&history) > newest(&work.status.history);
+        Ok::<_, Failure>(overtaken || leases.is_contested(namespace, name).await)
+    };
+    match checked.await {
+        Ok(false) => return Ok(Claim::Taken(Some(hold))),
+        Ok(true) => hold.end().await,
+        Err(error) => {
+            hold.end().await;
+            return Err(error);
+        }
+    }
+    Ok(Claim::Contested)
+}
+
+/// Somebody else is at work on the release: looks again when that may be over.
+async fn overtaken(work: &mut Work<'_>) -> Report {
+    let pause = std::time::Duration::from_millis(rand::random_range(200..2000));
+    let soon = Report::new(Requeue::After(pause), Phase::Working);
+    locked(work).await.unwrap_or(soon)
+}
+
+/// Runs one step and writes down how it went; says what to do where the loop ends with it.
+async fn step(
+    work: &mut Work<'_>,
+    (id, needs, remembered): (&ObjectId, &Prerequisites, &mut Memory),
+    due: &Due,
+    hold: Option<&Hold<'_>>,
+) -> Result<Option<Report>, Failure> {
+    begin(work, id, due.step).await?;
+    let done = work.run(due.step, needs, hold.map_or("", |hold| &hold.holder)).await;
+    if done.overtaken {
+        return Ok(Some(overtaken(work).await));
+    }
+    if done.error.as_ref().is_some_and(release::Error::is_outage) {
+        return Ok(Some(Report::new(Requeue::Backoff, Phase::Working)));
+    }
+    if due.automatic && !done.evidence.is_empty() {
+        keep_evidence(work, remembered, &done.evidence);
+    }
+    let pause = retry_interval(&work.release.spec, &work.status);
+    if let Some(error) = &done.error
+        && !done.persisted
+    {
+        // The notice about it was a line already.
+        tracing::info!(release = %work.release.metadata.key(), step = due.step.name(), error = chain(error), "step failed");
+        let when = pause.map_or(Requeue::Backoff, |pause| Requeue::After(jittered(pause.0)));
+        return Ok(Some(Report::new(when, Phase::Failed)));
+    }
+    save(work, id).await?;
+    if due.step.kind() == StepKind::Remediate {
+        return Ok(Some(remediated(work, due.ours)));
+    }
+    Ok((done.error.is_some() && pause.is_some()).then(|| again(work)))
 }
 
 /// How the loop stands.
@@ -310,10 +379,12 @@ struct Standing {
     force: bool,
 }
 
-/// What is to be done, and whether nobody but Leadsman itself asked for what led here.
+/// What is to be done, whether nobody but Leadsman itself asked for what led here, and whether it
+/// chose the version by itself.
 struct Due {
     step: Step,
     ours: bool,
+    automatic: bool,
 }
 
 /// Determines and decides; `Err` where nothing is left to be done now.
@@ -346,7 +417,7 @@ async fn due(
     let retried = retry_interval(&work.release.spec, &work.status).is_some();
     tidy_history(&mut work.status.history, &state, todo, retried);
     match todo {
-        Next::Do(step) => Ok(Due { step, ours }),
+        Next::Do(step) => Ok(Due { step, ours, automatic }),
         Next::Exhausted => Err(exhausted(work)),
         Next::NoRollbackTarget => Err(without_target(work)),
         Next::Nothing => {
@@ -383,29 +454,50 @@ fn tidy_history(entries: &mut Vec<Snapshot>, state: &State, todo: Next, retried:
     }
 }
 
-/// A pending record: ours from an earlier life, or somebody's at work.
+/// A pending record: of somebody at work, who is waited for, or of somebody dead.
 async fn locked(work: &mut Work<'_>) -> Option<Report> {
     let (head, record) = work.storage.last_outline(&work.target.name).await.ok()??;
-    let ours = head.holder.starts_with("controller/");
+    if !record.is_pending() {
+        return None;
+    }
     let timeout = work.release.spec.action_timeout(None).0;
     let began: Option<crate::base::clock::Timestamp> = record.info.last_deployed.parse().ok();
     let age =
         began.and_then(|began| work.context.clock.now().duration_since(began).try_into().ok());
-    let old = age.is_none_or(|age: std::time::Duration| age > timeout);
-    // Without any history nobody here can tell; a release that was never seen is unlocked as in Flux.
-    if ours || old || work.status.history.is_empty() && head.holder.is_empty() {
+    let holder = Holder::read(&head.holder);
+    let (leases, target) = (&work.context.leases, work.target);
+    let life = match leases.life(&target.storage_namespace, &target.name, holder).await {
+        Ok(life) => life,
+        Err(error) => {
+            tracing::info!(release = %work.release.metadata.key(), error = chain(&error), "nobody can tell yet who is at work");
+            return Some(Report::new(Requeue::Backoff, Phase::Working));
+        }
+    };
+    if may_take_over(&life, age, timeout) {
         return None;
     }
-    let who = if head.holder.is_empty() { "helm" } else { &head.holder };
+    let who = match (&life, holder) {
+        (Life::Alive(who), _) => who,
+        (Life::Dead | Life::Unknown, Holder::Helm) => "helm",
+        (Life::Dead | Life::Unknown, Holder::Leased(who) | Holder::Other(who)) => who,
+    };
     let text = format!(
         "waiting for another operation: revision {} is {} ({who}, since {})",
         record.version, record.info.status, record.info.last_deployed
     );
+    let known = condition::find(&work.status.conditions, RECONCILING)
+        .is_some_and(|reconciling| reconciling.message == text);
+    if !known {
+        let recorder = &work.context.recorder;
+        let (subject, none) = (work.subject, Default::default());
+        recorder.record(subject, Severity::Normal, "Waiting", text.as_str(), &none).await;
+    }
     work.conditions(|conditions| conditions.set(RECONCILING, Truth::True, "Progressing", text));
-    Some(Report::new(Requeue::After(work.context.options.requeue_dependency), Phase::Working))
+    let pause = work.context.options.requeue_dependency.min(lease::RENEWED);
+    Some(Report::new(Requeue::After(pause), Phase::Working))
 }
 
-async fn observe(work: &Work<'_>, needs: &Prerequisites) -> Result<State, release::Error> {
+async fn observe(work: &mut Work<'_>, needs: &Prerequisites) -> Result<State, release::Error> {
     let last = work.storage.last_outline(&work.target.name).await?.map(|(_, record)| {
         let metadata = record.metadata();
         Last {
@@ -416,6 +508,7 @@ async fn observe(work: &Work<'_>, needs: &Prerequisites) -> Result<State, releas
             chart_version: metadata.version,
         }
     });
+    work.seen = last.as_ref().map_or(0, |last| last.version);
     let metadata = &needs.pulled.chart.metadata;
     let wanted = Wanted {
         chart_name: &metadata.name,

@@ -69,6 +69,7 @@ pub(super) async fn remove(
         subject,
         storage: Storage::new(&context.cluster, &target.storage_namespace),
         status: release.status.clone(),
+        seen: 0,
     };
     let quiet = |_: &crate::cluster::wait::Progress| {};
     let patience = release.spec.action_timeout(release.spec.uninstall.timeout).0;
@@ -77,7 +78,8 @@ pub(super) async fn remove(
         storage: Storage::new(&cluster, &target.storage_namespace),
         cluster,
         clock: std::sync::Arc::clone(&context.clock),
-        holder: &context.options.holder,
+        // An uninstall leaves nothing pending.
+        holder: "",
         rules: Rules::default(),
         progress: &quiet,
     };

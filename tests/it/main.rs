@@ -14,6 +14,7 @@ mod demo;
 mod details;
 mod dry_run;
 mod exchange;
+mod exclusion;
 mod explain;
 mod faults;
 mod flags;

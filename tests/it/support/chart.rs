@@ -5,6 +5,11 @@ use super::pack::Package;
 /// Returns the chart `web` in a version; `fate` is the annotation that the test cluster obeys
 /// (`unready`, `crash`, `image`; empty: all is well).
 pub(crate) fn web(version: &str, fate: &str) -> Package {
+    web_with(version, fate, &[])
+}
+
+/// The same with further files.
+pub(crate) fn web_with(version: &str, fate: &str, more: &[(&str, &str)]) -> Package {
     let chart = format!(
         "apiVersion: v2\nname: web\nversion: {version}\nappVersion: \"{version}\"\ntype: application\n"
     );
@@ -22,13 +27,14 @@ pub(crate) fn web(version: &str, fate: &str) -> Package {
     let config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  \
                   version: {{ .Chart.Version | quote }}\n  message: {{ required \"message is required\" .Values.message | quote }}\n";
     let schema = r#"{"type": "object", "properties": {"replicas": {"type": "integer"}}}"#;
-    Package::files([
+    let files = [
         ("Chart.yaml", chart.as_str()),
         ("values.yaml", "replicas: 1\nmessage: hello\n"),
         ("values.schema.json", schema),
         ("templates/deployment.yaml", deployment.as_str()),
         ("templates/config.yaml", config),
-    ])
+    ];
+    Package::files(files.into_iter().chain(more.iter().copied()))
 }
 
 /// Returns the YAML of a repository and of a release `name` of the chart `web`.
