@@ -1,15 +1,22 @@
 //! Why an object does not work: the deepest cause that the cluster shows.
 //!
 //! kstatus says *that* a Deployment is not ready; people need to know which container of which
-//! Pod, and why. [`deepest`] is pure; [`find`] only fetches what it looks at.
+//! Pod, and why. [`explain`] is pure: objects, events and logs in, a cause out; [`find`] only
+//! fetches what it looks at.
 
 use std::fmt;
 
-use super::client::{Cluster, Selection};
-use super::error::Error;
 use super::object::{Object, ObjectId};
 use super::status::{Condition, conditions, text};
 use crate::yaml::Value;
+
+mod event;
+mod fetch;
+mod pod;
+#[cfg(test)]
+mod tests;
+
+pub use fetch::find;
 
 /// The kind of a cause: what a person does about it differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +29,12 @@ pub enum CauseKind {
     ContainerConfig,
     /// A Pod ended with an error.
     PodFailed,
+    /// A volume cannot be attached or mounted.
+    Volume,
+    /// The Pod's own surroundings (network, sandbox) cannot be made.
+    Sandbox,
+    /// A claim gets no volume.
+    Unbound,
     /// No node takes the Pod.
     Unschedulable,
     /// Pods are refused: quota, admission, missing service account.
@@ -49,6 +62,23 @@ pub struct Cause {
     pub reason: String,
     /// Text for people; may be empty.
     pub message: String,
+    /// The last lines of the container's log, where that may tell more; shortened.
+    pub log: Vec<String>,
+}
+
+/// What is known of an object that does not work.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The object.
+    pub object: &'a Object,
+    /// Pods and `ReplicaSet`s below it.
+    pub below: &'a [Object],
+    /// Claims that its Pods use.
+    pub claims: &'a [Object],
+    /// Events about any of them.
+    pub events: &'a [Object],
+    /// The last lines of the log of the container that the cause is about.
+    pub log: &'a [String],
 }
 
 impl fmt::Display for Cause {
@@ -64,44 +94,10 @@ impl fmt::Display for Cause {
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
         }
-        Ok(())
-    }
-}
-
-/// Fetches what belongs to an object and returns its deepest cause.
-///
-/// # Errors
-/// The cluster does not answer. What may not be read is left out.
-pub async fn find(cluster: &Cluster, object: &Object) -> Result<Option<Cause>, Error> {
-    let mut below = Vec::new();
-    if let Some(labels) = selector(object) {
-        let selection = Selection::namespace(object.namespace()).labels(labels);
-        below = lenient(cluster.list("v1", "Pod", &selection).await)?;
-        if object.kind() == "Deployment" {
-            let sets = cluster.list("apps/v1", "ReplicaSet", &selection).await;
-            below.extend(lenient(sets)?);
+        if !self.log.is_empty() {
+            write!(f, " (its log ends: {})", self.log.join(" | "))?;
         }
-    }
-    if object.kind() == "Pod" {
-        below.push(object.clone());
-    }
-    let found = deepest(object, &below);
-    if found.as_ref().is_some_and(|cause| cause.kind != CauseKind::Condition) {
-        return Ok(found);
-    }
-    // Refused Pods of a StatefulSet, DaemonSet or Job show in events only.
-    let fields =
-        format!("involvedObject.kind={},involvedObject.name={}", object.kind(), object.name());
-    let selection = Selection::namespace(object.namespace()).fields(fields);
-    let events = lenient(cluster.list("v1", "Event", &selection).await)?;
-    Ok(from_events(object, &events).or(found))
-}
-
-/// A refused reading (RBAC, a kind that is not served) gives nothing; a lost connection is said.
-fn lenient(answer: Result<Vec<Object>, Error>) -> Result<Vec<Object>, Error> {
-    match answer {
-        Err(error) if error.is_transient() => Err(error),
-        other => Ok(other.unwrap_or_default()),
+        Ok(())
     }
 }
 
@@ -127,6 +123,33 @@ pub(crate) fn selector(object: &Object) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(","))
 }
 
+/// Returns why an object does not work, as deep as the facts go.
+pub fn explain(facts: &Facts<'_>) -> Option<Cause> {
+    match deepest(facts.object, facts.below) {
+        Some(cause) if cause.object.kind == "Pod" => Some(pod::sharpen(cause, facts)),
+        Some(cause) if cause.kind != CauseKind::Condition => Some(cause),
+        // Refused Pods of a StatefulSet, DaemonSet or Job show in events only.
+        shallow => event::of_object(facts.object, facts.events)
+            .or(shallow)
+            .or_else(|| claim_of(facts.object)),
+    }
+}
+
+/// A claim that is not bound, if the object is one.
+fn claim_of(object: &Object) -> Option<Cause> {
+    let phase = object.text("/status/phase");
+    let is_unbound = object.kind() == "PersistentVolumeClaim" && phase != "Bound";
+    is_unbound.then(|| Cause {
+        kind: CauseKind::Unbound,
+        object: object.id(),
+        condition: String::new(),
+        container: None,
+        reason: if phase.is_empty() { "Pending" } else { phase }.to_owned(),
+        message: "the claim is not bound to a volume".to_owned(),
+        log: Vec::new(),
+    })
+}
+
 /// Returns the deepest cause that an object and what lies below it (Pods, `ReplicaSet`s) show.
 pub fn deepest(object: &Object, below: &[Object]) -> Option<Cause> {
     // Young Pods first: they belong to the revision that is being rolled out.
@@ -134,7 +157,7 @@ pub fn deepest(object: &Object, below: &[Object]) -> Option<Cause> {
         below.iter().filter(|o| o.kind() == "Pod" && !o.is_deleting()).collect();
     pods.sort_by_key(|pod| std::cmp::Reverse(pod.text("/metadata/creationTimestamp")));
     let from_pods =
-        pods.iter().filter_map(|pod| of_pod(pod)).min_by_key(|cause| severity(cause.kind));
+        pods.iter().filter_map(|pod| pod::cause(pod)).min_by_key(|cause| severity(cause.kind));
     let refused = || {
         let sets = below.iter().filter(|o| o.kind() == "ReplicaSet");
         sets.chain([object]).find_map(refused)
@@ -152,130 +175,15 @@ fn severity(kind: CauseKind) -> u8 {
         CauseKind::CrashLoop => 1,
         CauseKind::ContainerConfig => 2,
         CauseKind::PodFailed => 3,
-        CauseKind::Unschedulable => 4,
-        CauseKind::CreateRefused => 5,
-        CauseKind::NotReady => 6,
-        CauseKind::Starting => 7,
-        CauseKind::Condition => 8,
+        CauseKind::Volume => 4,
+        CauseKind::Sandbox => 5,
+        CauseKind::Unbound => 6,
+        CauseKind::Unschedulable => 7,
+        CauseKind::CreateRefused => 8,
+        CauseKind::NotReady => 9,
+        CauseKind::Starting => 10,
+        CauseKind::Condition => 11,
     }
-}
-
-#[expect(clippy::too_many_lines, reason = "one rule after the other, from the deepest cause up")]
-fn of_pod(pod: &Object) -> Option<Cause> {
-    let conditions = conditions(&pod.0).unwrap_or_default();
-    let unmet =
-        |kind: &str| conditions.iter().find(|c| c.kind == kind && c.status != "True").copied();
-    let cause =
-        |kind, condition: &str, container: Option<&str>, reason: &str, message: String| Cause {
-            kind,
-            object: pod.id(),
-            condition: condition.to_owned(),
-            container: container.map(str::to_owned),
-            reason: reason.to_owned(),
-            message,
-        };
-    let phase = pod.text("/status/phase");
-    if phase == "Succeeded"
-        || (phase == "Running" && unmet("Ready").is_none() && !conditions.is_empty())
-    {
-        return None;
-    }
-    let condition = if unmet("Ready").is_some() { "Ready" } else { "" };
-    for container in containers(pod) {
-        let name = Some(text(container, "/name"));
-        let waiting = text(container, "/state/waiting/reason");
-        let message = text(container, "/state/waiting/message").to_owned();
-        match waiting {
-            "ImagePullBackOff"
-            | "ErrImagePull"
-            | "InvalidImageName"
-            | "ErrImageNeverPull"
-            | "RegistryUnavailable"
-            | "ImageInspectError"
-            | "SignatureValidationFailed" => {
-                let message =
-                    if message.is_empty() { text(container, "/image").to_owned() } else { message };
-                return Some(cause(CauseKind::ImagePull, condition, name, waiting, message));
-            }
-            "CrashLoopBackOff" => {
-                let ended = ending(container, "/lastState/terminated");
-                let message = ended.unwrap_or(message);
-                return Some(cause(CauseKind::CrashLoop, condition, name, waiting, message));
-            }
-            "CreateContainerConfigError"
-            | "CreateContainerError"
-            | "RunContainerError"
-            | "PreStartHookError"
-            | "PostStartHookError" => {
-                return Some(cause(CauseKind::ContainerConfig, condition, name, waiting, message));
-            }
-            _ => {}
-        }
-        if phase == "Failed"
-            && let Some(ended) = ending(container, "/state/terminated")
-        {
-            let reason = text(container, "/state/terminated/reason");
-            return Some(cause(CauseKind::PodFailed, condition, name, reason, ended));
-        }
-    }
-    if phase == "Failed" {
-        let reason = pod.text("/status/reason");
-        let reason = if reason.is_empty() { "PodFailed" } else { reason };
-        return Some(cause(
-            CauseKind::PodFailed,
-            condition,
-            None,
-            reason,
-            pod.text("/status/message").to_owned(),
-        ));
-    }
-    if let Some(Condition { reason, message, .. }) = unmet("PodScheduled") {
-        return Some(cause(
-            CauseKind::Unschedulable,
-            "PodScheduled",
-            None,
-            reason,
-            message.to_owned(),
-        ));
-    }
-    let unready = containers(pod).find(|c| {
-        c.get("ready") != Some(&Value::Bool(true))
-            && text(c, "/state/terminated/reason") != "Completed"
-    });
-    let name = unready.map(|container| text(container, "/name"));
-    let message = unmet("Ready").map_or("", |c| c.message).to_owned();
-    if phase == "Running" {
-        let reason = unmet("Ready").map_or("", |c| c.reason);
-        let reason = if reason.is_empty() { "NotReady" } else { reason };
-        return Some(cause(CauseKind::NotReady, "Ready", name, reason, message));
-    }
-    let waiting = unready.map_or("", |container| text(container, "/state/waiting/reason"));
-    let reason = if waiting.is_empty() { "Pending" } else { waiting };
-    Some(cause(CauseKind::Starting, condition, name, reason, message))
-}
-
-/// Init containers come first: the others wait for them.
-fn containers(pod: &Object) -> impl Iterator<Item = &Value> {
-    ["/status/initContainerStatuses", "/status/containerStatuses"]
-        .into_iter()
-        .filter_map(|pointer| pod.at(pointer)?.as_array())
-        .flatten()
-}
-
-fn ending(container: &Value, pointer: &str) -> Option<String> {
-    let ended = container.pointer(pointer)?;
-    let code = ended.get("exitCode").and_then(Value::as_i64)?;
-    let reason = text(ended, "/reason");
-    let message = text(ended, "/message").trim();
-    let mut said = format!("last ended with exit code {code}");
-    if !reason.is_empty() {
-        said.push_str(&format!(" ({reason})"));
-    }
-    if !message.is_empty() {
-        said.push_str(": ");
-        said.push_str(message);
-    }
-    Some(said)
 }
 
 /// Returns the condition by which a workload says that its Pods are refused.
@@ -306,144 +214,6 @@ fn from_condition(object: &Object, condition: &Condition<'_>, kind: CauseKind) -
         container: None,
         reason: condition.reason.to_owned(),
         message: condition.message.to_owned(),
-    }
-}
-
-fn from_events(object: &Object, events: &[Object]) -> Option<Cause> {
-    let warnings = events.iter().filter(|event| event.text("/type") == "Warning");
-    let newest = warnings.max_by_key(|event| event.text("/lastTimestamp"))?;
-    let reason = newest.text("/reason");
-    Some(Cause {
-        kind: if reason == "FailedCreate" {
-            CauseKind::CreateRefused
-        } else {
-            CauseKind::Condition
-        },
-        object: object.id(),
-        condition: String::new(),
-        container: None,
-        reason: reason.to_owned(),
-        message: newest.text("/message").to_owned(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn pod(status: Value) -> Object {
-        Object(
-            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-1", "namespace": "ns"}, "status": status}),
-        )
-    }
-
-    fn deployment(conditions: Value) -> Object {
-        Object(
-            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "ns"},
-            "spec": {"selector": {"matchLabels": {"app": "web"}}}, "status": {"conditions": conditions}}),
-        )
-    }
-
-    #[test]
-    #[expect(clippy::too_many_lines, reason = "one table")]
-    fn the_deepest_cause_is_named_with_container_and_condition() {
-        let unready = json!([{"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "containers with unready status: [c]"}]);
-        let waiting = |reason: &str, message: &str| json!({"name": "c", "image": "x:1", "ready": false, "state": {"waiting": {"reason": reason, "message": message}}});
-        let rows = [
-            (
-                "image",
-                vec![pod(
-                    json!({"phase": "Pending", "conditions": unready, "containerStatuses": [waiting("ImagePullBackOff", "Back-off pulling image \"x:1\"")]}),
-                )],
-                "Pod/ns/web-1, container `c`, condition Ready: ImagePullBackOff: Back-off pulling image \"x:1\"",
-            ),
-            (
-                "crash",
-                vec![pod(
-                    json!({"phase": "Running", "conditions": unready, "containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]}),
-                )],
-                "Pod/ns/web-1, container `c`, condition Ready: CrashLoopBackOff: last ended with exit code 137 (OOMKilled)",
-            ),
-            (
-                "init container first",
-                vec![pod(
-                    json!({"phase": "Pending", "conditions": unready, "initContainerStatuses": [{"name": "i", "state": {"waiting": {"reason": "ErrImagePull"}}, "image": "y"}], "containerStatuses": [waiting("PodInitializing", "")]}),
-                )],
-                "Pod/ns/web-1, container `i`, condition Ready: ErrImagePull: y",
-            ),
-            (
-                "config",
-                vec![pod(
-                    json!({"phase": "Pending", "conditions": unready, "containerStatuses": [waiting("CreateContainerConfigError", "secret \"s\" not found")]}),
-                )],
-                "Pod/ns/web-1, container `c`, condition Ready: CreateContainerConfigError: secret \"s\" not found",
-            ),
-            (
-                "probe",
-                vec![pod(
-                    json!({"phase": "Running", "conditions": unready, "containerStatuses": [{"name": "c", "ready": false, "state": {"running": {}}}]}),
-                )],
-                "Pod/ns/web-1, container `c`, condition Ready: ContainersNotReady: containers with unready status: [c]",
-            ),
-            (
-                "unschedulable",
-                vec![pod(
-                    json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}]}),
-                )],
-                "Pod/ns/web-1, condition PodScheduled: Unschedulable: 0/1 nodes are available",
-            ),
-            (
-                "failed",
-                vec![pod(
-                    json!({"phase": "Failed", "containerStatuses": [{"name": "c", "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}),
-                )],
-                "Pod/ns/web-1, container `c`: Error: last ended with exit code 1 (Error)",
-            ),
-            (
-                "evicted",
-                vec![pod(
-                    json!({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}),
-                )],
-                "Pod/ns/web-1: Evicted: low on memory",
-            ),
-            (
-                "quota",
-                vec![Object(
-                    json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web-a", "namespace": "ns"}, "status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}]}}),
-                )],
-                "ReplicaSet/ns/web-a, condition ReplicaFailure: FailedCreate: exceeded quota",
-            ),
-            (
-                "ready pods say nothing",
-                vec![pod(
-                    json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}),
-                )],
-                "Deployment/ns/web, condition Progressing: ProgressDeadlineExceeded: too late",
-            ),
-            (
-                "no pods",
-                vec![],
-                "Deployment/ns/web, condition Progressing: ProgressDeadlineExceeded: too late",
-            ),
-        ];
-        let top = deployment(
-            json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too late"}]),
-        );
-        for (name, below, wanted) in rows {
-            assert_eq!(deepest(&top, &below).unwrap().to_string(), wanted, "{name}");
-        }
-        assert_eq!(deepest(&deployment(json!([])), &[]), None);
-    }
-
-    #[test]
-    fn selectors_become_text() {
-        let object = Object(
-            json!({"spec": {"selector": {"matchLabels": {"a": "b"}, "matchExpressions": [
-            {"key": "k", "operator": "In", "values": ["x", "y"]}, {"key": "n", "operator": "DoesNotExist"}]}}}),
-        );
-        assert_eq!(selector(&object).unwrap(), "a=b,k in (x,y),!n");
-        assert_eq!(selector(&Object(json!({"spec": {"selector": {}}}))), None);
+        log: Vec::new(),
     }
 }

@@ -19,6 +19,8 @@ use crate::yaml::Value;
 
 /// Pages of a list hold at most so many objects.
 const PAGE: &str = "500";
+/// Most bytes of a log that are read.
+const LOG_BYTES: &str = "65536";
 /// A miss within this time of the last reading is a miss; later it is asked afresh.
 const FRESH: Duration = Duration::from_millis(300);
 
@@ -549,6 +551,32 @@ impl Cluster {
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Reads the last lines of a container's log; of its life before, where it was restarted.
+    ///
+    /// # Errors
+    /// The request fails.
+    pub async fn log(
+        &self,
+        pod: &ObjectId,
+        container: &str,
+        previous: bool,
+        lines: u32,
+    ) -> Result<String, Error> {
+        let path = self.served(pod).await?.path(&pod.namespace, &pod.name, "log");
+        let lines = lines.to_string();
+        let path = with_query(
+            path,
+            &[
+                ("container", container),
+                ("previous", if previous { "true" } else { "" }),
+                ("tailLines", &lines),
+                ("limitBytes", LOG_BYTES),
+            ],
+        );
+        let body = self.send(&Call { accept: "*/*", ..Call::read(path) }).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Sends a plain read to any path, such as `/readyz`.

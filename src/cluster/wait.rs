@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::future::{BoxFuture, OptionFuture, join_all};
 use futures::stream::{BoxStream, SelectAll};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use futures::{FutureExt as _, StreamExt as _};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_until};
 
 use super::cause::{self, Cause};
 use super::client::{Cluster, Selection};
@@ -22,6 +23,14 @@ use super::watch::Change;
 use crate::base::class::Class;
 use crate::base::clock::Clock;
 
+mod gone;
+
+pub use gone::wait_deleted;
+
+/// How often causes are looked for while waiting.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long one cause may be looked for.
+const LOOKING: Duration = Duration::from_secs(5);
 /// At most so many unready objects are looked into for their cause.
 const CAUSES: usize = 8;
 
@@ -175,6 +184,8 @@ enum Source {
     PodsOf(usize),
 }
 
+/// Causes that are being looked for.
+type Causes = BoxFuture<'static, Vec<(ObjectId, Option<Cause>)>>;
 type Changes = BoxStream<'static, (Source, Result<Change, Error>)>;
 
 struct Waiter<'a> {
@@ -186,12 +197,15 @@ struct Waiter<'a> {
     changes: SelectAll<Changes>,
     /// When the API server could not be asked for the first and the last time.
     outage: Option<(Instant, Instant)>,
+    /// The causes last found.
+    causes: Vec<(ObjectId, Option<Cause>)>,
 }
 
 /// Waits until every object is `Current`. Objects are best given as the API server returned them:
 /// those that need nothing more than to exist are then not asked for again.
 ///
-/// `progress` is called whenever the number of working objects changes.
+/// `progress` is called whenever the number of working objects changes, and when causes were found:
+/// they are looked for every ten seconds, beside the wait.
 ///
 /// # Errors
 /// An object failed, time is up, or the cluster refuses to be watched.
@@ -210,10 +224,10 @@ pub async fn wait_ready(
     match ended {
         Ok(()) => Ok(()),
         Err(WaitError::Failed { unready }) => {
-            Err(WaitError::Failed { unready: waiter.explain(unready).await })
+            Err(WaitError::Failed { unready: waiter.explained(unready).await })
         }
         Err(WaitError::Timeout { unready }) => {
-            Err(WaitError::Timeout { unready: waiter.explain(unready).await })
+            Err(WaitError::Timeout { unready: waiter.explained(unready).await })
         }
         Err(other) => Err(other),
     }
@@ -254,18 +268,30 @@ impl<'a> Waiter<'a> {
             let vanishes = id.kind == "Job" && object.at("/spec/ttlSecondsAfterFinished").is_some();
             targets.push(Target { id, group, live, pods: BTreeMap::new(), vanishes });
         }
-        Self { cluster, clock, options, targets, groups, changes: SelectAll::new(), outage: None }
+        Self {
+            cluster,
+            clock,
+            options,
+            targets,
+            groups,
+            changes: SelectAll::new(),
+            outage: None,
+            causes: Vec::new(),
+        }
     }
 
     async fn run(&mut self, progress: &(dyn Fn(&Progress) + Sync)) -> Result<(), WaitError> {
         let end = Instant::now() + self.options.timeout;
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut said = usize::MAX;
+        let mut look = interval_at(Instant::now() + LOOK, LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looking: OptionFuture<Causes> = None.into();
+        let (mut said, mut is_news) = (usize::MAX, false);
         loop {
             let unready = self.unready();
-            if unready.len() != said {
-                said = unready.len();
+            if unready.len() != said || is_news {
+                (said, is_news) = (unready.len(), false);
                 let total = self.targets.len();
                 progress(&Progress { ready: total - said, total, unready: unready.clone() });
             }
@@ -288,6 +314,12 @@ impl<'a> Waiter<'a> {
                 Some((source, change)) = self.changes.next() => self.take(source, change)?,
                 // Some verdicts change with time alone (a Pod that nobody schedules).
                 _ = tick.tick() => {}
+                _ = look.tick() => looking = Some(self.explain(&unready)).into(),
+                Some(found) = &mut looking => {
+                    looking = None.into();
+                    is_news = found != self.causes;
+                    self.causes = found;
+                }
                 () = sleep_until(deadline) => {
                     self.look_again().await?;
                     let unready = self.unready();
@@ -303,7 +335,11 @@ impl<'a> Waiter<'a> {
         let verdicts = self.targets.iter().map(|target| (target, self.verdict(target)));
         verdicts
             .filter(|(_, status)| status.status != Status::Current)
-            .map(|(target, status)| Unready { id: target.id.clone(), status, cause: None })
+            .map(|(target, status)| Unready {
+                id: target.id.clone(),
+                status,
+                cause: self.cause(&target.id),
+            })
             .collect()
     }
 
@@ -480,14 +516,34 @@ impl<'a> Waiter<'a> {
         Ok(all_ready)
     }
 
-    async fn explain(&mut self, mut unready: Vec<Unready>) -> Vec<Unready> {
-        for entry in unready.iter_mut().take(CAUSES) {
-            let live = self.targets.iter().find(|target| target.id == entry.id);
-            if let Some(live) = live.and_then(|target| target.live.as_ref()) {
-                let found =
-                    tokio::time::timeout(Duration::from_secs(5), cause::find(self.cluster, live));
-                entry.cause = found.await.ok().and_then(Result::ok).flatten();
-            }
+    fn cause(&self, id: &ObjectId) -> Option<Cause> {
+        self.causes.iter().find(|(known, _)| known == id).and_then(|(_, cause)| cause.clone())
+    }
+
+    /// Looks for causes, side by side and not for long.
+    fn explain(&self, unready: &[Unready]) -> Causes {
+        let live = |entry: &Unready| {
+            let target = self.targets.iter().find(|target| target.id == entry.id);
+            target.and_then(|target| target.live.clone())
+        };
+        let objects: Vec<Object> = unready.iter().filter_map(live).take(CAUSES).collect();
+        let cluster = self.cluster.clone();
+        let find = async move {
+            let each = objects.iter().map(async |object| {
+                let found = tokio::time::timeout(LOOKING, cause::find(&cluster, object)).await;
+                (object.id(), found.ok().and_then(Result::ok).flatten())
+            });
+            join_all(each).await
+        };
+        find.boxed()
+    }
+
+    async fn explained(&mut self, mut unready: Vec<Unready>) -> Vec<Unready> {
+        let found = self.explain(&unready).await;
+        for entry in &mut unready {
+            let fresh = found.iter().find(|(id, _)| *id == entry.id);
+            // What was known before is better than nothing.
+            entry.cause = fresh.and_then(|(_, cause)| cause.clone()).or(entry.cause.take());
         }
         unready
     }
@@ -515,51 +571,4 @@ fn is_static(group: &Group) -> bool {
         "policy" | "autoscaling" => true,
         _ => group.kind == "CronJob",
     }
-}
-
-/// Waits until none of the objects exists, one after another.
-///
-/// # Errors
-/// Time is up, or the cluster refuses to be asked.
-pub async fn wait_deleted(
-    cluster: &Cluster,
-    ids: &[ObjectId],
-    timeout: Duration,
-) -> Result<(), WaitError> {
-    let deadline = Instant::now() + timeout;
-    for id in ids {
-        let fail = |source| WaitError::Cluster { id: Box::new(id.clone()), source };
-        match cluster.get(id).await {
-            Ok(None) => continue,
-            Err(Error::NoKind { .. }) => continue,
-            Err(error) if !error.is_transient() => return Err(fail(error)),
-            Ok(Some(_)) | Err(_) => {}
-        }
-        let mut selection = Selection::default().fields(format!("metadata.name={}", id.name));
-        if !id.namespace.is_empty() {
-            selection.namespace = Some(id.namespace.clone());
-        }
-        let mut changes = cluster.watch(&id.api_version(), &id.kind, selection);
-        let mut is_there = false;
-        loop {
-            let change = tokio::time::timeout_at(deadline, changes.next()).await;
-            match change {
-                Err(_) => {
-                    let status = ObjectStatus::new(
-                        Status::Terminating,
-                        "",
-                        "Resource scheduled for deletion",
-                    );
-                    let unready = vec![Unready { id: id.clone(), status, cause: None }];
-                    return Err(WaitError::StillThere { unready });
-                }
-                Ok(Some(Ok(Change::Applied(object)))) => is_there |= object.name() == id.name,
-                Ok(Some(Ok(Change::Deleted(object)))) if object.name() == id.name => break,
-                Ok(Some(Ok(Change::Synced))) if !is_there => break,
-                Ok(Some(Err(error))) if !error.is_transient() => return Err(fail(error)),
-                Ok(_) => {}
-            }
-        }
-    }
-    Ok(())
 }
