@@ -69,7 +69,7 @@ pub use fault::{Calls, Fault, Faults, Rule};
 pub use serve::{Served, SimService};
 
 /// Annotation of a Pod (template): what becomes of it. One of `ready`, `never-ready`, `crash`,
-/// `image-pull`, `pending`, `fail`, `succeed`.
+/// `image-pull`, `pending`, `mount`, `fail`, `succeed`.
 pub const OUTCOME_ANNOTATION: &str = "sim.leadsman.dev/outcome";
 /// Annotation of a Pod (template): how long it takes, such as `2s`.
 pub const AFTER_ANNOTATION: &str = "sim.leadsman.dev/after";

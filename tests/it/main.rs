@@ -28,6 +28,7 @@ mod lint;
 mod package;
 mod plan;
 mod post_render;
+mod readiness;
 mod readme;
 mod repos;
 mod repository;

@@ -1,5 +1,7 @@
 //! Reads what [`super::explain`] looks at: little, and no more than the cause at hand needs.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 
 use super::{Cause, CauseKind, Facts, deepest, explain, selector};
@@ -14,6 +16,8 @@ use crate::yaml::Value;
 const LINES: u32 = 5;
 /// Longest line of a log that is told.
 const LINE_BYTES: usize = 200;
+/// How long a log may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Most claims of one Pod that are looked at.
 const CLAIMS: usize = 4;
 
@@ -94,8 +98,14 @@ async fn claims_of(cluster: &Cluster, pod: &Object) -> Result<Vec<Object>, Error
     Ok(claims)
 }
 
-/// The log of the container that ended; a log that cannot be read tells nothing.
+/// The log of the container that ended; a log that cannot be read, or not soon (a node that is
+/// away), tells nothing.
 async fn last_lines(cluster: &Cluster, cause: &Cause, previous: bool) -> Vec<String> {
+    let read = read_log(cluster, cause, previous);
+    tokio::time::timeout(PATIENCE, read).await.unwrap_or_default()
+}
+
+async fn read_log(cluster: &Cluster, cause: &Cause, previous: bool) -> Vec<String> {
     let container = cause.container.as_deref().unwrap_or_default();
     let mut log = cluster.log(&cause.object, container, previous, LINES).await;
     if previous && log.as_ref().is_ok_and(|log| log.trim().is_empty()) || log.is_err() {

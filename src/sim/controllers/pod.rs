@@ -30,6 +30,7 @@ enum Outcome {
     Crash,
     ImagePull,
     Pending,
+    Mount,
     Fail(i64),
     Succeed,
 }
@@ -54,6 +55,7 @@ fn fate(pod: &Value) -> Fate {
         "crash" => Some(Outcome::Crash),
         "image-pull" => Some(Outcome::ImagePull),
         "pending" => Some(Outcome::Pending),
+        "mount" => Some(Outcome::Mount),
         "fail" => Some(Outcome::Fail(code)),
         "succeed" => Some(Outcome::Succeed),
         _ => None,
@@ -295,6 +297,7 @@ fn start(core: &Core, key: &Key, outcome: Outcome) {
                     "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "startedAt": now,
                         "finishedAt": now}}})
             }
+            Outcome::Mount => json!({"state": {"waiting": {"reason": "ContainerCreating"}}}),
             Outcome::Ready
             | Outcome::NeverReady
             | Outcome::Pending
@@ -310,7 +313,8 @@ fn start(core: &Core, key: &Key, outcome: Outcome) {
             })
             .collect();
         let status = at(pod, &["status"]);
-        status["phase"] = if outcome == Outcome::ImagePull { "Pending" } else { "Running" }.into();
+        let pending = matches!(outcome, Outcome::ImagePull | Outcome::Mount);
+        status["phase"] = if pending { "Pending" } else { "Running" }.into();
         status["startTime"] = now.as_str().into();
         status["hostIP"] = "10.1.0.1".into();
         status["containerStatuses"] = statuses;
@@ -323,12 +327,20 @@ fn start(core: &Core, key: &Key, outcome: Outcome) {
         set_condition(pod, json!({"type": "Initialized", "status": "True"}), &now);
         readiness(pod, ready, &now);
     });
-    if let (Ok(pod), Outcome::ImagePull | Outcome::Crash) = (edited, outcome) {
-        let (reason, message) = match outcome {
-            Outcome::ImagePull => ("Failed", "Error: ImagePullBackOff"),
-            _ => ("BackOff", "Back-off restarting failed container"),
-        };
-        core.event(&pod, KUBELET, ("Warning", reason), message);
+    let said = match outcome {
+        Outcome::ImagePull => ("Failed", "Error: ImagePullBackOff"),
+        Outcome::Crash => ("BackOff", "Back-off restarting failed container"),
+        Outcome::NeverReady => {
+            ("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")
+        }
+        Outcome::Mount => (
+            "FailedMount",
+            "MountVolume.SetUp failed for volume \"files\" : secret \"files\" not found",
+        ),
+        Outcome::Ready | Outcome::Pending | Outcome::Fail(_) | Outcome::Succeed => return,
+    };
+    if let Ok(pod) = edited {
+        core.event(&pod, KUBELET, ("Warning", said.0), said.1);
     }
 }
 
