@@ -28,3 +28,5 @@ pub const SOURCE_MANAGER: &str = "leadsman-source";
 pub const PROCESS: &str = "leadsman.dev/process";
 /// On a Lease: the releases that the process is at work on, separated by commas.
 pub const AT_WORK_ON: &str = "leadsman.dev/at-work-on";
+/// On a `HelmRelease`: a wait ends when for so long (`90s`) nothing changed and no event came.
+pub const STALL_AFTER: &str = "leadsman.dev/stall-after";

@@ -23,10 +23,15 @@ use super::watch::Change;
 use crate::base::class::Class;
 use crate::base::clock::Clock;
 
+mod error;
 mod gone;
+mod quiet;
 
+pub use error::WaitError;
 pub use gone::wait_deleted;
 
+/// Annotation of an object that is not awaited: `false`. Hooks always are.
+pub const AWAITED: &str = "leadsman.dev/wait";
 /// How often causes are looked for while waiting.
 const LOOK: Duration = Duration::from_secs(10);
 /// How long one cause may be looked for.
@@ -36,7 +41,10 @@ const CAUSES: usize = 8;
 
 /// What a release says about when its objects work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rules {}
+pub struct Rules {
+    /// A wait ends when for so long nothing changed and no event came; none: only its timeout counts.
+    pub stall: Option<Duration>,
+}
 
 /// How to wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,61 +110,6 @@ pub struct Progress {
     pub unready: Vec<Unready>,
 }
 
-/// Why a wait ended without success. The texts are Flux's.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum WaitError {
-    /// An object failed.
-    #[error("failed early due to stalled resources: [{}]", list(unready.iter().filter(|u| u.status.status == Status::Failed)))]
-    Failed {
-        /// Every object that does not work.
-        unready: Vec<Unready>,
-    },
-    /// Time is up.
-    #[error("timeout waiting for: [{}]", list(unready.iter()))]
-    Timeout {
-        /// Every object that does not work.
-        unready: Vec<Unready>,
-    },
-    /// Objects are still there.
-    #[error("{} termination timeout: context deadline exceeded", unready.first().map(|u| u.id.to_string()).unwrap_or_default())]
-    StillThere {
-        /// What is still there.
-        unready: Vec<Unready>,
-    },
-    /// The cluster does not let us watch.
-    #[error("can't determine status for {id}")]
-    Cluster {
-        /// What was to be watched.
-        id: Box<ObjectId>,
-        /// Why not.
-        source: Error,
-    },
-}
-
-fn list<'a>(unready: impl Iterator<Item = &'a Unready>) -> String {
-    unready.map(Unready::to_string).collect::<Vec<_>>().join(", ")
-}
-
-impl WaitError {
-    /// Returns the objects that do not work.
-    pub fn unready(&self) -> &[Unready] {
-        match self {
-            Self::Failed { unready } | Self::Timeout { unready } | Self::StillThere { unready } => {
-                unready
-            }
-            Self::Cluster { .. } => &[],
-        }
-    }
-
-    /// Returns what to do about it.
-    pub fn class(&self) -> Class {
-        match self {
-            Self::Failed { .. } | Self::Timeout { .. } | Self::StillThere { .. } => Class::Retry,
-            Self::Cluster { source, .. } => source.class(),
-        }
-    }
-}
-
 /// One awaited object.
 struct Target {
     id: ObjectId,
@@ -197,6 +150,8 @@ struct Waiter<'a> {
     changes: SelectAll<Changes>,
     /// When the API server could not be asked for the first and the last time.
     outage: Option<(Instant, Instant)>,
+    /// When an object changed last.
+    changed: Instant,
     /// The causes last found.
     causes: Vec<(ObjectId, Option<Cause>)>,
 }
@@ -229,6 +184,9 @@ pub async fn wait_ready(
         Err(WaitError::Timeout { unready }) => {
             Err(WaitError::Timeout { unready: waiter.explained(unready).await })
         }
+        Err(WaitError::Stalled { unready, quiet }) => {
+            Err(WaitError::Stalled { unready: waiter.explained(unready).await, quiet })
+        }
         Err(other) => Err(other),
     }
 }
@@ -246,7 +204,9 @@ impl<'a> Waiter<'a> {
             let id = object.id();
             let is_paused =
                 object.kind() == "Deployment" && object.at("/spec/paused") == Some(&true.into());
-            if is_paused || targets.iter().any(|target| target.id == id) {
+            let is_left_out =
+                options.reader != Reader::Hook && object.annotation(AWAITED) == Some("false");
+            if is_paused || is_left_out || targets.iter().any(|target| target.id == id) {
                 continue;
             }
             let api_version = id.api_version();
@@ -276,6 +236,7 @@ impl<'a> Waiter<'a> {
             groups,
             changes: SelectAll::new(),
             outage: None,
+            changed: Instant::now(),
             causes: Vec::new(),
         }
     }
@@ -307,6 +268,7 @@ impl<'a> Waiter<'a> {
                 continue;
             }
             self.watch_unready();
+            let quiet = self.options.rules.stall.map(|stall| self.changed + stall);
             // While nobody could look, time did not run; it at most doubles.
             let blind = self.outage.map_or(Duration::ZERO, |(first, last)| last - first);
             let deadline = end + blind.min(self.options.timeout);
@@ -319,6 +281,9 @@ impl<'a> Waiter<'a> {
                     looking = None.into();
                     is_news = found != self.causes;
                     self.causes = found;
+                }
+                () = sleep_until(quiet.unwrap_or(deadline)), if quiet.is_some() => {
+                    self.check_quiet(unready).await?;
                 }
                 () = sleep_until(deadline) => {
                     self.look_again().await?;
@@ -443,6 +408,8 @@ impl<'a> Waiter<'a> {
             }
             (Source::Group(group), Change::Deleted(object)) => self.put(group, object.id(), None),
             (Source::PodsOf(target), Change::Applied(pod)) => {
+                let known = self.targets[target].pods.get(pod.name());
+                self.changed = moved(known, Some(&pod)).unwrap_or(self.changed);
                 self.targets[target].pods.insert(pod.name().to_owned(), pod);
             }
             (Source::PodsOf(target), Change::Deleted(pod)) => {
@@ -456,6 +423,7 @@ impl<'a> Waiter<'a> {
     fn put(&mut self, group: usize, id: ObjectId, live: Option<Object>) {
         let mine = |target: &&mut Target| target.group == group && target.id.same(&id);
         if let Some(target) = self.targets.iter_mut().find(mine) {
+            self.changed = moved(target.live.as_ref(), live.as_ref()).unwrap_or(self.changed);
             target.live = live;
         }
     }
@@ -547,6 +515,12 @@ impl<'a> Waiter<'a> {
         }
         unready
     }
+}
+
+/// Returns the present moment if an object is another one than it was.
+fn moved(before: Option<&Object>, after: Option<&Object>) -> Option<Instant> {
+    let version = |object: Option<&Object>| object.map(|o| o.resource_version().to_owned());
+    (version(before) != version(after)).then(Instant::now)
 }
 
 /// Returns whether objects of a kind need nothing more than to exist.

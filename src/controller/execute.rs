@@ -13,6 +13,7 @@ use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
 use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
+use crate::api::annotation::STALL_AFTER;
 use crate::api::condition::{ConditionList, Conditions, READY, RECONCILING, REMEDIATED, Truth};
 use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
@@ -91,6 +92,15 @@ impl Work<'_> {
             }
             recorder.progress(&subject, "Waiting", text);
         };
+        let rules = match rules(self.release) {
+            Ok(rules) => rules,
+            Err(text) => {
+                let none = BTreeMap::new();
+                let severity = Severity::Warning;
+                recorder.record(self.subject, severity, "InvalidAnnotation", text, &none).await;
+                Rules::default()
+            }
+        };
         let patience = step.timeout(&self.release.spec).0.min(PATIENCE);
         let cluster = self.context.cluster.patient(patience);
         let env = Env {
@@ -98,7 +108,7 @@ impl Work<'_> {
             cluster,
             clock: Arc::clone(&self.context.clock),
             holder,
-            rules: Rules::default(),
+            rules,
             progress: &progress,
         };
         let began = tokio::time::Instant::now();
@@ -413,6 +423,16 @@ impl Work<'_> {
             ("helm.toolkit.fluxcd.io/token".to_owned(), needs.config_digest.clone()),
         ]);
         self.context.recorder.record(self.subject, severity, word, text, &annotations).await;
+    }
+}
+
+/// Reads what a release says about when its objects work.
+fn rules(release: &HelmRelease) -> Result<Rules, String> {
+    let Some(text) = release.metadata.annotation(STALL_AFTER) else { return Ok(Rules::default()) };
+    match text.parse::<GoDuration>() {
+        Ok(GoDuration(stall)) if !stall.is_zero() => Ok(Rules { stall: Some(stall) }),
+        Ok(_) => Ok(Rules::default()),
+        Err(error) => Err(format!("annotation {STALL_AFTER} is left out: {error}")),
     }
 }
 

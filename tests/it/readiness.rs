@@ -144,3 +144,51 @@ async fn causes_are_told_while_waiting() {
     wait_ready(&cluster, &[live], &options, &clock, &progress).await.unwrap_err();
     assert_eq!(*heard.lock().unwrap(), [None, Some("Unhealthy".to_owned())]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_in_which_nothing_happens_ends_before_its_timeout() {
+    let cluster = simulated(SimOptions::default());
+    let clock = leadsman::base::clock::SystemClock;
+    let begun = std::time::Instant::now();
+    let object = Object(owner(OWNERS[0], "never-ready", &json!([])));
+    let live = cluster.apply(&object, &ApplyOptions::forced()).await.unwrap();
+    let mut options = WaitOptions::resources(Duration::from_secs(60), Reader::Plain);
+    options.rules.stall = Some(Duration::from_secs(3));
+    let awaited = [live];
+    let waited = wait_ready(&cluster, &awaited, &options, &clock, &|_| {});
+    // Events about its Pods count as life; those about others do not.
+    let events = async {
+        for (second, name) in
+            [(1, "deployment-never-ready-a"), (2, "deployment-never-ready-a"), (4, "another")]
+        {
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+            let now =
+                leadsman::base::clock::rfc3339_seconds(leadsman::base::clock::Clock::now(&clock));
+            let event = json!({"apiVersion": "v1", "kind": "Event",
+                "metadata": {"name": format!("e{second}"), "namespace": "default"}, "reason": "Pulling",
+                "involvedObject": {"kind": "Pod", "name": name, "namespace": "default"}, "lastTimestamp": now});
+            cluster.create(&Object(event)).await.unwrap();
+        }
+    };
+    let (ended, ()) = tokio::join!(waited, events);
+    let error = ended.unwrap_err();
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(4300) && took < Duration::from_secs(12), "{took:?}");
+    let text = "stalled: nothing has changed and no event came for 3s: [Deployment/default/deployment-never-ready status: 'InProgress']";
+    assert_eq!(error.to_string(), text);
+    assert_eq!(error.unready()[0].cause.as_ref().unwrap().reason, "Unhealthy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_may_be_left_out_of_a_wait() {
+    let cluster = simulated(SimOptions::default());
+    let clock = leadsman::base::clock::SystemClock;
+    for (value, waits) in [("false", false), ("true", true)] {
+        let mut object = Object(owner(OWNERS[1], "never-ready", &json!([])));
+        object.0["metadata"]["annotations"] = json!({"leadsman.dev/wait": value});
+        let live = cluster.apply(&object, &ApplyOptions::forced()).await.unwrap();
+        let options = WaitOptions::resources(Duration::from_secs(1), Reader::Plain);
+        let ended = wait_ready(&cluster, &[live], &options, &clock, &|_| {}).await;
+        assert_eq!(ended.is_err(), waits, "{value}: {ended:?}");
+    }
+}

@@ -378,8 +378,14 @@ fn every_cause_is_told_of_every_kind_that_owns_pods() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What was said about an object: reason and message.
+type Heard = Option<(&'static str, &'static str)>;
+/// What is told: the kind of the cause, and a part of its text.
+type Told = Option<(CauseKind, &'static str)>;
+
 /// Objects without Pods, with what they say and what was said about them.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn objects_without_pods_tell_by_conditions_and_events() {
     let object = |api: &str, kind: &str, status: Value| {
         Object(
@@ -391,7 +397,7 @@ fn objects_without_pods_tell_by_conditions_and_events() {
     use CauseKind::{Condition, CreateRefused, Unbound};
     let claim = |phase: &str| object("v1", "PersistentVolumeClaim", json!({"phase": phase}));
     let refused = stands("ReplicaFailure", "FailedCreate");
-    let rows: Vec<(Object, Option<(&str, &str)>, Option<(CauseKind, &str)>)> = vec![
+    let rows: Vec<(Object, Heard, Told)> = vec![
         (
             object("apps/v1", "StatefulSet", json!({})),
             Some(("FailedCreate", "exceeded quota")),

@@ -327,6 +327,13 @@ fn start(core: &Core, key: &Key, outcome: Outcome) {
         set_condition(pod, json!({"type": "Initialized", "status": "True"}), &now);
         readiness(pod, ready, &now);
     });
+    if let Ok(pod) = edited {
+        say(core, &pod, outcome);
+    }
+}
+
+/// Tells what came in between, as the kubelet does.
+fn say(core: &Core, pod: &Value, outcome: Outcome) {
     let said = match outcome {
         Outcome::ImagePull => ("Failed", "Error: ImagePullBackOff"),
         Outcome::Crash => ("BackOff", "Back-off restarting failed container"),
@@ -339,9 +346,7 @@ fn start(core: &Core, key: &Key, outcome: Outcome) {
         ),
         Outcome::Ready | Outcome::Pending | Outcome::Fail(_) | Outcome::Succeed => return,
     };
-    if let Ok(pod) = edited {
-        core.event(&pod, KUBELET, ("Warning", said.0), said.1);
-    }
+    core.event(pod, KUBELET, ("Warning", said.0), said.1);
 }
 
 fn readiness(pod: &mut Value, ready: bool, now: &str) {
