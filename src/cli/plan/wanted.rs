@@ -113,7 +113,7 @@ async fn asked(
         );
     };
     // Without any of its own an upgrade goes on with the values of the release.
-    let last = current.and_then(|record| record.config.clone());
+    let last = current.map(Record::values);
     let values = if given.is_empty() { last.unwrap_or_default() } else { given };
     Ok(Asked { chart, values, namespace: namespace.clone(), origin: None })
 }
