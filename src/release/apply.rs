@@ -15,6 +15,8 @@ use crate::yaml::Value;
 const AT_ONCE: usize = 8;
 /// Field manager of Helm's command line.
 const HELM: &str = "helm";
+/// Tries to take fields over while controllers write the object.
+const TAKE_OVER_ATTEMPTS: usize = 5;
 /// Tries against a quota that others change at the same time.
 const QUOTA_ATTEMPTS: u64 = 5;
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -192,16 +194,21 @@ pub(super) async fn apply_one(
         }
         return apply_once(cluster, object, fields).await;
     }
-    let live = apply_once(cluster, object, fields).await?;
-    match take_over(cluster, &live).await {
-        Ok(true) => apply_once(cluster, object, fields).await,
-        Ok(false) => Ok(live),
-        Err(error) if error.is_conflict() => {
-            tracing::info!(id = %object.id(), %error, "fields of Helm are not taken over this time");
-            Ok(live)
+    let mut live = apply_once(cluster, object, fields).await?;
+    for _ in 0..TAKE_OVER_ATTEMPTS {
+        match take_over(cluster, &live).await {
+            Ok(true) => return apply_once(cluster, object, fields).await,
+            Ok(false) => return Ok(live),
+            // A controller wrote the object meanwhile: who owns what is read again.
+            Err(error) if error.is_conflict() => match cluster.get(&object.id()).await? {
+                Some(now) => live = now,
+                None => return Ok(live),
+            },
+            Err(error) => return Err(refused(object, error)),
         }
-        Err(error) => Err(refused(object, error)),
     }
+    tracing::warn!(id = %object.id(), "fields of Helm are not taken over: others write the object again and again");
+    Ok(live)
 }
 
 /// Makes what Helm's command line owns of an object ours; returns whether there was anything.
