@@ -18,6 +18,8 @@ pub const PIN: &str = "leadsman.dev/pin";
 pub const HOLD: &str = "leadsman.dev/hold";
 /// Marks the objects that came from a SOURCE; the value names it.
 pub const SOURCE: &str = "leadsman.dev/source";
+/// Field manager of Helm's command line.
+pub const HELM_MANAGER: &str = "helm";
 /// Field manager of release objects: Flux's, so that both can take over from each other.
 pub const RELEASE_MANAGER: &str = "helm-controller";
 /// Field manager of what a person asks for on the command line.

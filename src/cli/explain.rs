@@ -12,6 +12,7 @@ use super::connect::Connected;
 use super::provenance::{Provenance, plain};
 use super::values::{Collected, Given};
 use super::{chart as named, connect, inspect, ui, values};
+use crate::api::HelmRelease;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::shorten::shorten;
 use crate::chart::origin::{self, Candidate, Leaf, Origin, Source};
@@ -19,6 +20,7 @@ use crate::chart::{self, Chart};
 use crate::controller::context::{Context, Options};
 use crate::controller::lease::Leases;
 use crate::controller::notice::Recorder;
+use crate::controller::values::Receiver;
 use crate::release::Renderer;
 use crate::yaml::Value;
 
@@ -81,13 +83,7 @@ async fn of_release(
     let found = inspect::find(&connected, &args.what).await?;
     let mut collected = Collected::default();
     let chart = match &found.release {
-        Some(release) => {
-            let context = context(&connected, &args.from.sources)?;
-            let chart = crate::controller::preview(&context, release, &mut collected).await;
-            chart
-                .map_err(anyhow::Error::msg)
-                .with_context(|| format!("HelmRelease '{}'", release.metadata.key()))?
-        }
+        Some(release) => preview(&connected, &args.from.sources, release, &mut collected).await?,
         None => {
             let last = found.storage.last(&found.name).await?;
             let Some((_, record)) = last else { bail!("release: not found") };
@@ -100,8 +96,22 @@ async fn of_release(
     Ok((Provenance::of(&chart, given, layers)?, chart))
 }
 
+/// Finds the chart that a `HelmRelease` asks for now, and its values.
+pub(super) async fn preview(
+    connected: &Connected,
+    sources: &Sources,
+    release: &HelmRelease,
+    into: &mut (dyn Receiver + Send),
+) -> anyhow::Result<Arc<Chart>> {
+    let context = context(connected, sources)?;
+    let chart = crate::controller::preview(&context, release, into).await;
+    chart
+        .map_err(anyhow::Error::msg)
+        .with_context(|| format!("HelmRelease '{}'", release.metadata.key()))
+}
+
 /// What `run` has; nothing of it writes until it is told to.
-pub(super) fn context(connected: &Connected, sources: &Sources) -> anyhow::Result<Context> {
+fn context(connected: &Connected, sources: &Sources) -> anyhow::Result<Context> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Ok(Context {
         cluster: connected.cluster.clone(),

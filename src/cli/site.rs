@@ -9,7 +9,7 @@ use super::args::Connection;
 use super::connect::Connected;
 use super::{connect, ui};
 use crate::api::HelmRelease;
-use crate::api::annotation::RELEASE_MANAGER;
+use crate::api::annotation::{HELM_MANAGER, RELEASE_MANAGER};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::base::clock::SystemClock;
 use crate::cluster::wait::{Progress, Rules};
@@ -17,8 +17,6 @@ use crate::cluster::{Cluster, Selection};
 use crate::controller::target::Target;
 use crate::release::{Env, Fields, Record, Storage};
 
-/// Field manager of the objects of Helm's releases.
-const OBJECTS: &str = "helm";
 /// Field manager of Helm's records.
 const RECORDS: &str = "Helm";
 
@@ -41,7 +39,7 @@ impl Site {
     /// As [`Self::of`], where there is a connection.
     pub(super) async fn within(connected: Connected, name: &str) -> anyhow::Result<Self> {
         let kept = keeper(&connected, name).await?;
-        let manager = if kept.is_some() { RELEASE_MANAGER } else { OBJECTS };
+        let manager = if kept.is_some() { RELEASE_MANAGER } else { HELM_MANAGER };
         let records = connected.cluster.with_manager(RECORDS);
         Ok(Self {
             storage: Storage::new(&records, &connected.namespace),

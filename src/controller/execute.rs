@@ -23,7 +23,7 @@ use crate::cluster::Propagation;
 use crate::cluster::wait::{Progress, Rules, Unready};
 use crate::policy::Evidence;
 use crate::release::{
-    self, ClusterLookup, Deploy, Env, Kind, Origin, Outcome, Record, RenderRequest,
+    self, ClusterLookup, Deploy, Env, Head, Kind, Origin, Outcome, Record, RenderRequest,
     RenderedRelease, Rollback, Storage, Uninstall,
 };
 use crate::template::ReleaseInfo;
@@ -183,8 +183,7 @@ impl Work<'_> {
             self.status.history.clear();
             return Ok((Kind::Install { after }, after));
         }
-        let deployed = heads.iter().find(|head| head.status == "deployed").or(heads.first());
-        let Some(head) = deployed else {
+        let Some(head) = Head::current(&heads) else {
             let text = format!("\"{name}\" has no deployed releases");
             return Err(release::Error::Refused(text));
         };

@@ -1,10 +1,9 @@
 //! Two manifests → what differs, without a cluster.
 
-use super::fields::fields;
 use super::{Change, Secrets, Subject, What, mask};
 use crate::cluster::{Object, ObjectId};
 use crate::release::manifest::{self, Hook};
-use crate::release::{Error, Record};
+use crate::release::{Error, Record, outlives_upgrade};
 
 /// The objects of one side of a comparison.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +11,7 @@ pub struct Side(Vec<Item>);
 
 #[derive(Debug, Clone)]
 struct Item {
+    id: ObjectId,
     object: Object,
     /// The events of a hook; none: the object is applied.
     events: Vec<String>,
@@ -31,7 +31,7 @@ impl Side {
                 if object.namespace() == namespace {
                     object.set_namespace("");
                 }
-                items.push(Item { object, events: events.to_vec() });
+                items.push(Item { id: object.id(), object, events: events.to_vec() });
             }
             Ok::<_, Error>(())
         };
@@ -58,7 +58,7 @@ impl Side {
     }
 
     fn find(&self, id: &ObjectId, is_hook: bool) -> Option<&Item> {
-        let same = |item: &&Item| item.object.id().same(id) && item.events.is_empty() != is_hook;
+        let same = |item: &&Item| item.id.same(id) && item.events.is_empty() != is_hook;
         self.0.iter().find(same)
     }
 }
@@ -68,25 +68,20 @@ impl Side {
 pub fn compare(before: &Side, after: &Side, secrets: Secrets) -> Vec<Change> {
     let mut changes = Vec::new();
     for item in &after.0 {
-        let id = item.object.id();
-        let old = before.find(&id, !item.events.is_empty());
-        let object = Subject::new(id, item.events.clone());
+        let old = before.find(&item.id, !item.events.is_empty());
+        let object = Subject::new(item.id.clone(), item.events.clone());
         let Some(old) = old else {
             changes.push(Change::new(object, What::Create));
             continue;
         };
-        let mut fields = fields(&old.object.0, &item.object.0);
-        if secrets == Secrets::Masked {
-            mask::hide(&object, &mut fields);
-        }
+        let fields = mask::fields(&object, (&old.object.0, &item.object.0), secrets);
         if !fields.is_empty() {
             changes.push(Change::new(object, What::Update { fields }));
         }
     }
     for item in &before.0 {
-        let id = item.object.id();
-        if after.find(&id, !item.events.is_empty()).is_none() {
-            let object = Subject::new(id, item.events.clone());
+        if after.find(&item.id, !item.events.is_empty()).is_none() {
+            let object = Subject::new(item.id.clone(), item.events.clone());
             changes.push(Change::new(object, gone(&item.object, &item.events)));
         }
     }
@@ -95,7 +90,7 @@ pub fn compare(before: &Side, after: &Side, secrets: Secrets) -> Vec<Change> {
 
 /// What becomes of an object that is no longer rendered.
 pub(super) fn gone(object: &Object, events: &[String]) -> What {
-    let keep = events.is_empty() && object.annotation("helm.sh/resource-policy") == Some("keep");
+    let keep = events.is_empty() && outlives_upgrade(object);
     if keep { What::Keep } else { What::Delete }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::compare::gone;
-use super::fields::fields;
 use super::{Change, Conflict, Secrets, Subject, What, mask};
+use crate::api::annotation::HELM_MANAGER;
 use crate::cluster::{self, Cluster, Object};
 use crate::release::{self, Error, Record, Tried};
 use crate::yaml::Value;
@@ -12,9 +12,6 @@ use crate::yaml::Value;
 /// Metadata that servers keep, and that no release sets.
 const SERVERS: [&str; 6] =
     ["managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"];
-
-/// Field manager of Helm's command line.
-const HELM: &str = "helm";
 
 /// What would be applied.
 #[derive(Debug, Clone, Copy)]
@@ -67,10 +64,7 @@ fn change(tried: &Tried, defined: &BTreeSet<(String, String)>, secrets: Secrets)
         (_, Err(error)) => What::Refuse { reason: error.to_string() },
         (None, Ok(_)) => What::Create,
         (Some(live), Ok(would)) => {
-            let mut fields = fields(&own_part(live), &own_part(would));
-            if secrets == Secrets::Masked {
-                mask::hide(&object, &mut fields);
-            }
+            let fields = mask::fields(&object, (&own_part(live), &own_part(would)), secrets);
             if fields.is_empty() {
                 return None;
             }
@@ -78,7 +72,7 @@ fn change(tried: &Tried, defined: &BTreeSet<(String, String)>, secrets: Secrets)
         }
     };
     // What Helm applied for the release is taken over with the release.
-    let others = tried.conflicts.iter().filter(|cause| manager(&cause.message) != HELM);
+    let others = tried.conflicts.iter().filter(|cause| manager(&cause.message) != HELM_MANAGER);
     let conflicts = others.map(|cause| Conflict {
         field: cause.field.trim_start_matches('.').to_owned(),
         manager: manager(&cause.message).to_owned(),

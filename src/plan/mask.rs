@@ -3,14 +3,27 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Field, Subject};
+use super::{Field, Secrets, Subject};
 use crate::yaml::Value;
 
 /// Where a Secret holds what is secret.
 const HOLDERS: [&str; 2] = ["data", "stringData"];
 
+/// Returns the fields of an object that differ, what a Secret holds hidden unless asked for.
+pub(super) fn fields(
+    object: &Subject,
+    (before, after): (&Value, &Value),
+    secrets: Secrets,
+) -> Vec<Field> {
+    let mut found = super::fields::fields(before, after);
+    if secrets == Secrets::Masked {
+        hide(object, &mut found);
+    }
+    found
+}
+
 /// Hides the values of a Secret's fields; other objects hold none.
-pub(super) fn hide(subject: &Subject, fields: &mut [Field]) {
+fn hide(subject: &Subject, fields: &mut [Field]) {
     if subject.kind != "Secret" || subject.api_version != "v1" {
         return;
     }

@@ -7,14 +7,13 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::{Env, Error, Fields, manager, manifest};
+use crate::api::annotation::HELM_MANAGER;
 use crate::base::class::chain;
 use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
 use crate::yaml::Value;
 
 /// Objects of one kind that are applied at the same time.
 const AT_ONCE: usize = 8;
-/// Field manager of Helm's command line.
-const HELM: &str = "helm";
 /// Tries to take fields over while controllers write the object.
 const TAKE_OVER_ATTEMPTS: usize = 5;
 /// Tries against a quota that others change at the same time.
@@ -213,7 +212,9 @@ pub(super) async fn apply_one(
 
 /// Makes what Helm's command line owns of an object ours; returns whether there was anything.
 async fn take_over(cluster: &Cluster, live: &Object) -> Result<bool, cluster::Error> {
-    let Some(fields) = manager::folded(live, HELM, cluster.manager()) else { return Ok(false) };
+    let Some(fields) = manager::folded(live, HELM_MANAGER, cluster.manager()) else {
+        return Ok(false);
+    };
     let patch = serde_json::json!([
         {"op": "replace", "path": "/metadata/managedFields", "value": fields},
         {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
@@ -258,19 +259,27 @@ pub(super) fn refused(object: &Object, source: cluster::Error) -> Error {
     Error::Doing { doing, source }
 }
 
+/// Returns which objects of an old manifest a new one lacks.
+pub(super) fn lacking(old: &[Object], new: &[ObjectId]) -> Vec<ObjectId> {
+    let ids = old.iter().map(Object::id);
+    ids.filter(|id| !new.iter().any(|other| other.same(id))).collect()
+}
+
+/// Whether an object stays when an upgrade leaves it out.
+pub fn outlives_upgrade(object: &Object) -> bool {
+    object.annotation("helm.sh/resource-policy") == Some("keep")
+}
+
 /// Deletes the objects of an old manifest that a new one lacks, but not those that ask to be kept.
 pub(super) async fn remove_surplus(
     cluster: &Cluster,
     old: &[Object],
     new: &[Object],
 ) -> Result<(), Error> {
-    for object in old {
-        let id = object.id();
-        if new.iter().any(|other| other.id().same(&id)) {
-            continue;
-        }
+    let new: Vec<ObjectId> = new.iter().map(Object::id).collect();
+    for id in lacking(old, &new) {
         let Some(live) = cluster.get(&id).await? else { continue };
-        if live.annotation("helm.sh/resource-policy") != Some("keep") {
+        if !outlives_upgrade(&live) {
             let deleted = cluster.delete(&id, Propagation::Background).await;
             deleted.map_err(|source| Error::Doing {
                 doing: format!(

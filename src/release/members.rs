@@ -10,7 +10,8 @@ use crate::yaml::Value;
 
 const CHART: &[&str] =
     &["metadata", "lock", "templates", "values", "schema", "schemamodtime", "files", "modtime"];
-const METADATA: &[&str] = &[
+/// Members of `Chart.yaml`; those that anybody writes there are told from others by these.
+pub(super) const METADATA: &[&str] = &[
     "name",
     "home",
     "sources",
@@ -31,9 +32,11 @@ const METADATA: &[&str] = &[
 ];
 const FILE: &[&str] = &["name", "data", "modtime"];
 const LOCK: &[&str] = &["generated", "digest", "dependencies"];
-const DEPENDENCY: &[&str] =
+/// Members of a dependency.
+pub(super) const DEPENDENCY: &[&str] =
     &["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
-const MAINTAINER: &[&str] = &["name", "email", "url"];
+/// Members of a maintainer.
+pub(super) const MAINTAINER: &[&str] = &["name", "email", "url"];
 
 /// A value, and which members come first.
 struct Ordered<'a> {

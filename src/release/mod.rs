@@ -34,6 +34,7 @@ mod tried;
 mod uninstall;
 
 pub use action::{Deploy, Env, Kind, Outcome, deploy, unlock};
+pub use apply::outlives_upgrade;
 pub use capabilities::{of_cluster, offline};
 pub use crd::install_crds;
 pub use drift::{Drift, Ignore, correct, find as find_drift};

@@ -44,6 +44,14 @@ pub struct Head {
     pub holder: String,
 }
 
+impl Head {
+    /// Returns the revision that a next one is compared with, of those of a release, newest first:
+    /// the newest that is deployed, or the newest.
+    pub fn current(heads: &[Self]) -> Option<&Self> {
+        heads.iter().find(|head| head.status == "deployed").or(heads.first())
+    }
+}
+
 impl Storage {
     /// Returns the records of a namespace.
     pub fn new(cluster: &Cluster, namespace: &str) -> Self {

@@ -86,12 +86,11 @@ pub async fn surplus(
     old: (&str, &str),
     new: &[Tried],
 ) -> Result<Vec<Object>, Error> {
+    let old = apply::old_objects(cluster, old.0, old.1).await?;
+    let new: Vec<ObjectId> = new.iter().map(|tried| tried.id.clone()).collect();
     let mut found = Vec::new();
-    for object in apply::old_objects(cluster, old.0, old.1).await? {
-        let id = object.id();
-        if !new.iter().any(|tried| tried.id.same(&id)) {
-            found.extend(cluster.get(&id).await?);
-        }
+    for id in apply::lacking(&old, &new) {
+        found.extend(cluster.get(&id).await?);
     }
     Ok(found)
 }

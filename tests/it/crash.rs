@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::support::api::Api;
 use crate::support::chart::{web, yaml};
 use crate::support::control_plane::ControlPlane;
@@ -12,20 +10,6 @@ use crate::support::leadsman::Leadsman;
 use crate::support::proxy::{Moment, Proxy};
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, until};
-
-async fn records(api: &Api, namespace: &str) -> Vec<(u64, String)> {
-    let secrets = api.list(&format!("/api/v1/namespaces/{namespace}/secrets")).await;
-    let label = |secret: &Value, key: &str| {
-        secret["metadata"]["labels"][key].as_str().unwrap_or_default().to_owned()
-    };
-    let mut found: Vec<_> = secrets
-        .iter()
-        .filter(|secret| label(secret, "owner") == "helm")
-        .map(|secret| (label(secret, "version").parse().unwrap(), label(secret, "status")))
-        .collect();
-    found.sort();
-    found
-}
 
 /// Kills Leadsman at one call, starts it again, and checks that all is as it should be.
 async fn killed_at(api: &Api, proxy: &Proxy, kubeconfig: &Path, number: usize, upgrade: bool) {
@@ -62,7 +46,7 @@ async fn killed_at(api: &Api, proxy: &Proxy, kubeconfig: &Path, number: usize, u
         let release = api.get(&path).await.unwrap_or_default();
         let newest = &release["status"]["history"][0];
         let good = newest["chartVersion"] == wanted && newest["status"] == "deployed";
-        let records = records(api, &namespace).await;
+        let records = api.revisions(&namespace).await;
         let clean = records.iter().all(|(_, status)| !status.starts_with("pending"));
         let one = records.iter().filter(|(_, status)| status == "deployed").count() == 1;
         if good && clean && one {

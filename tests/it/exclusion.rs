@@ -29,9 +29,6 @@ const SLOW: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: slow
                     labels: {app: slow}\n      annotations: {test/fail: unready}\n    spec:\n      \
                     containers: [{name: main, image: a/b}]\n";
 
-/// A revision: number, status, chart version.
-type Revision = (u64, String);
-
 impl Site {
     async fn new(kubeconfig: &Path, stem: &str) -> Self {
         let api = Api::connect(kubeconfig).await;
@@ -70,23 +67,9 @@ impl Site {
         self.api.get(&path).await.unwrap_or_default()
     }
 
-    async fn revisions(&self) -> Vec<Revision> {
-        let secrets = self.api.list(&(self.path("v1") + "/secrets")).await;
-        let label = |secret: &Value, key: &str| {
-            secret["metadata"]["labels"][key].as_str().unwrap_or_default().to_owned()
-        };
-        let mut found: Vec<_> = secrets
-            .iter()
-            .filter(|secret| label(secret, "owner") == "helm")
-            .map(|secret| (label(secret, "version").parse().unwrap(), label(secret, "status")))
-            .collect();
-        found.sort();
-        found
-    }
-
     async fn has(&self, wanted: &[(u64, &str)]) {
         until(&format!("the revisions are {wanted:?}"), SOON * 2, async || {
-            let seen = self.revisions().await;
+            let seen = self.api.revisions(&self.namespace).await;
             let same = seen.iter().map(|(number, status)| (*number, status.as_str()));
             if same.eq(wanted.iter().copied()) {
                 Ok(())
@@ -146,7 +129,7 @@ async fn two_at_a_time(kubeconfig: &Path) {
     site.repository.publish_package(web("1.2.0", ""));
     site.has(&[(1, "superseded"), (2, "superseded"), (3, "deployed")]).await;
     throughout("nothing is done twice", Duration::from_secs(3), async || {
-        let seen = site.revisions().await;
+        let seen = site.api.revisions(&site.namespace).await;
         if seen.len() == 3 { Ok(()) } else { Err(format!("{seen:?}")) }
     })
     .await;
@@ -187,7 +170,7 @@ async fn one_dies(kubeconfig: &Path) {
     // Longer than a Lease lasts: it is renewed.
     site.repository.publish_package(web("1.0.1", ""));
     throughout("the living one is left in peace", Duration::from_secs(35), async || {
-        let seen = site.revisions().await;
+        let seen = site.api.revisions(&site.namespace).await;
         if seen == [(1, "pending-install".to_owned())] { Ok(()) } else { Err(format!("{seen:?}")) }
     })
     .await;
@@ -198,7 +181,7 @@ async fn one_dies(kubeconfig: &Path) {
     site.api.merge(&path, &elsewhere).await;
     let killed = Instant::now();
     until("its record is taken over", SOON, async || {
-        let seen = site.revisions().await;
+        let seen = site.api.revisions(&site.namespace).await;
         if seen[0].1 == "failed" { Ok(()) } else { Err(format!("{seen:?}")) }
     })
     .await;

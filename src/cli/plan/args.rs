@@ -13,11 +13,7 @@ pub(crate) struct Plan {
     /// one that it asks for.
     pub(super) chart: Option<String>,
     #[command(flatten)]
-    pub(super) values: Values,
-    #[command(flatten)]
-    pub(super) shown: Shown,
-    #[command(flatten)]
-    pub(super) from: ChartFrom,
+    pub(super) asking: Asking,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -37,6 +33,13 @@ pub(crate) struct Diff {
     /// Leave hooks out.
     #[arg(long)]
     pub(super) no_hooks: bool,
+    #[command(flatten)]
+    pub(super) asking: Asking,
+}
+
+/// Which values and charts are meant, and how differences are shown.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Asking {
     #[command(flatten)]
     pub(super) values: Values,
     #[command(flatten)]

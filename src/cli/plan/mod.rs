@@ -14,6 +14,7 @@ use super::args::Connection;
 use super::connect;
 use super::inspect::{self, Found};
 use super::ui;
+use crate::api::annotation::HELM_MANAGER;
 use crate::chart::{self, Chart};
 use crate::plan::{self, Change, Next, Secrets, Side};
 use crate::release::Record;
@@ -102,8 +103,8 @@ impl Shown {
 pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<ExitCode> {
     let connected = connect::cluster(connection).await?;
     let found = inspect::find(&connected, &args.release).await?;
-    let ask = wanted::Ask { chart: args.chart.as_deref(), values: &args.values, from: &args.from };
-    let wanted = wanted::find(&connected, &found, &ask).await?;
+    let asking = &args.asking;
+    let wanted = wanted::find(&connected, &found, args.chart.as_deref(), asking).await?;
     let next = Next {
         name: &found.name,
         namespace: &wanted.namespace,
@@ -114,11 +115,12 @@ pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<
     // Who applies decides which fields are whose.
     let cluster = match &found.release {
         Some(_) => connected.cluster.clone(),
-        None => connected.cluster.with_manager("helm"),
+        None => connected.cluster.with_manager(HELM_MANAGER),
     };
-    let (changes, unchanged) = plan::against_cluster(&cluster, next, args.shown.secrets()).await?;
+    let (changes, unchanged) =
+        plan::against_cluster(&cluster, next, args.asking.shown.secrets()).await?;
     let action = if wanted.current.is_some() { "upgrade" } else { "install" };
-    args.shown.end(&Report {
+    args.asking.shown.end(&Report {
         release: found.name,
         from: wanted.current.as_ref().map(State::of_record),
         to: State::of_chart(&wanted.chart),
@@ -135,15 +137,13 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
     let found = inspect::find(&connected, &args.release).await?;
     let side = |side: Side| if args.no_hooks { side.without_hooks() } else { side };
     let report = if args.chart.is_some() {
-        let ask =
-            wanted::Ask { chart: args.chart.as_deref(), values: &args.values, from: &args.from };
-        let wanted = wanted::find(&connected, &found, &ask).await?;
+        let wanted = wanted::find(&connected, &found, args.chart.as_deref(), &args.asking).await?;
         let before = wanted.current.as_ref().map(Side::of_record).transpose()?.unwrap_or_default();
         let after = Side::read(&wanted.manifest, &wanted.hooks, &wanted.namespace)?;
         Report {
             from: wanted.current.as_ref().map(State::of_record),
             to: State::of_chart(&wanted.chart),
-            changes: plan::compare(&side(before), &side(after), args.shown.secrets()),
+            changes: plan::compare(&side(before), &side(after), args.asking.shown.secrets()),
             unchanged: None,
             hooks: Vec::new(),
             release: found.name,
@@ -155,14 +155,14 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
         Report {
             from: Some(State::of_record(&before)),
             to: State::of_record(&after),
-            changes: plan::compare(&side(from), &side(to), args.shown.secrets()),
+            changes: plan::compare(&side(from), &side(to), args.asking.shown.secrets()),
             unchanged: None,
             hooks: Vec::new(),
             release: found.name,
             namespace: after.namespace,
         }
     };
-    args.shown.end(&report)
+    args.asking.shown.end(&report)
 }
 
 /// Returns the records of two revisions.

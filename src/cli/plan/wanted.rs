@@ -2,28 +2,21 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
-use super::super::args::{ChartFrom, Values};
 use super::super::connect::Connected;
 use super::super::explain;
 use super::super::inspect::Found;
 use super::super::{chart as named, values};
+use super::args::Asking;
 use crate::chart::{self, Chart, merge_values};
 use crate::controller::target::Target;
 use crate::release::manifest::Hook;
 use crate::release::{
-    self, ClusterLookup, Origin, Record, RenderRequest, RenderedRelease, Renderer,
+    self, ClusterLookup, Head, Origin, Record, RenderRequest, RenderedRelease, Renderer,
 };
 use crate::template::ReleaseInfo;
 use crate::yaml::Map;
-
-/// What is asked for.
-pub(super) struct Ask<'a> {
-    pub(super) chart: Option<&'a str>,
-    pub(super) values: &'a Values,
-    pub(super) from: &'a ChartFrom,
-}
 
 /// A revision that might be.
 pub(super) struct Wanted {
@@ -39,17 +32,18 @@ pub(super) struct Wanted {
 pub(super) async fn find(
     connected: &Connected,
     found: &Found,
-    ask: &Ask<'_>,
+    chart: Option<&str>,
+    asking: &Asking,
 ) -> anyhow::Result<Wanted> {
     let heads = found.storage.heads(&found.name).await?;
     let after = heads.first().map_or(0, |head| head.version);
-    let current = match heads.iter().find(|head| head.status == "deployed").or(heads.first()) {
+    let current = match Head::current(&heads) {
         Some(head) if head.status != "uninstalled" => {
             found.storage.get(&found.name, head.version).await?
         }
         _ => None,
     };
-    let asked = asked(connected, found, ask, current.as_ref()).await?;
+    let asked = asked(connected, found, (chart, asking), current.as_ref()).await?;
     let release = ReleaseInfo {
         name: found.name.clone(),
         namespace: asked.namespace.clone(),
@@ -79,25 +73,22 @@ struct Asked {
 async fn asked(
     connected: &Connected,
     found: &Found,
-    ask: &Ask<'_>,
+    (chart, asking): (Option<&str>, &Asking),
     current: Option<&Record>,
 ) -> anyhow::Result<Asked> {
-    let given = values::merge(ask.values)?.values;
-    let named = match ask.chart {
+    let given = values::merge(&asking.values)?.values;
+    let named = match chart {
         Some(name) => {
             let load = |bytes: Vec<u8>| chart::load_archive(&bytes);
-            Some(named::load(name, ask.from, load).await?)
+            Some(named::load(name, &asking.from, load).await?)
         }
         None => None,
     };
     if let Some(helm_release) = &found.release {
-        let context = explain::context(connected, &ask.from.sources)?;
         let mut composed = Map::new();
-        let own = crate::controller::preview(&context, helm_release, &mut composed).await;
+        let sources = &asking.from.sources;
+        let own = explain::preview(connected, sources, helm_release, &mut composed).await?;
         let meta = &helm_release.metadata;
-        let own = own
-            .map_err(anyhow::Error::msg)
-            .with_context(|| format!("HelmRelease '{}'", meta.key()))?;
         return Ok(Asked {
             chart: named.unwrap_or(own),
             values: merge_values(composed, given),

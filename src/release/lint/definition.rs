@@ -2,36 +2,13 @@
 //!
 //! Source: helm v4.3.1 pkg/chart/v2/lint/rules/chartfile.go.
 
+use super::super::members::{DEPENDENCY, MAINTAINER, METADATA};
 use super::{Linted, Severity, address};
 use crate::base::version::Version;
 use crate::chart::{Written, read_written};
 use crate::yaml::{self, Map, Numbers, Value};
 
 const FILE: &str = "Chart.yaml";
-
-/// Fields that Helm knows, in any case.
-const FIELDS: &[&str] = &[
-    "name",
-    "home",
-    "sources",
-    "version",
-    "description",
-    "keywords",
-    "maintainers",
-    "icon",
-    "apiVersion",
-    "condition",
-    "tags",
-    "appVersion",
-    "deprecated",
-    "annotations",
-    "kubeVersion",
-    "dependencies",
-    "type",
-];
-const MAINTAINER: &[&str] = &["name", "email", "url"];
-const DEPENDENCY: &[&str] =
-    &["name", "version", "repository", "condition", "tags", "enabled", "import-values", "alias"];
 
 pub(super) fn check(definition: &Result<Vec<u8>, String>, report: &mut Linted) {
     let read = definition.as_ref().map_err(Clone::clone).and_then(|bytes| {
@@ -89,7 +66,7 @@ fn unknown(map: Map) -> Option<String> {
     keys.sort_by(|a, b| a.0.cmp(&b.0));
     let known = |fields: &[&str], key: &str| fields.iter().any(|f| f.eq_ignore_ascii_case(key));
     keys.into_iter().find_map(|(key, value)| {
-        if !known(FIELDS, &key) {
+        if !known(METADATA, &key) {
             return Some(key);
         }
         let fields = match key.to_ascii_lowercase().as_str() {

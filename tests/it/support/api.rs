@@ -52,6 +52,21 @@ impl Api {
         found["items"].as_array().cloned().unwrap_or_default()
     }
 
+    /// Returns number and status of the records in a namespace, in their order.
+    pub(crate) async fn revisions(&self, namespace: &str) -> Vec<(u64, String)> {
+        let secrets = self.list(&format!("/api/v1/namespaces/{namespace}/secrets")).await;
+        let label = |secret: &Value, key: &str| {
+            secret["metadata"]["labels"][key].as_str().unwrap_or_default().to_owned()
+        };
+        let mut found: Vec<_> = secrets
+            .iter()
+            .filter(|secret| label(secret, "owner") == "helm")
+            .map(|secret| (label(secret, "version").parse().unwrap(), label(secret, "status")))
+            .collect();
+        found.sort();
+        found
+    }
+
     /// Applies an object (server-side, with force, as field manager `test`).
     pub(crate) async fn apply(&self, object: &Value) -> Value {
         self.try_apply(object).await.unwrap_or_else(|refused| panic!("apply {object}: {refused:?}"))
