@@ -67,9 +67,21 @@ fn compete(helm: &Helm, what: &str, chart: &Path) {
         &format!("`template` of {what}"),
         &mut [
             ("Helm", &mut || helm.command(&arguments)),
+            ("Leadsman, the first time", &mut || {
+                forget(&leadsman);
+                leadsman.command(&arguments)
+            }),
             ("Leadsman", &mut || leadsman.command(&arguments)),
         ],
     );
+}
+
+/// Removes what earlier processes have made of archives.
+fn forget(leadsman: &Leadsman) {
+    let folder = leadsman.cache().join("compiled-v1");
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }
 
 /// Returns what a command printed.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 /// use leadsman::base::by_text::ByText;
 /// let text = Bytes::from(b"a: 1".to_vec());
 /// let made: ByText<usize> = [(text.clone(), 4)].into_iter().collect();
+/// assert_eq!(made.look(&text, |length| length + 1), Some(5));
 /// assert!(made.knows(&text));
 /// assert_eq!(made.take(&Bytes::from(b"a: 1".to_vec())), None);
 /// assert_eq!(made.take(&text), Some(4));
@@ -33,6 +34,11 @@ impl<T> ByText<T> {
     /// Whether something was made of this very text, and not taken.
     pub fn knows(&self, text: &Bytes) -> bool {
         self.lock().contains_key(&place(text))
+    }
+
+    /// Looks at what was made of this very text.
+    pub fn look<R>(&self, text: &Bytes, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.lock().get(&place(text)).map(|(_, made)| look(made))
     }
 
     /// Takes what was made of this very text.

@@ -34,6 +34,15 @@ impl Content {
         Self(Kind::Later(maker, index))
     }
 
+    /// Returns the bytes if they are there already.
+    #[must_use]
+    pub fn ready(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Kind::Ready(bytes) => Some(bytes),
+            Kind::Later(..) => None,
+        }
+    }
+
     /// Returns the bytes.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {

@@ -83,7 +83,7 @@ pub fn read_text(path: &Path, limit_bytes: u64) -> Result<String, Error> {
 /// # Errors
 /// Any step fails; the old content is still there then.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    write_whole(path, bytes, None)
+    write_whole(path, bytes, None, true)
 }
 
 /// Writes a file as [`write_atomic`] does; nobody but its owner may read it.
@@ -91,7 +91,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 /// # Errors
 /// As [`write_atomic`].
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    write_whole(path, bytes, Some(0o600))
+    write_whole(path, bytes, Some(0o600), true)
+}
+
+/// Writes a file as [`write_private`] does, but does not wait until the disk has it: for what has a
+/// checksum and can be made again.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_whole(path, bytes, Some(0o600), false)
 }
 
 /// Opens a file for writing, with these permissions where the system knows such.
@@ -127,7 +136,7 @@ pub fn lock(path: &Path) -> Result<std::fs::File, Error> {
     Err(failed("lock", path)(io::Error::other("another process holds it for more than 30 s")))
 }
 
-fn write_whole(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), Error> {
+fn write_whole(path: &Path, bytes: &[u8], mode: Option<u32>, sync: bool) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed("create folder", folder))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -135,7 +144,9 @@ fn write_whole(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), Error
     let write = || {
         let mut file = create(&temporary, mode)?;
         file.write_all(bytes)?;
-        file.sync_data()?;
+        if sync {
+            file.sync_data()?;
+        }
         std::fs::rename(&temporary, path)
     };
     write().map_err(|source| {

@@ -15,6 +15,7 @@ pub mod file;
 pub mod life;
 pub mod limit;
 pub mod name;
+pub mod packed;
 pub mod parallel;
 pub mod secret;
 pub mod shorten;

@@ -20,7 +20,7 @@ const OVERHEAD_BYTES: u64 = 64 << 20;
 const INFLATED_BYTES: usize = 64 << 10;
 /// A file that says it is larger gets its memory as it comes.
 const BELIEVED_BYTES: u64 = 4 << 20;
-/// Definitions from this size on are worth being postponed.
+/// Files from this size on are worth being postponed.
 const LARGE_BYTES: usize = 16 << 10;
 /// Headers are one block; contents fill blocks.
 const BLOCK_BYTES: usize = 512;
@@ -40,20 +40,25 @@ pub(crate) fn unpack(
     unpack_with(packed, seen, None)
 }
 
-/// Unpacks an archive as [`unpack`], but for large definitions of kinds: those are only checked,
-/// and unpacked when somebody looks into them. Nobody does who renders templates.
+/// Unpacks an archive as [`unpack`], but for large definitions of kinds and large files to be read:
+/// those are only checked, and unpacked when somebody looks into them. Nobody does who renders
+/// templates.
 pub(crate) fn unpack_lazily(
     packed: &Bytes,
     seen: &mut dyn FnMut(&File),
 ) -> Result<Vec<File>, ArchiveError> {
-    let later = Arc::new(Postponed { packed: packed.clone(), unpacked: OnceLock::new() });
-    unpack_with(packed, seen, Some(&later))
+    unpack_with(packed, seen, Some(&postponed(packed)))
+}
+
+/// Returns what unpacks the files of an archive, each by its index, when somebody looks into one.
+pub fn postponed(packed: &Bytes) -> Arc<dyn Later> {
+    Arc::new(Postponed { packed: packed.clone(), unpacked: OnceLock::new() })
 }
 
 fn unpack_with(
     packed: &[u8],
     seen: &mut dyn FnMut(&File),
-    later: Option<&Arc<Postponed>>,
+    later: Option<&Arc<dyn Later>>,
 ) -> Result<Vec<File>, ArchiveError> {
     if !packed.starts_with(&GZIP_MAGIC) {
         return Err(ArchiveError::Header);
@@ -97,7 +102,7 @@ impl<R: Read> Read for Inflated<R> {
 fn read_plain(
     mut tar: impl Read,
     seen: &mut dyn FnMut(&File),
-    later: Option<&Arc<Postponed>>,
+    later: Option<&Arc<dyn Later>>,
 ) -> Option<Vec<File>> {
     let mut files = Vec::new();
     let limits = limit::current();
@@ -129,7 +134,7 @@ fn read_plain(
             skip(&mut tar, size.next_multiple_of(BLOCK_BYTES))?;
             tar.read_exact(&mut block).ok()?;
             left -= size as u64;
-            let data = Content::later(Arc::clone(later) as Arc<dyn Later>, files.len());
+            let data = Content::later(Arc::clone(later), files.len());
             files.push(File { name: name.clone(), data });
             continue;
         }
@@ -149,10 +154,16 @@ fn read_plain(
     (block == [0; BLOCK_BYTES] && !files.is_empty()).then_some(files)
 }
 
-/// Whether a file is a large definition of a kind, in a `crds/` folder.
+/// Whether a file is a large definition of a kind, in a `crds/` folder, or a large `README.md`.
 fn is_postponed(name: &str, size: usize) -> bool {
+    if size < LARGE_BYTES {
+        return false;
+    }
     let mut folders = name.split('/').filter(|folder| matches!(*folder, "crds" | "templates"));
-    size >= LARGE_BYTES && folders.next() == Some("crds")
+    match folders.next() {
+        Some(folder) => folder == "crds",
+        None => name == "README.md" || name.ends_with("/README.md"),
+    }
 }
 
 /// Reads so many bytes, for their checksum's sake only.

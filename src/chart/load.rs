@@ -36,28 +36,67 @@ pub fn load_archive(bytes: &[u8]) -> Result<Chart, Error> {
     load_archive_showing(bytes, &mut |_| {})
 }
 
-/// Loads a chart as [`load_archive_showing`]; its large definitions of kinds are unpacked, and
-/// shown to nobody, when somebody looks into them.
-///
-/// # Errors
-/// As [`load_archive`].
-pub fn load_archive_lazily(bytes: &Bytes, seen: &mut dyn FnMut(&File)) -> Result<Chart, Error> {
-    load(seen, |seen| archive::unpack_lazily(bytes, seen))
-}
-
 /// Loads a chart as [`load_archive`], and shows each file as soon as it is unpacked: what is done
 /// with it then is done while the rest inflates.
 ///
 /// # Errors
 /// As [`load_archive`].
 pub fn load_archive_showing(bytes: &[u8], seen: &mut dyn FnMut(&File)) -> Result<Chart, Error> {
-    load(seen, |seen| archive::unpack(bytes, seen))
+    ahead(seen, |seen| archive::unpack(bytes, seen))?.load()
 }
 
-fn load(
+/// The files of an archive, and what was made of some of them meanwhile.
+#[derive(Debug)]
+pub struct Unpacked {
+    files: Vec<File>,
+    values: ParsedValues,
+}
+
+impl Unpacked {
+    /// Unpacks an archive, and shows each file as soon as it is there. Its large files that nobody
+    /// needs who renders templates are unpacked, and shown to nobody, when somebody looks into
+    /// them.
+    ///
+    /// # Errors
+    /// As [`load_archive`].
+    pub fn of(bytes: &Bytes, seen: &mut dyn FnMut(&File)) -> Result<Self, Error> {
+        ahead(seen, |seen| archive::unpack_lazily(bytes, seen))
+    }
+
+    /// Puts together what an earlier unpacking gave: all files, and the values of some.
+    #[must_use]
+    pub fn again(files: Vec<File>, values: Vec<(Bytes, Map)>) -> Self {
+        Self { files, values: values.into_iter().collect() }
+    }
+
+    /// Returns all files.
+    #[must_use]
+    pub fn files(&self) -> &[File] {
+        &self.files
+    }
+
+    /// Looks at the values of this very text, if they are known.
+    pub fn values<R>(&self, text: &Bytes, look: impl FnOnce(&Map) -> R) -> Option<R> {
+        self.values.look(text, look)
+    }
+
+    /// Makes a chart of the files.
+    ///
+    /// # Errors
+    /// The chart is not valid.
+    pub fn load(self) -> Result<Chart, Error> {
+        if !self.files.iter().any(|file| file.name == "Chart.yaml") {
+            return Err(Error::NoVersion);
+        }
+        assemble(self.files, Place::Top, &self.values)
+    }
+}
+
+/// Unpacks while values are parsed.
+fn ahead(
     seen: &mut dyn FnMut(&File),
     unpack: impl FnOnce(&mut dyn FnMut(&File)) -> Result<Vec<File>, ArchiveError>,
-) -> Result<Chart, Error> {
+) -> Result<Unpacked, Error> {
     let mut ahead = ValuesAhead::default();
     let mut show = |file: &File| {
         if is_values(&file.name) {
@@ -69,10 +108,7 @@ fn load(
         ArchiveError::Header => Error::NotGzip,
         error => Error::Archive(error),
     })?;
-    if !files.iter().any(|file| file.name == "Chart.yaml") {
-        return Err(Error::NoVersion);
-    }
-    assemble(files, Place::Top, &ahead.finish())
+    Ok(Unpacked { files, values: ahead.finish() })
 }
 
 /// Whether it is the values file of the chart or of one of the folders in `charts/`.

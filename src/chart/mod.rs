@@ -49,14 +49,15 @@ use crate::base::content::Content;
 use crate::yaml::{Map, Value};
 
 pub use self::{
+    archive::postponed,
     crd::crds,
     dependency::{check_dependencies_present, process_dependencies},
     error::{ArchiveError, Error},
     folder::load_folder,
     keyring::Keyring,
     load::{
-        documents, load_archive, load_archive_lazily, load_archive_showing, load_files,
-        parse_values, unpack_archive,
+        Unpacked, documents, load_archive, load_archive_showing, load_files, parse_values,
+        unpack_archive,
     },
     lock::{Lock, lock_digest, old_lock_digest},
     metadata::{Written, read_written, sanitize},

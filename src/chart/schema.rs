@@ -28,7 +28,7 @@ pub fn is_wanted(chart: &Chart) -> bool {
 }
 
 fn collect(chart: &Chart, name: &str, values: &Map, text: &mut String) {
-    if let Some(schema) = &chart.schema {
+    if let Some(schema) = chart.schema.as_ref().filter(|schema| !quick::fits(schema, values)) {
         let lines = check(schema, values);
         if !lines.is_empty() {
             text.push_str(name);
@@ -287,6 +287,8 @@ fn shown(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+mod quick;
 
 #[cfg(test)]
 mod tests {

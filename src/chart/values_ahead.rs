@@ -34,7 +34,18 @@ impl ValuesAhead {
 #[derive(Debug, Default)]
 pub(crate) struct ParsedValues(ByText<Map>);
 
+impl FromIterator<(Bytes, Map)> for ParsedValues {
+    fn from_iter<I: IntoIterator<Item = (Bytes, Map)>>(known: I) -> Self {
+        Self(known.into_iter().collect())
+    }
+}
+
 impl ParsedValues {
+    /// Looks at the values of this very text, if they are known.
+    pub(super) fn look<R>(&self, text: &Bytes, look: impl FnOnce(&Map) -> R) -> Option<R> {
+        self.0.look(text, look)
+    }
+
     /// Whether a text, this very one, was parsed.
     pub(super) fn knows(&self, text: &Bytes) -> bool {
         self.0.knows(text)

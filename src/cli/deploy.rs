@@ -9,7 +9,7 @@ use super::release_args::{Deploying, Depth};
 use super::site::Site;
 use super::template::{Dns, unversioned};
 use super::values::Merged;
-use super::{chart as named, refresh, values};
+use super::{chart as named, home, refresh, values};
 use crate::base::clock::SystemClock;
 use crate::chart::{self, Chart};
 use crate::release::{
@@ -30,7 +30,7 @@ pub(super) struct Ordered {
 impl Ordered {
     /// Loads what was named.
     pub(super) async fn load(name: &str, args: &Deploying) -> anyhow::Result<Self> {
-        let renderer = Renderer::default();
+        let renderer = home::renderer();
         let plugin = Plugin::find(&args.post).map_err(anyhow::Error::msg)?;
         let unpack = |bytes: Vec<u8>| renderer.load_archive(&bytes.into());
         let loaded = named::load(name, &args.from, unpack).await.map_err(unversioned)?;
@@ -73,6 +73,7 @@ impl Ordered {
         };
         let rendered =
             tokio::task::block_in_place(|| self.renderer.render_through(&request, &post))?;
+        self.renderer.keep();
         let sorted = manifest::sort(&rendered.files)?;
         let hidden: Vec<_> =
             sorted.documents.iter().map(|one| hide(one, args.hide_secret)).collect();

@@ -1,9 +1,10 @@
-//! Where Helm keeps its files, by the environment.
+//! Where Helm keeps its files, and where we keep ours, by the environment.
 
 use std::path::PathBuf;
 
 use super::chart_args::Places;
 use crate::base::file::env_var;
+use crate::release::Renderer;
 use crate::repo::HelmFiles;
 
 /// Returns where Helm's files are: as the arguments say, as Helm's variables say, as XDG says, or
@@ -46,6 +47,17 @@ const DATA: Home = Home {
     below: if cfg!(target_os = "macos") { "Library" } else { ".local/share" },
 };
 
+/// Returns the renderer of a command that runs once: it uses what earlier ones have made of the same
+/// archives, and leaves what it makes of others, unless `LEADSMAN_COMPILED` is `off`.
+pub(super) fn renderer() -> Renderer {
+    if env_var("LEADSMAN_COMPILED").as_deref() == Some("off") {
+        return Renderer::default();
+    }
+    let ours = || base(&CACHE).map(|base| base.join("leadsman"));
+    let folder = set("LEADSMAN_CACHE").or_else(ours);
+    folder.map_or_else(Renderer::default, |folder| Renderer::with_store(folder.join("compiled-v1")))
+}
+
 /// Returns the folders of Helm's plugins.
 pub(super) fn plugins() -> Vec<PathBuf> {
     match env_var("HELM_PLUGINS") {
@@ -67,10 +79,14 @@ pub(super) fn keyring() -> PathBuf {
 }
 
 fn folder(home: &Home) -> PathBuf {
-    let set = |name| env_var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set(home.own).unwrap_or_else(|| {
-        let base = set(home.xdg);
-        let user = || set("HOME").unwrap_or_default().join(home.below);
-        base.unwrap_or_else(user).join("helm")
-    })
+    set(home.own).unwrap_or_else(|| base(home).unwrap_or_else(|| home.below.into()).join("helm"))
+}
+
+/// Returns the folder in which each program has one of its own; none if there is no user.
+fn base(home: &Home) -> Option<PathBuf> {
+    set(home.xdg).or_else(|| Some(set("HOME")?.join(home.below)))
+}
+
+fn set(name: &str) -> Option<PathBuf> {
+    env_var(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -13,11 +13,11 @@ use super::target::Target;
 use super::template_args::Place;
 use super::ui::Details;
 use super::values::Merged;
-use super::{chart as named, name, namespace, refresh, ui, values};
+use super::{chart as named, home, name, namespace, refresh, ui, values};
 use crate::base::class::chain;
 use crate::chart::{self, Chart};
 use crate::release::manifest::{self, Hook, Selection, template_output};
-use crate::release::{Conflicts, Error, RenderRequest, Renderer, Trial, offline};
+use crate::release::{Conflicts, Error, RenderRequest, Trial, offline};
 use crate::template::{Hosts, ReleaseInfo};
 
 impl Template {
@@ -38,7 +38,7 @@ pub(super) async fn run(
     verbosity: Details,
 ) -> anyhow::Result<ExitCode> {
     // The process ends here: taking trees and texts apart first would only cost time.
-    let renderer = ManuallyDrop::new(Renderer::default());
+    let renderer = ManuallyDrop::new(home::renderer());
     let plugin = Plugin::find(&args.post).map_err(anyhow::Error::msg)?;
     let offline = offline(&args.kube_version, &args.api_versions)?;
     args.against.note().into_iter().for_each(ui::say);
@@ -86,16 +86,29 @@ pub(super) async fn run(
         Ok(sorted) => sorted,
         Err(error) => return refuse(&error),
     };
-    if target.is_none() && is_whole(&args) {
-        ui::print_through(|out| manifest::write_output(out, &sorted));
+    if let Some(target) = &target {
+        let manifest = manifest::text(&sorted.documents, &sorted.hooks);
+        trial(&args, &request.release).run(&target.cluster, &manifest).await?;
+    }
+    let shown = show(&args, &name, &rendered.chart, &sorted);
+    renderer.keep();
+    shown
+}
+
+/// Prints or writes what was rendered.
+fn show(
+    args: &Template,
+    name: &str,
+    chart: &Chart,
+    sorted: &manifest::Sorted<'_>,
+) -> anyhow::Result<ExitCode> {
+    if is_whole(args) {
+        ui::print_through(|out| manifest::write_output(out, sorted));
         return Ok(ExitCode::SUCCESS);
     }
     let manifest = manifest::text(&sorted.documents, &sorted.hooks);
-    if let Some(target) = &target {
-        trial(&args, &request.release).run(&target.cluster, &manifest).await?;
-    }
-    let shown = Shown { chart: &rendered.chart, manifest, hooks: &sorted.hooks };
-    if args.output_dir.is_empty() { print(&args, shown) } else { write(&args, &name, &shown) }
+    let shown = Shown { chart, manifest, hooks: &sorted.hooks };
+    if args.output_dir.is_empty() { print(args, shown) } else { write(args, name, &shown) }
 }
 
 /// What of a rendering is shown.

@@ -1,6 +1,7 @@
 //! Chart and values → manifest.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -11,10 +12,9 @@ use crate::base::constraint::Constraint;
 use crate::base::version::Version;
 use crate::base::{limit, parallel};
 use crate::chart::{self, Chart};
-use crate::template::{
-    Capabilities, Context, Frozen, Hosts, Lookup, ParseAhead, Program, ReleaseInfo, Scope,
-};
+use crate::template::{Capabilities, Context, Frozen, Hosts, Lookup, Program, ReleaseInfo, Scope};
 use crate::yaml::Map;
+use loaded::Loaded;
 use prepared::{Prepared, files, scopes};
 
 /// Compiled charts that are kept.
@@ -63,12 +63,12 @@ pub struct RenderedRelease {
     pub notes: String,
 }
 
-/// Renders charts; keeps what it compiled.
+/// Renders charts; remembers what it compiled.
 #[derive(Debug, Default)]
 pub struct Renderer {
     programs: Mutex<HashMap<Key, Compiled>>,
-    /// Templates of the archive that was loaded last, until a chart is compiled.
-    ahead: Mutex<Option<ParseAhead>>,
+    /// The archive that was loaded last.
+    loaded: Loaded,
     /// The chart and the user's values of the last rendering.
     last: Mutex<Option<Last>>,
 }
@@ -87,19 +87,26 @@ struct Key {
 }
 
 impl Renderer {
-    /// Loads a chart that is going to be rendered: its templates are parsed while it inflates.
+    /// Returns one that uses what earlier processes have left in a folder, and leaves there what
+    /// it makes of archives, if it is told to [`keep`](Self::keep) it.
+    #[must_use]
+    pub fn with_store(folder: PathBuf) -> Self {
+        Self { loaded: Loaded::with_store(folder), ..Self::default() }
+    }
+
+    /// Loads a chart that is going to be rendered: its templates are parsed while it inflates, or
+    /// taken from the store.
     ///
     /// # Errors
     /// As [`chart::load_archive`].
     pub fn load_archive(&self, packed: &Bytes) -> Result<Chart, chart::Error> {
-        let mut ahead = ParseAhead::start();
-        let chart = chart::load_archive_lazily(packed, &mut |file| {
-            if file.name.starts_with("templates/") || file.name.contains("/templates/") {
-                ahead.give(file.data.clone().into_bytes());
-            }
-        })?;
-        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
-        Ok(chart)
+        self.loaded.load(packed)
+    }
+
+    /// Leaves what was made of the archive that was loaded last to later processes. It takes some
+    /// milliseconds, the first time; that it cannot be written is no harm.
+    pub fn keep(&self) {
+        self.loaded.keep();
     }
 
     /// Renders a chart.
@@ -197,8 +204,7 @@ impl Renderer {
             return Ok(Arc::clone(program));
         }
         let files = files(chart);
-        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let parsed = ahead.map(ParseAhead::finish).unwrap_or_default();
+        let parsed = self.loaded.parsed();
         let program = Program::compile_parsed(files, scopes, &parsed).map_err(Error::Template)?;
         let program = Arc::new(program);
         let mut programs = lock();
@@ -274,6 +280,9 @@ fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Result<(), 
     Err(Error::KubeVersion { wanted: wanted.clone(), have: capabilities.kube_version.clone() })
 }
 
+mod loaded;
 mod prepared;
+mod saved;
+mod store;
 #[cfg(test)]
 mod tests;

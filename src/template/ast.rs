@@ -2,6 +2,8 @@
 //! and print themselves back to source, which is how errors name them. Lists of nodes and of names
 //! lie in arenas, too: a file of thousands of nodes costs a handful of allocations.
 
+mod saved;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

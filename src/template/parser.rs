@@ -13,6 +13,7 @@ use super::funcs;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::strconv;
 use super::value::Str;
+use crate::base::packed::{Reader, Writer};
 
 thread_local! {
     /// Where this thread's next unit grows.
@@ -117,6 +118,20 @@ pub(super) struct Parsed {
 }
 
 impl Parsed {
+    /// Writes it, but for its text.
+    pub(super) fn save(&self, out: &mut Writer) {
+        out.number(self.root);
+        out.number(self.last);
+        self.unit.save(out);
+    }
+
+    /// Reads what [`Self::save`] has written of a text.
+    pub(super) fn restore(text: Bytes, saved: &[u8]) -> Option<Self> {
+        let mut read = Reader::new(saved);
+        let (root, last) = (read.small()?, read.small()?);
+        Some(Self { root, last, unit: Unit::restore(text, &mut read)? })
+    }
+
     /// Gives the text a name, under which it is a template, too.
     ///
     /// # Errors

@@ -148,3 +148,32 @@ fn tree(folder: &Path) -> Vec<(String, String)> {
     };
     names.into_iter().map(read).collect()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_that_was_rendered_is_not_unpacked_again() {
+    let leadsman = Leadsman::new();
+    let chart = chart(&leadsman);
+    let kept = leadsman.cache().join("compiled-v1");
+    let rendered = async |leadsman: &Leadsman| {
+        leadsman.run(&["template", "rel", &chart, "--set", "replicas=3"]).await.success()
+    };
+    let leadsman = leadsman.env("LEADSMAN_COMPILED", "off");
+    let first = rendered(&leadsman).await;
+    assert!(!kept.exists(), "it was asked to keep nothing");
+    let leadsman = leadsman.env("LEADSMAN_COMPILED", "on");
+    let files = || {
+        let entries = std::fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap());
+        entries
+            .map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rendered(&leadsman).await, first);
+    let written = files();
+    assert_eq!(written.len(), 1, "{written:?}");
+    assert_eq!(rendered(&leadsman).await, first);
+    assert_eq!(files(), written, "it was read, and not written again");
+    let [(name, _)] = &written[..] else { panic!("{written:?}") };
+    std::fs::write(kept.join(name), "damaged").unwrap();
+    assert_eq!(rendered(&leadsman).await, first);
+    assert!(std::fs::metadata(kept.join(name)).unwrap().len() > 100, "made again");
+}

@@ -41,7 +41,9 @@ fn large_definitions_are_unpacked_when_they_are_looked_at() {
     let packed = crate::chart::pack("a", files.iter().map(|(name, text)| (*name, text.as_bytes())));
     let packed = Bytes::from(packed.unwrap());
     let (mut shown, mut all) = (Vec::new(), 0);
-    let lazy = load_archive_lazily(&packed, &mut |file| shown.push(file.name.clone())).unwrap();
+    let lazy = Unpacked::of(&packed, &mut |file| shown.push(file.name.clone()))
+        .and_then(Unpacked::load)
+        .unwrap();
     let eager = load_archive_showing(&packed, &mut |_| all += 1).unwrap();
     let late = ["crds/large.yaml", "charts/b/crds/large.yaml"];
     assert_eq!((shown.len(), all), (files.len() - late.len(), files.len()));

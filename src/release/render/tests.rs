@@ -2,18 +2,20 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::*;
-use crate::base::file::{read_bytes, read_text};
+use crate::base::file::{read_bytes, read_text, write_atomic};
 use crate::base::testing::corpus;
 use crate::release::manifest::{Selection, template_output};
 use crate::release::offline;
 use crate::yaml::Value;
 
-/// Renders one case of the corpus as `leadsman template rel CHART --namespace prod [-f VALUES]`.
-fn render(corpus: &Path, repository: &str, case: &Value) -> Result<String, String> {
+/// Renders one case of the corpus as `leadsman template rel CHART --namespace prod [-f VALUES]`: an
+/// archive that was rendered before, as it was left in the store.
+fn render(corpus: &Path, repository: &str, case: &Value, store: &Path) -> Result<String, String> {
     let archive = case["chart"].as_str().unwrap();
     let bytes = read_bytes(&corpus.join("charts").join(repository).join(archive), 1 << 26).unwrap();
     let say = |error: &(dyn std::error::Error + 'static)| crate::base::class::chain(error);
-    let chart = Arc::new(chart::load_archive(&bytes).map_err(|error| say(&error))?);
+    let renderer = Renderer::with_store(store.to_owned());
+    let chart = Arc::new(renderer.load_archive(&bytes.into()).map_err(|error| say(&error))?);
     let values = match case["values"].as_str() {
         None => Map::new(),
         Some(name) => {
@@ -42,7 +44,9 @@ fn render(corpus: &Path, repository: &str, case: &Value) -> Result<String, Strin
         hosts: None,
         check_schema: true,
     };
-    let rendered = Renderer::default().render(&request).map_err(|error| say(&error))?;
+    let rendered = renderer.render(&request).map_err(|error| say(&error));
+    renderer.keep();
+    let rendered = rendered?;
     template_output(rendered.manifest.clone(), &rendered.hooks, &Selection::default())
         .map_err(|error| say(&error))
 }
@@ -71,11 +75,12 @@ const ADVICE: &str = "\n\nUse --debug flag to render out invalid YAML\n";
 fn check(repository: &str) {
     let Some(corpus) = corpus() else { return };
     let folder = corpus.join("golden").join(repository);
+    let store = tempfile::tempdir().unwrap();
     let (mut total, mut wrong) = (0, Vec::new());
     for line in read_text(&folder.join("cases.jsonl"), 1 << 26).unwrap().lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         total += 1;
-        let got = render(&corpus, repository, &case);
+        let got = render(&corpus, repository, &case, store.path());
         let problem = match (&got, case["golden"].as_str()) {
             (Ok(got), Some(file)) => {
                 let random: Vec<usize> =
@@ -190,4 +195,62 @@ fn what_is_remembered_of_a_rendering_is_used_for_its_like_alone() {
         }
         renderer.forget();
     }
+}
+
+#[test]
+fn what_another_process_has_left_is_what_this_one_would_make() {
+    let chart = || {
+        let files = [
+            ("Chart.yaml", "apiVersion: v2\nname: a\nversion: 1.0.0\n"),
+            ("values.yaml", "a: 1\nb: [0.1, 1e300, null, {c: x}]\n"),
+            ("templates/_helpers.tpl", "{{ define \"n\" }}{{ .Values.b }}{{ end }}"),
+            ("templates/a.yaml", "kind: A\na: {{ include \"n\" . | quote }}\nb: {{ .Values.a }}\n"),
+            ("templates/empty.yaml", ""),
+            ("crds/c.yaml", &"# a long definition\n".repeat(1_000)),
+            ("README.md", &"A long text.\n".repeat(2_000)),
+            ("files/x.txt", "x"),
+        ];
+        let files = files.iter().map(|(name, text)| (*name, text.as_bytes()));
+        Bytes::from(chart::pack("a", files).unwrap())
+    };
+    let store = tempfile::tempdir().unwrap();
+    let rendered = || {
+        let renderer = Renderer::with_store(store.path().to_owned());
+        let chart = Arc::new(renderer.load_archive(&chart()).unwrap());
+        let capabilities = offline("", &[]).unwrap();
+        let request = RenderRequest {
+            chart: &chart,
+            values: &Map::new(),
+            release: ReleaseInfo {
+                name: "rel".into(),
+                namespace: "prod".into(),
+                revision: 1,
+                is_upgrade: false,
+            },
+            capabilities: &capabilities,
+            lookup: None,
+            hosts: None,
+            check_schema: true,
+        };
+        let manifest = renderer.render(&request).unwrap().manifest;
+        renderer.keep();
+        let files: Vec<_> = chart.files.iter().map(|file| (&file.name, file.data.len())).collect();
+        format!("{manifest}{:?}{files:?}{:?}", chart.values, chart.values_text)
+    };
+    let kept = || {
+        let mut files = std::fs::read_dir(store.path()).unwrap();
+        let file = files.next().unwrap().unwrap().path();
+        assert!(files.next().is_none(), "one archive");
+        file
+    };
+    let first = rendered();
+    assert!(first.contains("README.md") && first.contains("1e+300"), "{first}");
+    let read = || read_bytes(&kept(), 1 << 20).unwrap();
+    let written = read();
+    assert!(written.len() < 8_000, "large files are not kept twice");
+    assert_eq!(rendered(), first);
+    // What is damaged is made and written again.
+    write_atomic(&kept(), &written[..written.len() / 2]).unwrap();
+    assert_eq!(rendered(), first);
+    assert_eq!(read(), written);
 }
