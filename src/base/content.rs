@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 /// Makes the bytes of files that were postponed.
-pub trait Later: Send + Sync {
+pub trait Later: fmt::Debug + Send + Sync {
     /// Returns the bytes of one of them, always the same.
     fn bytes(&self, index: usize) -> &Bytes;
 }

@@ -60,7 +60,9 @@ pub fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Err
 /// The file cannot be read, or is larger.
 pub fn read_bytes(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, Error> {
     let file = std::fs::File::open(path).map_err(failed("read", path))?;
-    let mut bytes = Vec::new();
+    // Nothing is moved while it is read.
+    let length = file.metadata().map_or(0, |metadata| metadata.len().min(limit_bytes) + 1);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(failed("read", path))?;
     if bytes.len() as u64 > limit_bytes {
         return Err(Error::TooLarge { path: path.to_owned(), limit_bytes });

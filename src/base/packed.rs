@@ -49,6 +49,11 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Adds bytes whose length the reader knows.
+    pub fn plain(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
     /// Returns all of it.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
@@ -68,6 +73,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a byte.
+    #[inline]
     pub fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -75,6 +81,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number.
+    #[inline]
     pub fn number(&mut self) -> Option<u64> {
         let first = self.byte()?;
         if first < 0x80 {
@@ -92,24 +99,33 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number of 32 bits.
+    #[inline]
     pub fn small(&mut self) -> Option<u32> {
         u32::try_from(self.number()?).ok()
     }
 
     /// Reads a number that may be negative.
+    #[inline]
     pub fn signed(&mut self) -> Option<i64> {
         let number = self.number()?;
         Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
     /// Reads a length.
+    #[inline]
     pub fn size(&mut self) -> Option<usize> {
         usize::try_from(self.number()?).ok()
     }
 
     /// Reads a text.
+    #[inline]
     pub fn bytes(&mut self) -> Option<&'a [u8]> {
         let size = self.size()?;
+        self.plain(size)
+    }
+
+    /// Reads so many bytes.
+    pub fn plain(&mut self, size: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(size)?;
         self.0 = rest;
         Some(bytes)

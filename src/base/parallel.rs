@@ -129,9 +129,14 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     pub fn give(&mut self, item: T) {
         self.waiting.push(item);
         if self.waiting.len() >= self.batch {
-            // Nobody takes only when all have panicked, which `finish` passes on.
-            self.give.send(std::mem::take(&mut self.waiting)).unwrap_or_default();
+            self.hand_out();
         }
+    }
+
+    /// Lets the threads have all that was given.
+    pub fn hand_out(&mut self) {
+        // Nobody takes only when all have panicked, which `finish` passes on.
+        self.give.send(std::mem::take(&mut self.waiting)).unwrap_or_default();
     }
 
     /// Returns what was made of all items, in no order.

@@ -178,6 +178,7 @@ fn skip(tar: &mut impl Read, mut size: usize) -> Option<()> {
 }
 
 /// An archive that was read, whose large files nobody has asked for.
+#[derive(Debug)]
 struct Postponed {
     packed: Bytes,
     unpacked: OnceLock<Vec<File>>,

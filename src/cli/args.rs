@@ -100,7 +100,9 @@ pub(super) enum Output {
     Yaml,
 }
 
+// The arguments of fifty commands that nobody typed take as long as rendering a small chart.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(super) enum Command {
     /// Render a chart, as `helm template` does.
     Template(Box<Template>),

@@ -1,5 +1,7 @@
 //! Texts that are parsed before it is known whose templates they are.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::eval::STACK_BYTES;
@@ -13,27 +15,41 @@ use crate::base::parallel::Background;
 /// A text that is no template is forgotten: it may never be asked for, and if it is, the error
 /// needs the name of its file.
 #[derive(Debug)]
-pub struct ParseAhead(Background<Source, Option<(Bytes, parser::Parsed)>>);
+pub struct ParseAhead(Background<Source, Vec<(Bytes, parser::Parsed)>>);
 
 /// So many texts wake a thread.
 const BATCH: usize = 8;
 
-/// A text, and what an earlier process has made of it.
-#[derive(Debug)]
-struct Source {
-    text: Bytes,
-    saved: Option<Bytes>,
+/// Where parsed texts come from.
+enum Source {
+    Text(Bytes),
+    /// Texts and what an earlier process has made of them.
+    Saved(Box<dyn FnOnce() -> Vec<(Bytes, Bytes)> + Send>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "a text",
+            Self::Saved(_) => "saved texts",
+        })
+    }
 }
 
 impl Source {
-    fn parse(self) -> Option<(Bytes, parser::Parsed)> {
-        let Self { text, saved } = self;
-        let restored = saved.and_then(|saved| parser::Parsed::restore(text.clone(), &saved));
-        let parsed = match restored {
-            Some(parsed) => parsed,
-            None => parser::parse_unnamed(&text).ok()?,
-        };
-        Some((text, parsed))
+    fn parse(self) -> Vec<(Bytes, parser::Parsed)> {
+        match self {
+            Self::Text(text) => {
+                let parsed = parser::parse_unnamed(&text).ok();
+                parsed.map(|parsed| (text, parsed)).into_iter().collect()
+            }
+            Self::Saved(read) => {
+                let restore = |(text, saved): (Bytes, Bytes)| {
+                    Some((text.clone(), parser::Parsed::restore(text, &saved)?))
+                };
+                read().into_iter().filter_map(restore).collect()
+            }
+        }
     }
 }
 
@@ -45,12 +61,13 @@ impl ParseAhead {
 
     /// Adds a text.
     pub fn give(&mut self, text: Bytes) {
-        self.0.give(Source { text, saved: None });
+        self.0.give(Source::Text(text));
     }
 
-    /// Adds a text of which [`Parsed::save`] has returned this.
-    pub fn give_saved(&mut self, text: Bytes, saved: Bytes) {
-        self.0.give(Source { text, saved: Some(saved) });
+    /// Adds texts, and for each what [`Parsed::save`] has returned of it, as soon as they are read.
+    pub fn give_saved(&mut self, read: impl FnOnce() -> Vec<(Bytes, Bytes)> + Send + 'static) {
+        self.0.give(Source::Saved(Box::new(read)));
+        self.0.hand_out();
     }
 
     /// Waits for what is not parsed yet, and helps.

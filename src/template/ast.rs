@@ -56,6 +56,8 @@ pub(crate) struct Unit {
     /// The source.
     pub(crate) text: Bytes,
     nodes: Vec<Node>,
+    /// The nodes as an earlier process has saved them, instead.
+    saved: Option<Bytes>,
     /// Children of nodes, and variables of pipelines.
     ids: Vec<u32>,
     /// Names of fields, as parts of the source.
@@ -154,6 +156,7 @@ impl Unit {
             name,
             text,
             nodes,
+            saved: None,
             ids,
             names,
             strings: Vec::new(),
@@ -277,8 +280,12 @@ impl Unit {
     }
 
     /// Returns a node.
-    pub(crate) fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id as usize]
+    #[inline]
+    pub(crate) fn node(&self, id: NodeId) -> Node {
+        match &self.saved {
+            None => self.nodes[id as usize],
+            Some(records) => saved::node(records, id),
+        }
     }
 
     /// Returns what a node is.

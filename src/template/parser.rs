@@ -125,11 +125,12 @@ impl Parsed {
         self.unit.save(out);
     }
 
-    /// Reads what [`Self::save`] has written of a text.
-    pub(super) fn restore(text: Bytes, saved: &[u8]) -> Option<Self> {
+    /// Takes up what [`Self::save`] has written of a text.
+    pub(super) fn restore(text: Bytes, saved: &Bytes) -> Option<Self> {
         let mut read = Reader::new(saved);
         let (root, last) = (read.small()?, read.small()?);
-        Some(Self { root, last, unit: Unit::restore(text, &mut read)? })
+        let unit = Unit::restore(text, saved, saved.len() - read.left())?;
+        Some(Self { root, last, unit })
     }
 
     /// Gives the text a name, under which it is a template, too.

@@ -38,10 +38,10 @@ impl Loaded {
     pub(super) fn load(&self, packed: &Bytes) -> Result<Chart, chart::Error> {
         let Some(store) = &self.store else { return self.unpack(packed)?.load() };
         let digest = Digest::of(packed);
-        let found = store.read(&digest).and_then(|kept| saved::read(&kept, packed));
-        if let Some(Saved { unpacked, trees }) = found {
+        let found = store.open(&digest).and_then(|file| saved::read(file, packed));
+        if let Some(Saved { unpacked, templates }) = found {
             let mut ahead = ParseAhead::start();
-            trees.into_iter().for_each(|(text, tree)| ahead.give_saved(text, tree));
+            ahead.give_saved(move || templates.trees());
             *self.ahead() = Some(ahead);
             *self.unsaved() = None;
             return unpacked.load();
@@ -89,7 +89,7 @@ fn is_template(name: &str) -> bool {
 /// Returns what is to be saved of an archive, but for its trees.
 fn parts(unpacked: &Unpacked) -> Vec<Part> {
     let part = |file: &chart::File| Part {
-        values: file.data.ready().and_then(|text| {
+        values: file.data.ready().filter(|_| !is_template(&file.name)).and_then(|text| {
             unpacked.values(text, |values| serde_json::to_vec(values).ok()).flatten()
         }),
         file: file.clone(),

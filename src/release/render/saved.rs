@@ -1,29 +1,35 @@
-//! What was made of an archive, as bytes for a later process: its files, the values they hold, and
+//! What was made of an archive, as a file for later processes: its files, the values they hold, and
 //! the trees of its templates.
 //!
 //! ```text
-//! "LMC1"            4 bytes
-//! checksum          4 bytes: CRC-32 of all that follows, lowest byte first
-//! length of a list  4 bytes
-//! list              of each file: name, whether and how much there is of content, values, tree
-//! contents          of each file: content, values as JSON, tree
+//! "LMC1"
+//! how long the first part is, how long the second   4 bytes each, lowest first
+//! their checksums (CRC-32)                          4 bytes each, lowest first
+//! first part    list: name, length of content, values and tree of each file
+//!               contents and values, as JSON, of files that are no templates
+//! second part   contents and trees of templates
 //! ```
 //!
-//! The digest of the archive and the build that wrote it are in the file's name.
+//! The first part is needed to load the chart; the second is read meanwhile. The digest of the
+//! archive and the build that wrote it are in the file's name.
 
-use std::sync::Arc;
+use std::fs::File as Handle;
+use std::io::Read as _;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use flate2::Crc;
 
-use crate::base::content::Content;
+use crate::base::content::{Content, Later};
 use crate::base::packed::{Reader, Writer};
 use crate::chart::{self, File, Unpacked};
 use crate::yaml::Map;
 
 const MAGIC: [u8; 4] = *b"LMC1";
-/// Length of what stands before the list.
-const HEAD_BYTES: usize = 12;
+/// Length of what stands before the first part.
+const HEAD_BYTES: usize = 20;
+/// Largest file that is read.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// What is to be saved of a file.
 #[derive(Debug)]
@@ -47,8 +53,7 @@ impl Part {
 #[derive(Debug)]
 pub(super) struct Saved {
     pub(super) unpacked: Unpacked,
-    /// Texts of templates and their trees.
-    pub(super) trees: Vec<(Bytes, Bytes)>,
+    pub(super) templates: Arc<Templates>,
 }
 
 /// Writes an archive's files, all of them in their order.
@@ -62,52 +67,95 @@ pub(super) fn write(parts: &[Part]) -> Vec<u8> {
             list.size(piece.map_or(0, |piece| piece.len() + 1));
         }
     }
-    let list = list.into_bytes();
-    let pieces = || parts.iter().flat_map(Part::pieces).flatten();
-    let length = list.len() + pieces().map(<[u8]>::len).sum::<usize>();
-    let mut out = Vec::with_capacity(HEAD_BYTES + length);
-    out.extend_from_slice(&[0; HEAD_BYTES]);
-    out.extend_from_slice(&list);
-    pieces().for_each(|piece| out.extend_from_slice(piece));
-    let list_bytes = u32::try_from(list.len()).unwrap_or(u32::MAX);
-    out[8..HEAD_BYTES].copy_from_slice(&list_bytes.to_le_bytes());
-    let sum = checksum(&out[8..]);
-    out[..4].copy_from_slice(&MAGIC);
-    out[4..8].copy_from_slice(&sum.to_le_bytes());
+    let pieces = |of_templates: bool| {
+        let parts = parts.iter().filter(move |part| part.tree.is_some() == of_templates);
+        parts.flat_map(Part::pieces).flatten()
+    };
+    let mut out = vec![0; HEAD_BYTES];
+    out.extend_from_slice(&list.into_bytes());
+    pieces(false).for_each(|piece| out.extend_from_slice(piece));
+    let first = HEAD_BYTES..out.len();
+    pieces(true).for_each(|piece| out.extend_from_slice(piece));
+    let second = first.end..out.len();
+    let numbers = [
+        u32::try_from(first.len()).unwrap_or(u32::MAX),
+        u32::try_from(second.len()).unwrap_or(u32::MAX),
+        checksum(&out[first]),
+        checksum(&out[second]),
+    ];
+    let head = MAGIC.into_iter().chain(numbers.into_iter().flat_map(u32::to_le_bytes));
+    out.iter_mut().zip(head).for_each(|(byte, head)| *byte = head);
     out
 }
 
-/// Reads what [`write`] has written of an archive; `None` if it is damaged.
-pub(super) fn read(kept: &Bytes, packed: &Bytes) -> Option<Saved> {
-    let (magic, rest) = kept.split_first_chunk()?;
-    let (sum, rest) = rest.split_first_chunk()?;
-    if *magic != MAGIC || u32::from_le_bytes(*sum) != checksum(rest) {
+/// Reads what [`write`] has written of an archive; `None` if it is damaged. Whether the part of the
+/// templates is will be seen when it is read.
+pub(super) fn read(mut file: Handle, packed: &Bytes) -> Option<Saved> {
+    let mut head = [0; HEAD_BYTES];
+    file.read_exact(&mut head).ok()?;
+    let (magic, numbers) = head.split_first_chunk()?;
+    let number = |index: usize| -> Option<u32> {
+        Some(u32::from_le_bytes(*numbers.get(index * 4..)?.first_chunk()?))
+    };
+    let lengths = [number(0)?, number(1)?];
+    let length = file.metadata().ok()?.len();
+    let said = lengths.iter().map(|length| u64::from(*length)).sum::<u64>() + HEAD_BYTES as u64;
+    if *magic != MAGIC || length != said || length > MOST_BYTES {
         return None;
     }
-    let (length, rest) = rest.split_first_chunk()?;
-    let (list, _) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    let mut at = HEAD_BYTES + list.len();
-    let mut list = Reader::new(list);
-    let later = chart::postponed(packed);
-    let (mut files, mut values, mut trees) = (Vec::new(), Vec::new(), Vec::new());
-    for index in 0..list.size()? {
-        let name = std::str::from_utf8(list.bytes()?).ok()?.to_owned();
-        let mut piece = || -> Option<Option<Bytes>> {
-            let Some(length) = list.size()?.checked_sub(1) else { return Some(None) };
-            let end = at.checked_add(length).filter(|end| *end <= kept.len())?;
-            Some(Some(kept.slice(std::mem::replace(&mut at, end)..end)))
-        };
-        let [content, own_values, tree] = [piece()?, piece()?, piece()?];
-        if let (Some(text), Some(json)) = (&content, own_values) {
-            values.push((text.clone(), serde_json::from_slice::<Map>(&json).ok()?));
-        }
-        if let (Some(text), Some(tree)) = (&content, tree) {
-            trees.push((text.clone(), tree));
-        }
-        let data = content.map_or_else(|| Content::later(Arc::clone(&later), index), Into::into);
-        files.push(File { name, data });
+    let first = read_part(&mut file, lengths[0], number(2)?)?;
+    let mut list = Reader::new(&first);
+    let count = list.size()?;
+    let mut entries = Vec::with_capacity(count.min(list.left()));
+    for _ in 0..count {
+        entries.push((list.bytes()?, [list.size()?, list.size()?, list.size()?]));
     }
-    Some(Saved { unpacked: Unpacked::again(files, values), trees })
+    let mut at = first.len() - list.left();
+    let (mut second_at, mut pieces) = (0, Vec::new());
+    for (_, lengths) in &entries {
+        let is_template = lengths[2] > 0;
+        let place = if is_template { &mut second_at } else { &mut at };
+        let mut ranges = [const { None }; 3];
+        for (range, length) in ranges.iter_mut().zip(lengths) {
+            if let Some(length) = length.checked_sub(1) {
+                *range = Some(*place..place.checked_add(length)?);
+                *place += length;
+            }
+        }
+        pieces.push(ranges);
+    }
+    if at != first.len() || second_at != lengths[1] as usize {
+        return None;
+    }
+    let archive = chart::postponed(packed);
+    let templates = pieces.iter().map(|[content, _, tree]| content.clone().zip(tree.clone()));
+    let templates = Arc::new(Templates {
+        ranges: templates.collect(),
+        source: Mutex::new(Some((file, lengths[1], number(3)?))),
+        texts: OnceLock::new(),
+        archive: Arc::clone(&archive),
+    });
+    let (mut files, mut values) = (Vec::with_capacity(count), Vec::new());
+    for (index, ((name, _), [content, json, tree])) in entries.iter().zip(pieces).enumerate() {
+        let json = json.filter(|_| tree.is_none());
+        let data = match (content, tree) {
+            (Some(_), Some(_)) => Content::later(Arc::clone(&templates) as Arc<dyn Later>, index),
+            (Some(range), None) => first.slice(range).into(),
+            (None, _) => Content::later(Arc::clone(&archive), index),
+        };
+        if let Some(json) = json {
+            let json = serde_json::from_slice::<Map>(&first[json]).ok()?;
+            values.push((data.ready()?.clone(), json));
+        }
+        files.push(File { name: std::str::from_utf8(name).ok()?.to_owned(), data });
+    }
+    Some(Saved { unpacked: Unpacked::again(files, values), templates })
+}
+
+fn read_part(file: &mut Handle, length: u32, sum: u32) -> Option<Bytes> {
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(length.into()).read_to_end(&mut bytes).ok()?;
+    (bytes.len() == length as usize && checksum(&bytes) == sum).then(|| bytes.into())
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
@@ -116,66 +164,64 @@ fn checksum(bytes: &[u8]) -> u32 {
     sum.sum()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+type Range = std::ops::Range<usize>;
 
-    fn parts() -> Vec<Part> {
-        let file = |name: &str, text: &str| File {
-            name: name.to_owned(),
-            data: Bytes::copy_from_slice(text.as_bytes()).into(),
-        };
-        vec![
-            Part { file: file("Chart.yaml", "name: a"), values: None, tree: None },
-            Part {
-                file: file("values.yaml", "a: 1"),
-                values: Some(b"{\"a\":1.0}".into()),
-                tree: None,
-            },
-            Part { file: file("templates/a.yaml", "{{ 1 }}"), values: None, tree: Some(vec![]) },
-            Part { file: file("empty", ""), values: None, tree: None },
-            Part {
-                file: File {
-                    name: "crds/large.yaml".into(),
-                    data: Content::later(chart::postponed(&Bytes::new()), 4),
-                },
-                values: None,
-                tree: None,
-            },
-        ]
+/// The texts and trees of templates, read when somebody asks first; whoever asks meanwhile waits.
+#[derive(Debug)]
+pub(super) struct Templates {
+    /// Of each file of the archive, where its text and its tree are, if it is a template.
+    ranges: Vec<Option<(Range, Range)>>,
+    /// The file, how much there is to read and its checksum.
+    source: Mutex<Option<(Handle, u32, u32)>>,
+    texts: OnceLock<Option<Texts>>,
+    /// What helps if the file is damaged.
+    archive: Arc<dyn Later>,
+}
+
+#[derive(Debug)]
+struct Texts {
+    /// By the index of the file.
+    texts: Vec<Bytes>,
+    trees: Vec<(Bytes, Bytes)>,
+}
+
+impl Templates {
+    fn texts(&self) -> Option<&Texts> {
+        self.texts.get_or_init(|| self.read()).as_ref()
     }
 
-    #[test]
-    fn what_was_written_is_read() {
-        let saved = read(&write(&parts()).into(), &Bytes::new()).unwrap();
-        let files = saved.unpacked.files();
-        let found: Vec<_> = files
+    fn read(&self) -> Option<Texts> {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut file, length, sum) = source.take()?;
+        let part = read_part(&mut file, length, sum)?;
+        let slice = |range: &Range| part.slice(range.clone());
+        let texts = self
+            .ranges
             .iter()
-            .map(|file| (&*file.name, file.data.ready().map(|text| &text[..])))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                ("Chart.yaml", Some(&b"name: a"[..])),
-                ("values.yaml", Some(b"a: 1")),
-                ("templates/a.yaml", Some(b"{{ 1 }}")),
-                ("empty", Some(b"")),
-                ("crds/large.yaml", None),
-            ]
-        );
-        let values = saved.unpacked.values(&files[1].data, |values| values["a"].clone());
-        assert_eq!(values, Some(1.0.into()));
-        assert_eq!(saved.trees, [(Bytes::from_static(b"{{ 1 }}"), Bytes::new())]);
+            .map(|ranges| ranges.as_ref().map(|(text, _)| slice(text)).unwrap_or_default());
+        let texts: Vec<Bytes> = texts.collect();
+        let trees = self
+            .ranges
+            .iter()
+            .zip(&texts)
+            .filter_map(|(ranges, text)| Some((text.clone(), slice(&ranges.as_ref()?.1))));
+        Some(Texts { trees: trees.collect(), texts })
     }
 
-    #[test]
-    fn damage_is_noticed() {
-        let whole = write(&parts());
-        for at in 0..whole.len() {
-            assert!(read(&whole[..at].to_vec().into(), &Bytes::new()).is_none(), "cut at {at}");
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1;
-            assert!(read(&damaged.into(), &Bytes::new()).is_none(), "damaged at {at}");
+    /// Returns the texts with their trees; none if the file is damaged.
+    pub(super) fn trees(&self) -> Vec<(Bytes, Bytes)> {
+        self.texts().map(|texts| texts.trees.clone()).unwrap_or_default()
+    }
+}
+
+impl Later for Templates {
+    fn bytes(&self, index: usize) -> &Bytes {
+        match self.texts() {
+            Some(texts) => &texts.texts[index],
+            None => self.archive.bytes(index),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

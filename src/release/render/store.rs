@@ -5,15 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use bytes::Bytes;
-
 use crate::base::digest::Digest;
 use crate::base::file;
 
 /// So many archives are kept; the oldest go.
 const KEPT: usize = 64;
-/// Largest file that is read.
-const FILE_BYTES: u64 = 256 << 20;
 /// What one build has written is nothing to another.
 const BUILD: &str = env!("LEADSMAN_SOURCES");
 
@@ -32,9 +28,9 @@ impl Store {
         self.folder.join(format!("{}-{BUILD}", archive.to_hex()))
     }
 
-    /// Returns what was made of an archive.
-    pub(super) fn read(&self, archive: &Digest) -> Option<Bytes> {
-        file::read_bytes(&self.file(archive), FILE_BYTES).ok().map(Bytes::from)
+    /// Opens what was made of an archive.
+    pub(super) fn open(&self, archive: &Digest) -> Option<fs::File> {
+        fs::File::open(self.file(archive)).ok()
     }
 
     /// Writes what was made of an archive. That it cannot be written is no harm.
@@ -82,10 +78,10 @@ mod tests {
                 file.set_modified(written).unwrap();
             }
         }
-        let kept: Vec<_> = digests.iter().map(|digest| store.read(digest).is_some()).collect();
+        let kept: Vec<_> = digests.iter().map(|digest| store.open(digest).is_some()).collect();
         assert_eq!(kept.iter().filter(|kept| **kept).count(), KEPT);
         assert_eq!(kept[..2], [false, false], "the oldest");
-        assert_eq!(store.read(&digests[2]).unwrap(), "kept");
+        assert_eq!(file::read_text(&store.file(&digests[2]), 9).unwrap(), "kept");
     }
 
     #[test]
@@ -95,6 +91,6 @@ mod tests {
         file::write_atomic(&occupied, b"").unwrap();
         let store = Store::new(occupied.join("below"));
         store.write(&Digest::of("a"), b"kept");
-        assert!(store.read(&Digest::of("a")).is_none());
+        assert!(store.open(&Digest::of("a")).is_none());
     }
 }

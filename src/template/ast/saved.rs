@@ -1,6 +1,6 @@
-//! Trees as bytes, for one's own use in a later process: nodes follow one another closely in the
-//! arenas and in the text, so that nearly every number is written as its small distance from the
-//! one that was to be expected.
+//! Trees as bytes, for one's own use in a later process. Nodes lie there as records of one size,
+//! which are read one by one when somebody looks at them: taking a tree up again costs next to
+//! nothing, however large it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,322 +12,177 @@ use super::super::value::Str;
 use super::{Branch, Kind, Name, Node, NodeId, Number, Pipe, Span, Unit};
 use crate::base::packed::{Reader, Writer};
 
-/// Which kind of node follows.
+/// Length of a node: what it is, where it stands, and three numbers.
+const RECORD_BYTES: usize = 5 * size_of::<u32>();
+
+/// Which kind of node it is.
 mod tag {
-    pub(super) const TEXT: u8 = 0;
-    pub(super) const LIST: u8 = 1;
-    pub(super) const ACTION: u8 = 2;
-    pub(super) const IF: u8 = 3;
-    pub(super) const RANGE: u8 = 4;
-    pub(super) const WITH: u8 = 5;
-    pub(super) const TEMPLATE: u8 = 6;
-    pub(super) const BREAK: u8 = 7;
-    pub(super) const CONTINUE: u8 = 8;
-    pub(super) const PIPE: u8 = 9;
-    pub(super) const ASSIGNMENT: u8 = 10;
-    pub(super) const COMMAND: u8 = 11;
-    pub(super) const FUNCTION: u8 = 12;
-    pub(super) const FIELD: u8 = 13;
-    pub(super) const VARIABLE: u8 = 14;
-    pub(super) const CHAIN: u8 = 15;
-    pub(super) const DOT: u8 = 16;
-    pub(super) const NIL: u8 = 17;
-    pub(super) const FALSE: u8 = 18;
-    pub(super) const TRUE: u8 = 19;
-    pub(super) const NUMBER: u8 = 20;
-    pub(super) const STRING: u8 = 21;
+    pub(super) const TEXT: u32 = 0;
+    pub(super) const LIST: u32 = 1;
+    pub(super) const ACTION: u32 = 2;
+    pub(super) const IF: u32 = 3;
+    pub(super) const RANGE: u32 = 4;
+    pub(super) const WITH: u32 = 5;
+    pub(super) const TEMPLATE: u32 = 6;
+    pub(super) const BREAK: u32 = 7;
+    pub(super) const CONTINUE: u32 = 8;
+    pub(super) const PIPE: u32 = 9;
+    pub(super) const ASSIGNMENT: u32 = 10;
+    pub(super) const COMMAND: u32 = 11;
+    pub(super) const FUNCTION: u32 = 12;
+    pub(super) const FIELD: u32 = 13;
+    pub(super) const VARIABLE: u32 = 14;
+    pub(super) const CHAIN: u32 = 15;
+    pub(super) const DOT: u32 = 16;
+    pub(super) const NIL: u32 = 17;
+    pub(super) const BOOL: u32 = 18;
+    pub(super) const NUMBER: u32 = 19;
+    pub(super) const STRING: u32 = 20;
 }
 
-/// What the next numbers are expected to be.
-#[derive(Default)]
-struct Expected {
-    pos: u32,
-    /// Index of the node itself: others are named by how far they are behind.
-    node: u32,
-    ids: u32,
-    names: u32,
+/// Reads the node of an index from the records of a tree.
+#[inline]
+pub(super) fn node(records: &[u8], id: NodeId) -> Node {
+    let at = id as usize * RECORD_BYTES;
+    let [tag, pos, a, b, c] = numbers(&records[at..at + RECORD_BYTES]);
+    let branch = |kind| Kind::Branch { kind, pipe: a, list: b, other: c.checked_sub(1) };
+    let pipe = |assign| {
+        let decl = Span { start: a.wrapping_add(b), count: c };
+        Kind::Pipe(Pipe { decl, assign, cmds: Span { start: a, count: b } })
+    };
+    let kind = match tag {
+        tag::TEXT => Kind::Text(a, b),
+        tag::LIST => Kind::List(Span { start: a, count: b }),
+        tag::ACTION => Kind::Action(a),
+        tag::IF => branch(Branch::If),
+        tag::RANGE => branch(Branch::Range),
+        tag::WITH => branch(Branch::With),
+        tag::TEMPLATE => Kind::Template { name: a, pipe: b.checked_sub(1) },
+        tag::BREAK => Kind::Break,
+        tag::CONTINUE => Kind::Continue,
+        tag::PIPE => pipe(false),
+        tag::ASSIGNMENT => pipe(true),
+        tag::COMMAND => Kind::Command(Span { start: a, count: b }),
+        tag::FUNCTION => Kind::Function(a),
+        tag::FIELD => Kind::Field(Span { start: a, count: b }),
+        tag::VARIABLE => Kind::Variable(a, Span { start: b, count: c }),
+        tag::CHAIN => Kind::Chain(a, Span { start: b, count: c }),
+        tag::DOT => Kind::Dot,
+        tag::BOOL => Kind::Bool(a != 0),
+        tag::NUMBER => Kind::Number(a),
+        tag::STRING => Kind::String(a, b, c),
+        // Nothing else is written but `NIL`.
+        _ => Kind::Nil,
+    };
+    Node { pos, kind }
 }
 
-fn distance(from: u32, to: u32) -> i64 {
-    i64::from(to) - i64::from(from)
+#[inline]
+fn numbers<const N: usize>(bytes: &[u8]) -> [u32; N] {
+    let mut numbers = [0; N];
+    for (number, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(size_of::<u32>())) {
+        *number = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    numbers
+}
+
+fn record(Node { pos, kind }: Node, strings: &mut impl FnMut(u32) -> u32) -> [u32; 5] {
+    let [tag, a, b, c] = match kind {
+        Kind::Text(start, end) => [tag::TEXT, start, end, 0],
+        Kind::List(Span { start, count }) => [tag::LIST, start, count, 0],
+        Kind::Action(pipe) => [tag::ACTION, pipe, 0, 0],
+        Kind::Branch { kind, pipe, list, other } => {
+            let tag = match kind {
+                Branch::If => tag::IF,
+                Branch::Range => tag::RANGE,
+                Branch::With => tag::WITH,
+            };
+            [tag, pipe, list, other.map_or(0, |other| other + 1)]
+        }
+        Kind::Template { name, pipe } => {
+            [tag::TEMPLATE, strings(name), pipe.map_or(0, |pipe| pipe + 1), 0]
+        }
+        Kind::Break => [tag::BREAK, 0, 0, 0],
+        Kind::Continue => [tag::CONTINUE, 0, 0, 0],
+        Kind::Pipe(Pipe { decl, assign, cmds }) => {
+            let behind = cmds.start + cmds.count;
+            debug_assert_eq!(decl.start, behind, "variables are added behind the commands");
+            [if assign { tag::ASSIGNMENT } else { tag::PIPE }, cmds.start, cmds.count, decl.count]
+        }
+        Kind::Command(Span { start, count }) => [tag::COMMAND, start, count, 0],
+        Kind::Function(function) => [tag::FUNCTION, function, 0, 0],
+        Kind::Field(Span { start, count }) => [tag::FIELD, start, count, 0],
+        Kind::Variable(variable, Span { start, count }) => [tag::VARIABLE, variable, start, count],
+        Kind::Chain(node, Span { start, count }) => [tag::CHAIN, node, start, count],
+        Kind::Dot => [tag::DOT, 0, 0, 0],
+        Kind::Nil => [tag::NIL, 0, 0, 0],
+        Kind::Bool(value) => [tag::BOOL, value.into(), 0, 0],
+        Kind::Number(number) => [tag::NUMBER, number, 0, 0],
+        Kind::String(start, end, string) => [tag::STRING, start, end, strings(string)],
+    };
+    [tag, pos, a, b, c]
 }
 
 impl Unit {
-    /// Writes it, but for its name and its text.
+    /// Writes it, but for its name and its text. What was restored is not saved again.
     pub(in super::super) fn save(&self, out: &mut Writer) {
         let mut strings = Strings::default();
-        out.size(self.nodes.len());
-        let mut expected = Expected::default();
+        let mut string = |index| strings.index(self.string(index));
+        out.size(self.nodes.len() * RECORD_BYTES);
         for node in &self.nodes {
-            self.save_node(*node, &mut expected, &mut strings, out);
+            save_numbers(&record(*node, &mut string), out);
         }
+        out.size(self.ids.len());
         save_numbers(&self.ids, out);
         out.size(self.names.len());
-        let mut at = 0;
-        for Name { start, end } in &self.names {
-            out.signed(distance(at, *start));
-            out.signed(distance(*start, *end));
-            at = *end;
-        }
+        self.names.iter().for_each(|name| save_numbers(&[name.start, name.end], out));
         save_texts(strings.distinct.iter().map(|string| &***string), out);
         out.size(self.numbers.len());
         self.numbers.iter().for_each(|number| save_number(number, out));
         save_texts(self.functions.iter().map(|function| function.name.as_bytes()), out);
         save_texts(self.variables.iter().map(|name| &**name), out);
-        save_texts(self.templates.iter().map(|(name, _)| &**name), out);
-        let roots: Vec<u32> = self.templates.iter().map(|(_, root)| *root).collect();
-        save_numbers(&roots, out);
+        out.size(self.templates.len());
+        for (name, root) in &self.templates {
+            out.bytes(name);
+            out.number(*root);
+        }
     }
 
-    /// Reads what was written of a text; `None` if it was not written by [`Self::save`].
-    pub(in super::super) fn restore(text: Bytes, read: &mut Reader<'_>) -> Option<Self> {
-        let nodes = restore_nodes(read)?;
-        let ids = restore_numbers(read)?;
-        let mut at = 0;
-        let names = many(read, |read| {
-            let start = near(at, read)?;
-            let end = near(start, read)?;
-            at = end;
-            Some(Name { start, end })
-        })?;
-        let strings = many(read, text_of)?;
-        let numbers = many(read, restore_number)?;
-        let functions = many(read, |read| funcs::find(read.bytes()?))?;
-        let variables = many(read, text_of)?;
-        let defined = many(read, text_of)?;
-        let roots = restore_numbers(read)?;
-        let templates = defined.into_iter().zip(roots).collect();
-        let name = Arc::from([]);
+    /// Takes up what was written of a text; `None` if [`Self::save`] has not written it.
+    pub(in super::super) fn restore(text: Bytes, saved: &Bytes, at: usize) -> Option<Self> {
+        let mut read = Reader::new(&saved[at..]);
+        let records = read.bytes()?;
+        if !records.len().is_multiple_of(RECORD_BYTES) {
+            return None;
+        }
+        let ids = restore_numbers(&mut read)?.map(|[id]| id).collect();
+        let names = restore_numbers(&mut read)?;
         Some(Self {
-            name,
+            name: Arc::from([]),
             text,
-            nodes,
+            nodes: Vec::new(),
+            saved: Some(saved.slice_ref(records)),
             ids,
-            names,
-            strings,
-            numbers,
-            functions,
-            variables,
-            templates,
+            names: names.map(|[start, end]| Name { start, end }).collect(),
+            strings: many(&mut read, text_of)?,
+            numbers: many(&mut read, restore_number)?,
+            functions: many(&mut read, |read| funcs::find(read.bytes()?))?,
+            variables: many(&mut read, text_of)?,
+            templates: many(&mut read, |read| Some((text_of(read)?, read.small()?)))?,
         })
     }
-
-    fn save_node<'a>(
-        &'a self,
-        Node { pos, kind }: Node,
-        expected: &mut Expected,
-        strings: &mut Strings<'a>,
-        out: &mut Writer,
-    ) {
-        let mut to = Saving { out, expected };
-        to.out.byte(tag_of(kind));
-        to.out.signed(distance(to.expected.pos, pos));
-        to.expected.pos = pos;
-        match kind {
-            Kind::Text(start, end) => to.part(pos, start, end),
-            Kind::List(nodes) | Kind::Command(nodes) => to.ids(nodes),
-            Kind::Action(pipe) => to.node(pipe),
-            Kind::Branch { pipe, list, other, kind: _ } => {
-                to.node(pipe);
-                to.node(list);
-                to.optional(other);
-            }
-            Kind::Template { name, pipe } => {
-                to.out.number(strings.index(self.string(name)));
-                to.optional(pipe);
-            }
-            Kind::Pipe(Pipe { decl, cmds, assign: _ }) => {
-                to.ids(cmds);
-                to.ids(decl);
-            }
-            Kind::Function(index) | Kind::Number(index) => to.out.number(index),
-            Kind::Field(names) => to.names(names),
-            Kind::Variable(variable, names) => {
-                to.out.number(variable);
-                to.names(names);
-            }
-            Kind::Chain(node, names) => {
-                to.node(node);
-                to.names(names);
-            }
-            Kind::String(start, end, string) => {
-                to.part(pos, start, end);
-                to.out.number(strings.index(self.string(string)));
-            }
-            Kind::Break | Kind::Continue | Kind::Dot | Kind::Nil | Kind::Bool(_) => {}
-        }
-        to.expected.node += 1;
-    }
 }
 
-/// Which number says what a node is.
-fn tag_of(kind: Kind) -> u8 {
-    match kind {
-        Kind::Text(..) => tag::TEXT,
-        Kind::List(_) => tag::LIST,
-        Kind::Action(_) => tag::ACTION,
-        Kind::Branch { kind: Branch::If, .. } => tag::IF,
-        Kind::Branch { kind: Branch::Range, .. } => tag::RANGE,
-        Kind::Branch { kind: Branch::With, .. } => tag::WITH,
-        Kind::Template { .. } => tag::TEMPLATE,
-        Kind::Break => tag::BREAK,
-        Kind::Continue => tag::CONTINUE,
-        Kind::Pipe(Pipe { assign: false, .. }) => tag::PIPE,
-        Kind::Pipe(Pipe { assign: true, .. }) => tag::ASSIGNMENT,
-        Kind::Command(_) => tag::COMMAND,
-        Kind::Function(_) => tag::FUNCTION,
-        Kind::Field(_) => tag::FIELD,
-        Kind::Variable(..) => tag::VARIABLE,
-        Kind::Chain(..) => tag::CHAIN,
-        Kind::Dot => tag::DOT,
-        Kind::Nil => tag::NIL,
-        Kind::Bool(false) => tag::FALSE,
-        Kind::Bool(true) => tag::TRUE,
-        Kind::Number(_) => tag::NUMBER,
-        Kind::String(..) => tag::STRING,
-    }
+fn save_numbers(numbers: &[u32], out: &mut Writer) {
+    numbers.iter().for_each(|number| out.plain(&number.to_le_bytes()));
 }
 
-/// Writes parts of a node.
-struct Saving<'a> {
-    out: &'a mut Writer,
-    expected: &'a mut Expected,
-}
-
-impl Saving<'_> {
-    fn node(&mut self, id: NodeId) {
-        self.out.signed(distance(id, self.expected.node));
-    }
-
-    fn optional(&mut self, id: Option<NodeId>) {
-        match id {
-            Some(id) => {
-                self.out.byte(1);
-                self.node(id);
-            }
-            None => self.out.byte(0),
-        }
-    }
-
-    fn part(&mut self, pos: u32, start: u32, end: u32) {
-        self.out.signed(distance(pos, start));
-        self.out.signed(distance(start, end));
-    }
-
-    fn ids(&mut self, span: Span) {
-        self.out.signed(distance(self.expected.ids, span.start));
-        self.out.number(span.count);
-        self.expected.ids = span.start + span.count;
-    }
-
-    fn names(&mut self, span: Span) {
-        self.out.signed(distance(self.expected.names, span.start));
-        self.out.number(span.count);
-        self.expected.names = span.start + span.count;
-    }
-}
-
-fn restore_nodes(read: &mut Reader<'_>) -> Option<Vec<Node>> {
-    let mut expected = Expected::default();
-    many(read, |read| {
-        let node = restore_node(read, &mut expected);
-        expected.node += 1;
-        node
-    })
-}
-
-fn restore_node(read: &mut Reader<'_>, expected: &mut Expected) -> Option<Node> {
-    let tag = read.byte()?;
-    let pos = near(expected.pos, read)?;
-    expected.pos = pos;
-    let mut from = Restoring { read, expected };
-    let kind = match tag {
-        tag::TEXT => {
-            let (start, end) = from.part(pos)?;
-            Kind::Text(start, end)
-        }
-        tag::LIST => Kind::List(from.ids()?),
-        tag::COMMAND => Kind::Command(from.ids()?),
-        tag::ACTION => Kind::Action(from.node()?),
-        tag::IF => from.branch(Branch::If)?,
-        tag::RANGE => from.branch(Branch::Range)?,
-        tag::WITH => from.branch(Branch::With)?,
-        tag::TEMPLATE => Kind::Template { name: from.read.small()?, pipe: from.optional()? },
-        tag::BREAK => Kind::Break,
-        tag::CONTINUE => Kind::Continue,
-        tag::PIPE => from.pipe(false)?,
-        tag::ASSIGNMENT => from.pipe(true)?,
-        tag::FUNCTION => Kind::Function(from.read.small()?),
-        tag::NUMBER => Kind::Number(from.read.small()?),
-        tag::FIELD => Kind::Field(from.names()?),
-        tag::VARIABLE => Kind::Variable(from.read.small()?, from.names()?),
-        tag::CHAIN => Kind::Chain(from.node()?, from.names()?),
-        tag::DOT => Kind::Dot,
-        tag::NIL => Kind::Nil,
-        tag::FALSE => Kind::Bool(false),
-        tag::TRUE => Kind::Bool(true),
-        tag::STRING => {
-            let (start, end) = from.part(pos)?;
-            Kind::String(start, end, from.read.small()?)
-        }
-        _ => return None,
-    };
-    Some(Node { pos, kind })
-}
-
-/// Reads parts of a node.
-struct Restoring<'a, 'r> {
-    read: &'a mut Reader<'r>,
-    expected: &'a mut Expected,
-}
-
-impl Restoring<'_, '_> {
-    fn node(&mut self) -> Option<NodeId> {
-        let behind = self.read.signed()?;
-        u32::try_from(i64::from(self.expected.node) - behind).ok()
-    }
-
-    /// As nested: `Some(None)` is a node that is not there.
-    #[expect(clippy::option_option, reason = "bytes that end are not a node that is not there")]
-    fn optional(&mut self) -> Option<Option<NodeId>> {
-        match self.read.byte()? {
-            0 => Some(None),
-            _ => self.node().map(Some),
-        }
-    }
-
-    fn part(&mut self, pos: u32) -> Option<(u32, u32)> {
-        let start = near(pos, self.read)?;
-        Some((start, near(start, self.read)?))
-    }
-
-    fn branch(&mut self, kind: Branch) -> Option<Kind> {
-        let (pipe, list, other) = (self.node()?, self.node()?, self.optional()?);
-        Some(Kind::Branch { kind, pipe, list, other })
-    }
-
-    fn pipe(&mut self, assign: bool) -> Option<Kind> {
-        let (cmds, decl) = (self.ids()?, self.ids()?);
-        Some(Kind::Pipe(Pipe { decl, assign, cmds }))
-    }
-
-    fn ids(&mut self) -> Option<Span> {
-        span(self.read, &mut self.expected.ids)
-    }
-
-    fn names(&mut self) -> Option<Span> {
-        span(self.read, &mut self.expected.names)
-    }
-}
-
-fn span(read: &mut Reader<'_>, expected: &mut u32) -> Option<Span> {
-    let span = Span { start: near(*expected, read)?, count: read.small()? };
-    *expected = span.start.checked_add(span.count)?;
-    Some(span)
-}
-
-fn near(expected: u32, read: &mut Reader<'_>) -> Option<u32> {
-    u32::try_from(i64::from(expected) + read.signed()?).ok()
+/// Reads groups of numbers behind the number of groups.
+fn restore_numbers<'a, const N: usize>(
+    read: &mut Reader<'a>,
+) -> Option<impl Iterator<Item = [u32; N]> + use<'a, N>> {
+    let length = read.size()?.checked_mul(N * size_of::<u32>())?;
+    Some(read.plain(length)?.chunks_exact(N * size_of::<u32>()).map(numbers))
 }
 
 /// Reads parts one after the other, behind their number.
@@ -351,23 +206,6 @@ fn text_of(read: &mut Reader<'_>) -> Option<Str> {
 fn save_texts<'a>(texts: impl ExactSizeIterator<Item = &'a [u8]>, out: &mut Writer) {
     out.size(texts.len());
     texts.for_each(|text| out.bytes(text));
-}
-
-fn save_numbers(numbers: &[u32], out: &mut Writer) {
-    out.size(numbers.len());
-    let mut last = 0;
-    for number in numbers {
-        out.signed(distance(last, *number));
-        last = *number;
-    }
-}
-
-fn restore_numbers(read: &mut Reader<'_>) -> Option<Vec<u32>> {
-    let mut last = 0;
-    many(read, |read| {
-        last = near(last, read)?;
-        Some(last)
-    })
 }
 
 /// Which types hold a number, as bits.
