@@ -57,7 +57,7 @@ pub(crate) struct Unit {
     pub(crate) text: Bytes,
     nodes: Vec<Node>,
     /// The nodes as an earlier process has saved them, instead.
-    saved: Option<Bytes>,
+    saved: Option<saved::Records>,
     /// Children of nodes, and variables of pipelines.
     ids: Vec<u32>,
     /// Names of fields, as parts of the source.
@@ -284,7 +284,7 @@ impl Unit {
     pub(crate) fn node(&self, id: NodeId) -> Node {
         match &self.saved {
             None => self.nodes[id as usize],
-            Some(records) => saved::node(records, id),
+            Some(records) => records.node(id),
         }
     }
 

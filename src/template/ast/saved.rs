@@ -12,8 +12,58 @@ use super::super::value::Str;
 use super::{Branch, Kind, Name, Node, NodeId, Number, Pipe, Span, Unit};
 use crate::base::packed::{Reader, Writer};
 
-/// Length of a node: what it is, where it stands, and three numbers.
-const RECORD_BYTES: usize = 5 * size_of::<u32>();
+/// Numbers of a node: what it is, where it stands, and three others.
+const NUMBERS: usize = 5;
+
+/// The nodes of a tree, as they were saved.
+#[derive(Debug)]
+pub(super) struct Records {
+    bytes: Bytes,
+    width: Width,
+}
+
+/// How numbers are written. Those of all but the largest texts are small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Two,
+    Four,
+}
+
+impl Width {
+    fn of(largest: u32) -> Self {
+        if largest <= u16::MAX.into() { Self::Two } else { Self::Four }
+    }
+
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Two => size_of::<u16>(),
+            Self::Four => size_of::<u32>(),
+        }
+    }
+
+    /// Reads numbers, lowest byte first.
+    #[inline]
+    fn read<const N: usize>(self, bytes: &[u8]) -> [u32; N] {
+        let mut numbers = [0; N];
+        match self {
+            Self::Two => {
+                for (number, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(2)) {
+                    *number = u16::from_le_bytes([bytes[0], bytes[1]]).into();
+                }
+            }
+            Self::Four => {
+                for (number, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(4)) {
+                    *number = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                }
+            }
+        }
+        numbers
+    }
+
+    fn write(self, numbers: &[u32], out: &mut Writer) {
+        numbers.iter().for_each(|number| out.plain(&number.to_le_bytes()[..self.bytes()]));
+    }
+}
 
 /// Which kind of node it is.
 mod tag {
@@ -40,11 +90,18 @@ mod tag {
     pub(super) const STRING: u32 = 20;
 }
 
-/// Reads the node of an index from the records of a tree.
+impl Records {
+    /// Reads the node of an index.
+    #[inline]
+    pub(super) fn node(&self, id: NodeId) -> Node {
+        let length = NUMBERS * self.width.bytes();
+        let at = id as usize * length;
+        node(self.width.read(&self.bytes[at..at + length]))
+    }
+}
+
 #[inline]
-pub(super) fn node(records: &[u8], id: NodeId) -> Node {
-    let at = id as usize * RECORD_BYTES;
-    let [tag, pos, a, b, c] = numbers(&records[at..at + RECORD_BYTES]);
+fn node([tag, pos, a, b, c]: [u32; NUMBERS]) -> Node {
     let branch = |kind| Kind::Branch { kind, pipe: a, list: b, other: c.checked_sub(1) };
     let pipe = |assign| {
         let decl = Span { start: a.wrapping_add(b), count: c };
@@ -77,16 +134,7 @@ pub(super) fn node(records: &[u8], id: NodeId) -> Node {
     Node { pos, kind }
 }
 
-#[inline]
-fn numbers<const N: usize>(bytes: &[u8]) -> [u32; N] {
-    let mut numbers = [0; N];
-    for (number, bytes) in numbers.iter_mut().zip(bytes.chunks_exact(size_of::<u32>())) {
-        *number = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
-    numbers
-}
-
-fn record(Node { pos, kind }: Node, strings: &mut impl FnMut(u32) -> u32) -> [u32; 5] {
+fn record(Node { pos, kind }: Node, strings: &mut impl FnMut(u32) -> u32) -> [u32; NUMBERS] {
     let [tag, a, b, c] = match kind {
         Kind::Text(start, end) => [tag::TEXT, start, end, 0],
         Kind::List(Span { start, count }) => [tag::LIST, start, count, 0],
@@ -128,14 +176,11 @@ impl Unit {
     pub(in super::super) fn save(&self, out: &mut Writer) {
         let mut strings = Strings::default();
         let mut string = |index| strings.index(self.string(index));
-        out.size(self.nodes.len() * RECORD_BYTES);
-        for node in &self.nodes {
-            save_numbers(&record(*node, &mut string), out);
-        }
-        out.size(self.ids.len());
-        save_numbers(&self.ids, out);
-        out.size(self.names.len());
-        self.names.iter().for_each(|name| save_numbers(&[name.start, name.end], out));
+        let records = self.nodes.iter().flat_map(|node| record(*node, &mut string));
+        save_numbers::<NUMBERS>(&records.collect::<Vec<_>>(), out);
+        save_numbers::<1>(&self.ids, out);
+        let names = self.names.iter().flat_map(|name| [name.start, name.end]);
+        save_numbers::<2>(&names.collect::<Vec<_>>(), out);
         save_texts(strings.distinct.iter().map(|string| &***string), out);
         out.size(self.numbers.len());
         self.numbers.iter().for_each(|number| save_number(number, out));
@@ -151,19 +196,16 @@ impl Unit {
     /// Takes up what was written of a text; `None` if [`Self::save`] has not written it.
     pub(in super::super) fn restore(text: Bytes, saved: &Bytes, at: usize) -> Option<Self> {
         let mut read = Reader::new(&saved[at..]);
-        let records = read.bytes()?;
-        if !records.len().is_multiple_of(RECORD_BYTES) {
-            return None;
-        }
-        let ids = restore_numbers(&mut read)?.map(|[id]| id).collect();
-        let names = restore_numbers(&mut read)?;
+        let (width, records) = saved_numbers::<NUMBERS>(&mut read)?;
+        let ids = saved_numbers::<1>(&mut read)?;
+        let names = saved_numbers::<2>(&mut read)?;
         Some(Self {
             name: Arc::from([]),
             text,
             nodes: Vec::new(),
-            saved: Some(saved.slice_ref(records)),
-            ids,
-            names: names.map(|[start, end]| Name { start, end }).collect(),
+            saved: Some(Records { bytes: saved.slice_ref(records), width }),
+            ids: groups(ids).map(|[id]| id).collect(),
+            names: groups(names).map(|[start, end]| Name { start, end }).collect(),
             strings: many(&mut read, text_of)?,
             numbers: many(&mut read, restore_number)?,
             functions: many(&mut read, |read| funcs::find(read.bytes()?))?,
@@ -173,16 +215,27 @@ impl Unit {
     }
 }
 
-fn save_numbers(numbers: &[u32], out: &mut Writer) {
-    numbers.iter().for_each(|number| out.plain(&number.to_le_bytes()));
+/// Writes groups of N numbers.
+fn save_numbers<const N: usize>(numbers: &[u32], out: &mut Writer) {
+    let width = Width::of(numbers.iter().copied().max().unwrap_or_default());
+    out.byte(width.bytes() as u8);
+    out.size(numbers.len() / N);
+    width.write(numbers, out);
 }
 
-/// Reads groups of numbers behind the number of groups.
-fn restore_numbers<'a, const N: usize>(
-    read: &mut Reader<'a>,
-) -> Option<impl Iterator<Item = [u32; N]> + use<'a, N>> {
-    let length = read.size()?.checked_mul(N * size_of::<u32>())?;
-    Some(read.plain(length)?.chunks_exact(N * size_of::<u32>()).map(numbers))
+/// Reads groups of N numbers, as they lie.
+fn saved_numbers<'a, const N: usize>(read: &mut Reader<'a>) -> Option<(Width, &'a [u8])> {
+    let width = match read.byte()? {
+        2 => Width::Two,
+        4 => Width::Four,
+        _ => return None,
+    };
+    let length = read.size()?.checked_mul(N * width.bytes())?;
+    Some((width, read.plain(length)?))
+}
+
+fn groups<const N: usize>((width, bytes): (Width, &[u8])) -> impl Iterator<Item = [u32; N]> {
+    bytes.chunks_exact(N * width.bytes()).map(move |bytes| width.read(bytes))
 }
 
 /// Reads parts one after the other, behind their number.

@@ -23,9 +23,13 @@ fn a_tree_is_the_same_after_it_was_saved() {
     let text = Bytes::from_static(
         TEXT.replace("{{ break }}{{ else }}{{ continue }}", "").leak().as_bytes(),
     );
-    for text in
-        [Bytes::new(), text, Bytes::from_static(b"{{ range . }}{{ break }}{{ continue }}{{ end }}")]
-    {
+    let long = format!("{}{{{{ .a }}}}{{{{ \"b\" }}}}", "long ".repeat(20_000)).into();
+    for text in [
+        Bytes::new(),
+        text,
+        long,
+        Bytes::from_static(b"{{ range . }}{{ break }}{{ continue }}{{ end }}"),
+    ] {
         let unit = parse(&name, &text).unwrap();
         let saved = saved(&unit);
         let again = Unit::restore(text.clone(), &saved, 0).unwrap();
