@@ -25,6 +25,7 @@ pub mod cause;
 mod client;
 mod discovery;
 mod error;
+mod log;
 mod object;
 pub mod retry;
 pub mod status;

@@ -110,6 +110,7 @@ impl Work<'_> {
             holder,
             rules,
             progress: &progress,
+            output: &said,
         };
         let began = tokio::time::Instant::now();
         let outcome = match step {
@@ -422,6 +423,13 @@ impl Work<'_> {
             ("helm.toolkit.fluxcd.io/token".to_owned(), needs.config_digest.clone()),
         ]);
         self.context.recorder.record(self.subject, severity, word, text, &annotations).await;
+    }
+}
+
+/// Logs what a hook said.
+pub(super) fn said(log: &str) {
+    for line in log.lines() {
+        tracing::info!(line, "a hook says");
     }
 }
 

@@ -16,14 +16,14 @@ use crate::support::leadsman::{Leadsman, Running};
 use crate::support::wait::SOON;
 
 /// A simulated cluster that both are pointed at.
-struct World {
-    helm: Helm,
-    leadsman: Leadsman,
+pub(crate) struct World {
+    pub(crate) helm: Helm,
+    pub(crate) leadsman: Leadsman,
     _simulated: Running,
 }
 
 impl World {
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let helm = Helm::find()?;
         let leadsman = Leadsman::new();
         let simulated = leadsman.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
@@ -33,19 +33,21 @@ impl World {
         Some(Self { helm: helm.kubeconfig(&file), leadsman, _simulated: simulated })
     }
 
-    async fn api(&self) -> Api {
+    pub(crate) async fn api(&self) -> Api {
         Api::connect(&self.leadsman.folder().join("kubeconfig")).await
     }
 
     /// Runs a line by both, each in a namespace of its own, and says how they differ.
-    async fn differs(&self, line: &str) -> Option<String> {
+    pub(crate) async fn differs(&self, line: &str) -> Option<String> {
         let line = line.replace("WEB/", &format!("{}/", fixtures().join("charts/web").display()));
-        let line = line.replace("HOOKED", &self.leadsman.folder().join("hooked").to_string_lossy());
+        let folder = |name: &str| self.leadsman.folder().join(name).to_string_lossy().into_owned();
+        let line = line.replace("HOOKED", &folder("hooked")).replace("TESTED", &folder("tested"));
         let words: Vec<&str> = line.split(' ').collect();
         let helm = self.helm.run(&[&words[..], &["-n", "theirs"]].concat()).await;
         let ours = self.leadsman.run(&[&words[..], &["-n", "ourown"]].concat()).await;
         let told = |code: Option<i32>, out: &str, err: &str| {
-            let errors: Vec<_> = err.lines().filter(|line| !line.starts_with("level=")).collect();
+            let is_told = |line: &str| !line.starts_with("level=") || line.contains("speaks");
+            let errors: Vec<_> = err.lines().filter(|line| is_told(line)).collect();
             normal(&format!("{code:?}\n{out}{}", errors.join("\n")))
         };
         let helm = told(helm.code, &helm.stdout, &helm.stderr);
@@ -55,7 +57,7 @@ impl World {
 }
 
 /// Takes away what differs between any two runs: times, namespaces, and the ages of files.
-fn normal(text: &str) -> String {
+pub(crate) fn normal(text: &str) -> String {
     let times = [
         (r"\d{4}-\d\d-\d\d[T ][0-9:.]+(Z| \+0000 UTC *)", "TIME"),
         (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d [0-9:]+ \d{4}", "DATE"),

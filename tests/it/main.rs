@@ -34,6 +34,7 @@ mod repos;
 mod repository;
 mod show;
 mod simulate;
+mod suite;
 mod support;
 mod template;
 mod tidy;
