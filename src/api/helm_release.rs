@@ -54,7 +54,7 @@ pub struct HelmReleaseSpec {
     /// Upgrade options.
     pub upgrade: Upgrade,
     /// Chart tests.
-    pub test: Option<Map>,
+    pub test: Test,
     /// Rollback options.
     pub rollback: Rollback,
     /// Uninstall options.
@@ -299,6 +299,30 @@ pub enum CrdPolicy {
     CreateReplace,
 }
 
+/// `spec.test`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Test {
+    /// Whether tests run after an install or upgrade.
+    pub enable: bool,
+    /// Limit of the action.
+    pub timeout: Option<GoDuration>,
+    /// Whether a failed test is no failure of the release.
+    pub ignore_failures: bool,
+    /// Which tests run (all without any).
+    pub filters: Vec<TestFilter>,
+}
+
+/// A test that runs, or does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TestFilter {
+    /// Name of the test.
+    pub name: String,
+    /// Whether it is left out.
+    pub exclude: bool,
+}
+
 /// `spec.rollback`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -361,10 +385,20 @@ impl HelmReleaseSpec {
         own.or(self.timeout).unwrap_or(GoDuration(std::time::Duration::from_secs(300)))
     }
 
+    /// Whether a failed test is no failure of an action.
+    pub fn ignores_failed_tests(&self, action: &str) -> bool {
+        let remediation = match action {
+            "install" => self.install.remediation.as_ref(),
+            "upgrade" => self.upgrade.remediation.as_ref(),
+            _ => None,
+        };
+        let own = remediation.and_then(|remediation| remediation.ignore_test_failures);
+        own.unwrap_or(self.test.ignore_failures)
+    }
+
     /// Returns the fields that are set but that this version of Leadsman does not act on.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let chart = self.chart.as_ref().map(|chart| &chart.spec);
-        let enabled = |map: &Map| map.get("enable") == Some(&Value::Bool(true));
         let legacy = |map: &Map| map.get("name").and_then(Value::as_str) == Some("legacy");
         let off = |mode: &Option<String>| mode.as_deref() == Some("disabled");
         let set = [
@@ -373,7 +407,6 @@ impl HelmReleaseSpec {
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
             (self.kube_config.is_some(), "spec.kubeConfig"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
-            (self.test.as_ref().is_some_and(enabled), "spec.test.enable"),
             (self.common_metadata.is_some(), "spec.commonMetadata"),
             (self.post_renderers.is_some(), "spec.postRenderers"),
             (self.wait_strategy.as_ref().is_some_and(legacy), "spec.waitStrategy.name: legacy"),
@@ -418,18 +451,13 @@ mod tests {
     #[test]
     fn what_is_not_acted_on_is_named() {
         let spec: HelmReleaseSpec = serde_json::from_value(serde_json::json!({
-            "postRenderers": [], "test": {"enable": true}, "kubeConfig": {},
+            "postRenderers": [], "kubeConfig": {},
             "dependsOn": [{"name": "a", "readyExpr": "true"}],
         }))
         .unwrap();
         assert_eq!(
             spec.unsupported(),
-            [
-                "spec.kubeConfig",
-                "spec.test.enable",
-                "spec.postRenderers",
-                "spec.dependsOn[].readyExpr"
-            ]
+            ["spec.kubeConfig", "spec.postRenderers", "spec.dependsOn[].readyExpr"]
         );
     }
 }

@@ -11,10 +11,13 @@ use super::history;
 use super::next::Step;
 use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
+use super::suite::{self, Tests};
 use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
 use crate::api::annotation::STALL_AFTER;
-use crate::api::condition::{ConditionList, Conditions, READY, RECONCILING, REMEDIATED, Truth};
+use crate::api::condition::{
+    ConditionList, Conditions, READY, RECONCILING, REMEDIATED, TEST_SUCCESS, Truth,
+};
 use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
@@ -24,7 +27,7 @@ use crate::cluster::wait::{Progress, Rules, Unready};
 use crate::policy::Evidence;
 use crate::release::{
     self, ClusterLookup, Deploy, Env, Head, Kind, Origin, Outcome, Record, RenderRequest,
-    RenderedRelease, Rollback, Storage, Uninstall,
+    RenderedRelease, Rollback, Storage, Suite, Uninstall,
 };
 use crate::template::ReleaseInfo;
 
@@ -117,6 +120,7 @@ impl Work<'_> {
             Step::Install | Step::Upgrade => self.deploy(&env, step, needs).await,
             Step::Rollback { to } => self.rollback(&env, to).await,
             Step::UninstallRemediation | Step::FinishUninstall => self.uninstall(&env).await,
+            Step::Test => self.test(&env).await,
             Step::Unlock => self.unlock(&env).await,
         };
         if matches!(step, Step::Install | Step::Upgrade) {
@@ -179,7 +183,10 @@ impl Work<'_> {
         let heads = self.storage.heads(name).await?;
         let after = heads.first().map_or(0, |head| head.version);
         self.check_newest(after)?;
-        self.conditions(|conditions| conditions.delete(REMEDIATED));
+        self.conditions(|conditions| {
+            conditions.delete(REMEDIATED);
+            conditions.delete(TEST_SUCCESS);
+        });
         if install {
             self.status.history.clear();
             return Ok((Kind::Install { after }, after));
@@ -300,6 +307,22 @@ impl Work<'_> {
         }
     }
 
+    async fn test(&mut self, env: &Env<'_>) -> Outcome {
+        let spec = &self.release.spec;
+        match self.storage.last(&self.target.name).await {
+            Ok(Some((head, last))) if head.version == self.seen => {
+                let timeout = Step::Test.timeout(spec).0;
+                let suite = Suite { last, timeout, filters: suite::filters(&spec.test) };
+                release::test(env, suite).await.finish(env).await
+            }
+            Ok(_) => {
+                let error = release::Error::Refused("no latest release".to_owned());
+                Outcome { written: Vec::new(), result: Err(error) }
+            }
+            Err(error) => Outcome { written: Vec::new(), result: Err(error) },
+        }
+    }
+
     async fn unlock(&mut self, env: &Env<'_>) -> Outcome {
         match self.storage.last(&self.target.name).await {
             Ok(Some((head, record))) if record.is_pending() => {
@@ -336,6 +359,11 @@ impl Work<'_> {
             Step::UninstallRemediation | Step::FinishUninstall => {
                 history::record(&mut self.status.history, &snapshots, Action::UninstallRemediation);
             }
+            Step::Test => {
+                let filters = suite::filters(&self.release.spec.test);
+                let tested = outcome.written.last().map(|record| suite::hooks(record, &filters));
+                history::record_tests(&mut self.status.history, &snapshots, tested);
+            }
             Step::Unlock => history::record_unlock(&mut self.status.history, &snapshots),
         }
         if let Some(last) = outcome.written.iter().max_by_key(|record| record.version)
@@ -351,7 +379,8 @@ impl Work<'_> {
         {
             self.status.inventory = Some(inventory);
         }
-        let persisted = !outcome.written.is_empty();
+        let tested = || history::latest(&self.status.history).is_some_and(history::is_tested);
+        let persisted = !outcome.written.is_empty() && (step != Step::Test || tested());
         let evidence = evidence(&outcome);
         let error = outcome.result.err();
         self.conclude(step, needs, before.as_ref(), error.as_ref(), persisted).await;
@@ -405,15 +434,21 @@ impl Work<'_> {
             match step {
                 Step::Install if persisted => self.status.install_failures += 1,
                 Step::Upgrade if persisted => self.status.upgrade_failures += 1,
+                Step::Test if persisted => self.count_failed_test(),
                 _ => {}
             }
         }
         let truth = if ok && step != Step::Unlock { Truth::True } else { Truth::False };
+        let test = &self.release.spec.test;
+        let latest = history::latest(&self.status.history).cloned().unwrap_or_default();
         self.conditions(|conditions| {
             conditions.set(kind, truth, word, &text);
+            if ok && matches!(step, Step::Install | Step::Upgrade) {
+                suite::await_tests(conditions, test, &latest);
+            }
             // After an uninstall that undoes an install, `Ready` goes on to tell why.
             if !matches!(step, Step::UninstallRemediation | Step::FinishUninstall) {
-                summarize(conditions);
+                summarize(conditions, test);
             }
         });
         let severity = if ok { Severity::Normal } else { Severity::Warning };
@@ -423,6 +458,20 @@ impl Work<'_> {
             ("helm.toolkit.fluxcd.io/token".to_owned(), needs.config_digest.clone()),
         ]);
         self.context.recorder.record(self.subject, severity, word, text, &annotations).await;
+    }
+}
+
+impl Work<'_> {
+    /// A failed test counts as a failure of the action that it tested.
+    fn count_failed_test(&mut self) {
+        let status = &mut self.status;
+        if Tests::of(&self.release.spec, status) != Tests::Counted {
+            return;
+        }
+        match status.last_attempted_release_action.as_str() {
+            "install" => status.install_failures += 1,
+            _ => status.upgrade_failures += 1,
+        }
     }
 }
 

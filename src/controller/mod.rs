@@ -32,6 +32,7 @@ mod removal;
 mod repository;
 pub mod request;
 mod status;
+pub mod suite;
 pub mod summary;
 pub mod target;
 mod unreadable;

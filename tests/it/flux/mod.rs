@@ -28,9 +28,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("invalid-cel", "healthCheckExprs"),
     ("post-renderers", "postRenderers, commonMetadata"),
     ("long-name", "none: Flux names no condition, its `HelmChart` has too long a name"),
-    ("test-fails", "test"),
-    ("test-fails-ignored", "test"),
-    ("test-ok", "test"),
 ];
 
 /// How long a step's state may take: some try for 15 seconds several times.
