@@ -70,7 +70,7 @@ pub struct HelmReleaseSpec {
     /// How readiness is awaited.
     pub wait_strategy: Option<Map>,
     /// Readiness of custom resources.
-    pub health_check_exprs: Vec<Value>,
+    pub health_check_exprs: Vec<HealthCheckExpr>,
 }
 
 /// `spec.chart`.
@@ -299,6 +299,22 @@ pub enum CrdPolicy {
     CreateReplace,
 }
 
+/// What the user says about the health of a kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HealthCheckExpr {
+    /// API group and version.
+    pub api_version: String,
+    /// Kind (every one of the group when absent).
+    pub kind: String,
+    /// CEL expression: true of an object that works.
+    pub current: String,
+    /// True of one that is on its way.
+    pub in_progress: String,
+    /// True of one that failed.
+    pub failed: String,
+}
+
 /// `spec.test`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -410,11 +426,6 @@ impl HelmReleaseSpec {
             (self.common_metadata.is_some(), "spec.commonMetadata"),
             (self.post_renderers.is_some(), "spec.postRenderers"),
             (self.wait_strategy.as_ref().is_some_and(legacy), "spec.waitStrategy.name: legacy"),
-            (!self.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
-            (
-                self.depends_on.iter().any(|d| !d.ready_expr.is_empty()),
-                "spec.dependsOn[].readyExpr",
-            ),
             (self.install.server_side_apply == Some(false), "spec.install.serverSideApply: false"),
             (off(&self.upgrade.server_side_apply), "spec.upgrade.serverSideApply: disabled"),
             (off(&self.rollback.server_side_apply), "spec.rollback.serverSideApply: disabled"),
@@ -452,12 +463,8 @@ mod tests {
     fn what_is_not_acted_on_is_named() {
         let spec: HelmReleaseSpec = serde_json::from_value(serde_json::json!({
             "postRenderers": [], "kubeConfig": {},
-            "dependsOn": [{"name": "a", "readyExpr": "true"}],
         }))
         .unwrap();
-        assert_eq!(
-            spec.unsupported(),
-            ["spec.kubeConfig", "spec.postRenderers", "spec.dependsOn[].readyExpr"]
-        );
+        assert_eq!(spec.unsupported(), ["spec.kubeConfig", "spec.postRenderers"]);
     }
 }

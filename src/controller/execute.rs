@@ -18,12 +18,12 @@ use crate::api::annotation::STALL_AFTER;
 use crate::api::condition::{
     ConditionList, Conditions, READY, RECONCILING, REMEDIATED, TEST_SUCCESS, Truth,
 };
-use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
+use crate::api::{Action, CrdPolicy, HealthCheckExpr, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
-use crate::cluster::Propagation;
 use crate::cluster::wait::{Progress, Rules, Unready};
+use crate::cluster::{Health, HealthCheck, Propagation};
 use crate::policy::Evidence;
 use crate::release::{
     self, ClusterLookup, Deploy, Env, Head, Kind, Origin, Outcome, Record, RenderRequest,
@@ -95,15 +95,12 @@ impl Work<'_> {
             }
             recorder.progress(&subject, "Waiting", text);
         };
-        let rules = match rules(self.release) {
-            Ok(rules) => rules,
-            Err(text) => {
-                let none = BTreeMap::new();
-                let severity = Severity::Warning;
-                recorder.record(self.subject, severity, "InvalidAnnotation", text, &none).await;
-                Rules::default()
-            }
-        };
+        let (rules, amiss) = rules(self.release);
+        if let Some(text) = amiss {
+            let none = BTreeMap::new();
+            let severity = Severity::Warning;
+            recorder.record(self.subject, severity, "InvalidAnnotation", text, &none).await;
+        }
         let patience = step.timeout(&self.release.spec).0.min(PATIENCE);
         let cluster = self.context.cluster.patient(patience);
         let env = Env {
@@ -482,14 +479,32 @@ pub(super) fn said(log: &str) {
     }
 }
 
-/// Reads what a release says about when its objects work.
-fn rules(release: &HelmRelease) -> Result<Rules, String> {
-    let Some(text) = release.metadata.annotation(STALL_AFTER) else { return Ok(Rules::default()) };
-    match text.parse::<GoDuration>() {
-        Ok(GoDuration(stall)) if !stall.is_zero() => Ok(Rules { stall: Some(stall) }),
-        Ok(_) => Ok(Rules::default()),
-        Err(error) => Err(format!("annotation {STALL_AFTER} is left out: {error}")),
+/// Reads what a release says about when its objects work; what it says amiss is told beside.
+fn rules(release: &HelmRelease) -> (Rules, Option<String>) {
+    // Expressions that are wrong ended the reconciliation before.
+    let health = health(&release.spec.health_check_exprs).unwrap_or_default();
+    let mut rules = Rules { stall: None, health: Arc::new(health) };
+    let given = release.metadata.annotation(STALL_AFTER).map(str::parse::<GoDuration>);
+    match given {
+        Some(Ok(GoDuration(stall))) if !stall.is_zero() => rules.stall = Some(stall),
+        None | Some(Ok(_)) => {}
+        Some(Err(error)) => {
+            return (rules, Some(format!("annotation {STALL_AFTER} is left out: {error}")));
+        }
     }
+    (rules, None)
+}
+
+/// Parses what a release says about the health of its objects.
+pub(super) fn health(given: &[HealthCheckExpr]) -> Result<Health, String> {
+    let checks = given.iter().map(|one| HealthCheck {
+        api_version: &one.api_version,
+        kind: &one.kind,
+        current: &one.current,
+        failed: &one.failed,
+        in_progress: &one.in_progress,
+    });
+    Health::parse(&checks.collect::<Vec<_>>())
 }
 
 /// An object that is waited for, and why as far as that is known.

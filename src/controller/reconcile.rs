@@ -12,7 +12,7 @@ use super::lease::{Hold, Holder, Life, may_take_over};
 use super::memory::{self, Memory};
 use super::next::{Next, Question, Step, StepKind, budget, next, retry_interval};
 use super::notice::{Severity, Subject};
-use super::prerequisite::{Prerequisites, Problem, gather};
+use super::prerequisite::{Prerequisites, Problem, TERMINAL, gather};
 use super::queue::{Phase, Report, Requeue, jittered};
 use super::removal;
 use super::suite::{self, Tests};
@@ -186,6 +186,7 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
         // What only a person can put right is said aloud; a dependency may come any moment.
         let passes = waits && (class != Class::Stalled || reason == "DependencyNotReady");
         let severity = if passes { Severity::Normal } else { Severity::Warning };
+        let message = message.strip_prefix(TERMINAL).unwrap_or(&message).to_owned();
         work.context
             .recorder
             .record(work.subject, severity, reason, message, &Default::default())

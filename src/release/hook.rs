@@ -2,6 +2,7 @@
 //!
 //! Source: helm v4.3.1 pkg/action/hooks.go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Env;
@@ -10,7 +11,7 @@ use super::record::Record;
 use super::{Error, apply};
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
-use crate::cluster::wait::{WaitOptions, wait_deleted, wait_ready};
+use crate::cluster::wait::{Rules, WaitOptions, wait_deleted, wait_ready};
 use crate::cluster::{ApplyOptions, Object, Propagation};
 use crate::yaml::{self, Numbers};
 
@@ -168,7 +169,8 @@ async fn run_one(
         doing: format!("warning: Hook {} {} failed", event.name, hook.path),
         source,
     })?;
-    let options = WaitOptions::hook(event.timeout);
+    let health = Arc::clone(&env.rules.health);
+    let options = WaitOptions::hook(event.timeout).by(&Rules { stall: None, health });
     wait_ready(&env.cluster, &[live], &options, &*env.clock, env.progress).await?;
     Ok(())
 }

@@ -41,3 +41,4 @@ mod tidy;
 mod trust;
 mod upgrade;
 mod values;
+mod verdict;
