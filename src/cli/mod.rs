@@ -33,6 +33,7 @@ mod release_args;
 mod repo;
 mod repo_index;
 mod report;
+mod resources;
 mod rollback;
 mod run;
 mod search;

@@ -31,6 +31,7 @@ mod log;
 mod object;
 pub mod retry;
 pub mod status;
+mod table;
 mod transport;
 pub mod wait;
 mod watch;

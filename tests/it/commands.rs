@@ -66,11 +66,29 @@ pub(crate) fn normal(text: &str) -> String {
         (r"\b\d{10}\b", "UNIX"),
         (r"UPDATED +\t", "UPDATED\t"),
         (r",\}", "}"),
+        (r" +\d+s\n", " AGE\n"),
+        (r"web-[a-z0-9]{8,10}-[a-z0-9]{5} +", "POD "),
+        (r"web-[a-z0-9]{8,10}(-[a-z0-9]{5})?", "POD"),
+        (r"10\.\d+\.\d+\.\d+ +", "IP "),
+        (r"10\.\d+\.\d+\.\d+", "IP"),
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "UID"),
+        (r#"resourceVersion("?): ?"\d*""#, "resourceVersion$1:REV"),
+        (r"AGE *\n", "AGE\n"),
     ];
     let text = text.replace("theirs", "SPACE").replace("ourown", "SPACE");
-    times.iter().fold(text, |text, (pattern, with)| {
+    let text = times.iter().fold(text, |text, (pattern, with)| {
         Regex::new(pattern).unwrap().replace_all(&text, *with).into_owned()
-    })
+    });
+    ordered(&text)
+}
+
+/// Sorts the tables of a release's objects, which Helm prints in any order.
+fn ordered(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("RESOURCES:\n") else { return text.to_owned() };
+    let Some((tables, after)) = rest.split_once("\n\n\n") else { return text.to_owned() };
+    let mut tables: Vec<_> = tables.split("\n\n").collect();
+    tables.sort_unstable();
+    format!("{before}RESOURCES:\n{}\n\n\n{after}", tables.join("\n\n"))
 }
 
 /// A chart with hooks, a test, and an object that asks to be kept.
@@ -106,6 +124,10 @@ upgrade web WEB/1.1.0 --labels a=null -o yaml
 get values web
 get values web -o json
 get values web -a -o yaml
+status web
+status web -o json
+status hooked
+status hooked -o yaml
 upgrade web WEB/1.0.0 --reuse-values --set fate=
 get values web --revision 6
 upgrade web WEB/1.1.0 --reset-then-reuse-values --set b.c=1
