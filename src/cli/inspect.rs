@@ -11,7 +11,7 @@ use super::connect::Connected;
 use super::report::{self, Parts};
 use super::{connect, get, resources, ui};
 use crate::api::HelmRelease;
-use crate::api::condition::{self, Condition, HELD, READY};
+use crate::api::condition::{self, Condition, HELD, READY, RECONCILING};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::cluster::ObjectId;
 use crate::controller::history as entries;
@@ -152,6 +152,11 @@ fn explain(release: &HelmRelease, remembered: &memory::Memory) -> String {
             ready.reason,
             ready.message
         );
+    }
+    if let Some((_, waiting)) = condition::find(&status.conditions, RECONCILING)
+        .and_then(|reconciling| reconciling.message.split_once("; waiting for "))
+    {
+        let _ = writeln!(out, "waiting for {waiting}");
     }
     if let Some(held) = condition::find(&status.conditions, HELD) {
         for line in held.message.lines() {

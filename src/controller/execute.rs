@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::context::Context;
 use super::history;
 use super::next::Step;
 use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
+use super::progress;
 use super::suite::{self, Tests};
 use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
@@ -22,7 +25,7 @@ use crate::api::{Action, CrdPolicy, HealthCheckExpr, HelmRelease, HelmReleaseSta
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
-use crate::cluster::wait::{Progress, Rules, Unready};
+use crate::cluster::wait::{Progress, Rules};
 use crate::cluster::{Health, HealthCheck, Propagation};
 use crate::policy::Evidence;
 use crate::release::{
@@ -71,7 +74,15 @@ impl Work<'_> {
 
     /// Runs a step and notes how it went; `holder` is named by pending records.
     pub(super) async fn run(&mut self, step: Step, needs: &Prerequisites, holder: &str) -> Done {
-        let outcome = self.act(step, needs, holder).await;
+        let (context, release) = (self.context, self.release);
+        let (say, heard) = watch::channel(String::new());
+        let acted = async {
+            let outcome = self.act(step, needs, (holder, &say)).await;
+            // Nothing is to be written about its progress any more.
+            drop(say);
+            outcome
+        };
+        let (outcome, ()) = tokio::join!(acted, progress::write(context, release, heard));
         if outcome.written.is_empty() && outcome.result.is_err() && self.is_overtaken().await {
             return Done { error: None, persisted: false, evidence: vec![], overtaken: true };
         }
@@ -84,16 +95,19 @@ impl Work<'_> {
         heads.is_ok_and(|heads| heads.first().map_or(0, |head| head.version) != self.seen)
     }
 
-    async fn act(&mut self, step: Step, needs: &Prerequisites, holder: &str) -> Outcome {
+    async fn act(
+        &mut self,
+        step: Step,
+        needs: &Prerequisites,
+        (holder, say): (&str, &watch::Sender<String>),
+    ) -> Outcome {
         let subject = self.subject.clone();
         let recorder = &self.context.recorder;
         let progress = move |progress: &Progress| {
-            let waiting: Vec<_> = progress.unready.iter().take(3).map(told).collect();
-            let mut text = format!("{} of {} ready", progress.ready, progress.total);
-            if !waiting.is_empty() {
-                text.push_str(&format!("; {}", waiting.join(", ")));
+            recorder.progress(&subject, "Waiting", progress::line(progress));
+            if let Some(text) = progress::cause(progress) {
+                say.send_if_modified(|said| std::mem::replace(said, text.clone()) != text);
             }
-            recorder.progress(&subject, "Waiting", text);
         };
         let (rules, amiss) = rules(self.release);
         if let Some(text) = amiss {
@@ -505,14 +519,6 @@ pub(super) fn health(given: &[HealthCheckExpr]) -> Result<Health, String> {
         in_progress: &one.in_progress,
     });
     Health::parse(&checks.collect::<Vec<_>>())
-}
-
-/// An object that is waited for, and why as far as that is known.
-fn told(unready: &Unready) -> String {
-    match &unready.cause {
-        Some(cause) => format!("{unready} ({cause})"),
-        None => unready.to_string(),
-    }
 }
 
 fn evidence(outcome: &Outcome) -> Vec<Evidence> {

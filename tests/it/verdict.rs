@@ -63,6 +63,28 @@ async fn a_version_whose_tests_fail_is_rolled_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_waited_for_is_told_with_its_cause_while_it_is_waited_for() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    let world = World::start(cluster, "waiting", "  upgrade: {timeout: 10m}\n").await;
+    world.runs("1.0.0").await;
+    world.repository.publish_package(web("1.1.0", "image"));
+    let begins = format!(
+        "Running 'upgrade' action with timeout of 10m0s; waiting for Deployment/{}/web status: 'InProgress' (Pod/",
+        world.namespace
+    );
+    until("the cause stands in the condition", SOON, async || {
+        let release = world.release().await;
+        let under_way = condition(&release, "Reconciling").cloned().unwrap_or_default();
+        let text = under_way["message"].as_str().unwrap_or_default();
+        let good = text.starts_with(&begins) && text.contains("ImagePullBackOff");
+        if good { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    let why = world.command(&["why", "web"]).await;
+    assert!(why.contains("waiting for Deployment/") && why.contains("ImagePullBackOff"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wait_in_which_nothing_happens_ends_early() {
     let Some(cluster) = ControlPlane::shared() else { return };
     let world = World::start(cluster, "stalled", "  upgrade: {timeout: 10m}\n").await;
