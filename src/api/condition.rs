@@ -56,6 +56,8 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// The last release succeeded or failed.
 pub const RELEASED: &str = "Released";
+/// Tests of the release passed.
+pub const TEST_SUCCESS: &str = "TestSuccess";
 /// A failure was remediated.
 pub const REMEDIATED: &str = "Remediated";
 /// Live objects differ from the release.

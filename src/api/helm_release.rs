@@ -54,7 +54,7 @@ pub struct HelmReleaseSpec {
     /// Upgrade options.
     pub upgrade: Upgrade,
     /// Chart tests.
-    pub test: Option<Map>,
+    pub test: Test,
     /// Rollback options.
     pub rollback: Rollback,
     /// Uninstall options.
@@ -70,7 +70,7 @@ pub struct HelmReleaseSpec {
     /// How readiness is awaited.
     pub wait_strategy: Option<Map>,
     /// Readiness of custom resources.
-    pub health_check_exprs: Vec<Value>,
+    pub health_check_exprs: Vec<HealthCheckExpr>,
 }
 
 /// `spec.chart`.
@@ -299,6 +299,46 @@ pub enum CrdPolicy {
     CreateReplace,
 }
 
+/// What the user says about the health of a kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HealthCheckExpr {
+    /// API group and version.
+    pub api_version: String,
+    /// Kind (every one of the group when absent).
+    pub kind: String,
+    /// CEL expression: true of an object that works.
+    pub current: String,
+    /// True of one that is on its way.
+    pub in_progress: String,
+    /// True of one that failed.
+    pub failed: String,
+}
+
+/// `spec.test`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Test {
+    /// Whether tests run after an install or upgrade.
+    pub enable: bool,
+    /// Limit of the action.
+    pub timeout: Option<GoDuration>,
+    /// Whether a failed test is no failure of the release.
+    pub ignore_failures: bool,
+    /// Which tests run (all without any).
+    pub filters: Vec<TestFilter>,
+}
+
+/// A test that runs, or does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TestFilter {
+    /// Name of the test.
+    pub name: String,
+    /// Whether it is left out.
+    pub exclude: bool,
+}
+
 /// `spec.rollback`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -361,10 +401,20 @@ impl HelmReleaseSpec {
         own.or(self.timeout).unwrap_or(GoDuration(std::time::Duration::from_secs(300)))
     }
 
+    /// Whether a failed test is no failure of an action.
+    pub fn ignores_failed_tests(&self, action: &str) -> bool {
+        let remediation = match action {
+            "install" => self.install.remediation.as_ref(),
+            "upgrade" => self.upgrade.remediation.as_ref(),
+            _ => None,
+        };
+        let own = remediation.and_then(|remediation| remediation.ignore_test_failures);
+        own.unwrap_or(self.test.ignore_failures)
+    }
+
     /// Returns the fields that are set but that this version of Leadsman does not act on.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let chart = self.chart.as_ref().map(|chart| &chart.spec);
-        let enabled = |map: &Map| map.get("enable") == Some(&Value::Bool(true));
         let legacy = |map: &Map| map.get("name").and_then(Value::as_str) == Some("legacy");
         let off = |mode: &Option<String>| mode.as_deref() == Some("disabled");
         let set = [
@@ -373,15 +423,9 @@ impl HelmReleaseSpec {
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
             (self.kube_config.is_some(), "spec.kubeConfig"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
-            (self.test.as_ref().is_some_and(enabled), "spec.test.enable"),
             (self.common_metadata.is_some(), "spec.commonMetadata"),
             (self.post_renderers.is_some(), "spec.postRenderers"),
             (self.wait_strategy.as_ref().is_some_and(legacy), "spec.waitStrategy.name: legacy"),
-            (!self.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
-            (
-                self.depends_on.iter().any(|d| !d.ready_expr.is_empty()),
-                "spec.dependsOn[].readyExpr",
-            ),
             (self.install.server_side_apply == Some(false), "spec.install.serverSideApply: false"),
             (off(&self.upgrade.server_side_apply), "spec.upgrade.serverSideApply: disabled"),
             (off(&self.rollback.server_side_apply), "spec.rollback.serverSideApply: disabled"),
@@ -418,18 +462,9 @@ mod tests {
     #[test]
     fn what_is_not_acted_on_is_named() {
         let spec: HelmReleaseSpec = serde_json::from_value(serde_json::json!({
-            "postRenderers": [], "test": {"enable": true}, "kubeConfig": {},
-            "dependsOn": [{"name": "a", "readyExpr": "true"}],
+            "postRenderers": [], "kubeConfig": {},
         }))
         .unwrap();
-        assert_eq!(
-            spec.unsupported(),
-            [
-                "spec.kubeConfig",
-                "spec.test.enable",
-                "spec.postRenderers",
-                "spec.dependsOn[].readyExpr"
-            ]
-        );
+        assert_eq!(spec.unsupported(), ["spec.kubeConfig", "spec.postRenderers"]);
     }
 }

@@ -17,8 +17,9 @@ mod status;
 pub use condition::Condition;
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,
-    HelmRelease, HelmReleaseSpec, IgnoreTarget, Install, Remediation, RemediationStrategy,
-    Rollback, SourceRef, Strategy, StrategyName, Uninstall, Upgrade, ValuesReference,
+    HealthCheckExpr, HelmRelease, HelmReleaseSpec, IgnoreTarget, Install, Remediation,
+    RemediationStrategy, Rollback, SourceRef, Strategy, StrategyName, Test, TestFilter, Uninstall,
+    Upgrade, ValuesReference,
 };
 pub use helm_repository::{
     Artifact, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, LocalRef,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::{
-    chart_args, get, history, inspect, install, list, plan, rollback, template_args, uninstall,
-    upgrade, verify,
+    chart_args, get, history, inspect, install, list, plan, rollback, template_args, test,
+    uninstall, upgrade, verify,
 };
 use crate::base::duration::GoDuration;
 use crate::base::limit::Limits;
@@ -155,6 +155,8 @@ pub(super) enum Command {
     Upgrade(Box<upgrade::Upgrade>),
     /// Roll a release back to an earlier revision, as `helm rollback` does.
     Rollback(Box<rollback::Rollback>),
+    /// Run the tests of a release, as `helm test` does.
+    Test(test::Test),
     /// Uninstall releases, as `helm uninstall` does.
     #[command(visible_aliases = ["un", "del", "delete"])]
     Uninstall(Box<uninstall::Uninstall>),

@@ -9,15 +9,16 @@ use clap::Args as ClapArgs;
 use super::args::{Connection, One, Output};
 use super::connect::Connected;
 use super::report::{self, Parts};
-use super::{connect, get, ui};
+use super::{connect, get, resources, ui};
 use crate::api::HelmRelease;
-use crate::api::condition::{self, Condition, HELD, READY};
+use crate::api::condition::{self, Condition, HELD, READY, RECONCILING};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::cluster::ObjectId;
 use crate::controller::history as entries;
 use crate::controller::memory;
 use crate::controller::target::Target;
-use crate::release::{Record, Storage};
+use crate::release::{Form, Record, Storage, live};
+use crate::yaml::Value;
 
 /// Where the records of a release are, and its name in them.
 pub(super) struct Found {
@@ -70,11 +71,11 @@ pub(super) async fn status(args: Status, connection: &Connection) -> anyhow::Res
     let found = find(&connected, &args.release).await?;
     let record = get::record(&found, args.revision).await;
     let Some(release) = &found.release else {
-        report::show(args.output, &bare(record?), Parts::default())?;
+        show(&connected, args.output, record?).await?;
         return Ok(ExitCode::SUCCESS);
     };
     match record {
-        Ok(record) => report::show(args.output, &bare(record), Parts::default())?,
+        Ok(record) => show(&connected, args.output, record).await?,
         Err(error) if args.output != Output::Table || args.revision > 0 => return Err(error),
         Err(_) => {}
     }
@@ -85,9 +86,20 @@ pub(super) async fn status(args: Status, connection: &Connection) -> anyhow::Res
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Takes the chart out of a record, as Helm does here.
-fn bare(record: Record) -> Record {
-    Record { chart: Default::default(), ..record }
+/// Shows a record without its chart, as Helm does here, and its live objects.
+async fn show(connected: &Connected, output: Output, mut record: Record) -> anyhow::Result<()> {
+    record.chart = Default::default();
+    let form = if output == Output::Table { Form::Table } else { Form::Whole };
+    let live = live(&connected.cluster, &record, form).await?;
+    if form == Form::Table {
+        let parts = Parts { resources: &resources::tables(&live), ..Parts::default() };
+        return report::show(output, &record, parts);
+    }
+    if !live.is_empty() {
+        let kinds = live.into_iter().map(|(kind, all)| (kind, Value::Array(all)));
+        record.info.resources = Some(kinds.collect());
+    }
+    report::show(output, &record, Parts::default())
 }
 
 fn conditions(release: &HelmRelease) -> String {
@@ -140,6 +152,11 @@ fn explain(release: &HelmRelease, remembered: &memory::Memory) -> String {
             ready.reason,
             ready.message
         );
+    }
+    if let Some((_, waiting)) = condition::find(&status.conditions, RECONCILING)
+        .and_then(|reconciling| reconciling.message.split_once("; waiting for "))
+    {
+        let _ = writeln!(out, "waiting for {waiting}");
     }
     if let Some(held) = condition::find(&status.conditions, HELD) {
         for line in held.message.lines() {

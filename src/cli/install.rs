@@ -56,8 +56,8 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn parts(args: &Deploying, details: Details) -> Parts {
-    Parts { debug: details.debug, metadata: false, hide_notes: args.hide_notes }
+pub(super) fn parts(args: &Deploying, details: Details) -> Parts<'static> {
+    Parts { debug: details.debug, hide_notes: args.hide_notes, ..Parts::default() }
 }
 
 /// Installs a release and returns its record.

@@ -33,6 +33,7 @@ mod release_args;
 mod repo;
 mod repo_index;
 mod report;
+mod resources;
 mod rollback;
 mod run;
 mod search;
@@ -42,6 +43,7 @@ mod site;
 mod target;
 mod template;
 mod template_args;
+mod test;
 mod ui;
 mod uninstall;
 mod upgrade;
@@ -146,6 +148,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Install(install) => install::run(*install, &connection, details).await,
         Command::Upgrade(upgrade) => upgrade::run(*upgrade, &connection, details).await,
         Command::Rollback(rollback) => rollback::run(*rollback, &connection).await,
+        Command::Test(test) => test::run(test, &connection, details).await,
         Command::Uninstall(uninstall) => uninstall::run(*uninstall, &connection).await,
         Command::Repo(repo) => repo::run(repo).await,
         Command::Dependency(args) => dependency::run(args).await,

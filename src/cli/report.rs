@@ -21,7 +21,9 @@ const RFC3339: &str = "2006-01-02T15:04:05Z07:00";
 /// What is printed of a release beside its head.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "Helm's options, as they are")]
-pub(super) struct Parts {
+pub(super) struct Parts<'a> {
+    /// Tables of its objects.
+    pub(super) resources: &'a str,
     /// Values, hooks and manifest.
     pub(super) debug: bool,
     /// Name and version of the chart.
@@ -31,7 +33,7 @@ pub(super) struct Parts {
 }
 
 /// Prints a record as asked.
-pub(super) fn show(output: Output, record: &Record, parts: Parts) -> anyhow::Result<()> {
+pub(super) fn show(output: Output, record: &Record, parts: Parts<'_>) -> anyhow::Result<()> {
     let text = match output {
         Output::Table => block(record, parts)?,
         Output::Json => format!("{}\n", record.to_json()),
@@ -42,8 +44,11 @@ pub(super) fn show(output: Output, record: &Record, parts: Parts) -> anyhow::Res
 }
 
 /// Returns a record for people.
-pub(super) fn block(record: &Record, parts: Parts) -> anyhow::Result<String> {
+pub(super) fn block(record: &Record, parts: Parts<'_>) -> anyhow::Result<String> {
     let mut out = head(record, parts.metadata);
+    if !parts.resources.is_empty() {
+        let _ = write!(out, "RESOURCES:\n{}\n", parts.resources);
+    }
     tests(&mut out, record);
     if parts.debug {
         values(&mut out, record)?;

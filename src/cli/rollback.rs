@@ -8,11 +8,9 @@ use anyhow::bail;
 use clap::Args as ClapArgs;
 
 use super::args::Connection;
-use super::connect::Connected;
 use super::release_args::{Applying, Depth, DryRun, Keeping, Waiting};
 use super::site::Site;
-use super::{connect, inspect, ui};
-use crate::controller::target::Target;
+use super::ui;
 use crate::release::{self, Options};
 
 /// Most characters of a description.
@@ -55,7 +53,7 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
     let depth = args.dry.depth()?;
     args.applying.check()?;
     let wait = args.waiting.for_objects()?;
-    let (site, name) = place(&args, connection).await?;
+    let (site, name) = Site::find(connection, &args.release).await?;
     let Some(last) = site.last(&name).await? else { bail!("release: not found") };
     let revision = if revision == 0 { last.version.saturating_sub(1) } else { revision };
     let Some(target) = site.storage.get(&name, revision).await? else {
@@ -108,22 +106,6 @@ fn revision(text: &str) -> anyhow::Result<u32> {
             _ => bail!(failed("invalid syntax")),
         },
     }
-}
-
-/// Finds the release by its own name or that of its `HelmRelease`.
-async fn place(args: &Rollback, connection: &Connection) -> anyhow::Result<(Site, String)> {
-    let connected = connect::cluster(connection).await?;
-    let found = inspect::find(&connected, &args.release).await?;
-    let namespace = match &found.release {
-        Some(release) => Target::of(release).storage_namespace,
-        None => connected.namespace,
-    };
-    let connected = Connected { cluster: connected.cluster, namespace };
-    let mut site = Site::within(connected, &found.name).await?;
-    if let Some(release) = found.release {
-        site.keep(release.metadata.name);
-    }
-    Ok((site, found.name))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::args::Connection;
 use super::connect::Connected;
-use super::{connect, ui};
+use super::{connect, inspect, ui};
 use crate::api::HelmRelease;
 use crate::api::annotation::{HELM_MANAGER, RELEASE_MANAGER};
 use crate::api::crd::HELM_RELEASE_API;
@@ -50,8 +50,27 @@ impl Site {
         })
     }
 
+    /// Finds a release by its own name or that of its `HelmRelease`.
+    pub(super) async fn find(
+        connection: &Connection,
+        name: &str,
+    ) -> anyhow::Result<(Self, String)> {
+        let connected = connect::cluster(connection).await?;
+        let found = inspect::find(&connected, name).await?;
+        let namespace = match &found.release {
+            Some(release) => Target::of(release).storage_namespace,
+            None => connected.namespace,
+        };
+        let connected = Connected { cluster: connected.cluster, namespace };
+        let mut site = Self::within(connected, &found.name).await?;
+        if let Some(release) = found.release {
+            site.keep(release.metadata.name);
+        }
+        Ok((site, found.name))
+    }
+
     /// Says that a `HelmRelease` keeps the release.
-    pub(super) fn keep(&mut self, name: String) {
+    fn keep(&mut self, name: String) {
         self.cluster = self.cluster.with_manager(RELEASE_MANAGER);
         self.kept = Some(name);
     }
@@ -65,6 +84,7 @@ impl Site {
             holder: &self.holder,
             rules: Rules::default(),
             progress: &quiet,
+            output: &ui::say_log,
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::args::Output;
 use super::diagnose::Detailed;
 use crate::base::limit::{self, Limit};
+use crate::template::quote;
 use crate::yaml;
 
 /// As much is written to stdout at once.
@@ -31,6 +32,21 @@ pub(super) fn print_through(write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -
 /// Writes a line to stderr.
 pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Writes what a hook said to stderr, as a line of Helm's log.
+pub(super) fn say_log(text: &str) {
+    say(&log_line(text));
+}
+
+/// Source: Go's log/slog (handlerWriter.Write, needsQuoting).
+fn log_line(text: &str) -> String {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let is_plain = |c: char| !matches!(c, ' ' | '=' | '"') && !c.is_control() && !c.is_whitespace();
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return format!("level=INFO msg={text}");
+    }
+    format!("level=INFO msg={}", quote(text.as_bytes()))
 }
 
 /// Writes an error and its causes as one line; texts that repeat their cause are not doubled.
@@ -205,5 +221,22 @@ mod tests {
             [vec!["a".to_owned(), "long name".to_owned()], vec!["bbb".to_owned(), "x".to_owned()]];
         let text = super::table(&["ID", "NAME"], &rows);
         assert_eq!(text, "ID \tNAME\na  \tlong name\nbbb\tx\n");
+    }
+
+    #[test]
+    fn lines_of_the_log_are_written_as_by_go() {
+        let rows = [
+            ("a b\nc\n", r#""a b\nc""#),
+            ("plain", "plain"),
+            ("a=b", r#""a=b""#),
+            ("\"", r#""\"""#),
+            ("", r#""""#),
+            ("\n\n", r#""\n""#),
+            (r"a\b", r"a\b"),
+            ("é", "é"),
+        ];
+        for (text, want) in rows {
+            assert_eq!(super::log_line(text), format!("level=INFO msg={want}"), "{text:?}");
+        }
     }
 }

@@ -210,11 +210,11 @@ impl Cluster {
         &self.inner.address
     }
 
-    async fn send(&self, call: &Call) -> Result<Bytes, Error> {
+    pub(super) async fn send(&self, call: &Call) -> Result<Bytes, Error> {
         send(&self.inner.client, call, self.patience).await
     }
 
-    async fn send_json(&self, call: &Call) -> Result<Value, Error> {
+    pub(super) async fn send_json(&self, call: &Call) -> Result<Value, Error> {
         send_json(&self.inner.client, call, self.patience).await
     }
 

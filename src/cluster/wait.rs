@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, OptionFuture, join_all};
@@ -17,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep_unti
 use super::cause::{self, Cause};
 use super::client::{Cluster, Selection};
 use super::error::Error;
+use super::health::Health;
 use super::object::{Object, ObjectId};
 use super::status::{self, ObjectStatus, Reader, Status};
 use super::watch::Change;
@@ -44,6 +46,8 @@ const CAUSES: usize = 8;
 pub struct Rules {
     /// A wait ends when for so long nothing changed and no event came; none: only its timeout counts.
     pub stall: Option<Duration>,
+    /// Health of kinds, in the user's words.
+    pub health: Arc<Health>,
 }
 
 /// How to wait.
@@ -316,6 +320,9 @@ impl<'a> Waiter<'a> {
                 ObjectStatus::not_found()
             };
         };
+        if let Some(verdict) = self.options.rules.health.verdict(&live.0) {
+            return verdict;
+        }
         let now = self.clock.now();
         let verdict = status::read(&live.0, self.options.reader, now);
         if verdict.status != Status::InProgress || target.pods.is_empty() {

@@ -6,6 +6,7 @@
 use crate::api::Snapshot;
 
 use super::history;
+use super::suite::Tests;
 
 /// What the user wants of a release, as far as its state depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +17,8 @@ pub struct Wanted<'a> {
     pub chart_version: &'a str,
     /// Digest of the composed values.
     pub config_digest: &'a str,
+    /// What tests count for.
+    pub tests: Tests,
 }
 
 /// The newest record in storage.
@@ -61,6 +64,8 @@ pub enum State {
         /// What changed.
         reason: &'static str,
     },
+    /// Chart and values are what is wanted, the tests did not run yet.
+    Untested,
     /// Chart and values are what is wanted. (Whether live objects drifted is asked next.)
     InSync,
     /// An uninstall began and did not finish.
@@ -110,7 +115,10 @@ fn in_sync(wanted: Wanted<'_>, last: &Last, latest: &Snapshot) -> State {
     if latest.config_digest != wanted.config_digest {
         return State::OutOfSync { reason: "release config values changed" };
     }
-    State::InSync
+    if wanted.tests != Tests::Off && !history::is_tested(latest) {
+        return State::Untested;
+    }
+    if wanted.tests.has_failed(latest) { State::Failed } else { State::InSync }
 }
 
 #[cfg(test)]
@@ -160,8 +168,12 @@ mod tests {
                 chart_name: "web".into(),
                 chart_version: "1.0.0".into(),
             });
-            let wanted =
-                Wanted { chart_name: "web", chart_version: version, config_digest: values };
+            let wanted = Wanted {
+                chart_name: "web",
+                chart_version: version,
+                config_digest: values,
+                tests: Tests::Off,
+            };
             let got = determine(wanted, Seen { last: last.as_ref(), history: &history });
             if got != want {
                 wrong.push(format!("{name}: got {got:?}, want {want:?}"));
@@ -181,8 +193,51 @@ mod tests {
             chart_name: "web".into(),
             chart_version: "1.0.0".into(),
         };
-        let wanted = Wanted { chart_name: "web", chart_version: "1.0.0", config_digest: "values" };
+        let wanted = Wanted {
+            chart_name: "web",
+            chart_version: "1.0.0",
+            config_digest: "values",
+            tests: Tests::Off,
+        };
         let history = [entry];
         assert_eq!(determine(wanted, Seen { last: Some(&last), history: &history }), State::InSync);
+    }
+
+    #[test]
+    fn tests_count_once_chart_and_values_are_as_wanted() {
+        use Tests::{Counted, Ignored, Off};
+        let rows = [
+            ("S8 not tested", Counted, None, "1.0.0", State::Untested),
+            ("S9 half tested", Ignored, Some("Running"), "1.0.0", State::Untested),
+            ("S10 failed", Counted, Some("Failed"), "1.0.0", State::Failed),
+            ("S11 failed, ignored", Ignored, Some("Failed"), "1.0.0", State::InSync),
+            ("S12 failed, off", Off, Some("Failed"), "1.0.0", State::InSync),
+            ("S13 passed", Counted, Some("Succeeded"), "1.0.0", State::InSync),
+            ("off", Off, None, "1.0.0", State::InSync),
+            (
+                "another chart",
+                Counted,
+                Some("Failed"),
+                "2.0.0",
+                State::OutOfSync { reason: "release chart changed" },
+            ),
+        ];
+        for (name, tests, phase, chart_version, want) in rows {
+            let mut entry = snapshot(1, "deployed", "d1");
+            entry.test_hooks =
+                phase.map(|phase| [("t".to_owned(), serde_json::json!({"phase": phase}))].into());
+            let last = Last {
+                version: 1,
+                status: "deployed".into(),
+                digest: "d1".into(),
+                chart_name: "web".into(),
+                chart_version: "1.0.0".into(),
+            };
+            let wanted =
+                Wanted { chart_name: "web", chart_version, config_digest: "values", tests };
+            let history = [entry];
+            let got = determine(wanted, Seen { last: Some(&last), history: &history });
+            assert_eq!(got, want, "{name}");
+        }
     }
 }

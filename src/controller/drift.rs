@@ -15,7 +15,8 @@ use crate::release::{self, Drift};
 /// Settles the conditions; looks for drift where that is asked for, and puts it right.
 pub(super) async fn settle(work: &mut Work<'_>) {
     let latest = history::latest(&work.status.history).cloned().unwrap_or_default();
-    work.conditions(|conditions| settle_in_sync(conditions, &latest));
+    let test = &work.release.spec.test;
+    work.conditions(|conditions| settle_in_sync(conditions, &latest, test));
     let mode = work.release.spec.drift_detection.mode;
     if mode == DriftMode::Disabled {
         work.conditions(|conditions| conditions.delete(DRIFTED));

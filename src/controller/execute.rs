@@ -6,25 +6,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::context::Context;
 use super::history;
 use super::next::Step;
 use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
+use super::progress;
+use super::suite::{self, Tests};
 use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
 use crate::api::annotation::STALL_AFTER;
-use crate::api::condition::{ConditionList, Conditions, READY, RECONCILING, REMEDIATED, Truth};
-use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
+use crate::api::condition::{
+    ConditionList, Conditions, READY, RECONCILING, REMEDIATED, TEST_SUCCESS, Truth,
+};
+use crate::api::{Action, CrdPolicy, HealthCheckExpr, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
-use crate::cluster::Propagation;
-use crate::cluster::wait::{Progress, Rules, Unready};
+use crate::cluster::wait::{Progress, Rules};
+use crate::cluster::{Health, HealthCheck, Propagation};
 use crate::policy::Evidence;
 use crate::release::{
     self, ClusterLookup, Deploy, Env, Head, Kind, Origin, Outcome, Record, RenderRequest,
-    RenderedRelease, Rollback, Storage, Uninstall,
+    RenderedRelease, Rollback, Storage, Suite, Uninstall,
 };
 use crate::template::ReleaseInfo;
 
@@ -68,7 +74,15 @@ impl Work<'_> {
 
     /// Runs a step and notes how it went; `holder` is named by pending records.
     pub(super) async fn run(&mut self, step: Step, needs: &Prerequisites, holder: &str) -> Done {
-        let outcome = self.act(step, needs, holder).await;
+        let (context, release) = (self.context, self.release);
+        let (say, heard) = watch::channel(String::new());
+        let acted = async {
+            let outcome = self.act(step, needs, (holder, &say)).await;
+            // Nothing is to be written about its progress any more.
+            drop(say);
+            outcome
+        };
+        let (outcome, ()) = tokio::join!(acted, progress::write(context, release, heard));
         if outcome.written.is_empty() && outcome.result.is_err() && self.is_overtaken().await {
             return Done { error: None, persisted: false, evidence: vec![], overtaken: true };
         }
@@ -81,26 +95,26 @@ impl Work<'_> {
         heads.is_ok_and(|heads| heads.first().map_or(0, |head| head.version) != self.seen)
     }
 
-    async fn act(&mut self, step: Step, needs: &Prerequisites, holder: &str) -> Outcome {
+    async fn act(
+        &mut self,
+        step: Step,
+        needs: &Prerequisites,
+        (holder, say): (&str, &watch::Sender<String>),
+    ) -> Outcome {
         let subject = self.subject.clone();
         let recorder = &self.context.recorder;
         let progress = move |progress: &Progress| {
-            let waiting: Vec<_> = progress.unready.iter().take(3).map(told).collect();
-            let mut text = format!("{} of {} ready", progress.ready, progress.total);
-            if !waiting.is_empty() {
-                text.push_str(&format!("; {}", waiting.join(", ")));
-            }
-            recorder.progress(&subject, "Waiting", text);
-        };
-        let rules = match rules(self.release) {
-            Ok(rules) => rules,
-            Err(text) => {
-                let none = BTreeMap::new();
-                let severity = Severity::Warning;
-                recorder.record(self.subject, severity, "InvalidAnnotation", text, &none).await;
-                Rules::default()
+            recorder.progress(&subject, "Waiting", progress::line(progress));
+            if let Some(text) = progress::cause(progress) {
+                say.send_if_modified(|said| std::mem::replace(said, text.clone()) != text);
             }
         };
+        let (rules, amiss) = rules(self.release);
+        if let Some(text) = amiss {
+            let none = BTreeMap::new();
+            let severity = Severity::Warning;
+            recorder.record(self.subject, severity, "InvalidAnnotation", text, &none).await;
+        }
         let patience = step.timeout(&self.release.spec).0.min(PATIENCE);
         let cluster = self.context.cluster.patient(patience);
         let env = Env {
@@ -110,12 +124,14 @@ impl Work<'_> {
             holder,
             rules,
             progress: &progress,
+            output: &said,
         };
         let began = tokio::time::Instant::now();
         let outcome = match step {
             Step::Install | Step::Upgrade => self.deploy(&env, step, needs).await,
             Step::Rollback { to } => self.rollback(&env, to).await,
             Step::UninstallRemediation | Step::FinishUninstall => self.uninstall(&env).await,
+            Step::Test => self.test(&env).await,
             Step::Unlock => self.unlock(&env).await,
         };
         if matches!(step, Step::Install | Step::Upgrade) {
@@ -178,7 +194,10 @@ impl Work<'_> {
         let heads = self.storage.heads(name).await?;
         let after = heads.first().map_or(0, |head| head.version);
         self.check_newest(after)?;
-        self.conditions(|conditions| conditions.delete(REMEDIATED));
+        self.conditions(|conditions| {
+            conditions.delete(REMEDIATED);
+            conditions.delete(TEST_SUCCESS);
+        });
         if install {
             self.status.history.clear();
             return Ok((Kind::Install { after }, after));
@@ -299,6 +318,22 @@ impl Work<'_> {
         }
     }
 
+    async fn test(&mut self, env: &Env<'_>) -> Outcome {
+        let spec = &self.release.spec;
+        match self.storage.last(&self.target.name).await {
+            Ok(Some((head, last))) if head.version == self.seen => {
+                let timeout = Step::Test.timeout(spec).0;
+                let suite = Suite { last, timeout, filters: suite::filters(&spec.test) };
+                release::test(env, suite).await.finish(env).await
+            }
+            Ok(_) => {
+                let error = release::Error::Refused("no latest release".to_owned());
+                Outcome { written: Vec::new(), result: Err(error) }
+            }
+            Err(error) => Outcome { written: Vec::new(), result: Err(error) },
+        }
+    }
+
     async fn unlock(&mut self, env: &Env<'_>) -> Outcome {
         match self.storage.last(&self.target.name).await {
             Ok(Some((head, record))) if record.is_pending() => {
@@ -335,6 +370,11 @@ impl Work<'_> {
             Step::UninstallRemediation | Step::FinishUninstall => {
                 history::record(&mut self.status.history, &snapshots, Action::UninstallRemediation);
             }
+            Step::Test => {
+                let filters = suite::filters(&self.release.spec.test);
+                let tested = outcome.written.last().map(|record| suite::hooks(record, &filters));
+                history::record_tests(&mut self.status.history, &snapshots, tested);
+            }
             Step::Unlock => history::record_unlock(&mut self.status.history, &snapshots),
         }
         if let Some(last) = outcome.written.iter().max_by_key(|record| record.version)
@@ -350,7 +390,8 @@ impl Work<'_> {
         {
             self.status.inventory = Some(inventory);
         }
-        let persisted = !outcome.written.is_empty();
+        let tested = || history::latest(&self.status.history).is_some_and(history::is_tested);
+        let persisted = !outcome.written.is_empty() && (step != Step::Test || tested());
         let evidence = evidence(&outcome);
         let error = outcome.result.err();
         self.conclude(step, needs, before.as_ref(), error.as_ref(), persisted).await;
@@ -404,15 +445,21 @@ impl Work<'_> {
             match step {
                 Step::Install if persisted => self.status.install_failures += 1,
                 Step::Upgrade if persisted => self.status.upgrade_failures += 1,
+                Step::Test if persisted => self.count_failed_test(),
                 _ => {}
             }
         }
         let truth = if ok && step != Step::Unlock { Truth::True } else { Truth::False };
+        let test = &self.release.spec.test;
+        let latest = history::latest(&self.status.history).cloned().unwrap_or_default();
         self.conditions(|conditions| {
             conditions.set(kind, truth, word, &text);
+            if ok && matches!(step, Step::Install | Step::Upgrade) {
+                suite::await_tests(conditions, test, &latest);
+            }
             // After an uninstall that undoes an install, `Ready` goes on to tell why.
             if !matches!(step, Step::UninstallRemediation | Step::FinishUninstall) {
-                summarize(conditions);
+                summarize(conditions, test);
             }
         });
         let severity = if ok { Severity::Normal } else { Severity::Warning };
@@ -425,22 +472,53 @@ impl Work<'_> {
     }
 }
 
-/// Reads what a release says about when its objects work.
-fn rules(release: &HelmRelease) -> Result<Rules, String> {
-    let Some(text) = release.metadata.annotation(STALL_AFTER) else { return Ok(Rules::default()) };
-    match text.parse::<GoDuration>() {
-        Ok(GoDuration(stall)) if !stall.is_zero() => Ok(Rules { stall: Some(stall) }),
-        Ok(_) => Ok(Rules::default()),
-        Err(error) => Err(format!("annotation {STALL_AFTER} is left out: {error}")),
+impl Work<'_> {
+    /// A failed test counts as a failure of the action that it tested.
+    fn count_failed_test(&mut self) {
+        let status = &mut self.status;
+        if Tests::of(&self.release.spec, status) != Tests::Counted {
+            return;
+        }
+        match status.last_attempted_release_action.as_str() {
+            "install" => status.install_failures += 1,
+            _ => status.upgrade_failures += 1,
+        }
     }
 }
 
-/// An object that is waited for, and why as far as that is known.
-fn told(unready: &Unready) -> String {
-    match &unready.cause {
-        Some(cause) => format!("{unready} ({cause})"),
-        None => unready.to_string(),
+/// Logs what a hook said.
+pub(super) fn said(log: &str) {
+    for line in log.lines() {
+        tracing::info!(line, "a hook says");
     }
+}
+
+/// Reads what a release says about when its objects work; what it says amiss is told beside.
+fn rules(release: &HelmRelease) -> (Rules, Option<String>) {
+    // Expressions that are wrong ended the reconciliation before.
+    let health = health(&release.spec.health_check_exprs).unwrap_or_default();
+    let mut rules = Rules { stall: None, health: Arc::new(health) };
+    let given = release.metadata.annotation(STALL_AFTER).map(str::parse::<GoDuration>);
+    match given {
+        Some(Ok(GoDuration(stall))) if !stall.is_zero() => rules.stall = Some(stall),
+        None | Some(Ok(_)) => {}
+        Some(Err(error)) => {
+            return (rules, Some(format!("annotation {STALL_AFTER} is left out: {error}")));
+        }
+    }
+    (rules, None)
+}
+
+/// Parses what a release says about the health of its objects.
+pub(super) fn health(given: &[HealthCheckExpr]) -> Result<Health, String> {
+    let checks = given.iter().map(|one| HealthCheck {
+        api_version: &one.api_version,
+        kind: &one.kind,
+        current: &one.current,
+        failed: &one.failed,
+        in_progress: &one.in_progress,
+    });
+    Health::parse(&checks.collect::<Vec<_>>())
 }
 
 fn evidence(outcome: &Outcome) -> Vec<Evidence> {

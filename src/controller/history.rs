@@ -2,6 +2,8 @@
 //!
 //! Source: fluxcd/helm-controller api/v2 snapshot_types.go, internal/action/verify.go.
 
+use std::collections::BTreeMap;
+
 use crate::api::{Action, Snapshot};
 use crate::yaml::Value;
 
@@ -37,9 +39,17 @@ pub fn newest_good(history: &[Snapshot]) -> Option<&Snapshot> {
         .max_by_key(|entry| entry.version)
 }
 
-fn has_failed_test(entry: &Snapshot) -> bool {
+/// Whether a test of a revision failed.
+pub fn has_failed_test(entry: &Snapshot) -> bool {
     let failed = |hook: &Value| hook.get("phase").and_then(Value::as_str) == Some("Failed");
     entry.test_hooks.as_ref().is_some_and(|hooks| hooks.values().any(failed))
+}
+
+/// Whether the tests of a revision ran: one failed, or all succeeded.
+pub fn is_tested(entry: &Snapshot) -> bool {
+    let succeeded = |hook: &Value| hook.get("phase").and_then(Value::as_str) == Some("Succeeded");
+    let all = |hooks: &BTreeMap<String, Value>| hooks.values().all(succeeded);
+    has_failed_test(entry) || entry.test_hooks.as_ref().is_some_and(all)
 }
 
 /// Cuts what is older than the previous good entry; without one, keeps the five newest.
@@ -114,6 +124,23 @@ pub fn record_unlock(history: &mut [Snapshot], written: &[Snapshot]) {
     }
 }
 
+/// Takes over what tests persisted, where they tested the latest entry.
+pub fn record_tests(
+    history: &mut [Snapshot],
+    written: &[Snapshot],
+    tested: Option<BTreeMap<String, Value>>,
+) {
+    let newest = latest(history).map(|entry| entry.version);
+    let written: Vec<_> =
+        written.iter().filter(|entry| Some(entry.version) == newest).cloned().collect();
+    record_unlock(history, &written);
+    for entry in history.iter_mut().filter(|entry| Some(entry.version) == newest) {
+        if !written.is_empty() {
+            entry.test_hooks.clone_from(&tested);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +169,33 @@ mod tests {
         assert_eq!(previous(&tested, true).map(|e| e.version), Some(3));
         assert_eq!(previous(&[entry(1, "deployed")], false), None);
         assert_eq!(previous(&[entry(2, "failed"), entry(1, "failed")], false), None);
+    }
+
+    #[test]
+    fn tested_means_that_all_succeeded_or_one_failed() {
+        let (good, bad, none) = ("Succeeded", "Failed", "");
+        let rows: [(Option<&[&str]>, bool); 10] = [
+            (None, false),
+            (Some(&[]), true),
+            (Some(&[none]), false),
+            (Some(&[good, good]), true),
+            (Some(&[bad, bad]), true),
+            (Some(&[good, bad]), true),
+            (Some(&[bad, none]), true),
+            (Some(&[good, none]), false),
+            (Some(&["Running"]), false),
+            (Some(&["Unknown"]), false),
+        ];
+        for (phases, want) in rows {
+            let hooks = phases.map(|phases| {
+                let hook = |(number, phase): (usize, &&str)| {
+                    (number.to_string(), serde_json::json!({"phase": phase}))
+                };
+                phases.iter().enumerate().map(hook).collect()
+            });
+            let tested = Snapshot { test_hooks: hooks, ..entry(1, "deployed") };
+            assert_eq!(is_tested(&tested), want, "{phases:?}");
+        }
     }
 
     #[test]

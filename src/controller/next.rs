@@ -39,6 +39,8 @@ pub enum Step {
     },
     /// Uninstall because the last action failed.
     UninstallRemediation,
+    /// Run the tests.
+    Test,
     /// Mark a stale pending record as failed.
     Unlock,
     /// Finish an uninstall that began.
@@ -52,6 +54,8 @@ pub enum StepKind {
     Release,
     /// Rollbacks and uninstalls.
     Remediate,
+    /// Tests.
+    Test,
     /// Unlocking.
     Unlock,
 }
@@ -64,6 +68,7 @@ impl Step {
             Self::Rollback { .. } | Self::UninstallRemediation | Self::FinishUninstall => {
                 StepKind::Remediate
             }
+            Self::Test => StepKind::Test,
             Self::Unlock => StepKind::Unlock,
         }
     }
@@ -75,6 +80,7 @@ impl Step {
             Self::Upgrade => "upgrade",
             Self::Rollback { .. } => "rollback",
             Self::UninstallRemediation | Self::FinishUninstall => "uninstall",
+            Self::Test => "test",
             Self::Unlock => "unlock",
         }
     }
@@ -86,6 +92,7 @@ impl Step {
             Self::Upgrade => spec.upgrade.timeout,
             Self::Rollback { .. } => spec.rollback.timeout,
             Self::UninstallRemediation | Self::FinishUninstall => spec.uninstall.timeout,
+            Self::Test => spec.test.timeout,
             Self::Unlock => None,
         })
     }
@@ -171,6 +178,7 @@ pub fn next(state: &State, question: &Question<'_>) -> Next {
     match state {
         State::InSync if question.force => Next::Do(Step::Upgrade),
         State::InSync => Next::Nothing,
+        State::Untested => Next::Do(Step::Test),
         State::Locked { .. } => Next::Do(Step::Unlock),
         State::Uninstalling => Next::Do(Step::FinishUninstall),
         State::Absent => {
@@ -209,10 +217,14 @@ fn after_failure(question: &Question<'_>) -> Next {
     }
     match budget.strategy {
         RemediationStrategy::Uninstall => Next::Do(Step::UninstallRemediation),
-        RemediationStrategy::Rollback => match history::previous(&question.status.history, false) {
-            Some(entry) => Next::Do(Step::Rollback { to: entry.version }),
-            None => Next::NoRollbackTarget,
-        },
+        RemediationStrategy::Rollback => {
+            let action = &question.status.last_attempted_release_action;
+            let ignore = question.spec.ignores_failed_tests(action);
+            match history::previous(&question.status.history, ignore) {
+                Some(entry) => Next::Do(Step::Rollback { to: entry.version }),
+                None => Next::NoRollbackTarget,
+            }
+        }
     }
 }
 

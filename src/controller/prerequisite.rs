@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::memory::Memory;
 use super::values::{self, Fetched, Receiver};
-use super::{access, dependency, history, repository};
+use super::{access, dependency, execute, history, repository};
 use crate::api::annotation::{HOLD, PIN};
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{HelmRelease, HelmRepository, ValuesReference};
@@ -32,6 +32,9 @@ pub(super) struct Prerequisites {
     pub constraint: String,
 }
 
+/// How conditions, but no events, begin about what only a change of the object can put right.
+pub(super) const TERMINAL: &str = "Reconciliation failed terminally due to configuration error: ";
+
 /// Why a release cannot go on: what its condition says.
 #[derive(Debug)]
 pub(super) struct Problem {
@@ -50,6 +53,10 @@ pub(super) struct Problem {
 impl Problem {
     fn new(reason: &'static str, message: impl Into<String>, class: Class) -> Self {
         Self { reason, message: message.into(), class, stalled: false, waits: false }
+    }
+
+    fn terminal(why: &str) -> Self {
+        Self::new("InvalidCELExpression", format!("{TERMINAL}{why}"), Class::Stalled).stalled()
     }
 
     fn waiting(mut self) -> Self {
@@ -80,14 +87,19 @@ pub(super) async fn gather(
         );
         return Err(Problem::new("Unsupported", text, Class::Stalled).stalled());
     }
+    execute::health(&release.spec.health_check_exprs).map_err(|why| Problem::terminal(&why))?;
     dependency::check(&context.cluster, release).await.map_err(|error| match error {
+        dependency::Error::Expression { .. } => Problem::terminal(&chain(&error)),
         dependency::Error::Circle(_) => {
             Problem::new("DependencyCycle", error.to_string(), Class::Stalled).stalled()
         }
         dependency::Error::Missing(_) => {
             Problem::new("DependencyNotReady", error.to_string(), Class::Stalled).waiting()
         }
-        dependency::Error::Unavailable { .. } | dependency::Error::NotReady(_) => {
+        dependency::Error::Unavailable { .. }
+        | dependency::Error::NotReady(_)
+        | dependency::Error::NotMet(_)
+        | dependency::Error::Evaluated(_) => {
             Problem::new("DependencyNotReady", error.to_string(), Class::Retry).waiting()
         }
     })?;

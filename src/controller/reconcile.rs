@@ -12,9 +12,10 @@ use super::lease::{Hold, Holder, Life, may_take_over};
 use super::memory::{self, Memory};
 use super::next::{Next, Question, Step, StepKind, budget, next, retry_interval};
 use super::notice::{Severity, Subject};
-use super::prerequisite::{Prerequisites, Problem, gather};
+use super::prerequisite::{Prerequisites, Problem, TERMINAL, gather};
 use super::queue::{Phase, Report, Requeue, jittered};
 use super::removal;
+use super::suite::{self, Tests};
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
 use super::{drift, history, lease, request, status, unreadable};
@@ -185,6 +186,7 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
         // What only a person can put right is said aloud; a dependency may come any moment.
         let passes = waits && (class != Class::Stalled || reason == "DependencyNotReady");
         let severity = if passes { Severity::Normal } else { Severity::Warning };
+        let message = message.strip_prefix(TERMINAL).unwrap_or(&message).to_owned();
         work.context
             .recorder
             .record(work.subject, severity, reason, message, &Default::default())
@@ -301,7 +303,7 @@ enum Claim<'a> {
 /// Says that this process is at work, before a step that writes a pending record, and makes sure
 /// that nobody else is, or was after this reconciliation looked.
 async fn claim<'a>(work: &Work<'a>, id: &ObjectId, step: Step) -> Result<Claim<'a>, Failure> {
-    if !matches!(step, Step::Install | Step::Upgrade | Step::Rollback { .. }) {
+    if matches!(step, Step::UninstallRemediation | Step::FinishUninstall | Step::Unlock) {
         return Ok(Claim::Taken(None));
     }
     let (leases, target) = (&work.context.leases, work.target);
@@ -407,7 +409,8 @@ async fn due(
     {
         return Err(report);
     }
-    let failed = history::latest(&work.status.history).filter(|entry| entry.status == "failed");
+    let tests = Tests::of(&work.release.spec, &work.status);
+    let failed = history::latest(&work.status.history).filter(|entry| tests.has_failed(entry));
     let quarantined =
         failed.is_some_and(|entry| remembered.quarantine.find(&entry.chart_version).is_some());
     let ours = automatic || quarantined;
@@ -415,7 +418,14 @@ async fn due(
         Question { spec: &work.release.spec, status: &work.status, force, automatic: ours };
     let todo = next(&state, &question);
     let retried = retry_interval(&work.release.spec, &work.status).is_some();
-    tidy_history(&mut work.status.history, &state, todo, retried);
+    let action = &work.status.last_attempted_release_action;
+    let ignore = work.release.spec.ignores_failed_tests(action);
+    tidy_history(&mut work.status.history, (&state, todo), (retried, ignore));
+    if todo == Next::Do(Step::Test)
+        && let Some(latest) = history::latest(&work.status.history).cloned()
+    {
+        work.conditions(|conditions| suite::forget_remediation(conditions, &latest));
+    }
     match todo {
         Next::Do(step) => Ok(Due { step, ours, automatic }),
         Next::Exhausted => Err(exhausted(work)),
@@ -441,15 +451,19 @@ fn without_target(work: &mut Work<'_>) -> Report {
 }
 
 /// Cuts the history where Flux does: in sync, and before a remediation or a retry.
-fn tidy_history(entries: &mut Vec<Snapshot>, state: &State, todo: Next, retried: bool) {
+fn tidy_history(
+    entries: &mut Vec<Snapshot>,
+    (state, todo): (&State, Next),
+    (retried, ignore_tests): (bool, bool),
+) {
     let remediates = matches!(
         todo,
         Next::NoRollbackTarget | Next::Do(Step::Rollback { .. } | Step::UninstallRemediation)
     );
     match state {
         State::InSync | State::Failed if retried => history::truncate_retried(entries),
-        State::InSync => history::truncate(entries, false),
-        State::Failed if remediates => history::truncate(entries, false),
+        State::InSync => history::truncate(entries, ignore_tests),
+        State::Failed if remediates => history::truncate(entries, ignore_tests),
         _ => {}
     }
 }
@@ -514,6 +528,7 @@ async fn observe(work: &mut Work<'_>, needs: &Prerequisites) -> Result<State, re
         chart_name: &metadata.name,
         chart_version: &metadata.version,
         config_digest: &needs.config_digest,
+        tests: Tests::of(&work.release.spec, &work.status),
     };
     Ok(determine(wanted, Seen { last: last.as_ref(), history: &work.status.history }))
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::execute::{PATIENCE, Work};
+use super::execute::{PATIENCE, Work, said};
 use super::history;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue};
@@ -82,6 +82,7 @@ pub(super) async fn remove(
         holder: "",
         rules: Rules::default(),
         progress: &quiet,
+        output: &said,
     };
     let last = history::latest(&release.status.history).cloned();
     let outcome = work.uninstall(&env).await;

@@ -2,21 +2,28 @@
 //!
 //! Source: fluxcd/helm-controller internal/reconcile/release.go (summarize), atomic_release.go.
 
-use super::history;
 use super::next::Step;
+use super::{history, suite};
 use crate::api::condition::{
-    self, Condition, Conditions, READY, RELEASED, REMEDIATED, STALLED, Truth,
+    self, Condition, Conditions, READY, RELEASED, REMEDIATED, STALLED, TEST_SUCCESS, Truth,
 };
-use crate::api::{Action, Snapshot};
+use crate::api::{Action, Snapshot, Test};
 
 /// Copies the condition that speaks for the release into `Ready`.
 ///
-/// Among `Remediated` and `Released` the one with the highest generation wins, the former on ties; a
-/// remediation always means that the release is not what was asked for.
-pub fn summarize(conditions: &mut Conditions<'_>) {
+/// Among `Remediated`, `TestSuccess` (unless failed tests are ignored) and `Released` the one with
+/// the highest generation wins, the former on ties; a remediation always means that the release is
+/// not what was asked for.
+pub fn summarize(conditions: &mut Conditions<'_>, test: &Test) {
+    if !test.enable {
+        conditions.delete(TEST_SUCCESS);
+    }
     let list = conditions.list();
-    let candidates =
-        [REMEDIATED, RELEASED].into_iter().filter_map(|kind| condition::find(list, kind));
+    let kinds: &[&str] = match test.enable && !test.ignore_failures {
+        true => &[REMEDIATED, TEST_SUCCESS, RELEASED],
+        false => &[REMEDIATED, RELEASED],
+    };
+    let candidates = kinds.iter().filter_map(|kind| condition::find(list, kind));
     // `max_by_key` takes the last of equals, so the order is turned round.
     let chosen = candidates.rev().max_by_key(|condition| condition.observed_generation).cloned();
     let Some(Condition { kind, status, reason, message, .. }) = chosen else {
@@ -67,6 +74,10 @@ pub mod reason {
     pub const UNINSTALL_SUCCEEDED: &str = "UninstallSucceeded";
     /// An uninstall failed.
     pub const UNINSTALL_FAILED: &str = "UninstallFailed";
+    /// The tests passed, or there are none.
+    pub const TEST_SUCCEEDED: &str = "TestSucceeded";
+    /// A test failed.
+    pub const TEST_FAILED: &str = "TestFailed";
     /// A stale pending record was there.
     pub const PENDING_RELEASE: &str = "PendingRelease";
 }
@@ -142,6 +153,7 @@ pub fn verdict(told: &Told<'_>) -> Verdict {
             let word = word(reason::UNINSTALL_SUCCEEDED, reason::UNINSTALL_FAILED);
             Verdict { kind: REMEDIATED, word, text }
         }
+        Step::Test => tested(told),
         Step::Unlock => {
             let text = match error {
                 None => format!("Unlocked Helm release {release} with chart {chart}"),
@@ -152,36 +164,46 @@ pub fn verdict(told: &Told<'_>) -> Verdict {
     }
 }
 
+fn tested(told: &Told<'_>) -> Verdict {
+    let latest = history::latest(told.history).cloned().unwrap_or_default();
+    let (of, chart) = (release_text(&latest), chart_text(&latest));
+    let (word, text) = match told.error {
+        None => {
+            let count = suite::counted(&latest);
+            let text = format!("Helm test succeeded for release {of} with chart {chart}: {count}");
+            (reason::TEST_SUCCEEDED, text)
+        }
+        Some(error) => {
+            let text = format!("Helm test failed for release {of} with chart {chart}: {error}");
+            (reason::TEST_FAILED, text)
+        }
+    };
+    Verdict { kind: TEST_SUCCESS, word, text }
+}
+
 /// Makes the conditions of a release that is in sync say so.
 ///
 /// A remediation that brought the release back to what is wanted becomes a success; failures that
 /// were put right from outside are taken back.
-pub fn settle_in_sync(conditions: &mut Conditions<'_>, latest: &Snapshot) {
-    if condition::is_true(conditions.list(), REMEDIATED) {
-        let message = success_text(Action::Upgrade, latest);
-        let old = condition::find(conditions.list(), REMEDIATED).cloned();
-        conditions.delete(RELEASED);
-        if old.is_some() {
-            conditions.replace(REMEDIATED, RELEASED, reason::UPGRADE_SUCCEEDED, &message);
-        }
-        summarize(conditions);
-        return;
+pub fn settle_in_sync(conditions: &mut Conditions<'_>, latest: &Snapshot, test: &Test) {
+    if suite::forget_remediation(conditions, latest) {
+        return summarize(conditions, test);
     }
     let list = conditions.list();
     if condition::is_true(list, READY) && condition::is_true(list, RELEASED) {
-        return;
+        return summarize(conditions, test);
     }
     let released = condition::find(list, RELEASED).map(|c| c.reason.clone());
     match released.as_deref() {
         Some(reason::INSTALL_FAILED) => {
             let message = success_text(Action::Install, latest);
             conditions.set(RELEASED, Truth::True, reason::INSTALL_SUCCEEDED, message);
-            summarize(conditions);
+            summarize(conditions, test);
         }
         Some(reason::UPGRADE_FAILED) => {
             let message = success_text(Action::Upgrade, latest);
             conditions.set(RELEASED, Truth::True, reason::UPGRADE_SUCCEEDED, message);
-            summarize(conditions);
+            summarize(conditions, test);
         }
         // A release taken over from elsewhere, or whose conditions were lost.
         None => {
@@ -190,9 +212,9 @@ pub fn settle_in_sync(conditions: &mut Conditions<'_>, latest: &Snapshot) {
                 _ => (Action::Upgrade, reason::UPGRADE_SUCCEEDED),
             };
             conditions.set(RELEASED, Truth::True, word, success_text(action, latest));
-            summarize(conditions);
+            summarize(conditions, test);
         }
-        Some(_) => summarize(conditions),
+        Some(_) => summarize(conditions, test),
     }
 }
 
@@ -218,6 +240,8 @@ mod tests {
     #[test]
     fn ready_copies_the_condition_that_speaks() {
         use Truth::{False, True};
+        let off = Test::default();
+        let summarize = |conditions: &mut Conditions<'_>| summarize(conditions, &off);
         let got = run(&[(RELEASED, True, 4), (REMEDIATED, True, 3)], summarize);
         assert_eq!(got[0], "Ready=True UpgradeSucceeded");
         let got = run(&[(RELEASED, False, 4), (REMEDIATED, True, 4)], summarize);
@@ -228,10 +252,39 @@ mod tests {
     }
 
     #[test]
+    fn tests_speak_where_they_are_on_and_count() {
+        use Truth::{False, True};
+        let both = [(RELEASED, True, 4), (TEST_SUCCESS, False, 4)];
+        let test = |enable, ignore_failures| Test { enable, ignore_failures, ..Test::default() };
+        let rows = [
+            (test(true, false), &both[..], "Ready=False UpgradeFailed", 3),
+            (test(true, true), &both[..], "Ready=True UpgradeSucceeded", 3),
+            (test(false, false), &both[..], "Ready=True UpgradeSucceeded", 2),
+            (
+                test(true, false),
+                &[(RELEASED, True, 5), (TEST_SUCCESS, False, 4)],
+                "Ready=True UpgradeSucceeded",
+                3,
+            ),
+            (
+                test(true, false),
+                &[(REMEDIATED, True, 4), (TEST_SUCCESS, True, 4)],
+                "Ready=False RollbackSucceeded",
+                3,
+            ),
+        ];
+        for (test, given, ready, count) in rows {
+            let got = run(given, |conditions| summarize(conditions, &test));
+            assert_eq!((got[0].as_str(), got.len()), (ready, count), "{given:?}");
+        }
+    }
+
+    #[test]
     fn in_sync_takes_failures_back() {
         use Truth::{False, True};
         let latest = Snapshot { version: 3, ..Snapshot::default() };
-        let settle = |conditions: &mut Conditions<'_>| settle_in_sync(conditions, &latest);
+        let settle =
+            |conditions: &mut Conditions<'_>| settle_in_sync(conditions, &latest, &Test::default());
         let want = ["Ready=True UpgradeSucceeded", "Released=True UpgradeSucceeded"];
         let d3 = [(RELEASED, False, 1), (REMEDIATED, True, 1), (READY, False, 1)];
         assert_eq!(run(&d3, settle), want);
@@ -282,6 +335,11 @@ mod tests {
                 remediated,
                 None,
                 "Remediated UninstallSucceeded: Helm uninstall remediation for release n/r.v2 with chart c@1.0.2 succeeded",
+            ),
+            (
+                Step::Test,
+                Some("e"),
+                "TestSuccess TestFailed: Helm test failed for release n/r.v2 with chart c@1.0.2: e",
             ),
             (
                 Step::Unlock,

@@ -5,8 +5,9 @@ use super::history;
 use super::memory::{self, Memory};
 use super::notice::Severity;
 use super::prerequisite::Prerequisites;
+use super::suite::Tests;
 use crate::api::annotation::PIN;
-use crate::api::condition::{self, HELD, Truth};
+use crate::api::condition::{self, HELD, RELEASED, TEST_SUCCESS, Truth};
 use crate::base::clock::rfc3339_seconds;
 use crate::policy::{Evidence, Quarantined};
 
@@ -118,10 +119,12 @@ pub(super) async fn quarantine(
     remembered: &mut Memory,
 ) -> Result<(), Failure> {
     let Some(latest) = history::latest(&work.status.history).cloned() else { return Ok(()) };
-    if latest.status != "failed" {
+    let tests = Tests::of(&work.release.spec, &work.status);
+    if !tests.has_failed(&latest) {
         return Ok(());
     }
-    let released = condition::find(&work.status.conditions, condition::RELEASED);
+    let kind = if latest.status == "failed" { RELEASED } else { TEST_SUCCESS };
+    let released = condition::find(&work.status.conditions, kind);
     let message = released.map(|released| released.message.clone()).unwrap_or_default();
     let known = remembered.quarantine.find(&latest.chart_version).cloned();
     remembered.quarantine.constraint.clone_from(&needs.constraint);
@@ -147,7 +150,7 @@ pub(super) async fn quarantine(
 /// Keeps why objects were not ready until it is known whether the version is quarantined.
 pub(super) fn keep_evidence(work: &Work<'_>, remembered: &mut Memory, evidence: &[Evidence]) {
     let Some(latest) = history::latest(&work.status.history) else { return };
-    if latest.status == "failed" {
+    if Tests::of(&work.release.spec, &work.status).has_failed(latest) {
         remembered.quarantine.add(Quarantined {
             version: latest.chart_version.clone(),
             evidence: evidence.to_vec(),

@@ -29,6 +29,8 @@ pub struct Env<'a> {
     pub rules: Rules,
     /// Hears how waits go.
     pub progress: &'a (dyn Fn(&Progress) + Sync),
+    /// Hears what hooks said, where they ask for that.
+    pub output: &'a (dyn Fn(&str) + Sync),
 }
 
 /// Which of the two it is.

@@ -2,6 +2,7 @@
 //!
 //! Source: helm v4.3.1 pkg/action/hooks.go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Env;
@@ -10,9 +11,34 @@ use super::record::Record;
 use super::{Error, apply};
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
-use crate::cluster::wait::{WaitOptions, wait_deleted, wait_ready};
+use crate::cluster::wait::{Rules, WaitOptions, wait_deleted, wait_ready};
 use crate::cluster::{ApplyOptions, Object, Propagation};
 use crate::yaml::{self, Numbers};
+
+mod log;
+
+pub(super) use log::of_pod;
+
+/// Which hooks run, and how long each may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Event<'a> {
+    /// The event.
+    pub(super) name: &'a str,
+    /// Limit of each wait.
+    pub(super) timeout: Duration,
+    /// Of its hooks, only so many at the end of the record are meant.
+    pub(super) last: usize,
+}
+
+/// Hooks that ran, before those are deleted that are to be.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) result: Result<(), Error>,
+    /// Those that succeeded, in order.
+    done: Vec<usize>,
+    /// The one that failed.
+    failed: Option<usize>,
+}
 
 /// Runs the hooks of an event, by weight and name. What became of each is noted in the record,
 /// which is stored before the hook's object is made.
@@ -22,8 +48,26 @@ pub(super) async fn run(
     event: &str,
     timeout: Duration,
 ) -> Result<(), Error> {
-    let mut done: Vec<usize> = Vec::new();
-    for index in order(&record.hooks, event) {
+    let event = Event { name: event, timeout, last: record.hooks.len() };
+    let ran = begin(env, record, event).await;
+    finish(env, record, event, ran).await
+}
+
+/// Runs the hooks of an event; what they made stays until [`finish`].
+pub(super) async fn begin(env: &Env<'_>, record: &mut Record, event: Event<'_>) -> Ran {
+    let mut ran = Ran { result: Ok(()), done: Vec::new(), failed: None };
+    ran.result = run_all(env, record, event, (&mut ran.done, &mut ran.failed)).await;
+    ran
+}
+
+async fn run_all(
+    env: &Env<'_>,
+    record: &mut Record,
+    event: Event<'_>,
+    (done, failed): (&mut Vec<usize>, &mut Option<usize>),
+) -> Result<(), Error> {
+    let skipped = record.hooks.len().saturating_sub(event.last);
+    for index in order(&record.hooks, event.name).into_iter().filter(|index| *index >= skipped) {
         let hook = &mut record.hooks[index];
         if hook.delete_policies.is_empty() {
             // Without any policy the old object is deleted before a new one is made.
@@ -32,7 +76,7 @@ pub(super) async fn run(
         let object = match object(env, &record.hooks[index], &record.namespace).await {
             Ok(object) => object,
             // What cannot be run any more must not keep the release from being removed.
-            Err(error) if may_be_left_out(&error, event) => {
+            Err(error) if may_be_left_out(&error, event.name) => {
                 let hook = &record.hooks[index].path;
                 tracing::warn!(hook, error = chain(&error), "hook left out");
                 continue;
@@ -40,19 +84,19 @@ pub(super) async fn run(
             Err(error) => return Err(error),
         };
         if has(&record.hooks[index], "before-hook-creation") {
-            delete(env, &object, timeout).await?;
+            delete(env, &object, event.timeout).await?;
         }
         let run = &mut record.hooks[index].last_run;
         run.started_at = rfc3339_nano(env.clock.now());
         run.completed_at.clear();
         run.phase = "Running".to_owned();
         env.storage.update(record, env.holder, &*env.clock).await?;
-        let ran = run_one(env, &record.hooks[index], event, &object, timeout).await;
+        let ran = run_one(env, &record.hooks[index], event, &object).await;
         if ran.as_ref().is_err_and(Error::is_outage) {
             return ran;
         }
         if let Err(error) = &ran
-            && may_be_left_out(error, event)
+            && may_be_left_out(error, event.name)
         {
             let hook = &record.hooks[index].path;
             tracing::warn!(hook, error = chain(error), "hook left out");
@@ -61,25 +105,44 @@ pub(super) async fn run(
         let run = &mut record.hooks[index].last_run;
         run.completed_at = rfc3339_nano(env.clock.now());
         run.phase = if ran.is_ok() { "Succeeded" } else { "Failed" }.to_owned();
-        if let Err(error) = ran {
-            // Tidying up must not hide why the hook failed.
-            if has(&record.hooks[index], "hook-failed")
-                && let Err(error) = delete(env, &object, timeout).await
-            {
-                tracing::warn!(%error, "a failed hook cannot be deleted");
-            }
-            if let Err(error) = clean(env, record, &done, timeout).await {
-                tracing::warn!(%error, "finished hooks cannot be deleted");
-            }
-            return Err(match step(event) {
-                Some(step) => error.during(step),
-                None => error,
-            });
+        if ran.is_err() {
+            *failed = Some(index);
+            log::tell(env, &record.hooks[index], &record.namespace, "hook-failed").await;
+            return ran;
         }
         done.push(index);
     }
-    done.reverse();
-    clean(env, record, &done, timeout).await
+    Ok(())
+}
+
+/// Deletes what is to be deleted, and returns how the hooks went.
+pub(super) async fn finish(
+    env: &Env<'_>,
+    record: &Record,
+    event: Event<'_>,
+    ran: Ran,
+) -> Result<(), Error> {
+    let Ran { result, mut done, failed } = ran;
+    let Err(error) = result else {
+        done.reverse();
+        return clean(env, record, &done, event.timeout).await;
+    };
+    let Some(failed) = failed else { return Err(error) };
+    // Tidying up must not hide why the hook failed.
+    if let Err(error) = remove(env, record, (failed, "hook-failed"), event.timeout).await {
+        tracing::warn!(%error, "a failed hook cannot be deleted");
+    }
+    for index in done {
+        let removed = remove(env, record, (index, "hook-succeeded"), event.timeout).await;
+        if let Err(error) = removed {
+            tracing::warn!(%error, "finished hooks cannot be deleted");
+            break;
+        }
+    }
+    Err(match step(event.name) {
+        Some(step) => error.during(step),
+        None => error,
+    })
 }
 
 /// Whether a hook is one of a removal, and of a kind that is gone.
@@ -98,16 +161,16 @@ fn order(hooks: &[Hook], event: &str) -> Vec<usize> {
 async fn run_one(
     env: &Env<'_>,
     hook: &Hook,
-    event: &str,
+    event: Event<'_>,
     object: &Object,
-    timeout: Duration,
 ) -> Result<(), Error> {
     let live = env.cluster.apply(object, &ApplyOptions::forced()).await;
     let live = live.map_err(|source| Error::Doing {
-        doing: format!("warning: Hook {event} {} failed", hook.path),
+        doing: format!("warning: Hook {} {} failed", event.name, hook.path),
         source,
     })?;
-    let options = WaitOptions::hook(timeout);
+    let health = Arc::clone(&env.rules.health);
+    let options = WaitOptions::hook(event.timeout).by(&Rules { stall: None, health });
     wait_ready(&env.cluster, &[live], &options, &*env.clock, env.progress).await?;
     Ok(())
 }
@@ -121,6 +184,7 @@ fn step(event: &str) -> Option<String> {
     }
 }
 
+/// Tells what hooks said that succeeded, and deletes them, as far as that is asked for.
 async fn clean(
     env: &Env<'_>,
     record: &Record,
@@ -128,11 +192,23 @@ async fn clean(
     timeout: Duration,
 ) -> Result<(), Error> {
     for index in done {
-        let hook = &record.hooks[*index];
-        if has(hook, "hook-succeeded") {
-            let object = object(env, hook, &record.namespace).await?;
-            delete(env, &object, timeout).await?;
-        }
+        log::tell(env, &record.hooks[*index], &record.namespace, "hook-succeeded").await;
+        remove(env, record, (*index, "hook-succeeded"), timeout).await?;
+    }
+    Ok(())
+}
+
+/// Deletes a hook if a policy says so.
+async fn remove(
+    env: &Env<'_>,
+    record: &Record,
+    (index, policy): (usize, &str),
+    timeout: Duration,
+) -> Result<(), Error> {
+    let hook = &record.hooks[index];
+    if has(hook, policy) {
+        let object = object(env, hook, &record.namespace).await?;
+        delete(env, &object, timeout).await?;
     }
     Ok(())
 }

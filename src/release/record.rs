@@ -125,6 +125,9 @@ pub struct Info {
     /// Notes.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub notes: String,
+    /// Live objects by version and kind; they are shown, never stored.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Value>,
 }
 
 fn is_missing(chart: &Arc<Value>) -> bool {

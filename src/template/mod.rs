@@ -33,6 +33,7 @@ pub use error::{Error, ErrorKind, Frame};
 pub use frozen::Frozen;
 pub use funcs::dates::format_time;
 pub use funcs::regexes::go_regex;
+pub use strconv::quote;
 
 /// One template of a chart or of one of its dependencies.
 #[derive(Debug, Clone)]

@@ -123,7 +123,7 @@ pub(super) fn push_quoted_rune(out: &mut Vec<u8>, c: char, charset: Charset) {
 }
 
 /// Returns the text in double quotes.
-pub(super) fn quote(text: &[u8]) -> String {
+pub fn quote(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len() + 2);
     push_quoted(&mut out, text, Charset::Printable);
     String::from_utf8_lossy(&out).into_owned()

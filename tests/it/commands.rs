@@ -16,14 +16,14 @@ use crate::support::leadsman::{Leadsman, Running};
 use crate::support::wait::SOON;
 
 /// A simulated cluster that both are pointed at.
-struct World {
-    helm: Helm,
-    leadsman: Leadsman,
+pub(crate) struct World {
+    pub(crate) helm: Helm,
+    pub(crate) leadsman: Leadsman,
     _simulated: Running,
 }
 
 impl World {
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let helm = Helm::find()?;
         let leadsman = Leadsman::new();
         let simulated = leadsman.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
@@ -33,19 +33,21 @@ impl World {
         Some(Self { helm: helm.kubeconfig(&file), leadsman, _simulated: simulated })
     }
 
-    async fn api(&self) -> Api {
+    pub(crate) async fn api(&self) -> Api {
         Api::connect(&self.leadsman.folder().join("kubeconfig")).await
     }
 
     /// Runs a line by both, each in a namespace of its own, and says how they differ.
-    async fn differs(&self, line: &str) -> Option<String> {
+    pub(crate) async fn differs(&self, line: &str) -> Option<String> {
         let line = line.replace("WEB/", &format!("{}/", fixtures().join("charts/web").display()));
-        let line = line.replace("HOOKED", &self.leadsman.folder().join("hooked").to_string_lossy());
+        let folder = |name: &str| self.leadsman.folder().join(name).to_string_lossy().into_owned();
+        let line = line.replace("HOOKED", &folder("hooked")).replace("TESTED", &folder("tested"));
         let words: Vec<&str> = line.split(' ').collect();
         let helm = self.helm.run(&[&words[..], &["-n", "theirs"]].concat()).await;
         let ours = self.leadsman.run(&[&words[..], &["-n", "ourown"]].concat()).await;
         let told = |code: Option<i32>, out: &str, err: &str| {
-            let errors: Vec<_> = err.lines().filter(|line| !line.starts_with("level=")).collect();
+            let is_told = |line: &str| !line.starts_with("level=") || line.contains("speaks");
+            let errors: Vec<_> = err.lines().filter(|line| is_told(line)).collect();
             normal(&format!("{code:?}\n{out}{}", errors.join("\n")))
         };
         let helm = told(helm.code, &helm.stdout, &helm.stderr);
@@ -55,7 +57,7 @@ impl World {
 }
 
 /// Takes away what differs between any two runs: times, namespaces, and the ages of files.
-fn normal(text: &str) -> String {
+pub(crate) fn normal(text: &str) -> String {
     let times = [
         (r"\d{4}-\d\d-\d\d[T ][0-9:.]+(Z| \+0000 UTC *)", "TIME"),
         (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d [0-9:]+ \d{4}", "DATE"),
@@ -64,11 +66,29 @@ fn normal(text: &str) -> String {
         (r"\b\d{10}\b", "UNIX"),
         (r"UPDATED +\t", "UPDATED\t"),
         (r",\}", "}"),
+        (r" +\d+s\n", " AGE\n"),
+        (r"web-[a-z0-9]{8,10}-[a-z0-9]{5} +", "POD "),
+        (r"web-[a-z0-9]{8,10}(-[a-z0-9]{5})?", "POD"),
+        (r"10\.\d+\.\d+\.\d+ +", "IP "),
+        (r"10\.\d+\.\d+\.\d+", "IP"),
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "UID"),
+        (r#"resourceVersion("?): ?"\d*""#, "resourceVersion$1:REV"),
+        (r"AGE *\n", "AGE\n"),
     ];
     let text = text.replace("theirs", "SPACE").replace("ourown", "SPACE");
-    times.iter().fold(text, |text, (pattern, with)| {
+    let text = times.iter().fold(text, |text, (pattern, with)| {
         Regex::new(pattern).unwrap().replace_all(&text, *with).into_owned()
-    })
+    });
+    ordered(&text)
+}
+
+/// Sorts the tables of a release's objects, which Helm prints in any order.
+fn ordered(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("RESOURCES:\n") else { return text.to_owned() };
+    let Some((tables, after)) = rest.split_once("\n\n\n") else { return text.to_owned() };
+    let mut tables: Vec<_> = tables.split("\n\n").collect();
+    tables.sort_unstable();
+    format!("{before}RESOURCES:\n{}\n\n\n{after}", tables.join("\n\n"))
 }
 
 /// A chart with hooks, a test, and an object that asks to be kept.
@@ -104,6 +124,10 @@ upgrade web WEB/1.1.0 --labels a=null -o yaml
 get values web
 get values web -o json
 get values web -a -o yaml
+status web
+status web -o json
+status hooked
+status hooked -o yaml
 upgrade web WEB/1.0.0 --reuse-values --set fate=
 get values web --revision 6
 upgrade web WEB/1.1.0 --reset-then-reuse-values --set b.c=1

@@ -34,6 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("reqwest", &["source"]),
     ("rustls", &["source", "cluster", "cli"]),
     ("libyaml_safer", &["yaml"]),
+    ("cel", &["cluster"]),
     ("jsonschema", &["chart", "sim"]),
     ("tar", &["chart"]),
     ("pgp", &["chart"]),

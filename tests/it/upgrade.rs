@@ -11,16 +11,16 @@ use crate::support::repository::Repository;
 use crate::support::wait::{SOON, throughout, until};
 
 /// A release under `leadsman run`.
-struct World {
-    api: Api,
-    namespace: String,
-    repository: Repository,
+pub(crate) struct World {
+    pub(crate) api: Api,
+    pub(crate) namespace: String,
+    pub(crate) repository: Repository,
     leadsman: Leadsman,
     _running: Running,
 }
 
 impl World {
-    async fn start(cluster: &'static ControlPlane, stem: &str, spec: &str) -> Self {
+    pub(crate) async fn start(cluster: &'static ControlPlane, stem: &str, spec: &str) -> Self {
         let api = cluster.api().await;
         let namespace = api.create_namespace(stem).await;
         let repository = Repository::start();
@@ -31,7 +31,7 @@ impl World {
         Self { api, namespace, repository, leadsman, _running: running }
     }
 
-    async fn release(&self) -> Value {
+    pub(crate) async fn release(&self) -> Value {
         let path = format!(
             "/apis/helm.toolkit.fluxcd.io/v2/namespaces/{}/helmreleases/web",
             self.namespace
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Waits until this version runs, and the release says that it is ready.
-    async fn runs(&self, version: &str) -> Value {
+    pub(crate) async fn runs(&self, version: &str) -> Value {
         until(&format!("{version} runs"), SOON, async || {
             let release = self.release().await;
             let newest = &release["status"]["history"][0];
@@ -54,7 +54,7 @@ impl World {
         .await
     }
 
-    async fn command(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn command(&self, arguments: &[&str]) -> String {
         let mut all = arguments.to_vec();
         all.extend(["-n", &self.namespace]);
         self.leadsman.run(&all).await.success()

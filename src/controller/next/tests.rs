@@ -38,6 +38,7 @@ fn each_state_has_its_step() {
         ("D13", out.clone(), none.clone(), "{}", "", up),
         ("D14", out.clone(), none.clone(), r#"{"upgradeFailures": 1}"#, "force", up),
         ("D15", out, none.clone(), r#"{"upgradeFailures": 1}"#, "", Next::Exhausted),
+        ("D16", State::Untested, none.clone(), "{}", "force", Next::Do(Step::Test)),
         ("D18", State::Failed, none.clone(), r#"{"installFailures": 1}"#, "", up),
         ("D19", State::Failed, none.clone(), r#"{"lastAttemptedReleaseAction": "upgrade"}"#, "", up),
         ("D20", State::Failed, none.clone(), UPGRADED, "force", up),

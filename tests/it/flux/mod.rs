@@ -23,14 +23,8 @@ use crate::support::wait::{SOON, until};
 
 /// Scenarios about fields that Leadsman refuses aloud (`docs/compat.md`), with the field.
 const NOT_YET: &[(&str, &str)] = &[
-    ("depends-on-expr", "dependsOn[].readyExpr"),
-    ("health-expr", "healthCheckExprs"),
-    ("invalid-cel", "healthCheckExprs"),
     ("post-renderers", "postRenderers, commonMetadata"),
     ("long-name", "none: Flux names no condition, its `HelmChart` has too long a name"),
-    ("test-fails", "test"),
-    ("test-fails-ignored", "test"),
-    ("test-ok", "test"),
 ];
 
 /// How long a step's state may take: some try for 15 seconds several times.

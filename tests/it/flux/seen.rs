@@ -202,6 +202,9 @@ fn history(release: &Value) -> Value {
                 *value = json!("set");
             }
         }
+        if let Some(tests) = fields.get_mut("testHooks").and_then(Value::as_object_mut) {
+            *tests = std::mem::take(tests).into_iter().map(plain_test).collect();
+        }
         entry
     });
     Value::Array(rows.collect())
@@ -264,12 +267,26 @@ fn one_blank(manifest: &str) -> String {
     manifest.replace("\n\n---\n", "\n---\n").trim_end().to_owned()
 }
 
+/// Takes the random end off the name of a test, and its times.
+fn plain_test((name, mut run): (String, Value)) -> (String, Value) {
+    for time in ["lastStarted", "lastCompleted"] {
+        if let Some(value) = run.get_mut(time) {
+            *value = json!("set");
+        }
+    }
+    let plain = random_end(&name).map(|(start, _)| format!("{start}-random"));
+    (plain.unwrap_or(name), run)
+}
+
+/// Names of podinfo's test Pods end at random.
+fn random_end(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once('-').filter(|(start, _)| start.ends_with("-test"))
+}
+
 /// Takes the random end off the names of podinfo's test Pods.
 fn scramble(hook: &mut Value) {
     let name = hook["name"].as_str().unwrap_or_default().to_owned();
-    if let Some((start, end)) = name.rsplit_once('-')
-        && start.ends_with("-test")
-    {
+    if let Some((start, end)) = random_end(&name) {
         let manifest = hook["manifest"].as_str().unwrap_or_default().replace(end, "random");
         hook["manifest"] = json!(manifest);
         hook["name"] = json!(format!("{start}-random"));

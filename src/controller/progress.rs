@@ -1,0 +1,119 @@
+//! What a step waits for, and why, in the release's condition while it waits.
+//!
+//! Invariant: nothing is written before a cause is known, and only when what is said changes; the
+//! last write has ended before the step's own outcome is written.
+
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::context::Context;
+use super::status;
+use crate::api::condition::{self, Conditions, RECONCILING, Truth};
+use crate::api::crd::HELM_RELEASE_API;
+use crate::api::{HelmRelease, HelmReleaseStatus};
+use crate::base::class::chain;
+use crate::cluster::wait::{Progress, Unready};
+use crate::cluster::{Error, ObjectId};
+
+/// At most so many objects are named.
+const NAMED: usize = 3;
+
+/// Returns what is waited for, as a line of the log says it.
+pub(super) fn line(progress: &Progress) -> String {
+    let waiting = named(progress);
+    let mut text = format!("{} of {} ready", progress.ready, progress.total);
+    if !waiting.is_empty() {
+        text.push_str(&format!("; {}", waiting.join(", ")));
+    }
+    text
+}
+
+/// Returns what the condition adds, once any cause is known.
+pub(super) fn cause(progress: &Progress) -> Option<String> {
+    let known = progress.unready.iter().any(|unready| unready.cause.is_some());
+    known.then(|| format!("waiting for {}", named(progress).join(", ")))
+}
+
+fn named(progress: &Progress) -> Vec<String> {
+    // Those with a cause say more.
+    let mut unready: Vec<&Unready> = progress.unready.iter().collect();
+    unready.sort_by_key(|unready| unready.cause.is_none());
+    unready.into_iter().take(NAMED).map(told).collect()
+}
+
+/// An object that is waited for, and why as far as that is known.
+fn told(unready: &Unready) -> String {
+    match &unready.cause {
+        Some(cause) => format!("{unready} ({cause})"),
+        None => unready.to_string(),
+    }
+}
+
+/// Writes what is heard into the condition, until nobody is left to say anything.
+pub(super) async fn write(
+    context: &Context,
+    release: &HelmRelease,
+    mut heard: watch::Receiver<String>,
+) {
+    while heard.changed().await.is_ok() {
+        let text = heard.borrow_and_update().clone();
+        if let Err(error) = write_one(context, release, &text).await {
+            let release = release.metadata.key();
+            tracing::debug!(%release, error = chain(&error), "progress cannot be written");
+        }
+    }
+}
+
+async fn write_one(context: &Context, release: &HelmRelease, text: &str) -> Result<(), Error> {
+    let key = release.metadata.key();
+    let id = ObjectId::new(HELM_RELEASE_API, "HelmRelease", &key.namespace, &key.name);
+    let Some(live) = context.cluster.get(&id).await? else { return Ok(()) };
+    let old = live.0.get("status").cloned().unwrap_or(json!({}));
+    let Ok(mut new) = serde_json::from_value::<HelmReleaseStatus>(old.clone()) else {
+        return Ok(());
+    };
+    let Some(known) = condition::find(&new.conditions, RECONCILING).cloned() else {
+        return Ok(());
+    };
+    let begun = known.message.split_once("; waiting for ").map_or(&*known.message, |(b, _)| b);
+    let generation = known.observed_generation;
+    let mut conditions = Conditions::new(&mut new.conditions, generation, context.clock.now());
+    conditions.set(RECONCILING, Truth::True, &known.reason, format!("{begun}; {text}"));
+    status::write(&context.cluster, &id, &old, &new).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::cause::{Cause, CauseKind};
+    use crate::cluster::status::{ObjectStatus, Status};
+
+    fn unready(name: &str, why: Option<&str>) -> Unready {
+        let id = ObjectId::new("v1", "Pod", "n", name);
+        let message = String::new();
+        let status = ObjectStatus { status: Status::InProgress, reason: String::new(), message };
+        let cause = why.map(|why| Cause {
+            kind: CauseKind::NotReady,
+            object: id.clone(),
+            container: None,
+            condition: String::new(),
+            reason: "Why".to_owned(),
+            message: why.to_owned(),
+            log: Vec::new(),
+        });
+        Unready { id, status, cause }
+    }
+
+    #[test]
+    fn causes_are_told_first_and_only_once_there_are_any() {
+        let progress = |unready: Vec<Unready>| Progress { ready: 1, total: 5, unready };
+        let none = progress(vec![unready("a", None)]);
+        assert_eq!(cause(&none), None);
+        assert_eq!(line(&none), "1 of 5 ready; Pod/n/a status: 'InProgress'");
+        let names = [("a", None), ("b", None), ("c", None), ("d", Some("why"))];
+        let some = progress(names.map(|(name, why)| unready(name, why)).into());
+        let told = cause(&some).unwrap_or_default();
+        assert!(told.starts_with("waiting for Pod/n/d status: 'InProgress' ("), "{told}");
+        assert!(told.contains("why") && !told.contains("Pod/n/c"), "{told}");
+    }
+}
