@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::Reply;
 use super::read::{Filter, write_list};
+use crate::shape::patch;
 use crate::sim::core::Core;
 use crate::sim::decode;
 use crate::sim::delete::{self, DeleteOptions};
 use crate::sim::duplicate;
-use crate::sim::patch;
 use crate::sim::protobuf;
 use crate::sim::request::{Place, Request};
 use crate::sim::resource::Resource;

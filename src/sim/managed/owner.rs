@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::set::Set;
 use super::typed;
+use crate::shape::types::Ty;
 use crate::sim::status::ApiError;
-use crate::sim::types::Ty;
 use crate::sim::value;
 use crate::yaml::Value;
 

@@ -8,19 +8,32 @@ use crate::yaml::Value;
 
 /// The scalar or container kind of a field of a built-in type.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Form {
+pub enum Form {
+    /// A text.
     Text,
+    /// A whole number.
     Int,
+    /// A number.
     Number,
+    /// `true` or `false`.
     Bool,
+    /// An amount such as `100m`.
     Quantity,
+    /// A port or percentage: a whole number or a text.
     IntOrText,
+    /// A time of whole seconds.
     Time,
+    /// A time of microseconds.
     MicroTime,
+    /// Bytes, in base64.
     Bytes,
+    /// Anything.
     Any,
+    /// A type of the table, by its index.
     Struct(usize),
+    /// A list of such items.
     List(Box<Field>),
+    /// A map with such values.
     Map(Box<Field>),
 }
 
@@ -35,40 +48,45 @@ enum Merging {
 
 /// How strategic merge treats a field.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Strategy {
+pub struct Strategy {
     /// Lists are merged, by `key` or as a set.
-    pub(crate) merge: bool,
+    pub merge: bool,
     /// Only the keys listed in `$retainKeys` stay.
-    pub(crate) retain_keys: bool,
+    pub retain_keys: bool,
     /// The merge key; absent for lists of scalars.
-    pub(crate) key: Option<&'static str>,
+    pub key: Option<&'static str>,
 }
 
 /// A field of a built-in type.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent marks of a field")]
-pub(crate) struct Field {
-    pub(crate) form: Form,
+pub struct Field {
+    /// What kind of value it is.
+    pub form: Form,
     merging: Merging,
     keys: Vec<&'static str>,
     atomic: bool,
-    pub(crate) strategy: Strategy,
+    /// How strategic merge treats it.
+    pub strategy: Strategy,
     /// The field is always present in Go's struct: present in the zero object.
-    pub(crate) zero: bool,
-    pub(crate) required: bool,
+    pub zero: bool,
+    /// Objects without it are refused.
+    pub required: bool,
     /// Written even when it holds Go's zero value: a pointer, or without `omitempty`.
-    pub(crate) kept: bool,
+    pub kept: bool,
     /// The field's number in protobuf, after those of the messages that Go embeds.
-    pub(crate) numbers: Vec<u32>,
+    pub numbers: Vec<u32>,
     default: Option<Value>,
 }
 
 /// A built-in type.
 #[derive(Debug)]
-pub(crate) struct Def {
-    pub(crate) name: &'static str,
+pub struct Def {
+    /// Its name in the OpenAPI documents, without `io.k8s.`.
+    pub name: &'static str,
     atomic: bool,
-    pub(crate) fields: BTreeMap<&'static str, Field>,
+    /// Its fields by name.
+    pub fields: BTreeMap<&'static str, Field>,
     root: Field,
 }
 
@@ -175,19 +193,19 @@ impl Field {
 }
 
 /// Returns the type at an index of the table.
-pub(crate) fn def(index: usize) -> &'static Def {
+pub fn def(index: usize) -> &'static Def {
     &table().defs[index]
 }
 
 /// Returns every built-in type with its index.
 #[cfg(test)]
-pub(crate) fn all() -> &'static [Def] {
+pub fn all() -> &'static [Def] {
     &table().defs
 }
 
 /// What is known of a value's shape.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ty<'a> {
+pub enum Ty<'a> {
     /// A field of a built-in type.
     Known(&'static Field),
     /// A whole custom resource with its structural schema.
@@ -200,7 +218,7 @@ pub(crate) enum Ty<'a> {
 
 /// How a value is merged and owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Shape<'a> {
+pub enum Shape<'a> {
     /// Owned as one.
     Leaf,
     /// Each key is owned by itself.
@@ -217,19 +235,19 @@ const SCHEMA_KEYS: &str = "x-kubernetes-list-map-keys";
 
 impl Ty<'static> {
     /// Returns a built-in type by its name in the table.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         table().by_name.get(name).map(|index| Self::Known(&table().defs[*index].root))
     }
 
     /// Returns the type of `metadata`.
-    pub(crate) fn metadata() -> Self {
+    pub fn metadata() -> Self {
         Self::named("apimachinery.pkg.apis.meta.v1.ObjectMeta").unwrap_or(Self::Any)
     }
 }
 
 impl<'a> Ty<'a> {
     /// Returns the built-in struct behind this type.
-    pub(crate) fn def(self) -> Option<&'static Def> {
+    pub fn def(self) -> Option<&'static Def> {
         match self {
             Self::Known(Field { form: Form::Struct(index), .. }) => Some(def(*index)),
             Self::Known(_) | Self::Custom(_) | Self::Schema(_) | Self::Any => None,
@@ -237,7 +255,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns the type of a declared field.
-    pub(crate) fn field(self, name: &str) -> Option<Self> {
+    pub fn field(self, name: &str) -> Option<Self> {
         match self {
             Self::Known(_) => self.def()?.fields.get(name).map(Self::Known),
             Self::Custom(schema) => match name {
@@ -257,7 +275,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns the type of the values of a map.
-    pub(crate) fn values(self) -> Option<Self> {
+    pub fn values(self) -> Option<Self> {
         match self {
             Self::Known(Field { form: Form::Map(inner), .. }) => Some(Self::Known(inner)),
             Self::Schema(schema) | Self::Custom(schema) => {
@@ -268,12 +286,12 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns the type below a key: the declared field, else the map's values, else anything.
-    pub(crate) fn child(self, name: &str) -> Self {
+    pub fn child(self, name: &str) -> Self {
         self.field(name).or_else(|| self.values()).unwrap_or(Ty::Any)
     }
 
     /// Returns the type of a list's items.
-    pub(crate) fn item(self) -> Self {
+    pub fn item(self) -> Self {
         match self {
             Self::Known(Field { form: Form::List(inner), .. }) => Self::Known(inner),
             Self::Schema(schema) => schema.get("items").map_or(Ty::Any, Self::Schema),
@@ -282,7 +300,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns whether a part of a custom resource has no other fields than the declared ones.
-    pub(crate) fn is_closed(self) -> bool {
+    pub fn is_closed(self) -> bool {
         let (Self::Custom(schema) | Self::Schema(schema)) = self else { return false };
         schema.get("properties").is_some()
             && schema.get("additionalProperties").is_none()
@@ -291,7 +309,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns how values of this type are merged and owned.
-    pub(crate) fn shape(self) -> Shape<'a> {
+    pub fn shape(self) -> Shape<'a> {
         match self {
             Self::Any => Shape::Deduced,
             Self::Custom(_) => Shape::Map,
@@ -301,7 +319,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns the default of a declared field: keyed lists fill their keys with it.
-    pub(crate) fn default_of(self, name: &str) -> Option<&'a Value> {
+    pub fn default_of(self, name: &str) -> Option<&'a Value> {
         match self.field(name)? {
             Self::Known(field) => field.default.as_ref(),
             Self::Schema(schema) => schema.get("default"),
@@ -310,7 +328,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns how strategic merge treats this field.
-    pub(crate) fn strategy(self) -> Option<&'static Strategy> {
+    pub fn strategy(self) -> Option<&'static Strategy> {
         match self {
             Self::Known(field) => Some(&field.strategy),
             Self::Custom(_) | Self::Schema(_) | Self::Any => None,

@@ -8,7 +8,7 @@ use super::types::Ty;
 use crate::yaml::Value;
 
 /// Applies a JSON merge patch (RFC 7386).
-pub(crate) fn merge(target: &mut Value, patch: Value) {
+pub fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;
@@ -31,10 +31,13 @@ const RETAIN: &str = "$retainKeys";
 const DELETE_PREFIX: &str = "$deleteFromPrimitiveList/";
 const ORDER_PREFIX: &str = "$setElementOrder/";
 
-/// Applies a strategic merge patch; the error is the server's text.
+/// Applies a strategic merge patch.
+///
+/// # Errors
+/// The server's text about a patch that cannot be applied.
 ///
 /// Source: k8s.io/apimachinery 0.34 pkg/util/strategicpatch/patch.go (StrategicMergePatch).
-pub(crate) fn strategic(target: &Value, patch: &Value, ty: Ty<'_>) -> Result<Value, String> {
+pub fn strategic(target: &Value, patch: &Value, ty: Ty<'_>) -> Result<Value, String> {
     match (target, patch) {
         (_, Value::Object(patch)) => {
             let empty = Map::new();
