@@ -15,5 +15,6 @@
 //! assert_eq!(live, serde_json::json!({"data": {"a": "1"}}));
 //! ```
 
+pub mod diff;
 pub mod patch;
 pub mod types;

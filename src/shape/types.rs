@@ -51,6 +51,8 @@ enum Merging {
 pub struct Strategy {
     /// Lists are merged, by `key` or as a set.
     pub merge: bool,
+    /// Maps are replaced as a whole.
+    pub replace: bool,
     /// Only the keys listed in `$retainKeys` stay.
     pub retain_keys: bool,
     /// The merge key; absent for lists of scalars.
@@ -160,6 +162,7 @@ fn parse_field(text: &'static str, by_name: &HashMap<&'static str, usize>) -> Fi
             ("P", rest) => {
                 let (how, key) = rest.split_once(':').map_or((rest, None), |(h, k)| (h, Some(k)));
                 field.strategy.merge = how.split(',').any(|part| part == "merge");
+                field.strategy.replace = how == "replace";
                 field.strategy.retain_keys = how.split(',').any(|part| part == "retainKeys");
                 field.strategy.key = key;
             }
@@ -182,7 +185,7 @@ impl Field {
             merging: Merging::Atomic,
             keys: Vec::new(),
             atomic: false,
-            strategy: Strategy { merge: false, retain_keys: false, key: None },
+            strategy: Strategy { merge: false, replace: false, retain_keys: false, key: None },
             zero: false,
             required: false,
             kept: false,
@@ -231,12 +234,50 @@ pub enum Shape<'a> {
     Deduced,
 }
 
+/// The groups of the kinds that client-go knows, and how names of their types begin. The group of
+/// the aggregation layer is not one of them.
+const GROUPS: &[(&str, &str)] = &[
+    ("", "api.core"),
+    ("admissionregistration.k8s.io", "api.admissionregistration"),
+    ("apiextensions.k8s.io", "apiextensions-apiserver.pkg.apis.apiextensions"),
+    ("apps", "api.apps"),
+    ("authentication.k8s.io", "api.authentication"),
+    ("authorization.k8s.io", "api.authorization"),
+    ("autoscaling", "api.autoscaling"),
+    ("batch", "api.batch"),
+    ("certificates.k8s.io", "api.certificates"),
+    ("coordination.k8s.io", "api.coordination"),
+    ("discovery.k8s.io", "api.discovery"),
+    ("events.k8s.io", "api.events"),
+    ("flowcontrol.apiserver.k8s.io", "api.flowcontrol"),
+    ("networking.k8s.io", "api.networking"),
+    ("node.k8s.io", "api.node"),
+    ("policy", "api.policy"),
+    ("rbac.authorization.k8s.io", "api.rbac"),
+    ("resource.k8s.io", "api.resource"),
+    ("scheduling.k8s.io", "api.scheduling"),
+    ("storage.k8s.io", "api.storage"),
+];
+
 const SCHEMA_KEYS: &str = "x-kubernetes-list-map-keys";
 
 impl Ty<'static> {
     /// Returns a built-in type by its name in the table.
     pub fn named(name: &str) -> Option<Self> {
         table().by_name.get(name).map(|index| Self::Known(&table().defs[*index].root))
+    }
+
+    /// Returns the type of a kind, if it is one that client-go knows. Of a version that the table
+    /// does not have, another one's is returned: how lists are merged does not change.
+    pub fn of_kind(group: &str, version: &str, kind: &str) -> Option<Self> {
+        let (_, prefix) = GROUPS.iter().find(|(known, _)| *known == group)?;
+        Self::named(&format!("{prefix}.{version}.{kind}")).or_else(|| {
+            let of_kind = |def: &&Def| {
+                let rest = def.name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'));
+                rest.and_then(|rest| rest.split_once('.')).is_some_and(|(_, name)| name == kind)
+            };
+            table().defs.iter().find(of_kind).map(|def| Self::Known(&def.root))
+        })
     }
 
     /// Returns the type of `metadata`.
@@ -252,6 +293,12 @@ impl<'a> Ty<'a> {
             Self::Known(Field { form: Form::Struct(index), .. }) => Some(def(*index)),
             Self::Known(_) | Self::Custom(_) | Self::Schema(_) | Self::Any => None,
         }
+    }
+
+    /// Returns the name of the built-in struct behind this type, as in Go: `PodSpec`.
+    pub fn go_name(self) -> &'static str {
+        let name = self.def().map(|def| def.name).unwrap_or_default();
+        name.rsplit('.').next().unwrap_or_default()
     }
 
     /// Returns the type of a declared field.
@@ -401,5 +448,23 @@ mod tests {
         assert_eq!(deployment.child("spec").child("selector").shape(), Shape::Leaf);
         assert!(deployment.child("spec").child("strategy").strategy().unwrap().retain_keys);
         assert_eq!(Ty::metadata().child("finalizers").shape(), Shape::Set);
+    }
+
+    #[test]
+    fn kinds_are_found_by_group_version_and_name() {
+        let rows = [
+            ("", "v1", "ConfigMap", "ConfigMap"),
+            ("apps", "v1", "Deployment", "Deployment"),
+            ("apps", "v1beta2", "Deployment", "Deployment"),
+            ("rbac.authorization.k8s.io", "v1", "Role", "Role"),
+            ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "CustomResourceDefinition"),
+            ("apiregistration.k8s.io", "v1", "APIService", ""),
+            ("apps.example.com", "v1", "Deployment", ""),
+            ("apps", "v1", "Deployed", ""),
+        ];
+        for (group, version, kind, want) in rows {
+            let found = Ty::of_kind(group, version, kind).map(Ty::go_name).unwrap_or_default();
+            assert_eq!(found, want, "{group} {version} {kind}");
+        }
     }
 }
