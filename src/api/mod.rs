@@ -18,7 +18,8 @@ pub use condition::Condition;
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,
     HelmRelease, HelmReleaseSpec, IgnoreTarget, Install, Remediation, RemediationStrategy,
-    Rollback, SourceRef, Strategy, StrategyName, Uninstall, Upgrade, ValuesReference,
+    Rollback, ServerSideApply, SourceRef, Strategy, StrategyName, Uninstall, Upgrade,
+    ValuesReference,
 };
 pub use helm_repository::{
     Artifact, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, LocalRef,

@@ -7,6 +7,7 @@ use clap::Args as ClapArgs;
 
 use super::args::{ChartFrom, Output, Values, duration};
 use super::template_args::{PostRender, pair};
+use crate::release::Method;
 
 /// How long is waited, and for what.
 #[derive(Debug, Clone, ClapArgs)]
@@ -51,30 +52,26 @@ pub(super) struct Applying {
     /// Take over fields that somebody else manages.
     #[arg(long, conflicts_with = "force_replace")]
     pub(super) force_conflicts: bool,
-    /// Accepted only to say that it is not supported.
-    #[arg(long, alias = "force", hide = true)]
+    /// Put objects in the place of those that are there, of which nothing stays; needs
+    /// --server-side=false.
+    #[arg(long, alias = "force")]
     pub(super) force_replace: bool,
-    /// Who computes changes: `true` and `auto` are the server; `false` is not supported.
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "true|auto")]
+    /// Who computes changes: the server, or this command; `auto` (as without it) goes on with what
+    /// was done before.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "true|false|auto")]
     pub(super) server_side: Option<String>,
 }
 
 impl Applying {
-    /// Refuses what is not supported.
+    /// Returns who computes what changes.
     ///
     /// # Errors
-    /// What Helm says, or what is not supported.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        if self.force_replace {
-            anyhow::bail!(
-                "--force-replace is not supported: objects are changed by server-side apply; delete an object whose fields cannot change first"
-            );
-        }
+    /// Helm's text.
+    pub(super) fn method(&self) -> anyhow::Result<Method> {
         match self.server_side.as_deref() {
-            None | Some("true" | "auto") => Ok(()),
-            Some("false") => anyhow::bail!(
-                "--server-side=false is not supported: objects are changed by server-side apply"
-            ),
+            None | Some("auto") => Ok(Method::Auto),
+            Some("true") => Ok(Method::Server),
+            Some("false") => Ok(Method::Client),
             Some(other) => {
                 anyhow::bail!("invalid/unknown release server-side apply method: {other}")
             }
@@ -247,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_said() {
+    fn strategies_and_methods_are_read() {
         let waiting = |wait: Option<&str>| Waiting {
             wait: wait.map(str::to_owned),
             wait_for_jobs: false,
@@ -262,20 +259,20 @@ mod tests {
         for (given, want) in rows {
             assert_eq!(waiting(given).for_objects().ok(), want, "{given:?}");
         }
-        let applying = |side: Option<&str>, force_replace: bool| Applying {
+        let applying = |side: Option<&str>| Applying {
             force_conflicts: false,
-            force_replace,
+            force_replace: false,
             server_side: side.map(str::to_owned),
         };
         let rows = [
-            (None, false, true),
-            (Some("auto"), false, true),
-            (Some("false"), false, false),
-            (Some("x"), false, false),
-            (None, true, false),
+            (None, Some(Method::Auto)),
+            (Some("auto"), Some(Method::Auto)),
+            (Some("true"), Some(Method::Server)),
+            (Some("false"), Some(Method::Client)),
+            (Some("x"), None),
         ];
-        for (side, force, good) in rows {
-            assert_eq!(applying(side, force).check().is_ok(), good, "{side:?} {force}");
+        for (side, want) in rows {
+            assert_eq!(applying(side).method().ok(), want, "{side:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::release_args::{Applying, Depth, DryRun, Keeping, Waiting};
 use super::site::Site;
 use super::{connect, inspect, ui};
 use crate::controller::target::Target;
-use crate::release::{self, Options};
+use crate::release::{self, Method, Options};
 
 /// Most characters of a description.
 const DESCRIPTION: usize = 256;
@@ -53,7 +53,7 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
         bail!("description must be {DESCRIPTION} characters or less, got {length}");
     }
     let depth = args.dry.depth()?;
-    args.applying.check()?;
+    let asked = args.applying.method()?;
     let wait = args.waiting.for_objects()?;
     let (site, name) = place(&args, connection).await?;
     let Some(last) = site.last(&name).await? else { bail!("release: not found") };
@@ -63,6 +63,7 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
     };
     if depth == Depth::Whole {
         let version = target.metadata().version;
+        let method = asked.or(Method::of(&target.apply_method));
         let rollback = release::Rollback {
             target,
             last,
@@ -73,9 +74,8 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
             cleanup_on_fail: args.cleanup_on_fail,
             max_history: args.keeping.history_max,
             options: Options {
-                fields: site.fields(args.applying.force_conflicts),
                 description: args.description.clone(),
-                ..Options::default()
+                ..site.options(&args.applying, method)
             },
         };
         release::rollback(&site.env(), rollback).await.result.map_err(|error| match error {

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::args::Connection;
 use super::connect::Connected;
+use super::release_args::Applying;
 use super::{connect, ui};
 use crate::api::HelmRelease;
 use crate::api::annotation::{HELM_MANAGER, RELEASE_MANAGER};
@@ -15,7 +16,7 @@ use crate::base::clock::SystemClock;
 use crate::cluster::wait::{Progress, Rules};
 use crate::cluster::{Cluster, Selection};
 use crate::controller::target::Target;
-use crate::release::{Env, Fields, Record, Storage};
+use crate::release::{Env, Fields, Method, Options, Record, Storage};
 
 /// Field manager of Helm's records.
 const RECORDS: &str = "Helm";
@@ -68,9 +69,16 @@ impl Site {
         }
     }
 
-    /// Returns what is done about fields of others: who keeps a release takes them over.
-    pub(super) fn fields(&self, force: bool) -> Fields {
-        if force || self.kept.is_some() { Fields::Taken } else { Fields::Refused }
+    /// Returns how objects are changed, by a method that is decided. Who keeps a release takes
+    /// over what others own.
+    pub(super) fn options(&self, args: &Applying, method: Method) -> Options {
+        let takes = self.kept.is_some() && method != Method::Client;
+        Options {
+            method,
+            replace: args.force_replace,
+            fields: if args.force_conflicts || takes { Fields::Taken } else { Fields::Refused },
+            ..Options::default()
+        }
     }
 
     /// Says who keeps the release, and what comes of what was done.

@@ -15,7 +15,7 @@ use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
 use crate::api::annotation::STALL_AFTER;
 use crate::api::condition::{ConditionList, Conditions, READY, RECONCILING, REMEDIATED, Truth};
-use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
+use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, ServerSideApply, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
@@ -23,8 +23,8 @@ use crate::cluster::Propagation;
 use crate::cluster::wait::{Progress, Rules, Unready};
 use crate::policy::Evidence;
 use crate::release::{
-    self, ClusterLookup, Deploy, Env, Head, Kind, Origin, Outcome, Record, RenderRequest,
-    RenderedRelease, Rollback, Storage, Uninstall,
+    self, ClusterLookup, Deploy, Env, Fields, Head, Kind, Method, Options, Origin, Outcome, Record,
+    RenderRequest, RenderedRelease, Rollback, Storage, Uninstall,
 };
 use crate::template::ReleaseInfo;
 
@@ -141,7 +141,12 @@ impl Work<'_> {
     ) -> Result<Deploy, release::Error> {
         let spec = &self.release.spec;
         let install = step == Step::Install;
-        let (kind, after) = self.kind(install).await?;
+        let (kind, after, before) = self.kind(install).await?;
+        let (i, u) = (&spec.install, &spec.upgrade);
+        let options = match install {
+            true => options(of_install(i.server_side_apply), false),
+            false => options(of_mode(u.server_side_apply).or(before), u.force),
+        };
         let origin = Origin {
             name: self.release.metadata.name.clone(),
             namespace: self.release.metadata.namespace.clone(),
@@ -149,9 +154,9 @@ impl Work<'_> {
         let crds = if install { spec.install.crds } else { spec.upgrade.crds };
         let (processed, _) = chart::process_dependencies(&needs.pulled.chart, &needs.values)?;
         let policy = crds.unwrap_or(CrdPolicy::Create);
-        release::install_crds(env, &processed, policy, Some(&origin)).await?;
+        let how = (policy, options.method);
+        release::install_crds(env, &processed, how, Some(&origin)).await?;
         let rendered = self.render(env, install, after + 1, needs).await?;
-        let (i, u) = (&spec.install, &spec.upgrade);
         let pick = |a: bool, b: bool| if install { a } else { b };
         Ok(Deploy {
             kind,
@@ -168,12 +173,13 @@ impl Work<'_> {
             create_namespace: install && i.create_namespace && !spec.target_namespace.is_empty(),
             cleanup_on_fail: !install && u.cleanup_on_fail,
             max_history: spec.max_history.unwrap_or(5) as usize,
-            options: release::Options::default(),
+            options,
         })
     }
 
-    /// Returns what is replaced, and the newest revision so far (0: none).
-    async fn kind(&mut self, install: bool) -> Result<(Kind, u32), release::Error> {
+    /// Returns what is replaced, the newest revision so far (0: none), and who computed its
+    /// changes.
+    async fn kind(&mut self, install: bool) -> Result<(Kind, u32, Method), release::Error> {
         let name = &self.target.name;
         let heads = self.storage.heads(name).await?;
         let after = heads.first().map_or(0, |head| head.version);
@@ -181,14 +187,21 @@ impl Work<'_> {
         self.conditions(|conditions| conditions.delete(REMEDIATED));
         if install {
             self.status.history.clear();
-            return Ok((Kind::Install { after }, after));
+            return Ok((Kind::Install { after }, after, Method::Server));
         }
         let Some(head) = Head::current(&heads) else {
             let text = format!("\"{name}\" has no deployed releases");
             return Err(release::Error::Refused(text));
         };
-        let current = self.storage.get(name, head.version).await?;
-        Ok((Kind::Upgrade { current: Box::new(current.unwrap_or_default()), after }, after))
+        let current = self.storage.get(name, head.version).await?.unwrap_or_default();
+        let method = match head.version == after {
+            true => Method::of(&current.apply_method),
+            false => {
+                let last = self.storage.get(name, after).await?.unwrap_or_default();
+                Method::of(&last.apply_method)
+            }
+        };
+        Ok((Kind::Upgrade { current: Box::new(current), after }, after, method))
     }
 
     /// What was decided counts only for the revision that was looked at.
@@ -253,6 +266,8 @@ impl Work<'_> {
         };
         match records.await {
             Ok(Some((target, last))) => {
+                let method = of_mode(spec.rollback.server_side_apply);
+                let method = method.or(Method::of(&target.apply_method));
                 let rollback = Rollback {
                     target,
                     last,
@@ -262,7 +277,7 @@ impl Work<'_> {
                     hooks: !spec.rollback.disable_hooks,
                     cleanup_on_fail: spec.rollback.cleanup_on_fail,
                     max_history: spec.max_history.unwrap_or(5) as usize,
-                    options: release::Options::default(),
+                    options: options(method, spec.rollback.force),
                 };
                 release::rollback(env, rollback).await
             }
@@ -422,6 +437,26 @@ impl Work<'_> {
             ("helm.toolkit.fluxcd.io/token".to_owned(), needs.config_digest.clone()),
         ]);
         self.context.recorder.record(self.subject, severity, word, text, &annotations).await;
+    }
+}
+
+/// Returns how objects are changed. What others own is taken over where the server computes changes,
+/// and objects are replaced only where it does not.
+fn options(method: Method, force: bool) -> Options {
+    let is_client = method == Method::Client;
+    let fields = if is_client { Fields::Refused } else { Fields::Taken };
+    Options { method, fields, replace: force && is_client, ..Options::default() }
+}
+
+fn of_install(applied: Option<bool>) -> Method {
+    if applied == Some(false) { Method::Client } else { Method::Server }
+}
+
+fn of_mode(mode: ServerSideApply) -> Method {
+    match mode {
+        ServerSideApply::Enabled => Method::Server,
+        ServerSideApply::Disabled => Method::Client,
+        ServerSideApply::Auto => Method::Auto,
     }
 }
 

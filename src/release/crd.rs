@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Env, Error, Fields, Origin};
+use super::method::{Asked, Baseline, Verb};
+use super::{Env, Error, Fields, Method, Origin};
 use crate::api::CrdPolicy;
 use crate::api::annotation::{ORIGIN_NAME, ORIGIN_NAMESPACE};
 use crate::chart::{self, Chart};
@@ -26,12 +27,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub async fn install_crds(
     env: &Env<'_>,
     chart: &Chart,
-    policy: CrdPolicy,
+    (policy, method): (CrdPolicy, Method),
     origin: Option<&Origin>,
 ) -> Result<(), Error> {
     if policy == CrdPolicy::Skip {
         return Ok(());
     }
+    // Where they are not applied, those that are there are replaced.
+    let fields = if method == Method::Client { Fields::Refused } else { Fields::Taken };
+    let replace = method == Method::Client;
+    let how = Asked { method, fields, replace, baseline: Baseline::New }.how(Verb::Update)?;
     // Nothing is applied when a later file is wrong. A large chart's definitions are not all held
     // at once, neither as they come nor as the server has them.
     objects(chart).try_for_each(|object| object.map(drop))?;
@@ -49,7 +54,7 @@ pub async fn install_crds(
         if policy == CrdPolicy::Create && env.cluster.get(&object.id()).await?.is_some() {
             continue;
         }
-        let live = super::apply::apply_one(&env.cluster, &object, Fields::Taken).await;
+        let live = super::apply::apply_one(&env.cluster, (&object, None), how).await;
         applied.push(outline(&live.map_err(|error| error.during(FAILED))?));
     }
     if applied.is_empty() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::action::Env;
 use super::manifest::Hook;
 use super::record::Record;
-use super::{Error, apply};
+use super::{Error, Method, apply};
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::wait::{WaitOptions, wait_deleted, wait_ready};
@@ -22,6 +22,7 @@ pub(super) async fn run(
     event: &str,
     timeout: Duration,
 ) -> Result<(), Error> {
+    let method = method(record, event);
     let mut done: Vec<usize> = Vec::new();
     for index in order(&record.hooks, event) {
         let hook = &mut record.hooks[index];
@@ -47,7 +48,7 @@ pub(super) async fn run(
         run.completed_at.clear();
         run.phase = "Running".to_owned();
         env.storage.update(record, env.holder, &*env.clock).await?;
-        let ran = run_one(env, &record.hooks[index], event, &object, timeout).await;
+        let ran = run_one(env, (&record.hooks[index], event), (&object, method), timeout).await;
         if ran.as_ref().is_err_and(Error::is_outage) {
             return ran;
         }
@@ -82,6 +83,11 @@ pub(super) async fn run(
     clean(env, record, &done, timeout).await
 }
 
+/// Returns how objects of hooks are made: as those of the release, but at its removal.
+fn method(record: &Record, event: &str) -> Method {
+    if event.ends_with("-delete") { Method::Server } else { Method::of(&record.apply_method) }
+}
+
 /// Whether a hook is one of a removal, and of a kind that is gone.
 fn may_be_left_out(error: &Error, event: &str) -> bool {
     event.ends_with("-delete") && error.is_unserved()
@@ -97,12 +103,14 @@ fn order(hooks: &[Hook], event: &str) -> Vec<usize> {
 
 async fn run_one(
     env: &Env<'_>,
-    hook: &Hook,
-    event: &str,
-    object: &Object,
+    (hook, event): (&Hook, &str),
+    (object, method): (&Object, Method),
     timeout: Duration,
 ) -> Result<(), Error> {
-    let live = env.cluster.apply(object, &ApplyOptions::forced()).await;
+    let live = match method {
+        Method::Auto | Method::Server => env.cluster.apply(object, &ApplyOptions::forced()).await,
+        Method::Client => env.cluster.create(object).await,
+    };
     let live = live.map_err(|source| Error::Doing {
         doing: format!("warning: Hook {event} {} failed", hook.path),
         source,

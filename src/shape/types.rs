@@ -48,6 +48,7 @@ enum Merging {
 
 /// How strategic merge treats a field.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent marks of a field")]
 pub struct Strategy {
     /// Lists are merged, by `key` or as a set.
     pub merge: bool,
