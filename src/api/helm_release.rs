@@ -375,11 +375,16 @@ impl HelmReleaseSpec {
         own.or(self.timeout).unwrap_or(GoDuration(std::time::Duration::from_secs(300)))
     }
 
+    /// Whether readiness is awaited by Helm 3's rules.
+    pub fn waits_as_helm_3(&self) -> bool {
+        let name = self.wait_strategy.as_ref().and_then(|strategy| strategy.get("name"));
+        name.and_then(Value::as_str) == Some("legacy")
+    }
+
     /// Returns the fields that are set but that this version of Leadsman does not act on.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let chart = self.chart.as_ref().map(|chart| &chart.spec);
         let enabled = |map: &Map| map.get("enable") == Some(&Value::Bool(true));
-        let legacy = |map: &Map| map.get("name").and_then(Value::as_str) == Some("legacy");
         let set = [
             (self.chart_ref.is_some(), "spec.chartRef"),
             (chart.is_some_and(|c| !c.values_files.is_empty()), "spec.chart.spec.valuesFiles"),
@@ -389,7 +394,6 @@ impl HelmReleaseSpec {
             (self.test.as_ref().is_some_and(enabled), "spec.test.enable"),
             (self.common_metadata.is_some(), "spec.commonMetadata"),
             (self.post_renderers.is_some(), "spec.postRenderers"),
-            (self.wait_strategy.as_ref().is_some_and(legacy), "spec.waitStrategy.name: legacy"),
             (!self.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
             (
                 self.depends_on.iter().any(|d| !d.ready_expr.is_empty()),

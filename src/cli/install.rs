@@ -65,7 +65,6 @@ pub(super) async fn install(args: &Install, connection: &Connection) -> anyhow::
     let common = &args.deploy;
     let depth = common.dry.depth()?;
     let method = common.applying.method()?.or(Method::Server);
-    common.waits()?;
     let plain = offline("", &[])?;
     let naming =
         Naming { words: &args.words, generate: args.generate_name, template: &args.name_template };
@@ -87,7 +86,8 @@ pub(super) async fn install(args: &Install, connection: &Connection) -> anyhow::
         return tried(args, (&name, &ordered), connection, Some(target)).await;
     }
     let namespace = namespace::of(connection);
-    let site = Site::within(Connected { cluster: target.cluster, namespace }, &name).await?;
+    let mut site = Site::within(Connected { cluster: target.cluster, namespace }, &name).await?;
+    site.rules = common.waiting.rules();
     whole(args, (&name, &ordered), &site, method).await
 }
 

@@ -7,12 +7,14 @@ use clap::Args as ClapArgs;
 
 use super::args::{ChartFrom, Output, Values, duration};
 use super::template_args::{PostRender, pair};
+use crate::cluster::wait::Rules;
 use crate::release::Method;
 
 /// How long is waited, and for what.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Waiting {
-    /// Wait until objects are ready (`watcher`), or only for hooks (`hookOnly`, as without it).
+    /// Wait until objects are ready (`watcher`), ready by Helm 3's rules (`legacy`), or only for
+    /// hooks (`hookOnly`, as without it).
     #[arg(
         long,
         num_args = 0..=1,
@@ -32,17 +34,13 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Whether objects are waited for.
-    ///
-    /// # Errors
-    /// The strategy is one that there is not.
-    pub(super) fn for_objects(&self) -> anyhow::Result<bool> {
-        match self.wait.as_deref() {
-            None | Some("hookOnly" | "false") => Ok(false),
-            Some("legacy") => anyhow::bail!(
-                "--wait=legacy is not supported: Helm 3's rules of readiness are not there; --wait=watcher knows more kinds"
-            ),
-            Some(_) => Ok(true),
-        }
+    pub(super) fn for_objects(&self) -> bool {
+        !matches!(self.wait.as_deref(), None | Some("hookOnly" | "false"))
+    }
+
+    /// Returns how readiness is awaited.
+    pub(super) fn rules(&self) -> Rules {
+        Rules { legacy: self.wait.as_deref() == Some("legacy"), ..Rules::default() }
     }
 }
 
@@ -202,11 +200,8 @@ impl Deploying {
     }
 
     /// Whether objects are waited for.
-    ///
-    /// # Errors
-    /// As [`Waiting::for_objects`].
-    pub(super) fn waits(&self) -> anyhow::Result<bool> {
-        Ok(self.waiting.for_objects()? || self.rollback_on_failure)
+    pub(super) fn waits(&self) -> bool {
+        self.waiting.for_objects() || self.rollback_on_failure
     }
 }
 
@@ -251,13 +246,14 @@ mod tests {
             timeout: Duration::ZERO,
         };
         let rows = [
-            (None, Some(false)),
-            (Some("hookOnly"), Some(false)),
-            (Some("watcher"), Some(true)),
-            (Some("legacy"), None),
+            (None, (false, false)),
+            (Some("hookOnly"), (false, false)),
+            (Some("watcher"), (true, false)),
+            (Some("legacy"), (true, true)),
         ];
         for (given, want) in rows {
-            assert_eq!(waiting(given).for_objects().ok(), want, "{given:?}");
+            let waiting = waiting(given);
+            assert_eq!((waiting.for_objects(), waiting.rules().legacy), want, "{given:?}");
         }
         let applying = |side: Option<&str>| Applying {
             force_conflicts: false,

@@ -54,7 +54,7 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
     }
     let depth = args.dry.depth()?;
     let asked = args.applying.method()?;
-    let wait = args.waiting.for_objects()?;
+    let wait = args.waiting.for_objects();
     let (site, name) = place(&args, connection).await?;
     let Some(last) = site.last(&name).await? else { bail!("release: not found") };
     let revision = if revision == 0 { last.version.saturating_sub(1) } else { revision };
@@ -120,6 +120,7 @@ async fn place(args: &Rollback, connection: &Connection) -> anyhow::Result<(Site
     };
     let connected = Connected { cluster: connected.cluster, namespace };
     let mut site = Site::within(connected, &found.name).await?;
+    site.rules = args.waiting.rules();
     if let Some(release) = found.release {
         site.keep(release.metadata.name);
     }

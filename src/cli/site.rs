@@ -28,6 +28,8 @@ pub(super) struct Site {
     pub(super) storage: Storage,
     /// Name of the `HelmRelease` that keeps the release, if there is one.
     pub(super) kept: Option<String>,
+    /// How readiness is awaited.
+    pub(super) rules: Rules,
     holder: String,
 }
 
@@ -47,6 +49,7 @@ impl Site {
             cluster: connected.cluster.with_manager(manager),
             namespace: connected.namespace,
             kept,
+            rules: Rules::default(),
             holder: format!("cli/{:016x}", rand::random::<u64>()),
         })
     }
@@ -64,7 +67,7 @@ impl Site {
             storage: self.storage.clone(),
             clock: Arc::new(SystemClock),
             holder: &self.holder,
-            rules: Rules::default(),
+            rules: self.rules.clone(),
             progress: &quiet,
         }
     }

@@ -61,8 +61,8 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let common = &args.deploy;
     common.dry.depth()?;
-    common.waits()?;
-    let site = Site::of(connection, &args.release).await?;
+    let mut site = Site::of(connection, &args.release).await?;
+    site.rules = common.waiting.rules();
     let is_table = common.output == Output::Table;
     if args.install && is_absent(&site, &args.release).await? {
         if is_table {

@@ -25,6 +25,7 @@ use crate::base::clock::Clock;
 
 mod error;
 mod gone;
+mod legacy;
 mod quiet;
 
 pub use error::WaitError;
@@ -44,6 +45,8 @@ const CAUSES: usize = 8;
 pub struct Rules {
     /// A wait ends when for so long nothing changed and no event came; none: only its timeout counts.
     pub stall: Option<Duration>,
+    /// Whether Helm 3's rules count instead of kstatus'; hooks are read as ever.
+    pub legacy: bool,
 }
 
 /// How to wait.
@@ -171,6 +174,11 @@ pub async fn wait_ready(
     clock: &dyn Clock,
     progress: &(dyn Fn(&Progress) + Sync),
 ) -> Result<(), WaitError> {
+    if options.rules.legacy && options.reader != Reader::Hook {
+        let is_asked = options.reader == Reader::Jobs;
+        let jobs = if is_asked { legacy::Jobs::Yes } else { legacy::Jobs::No };
+        return legacy::wait(cluster, objects, options.timeout, jobs).await;
+    }
     let mut waiter = Waiter::new(cluster, clock, options, objects);
     if waiter.targets.is_empty() {
         return Ok(());

@@ -101,6 +101,7 @@ impl Work<'_> {
                 Rules::default()
             }
         };
+        let rules = Rules { legacy: self.release.spec.waits_as_helm_3(), ..rules };
         let patience = step.timeout(&self.release.spec).0.min(PATIENCE);
         let cluster = self.context.cluster.patient(patience);
         let env = Env {
@@ -464,7 +465,9 @@ fn of_mode(mode: ServerSideApply) -> Method {
 fn rules(release: &HelmRelease) -> Result<Rules, String> {
     let Some(text) = release.metadata.annotation(STALL_AFTER) else { return Ok(Rules::default()) };
     match text.parse::<GoDuration>() {
-        Ok(GoDuration(stall)) if !stall.is_zero() => Ok(Rules { stall: Some(stall) }),
+        Ok(GoDuration(stall)) if !stall.is_zero() => {
+            Ok(Rules { stall: Some(stall), ..Rules::default() })
+        }
         Ok(_) => Ok(Rules::default()),
         Err(error) => Err(format!("annotation {STALL_AFTER} is left out: {error}")),
     }

@@ -173,7 +173,7 @@ mod tests {
     fn what_is_sent_depends_on_what_is_known_of_the_kind() {
         let object = |api_version: &str, kind: &str, data: Value| {
             Object(
-                json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "spec": data}),
+                json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}, "data": data}),
             )
         };
         let versioned = |mut object: Object| {
@@ -182,8 +182,8 @@ mod tests {
         };
         let map = |data: Value| object("v1", "ConfigMap", data);
         let thing = |data: Value| object("x.io/v1", "Thing", data);
-        let strategic = |patch: Value| Some((PatchKind::Strategic, json!({"spec": patch})));
-        let merge = |patch: Value| Some((PatchKind::Merge, json!({"spec": patch})));
+        let strategic = |patch: Value| Some((PatchKind::Strategic, json!({"data": patch})));
+        let merge = |patch: Value| Some((PatchKind::Merge, json!({"data": patch})));
         let (a, b) = (json!({"a": 1}), json!({"b": 1}));
         let both = json!({"a": 1, "c": 2});
         let rows = [

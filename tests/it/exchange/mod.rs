@@ -2,6 +2,7 @@
 //! all say the same of the release after each, and the cluster holds what it would hold had Helm 4
 //! taken Leadsman's steps.
 
+mod corpus;
 mod world;
 
 use std::collections::BTreeMap;
@@ -108,6 +109,14 @@ upgrade rel THING/2
 rollback rel 1
 upgrade rel THING/2 --server-side=true --force-conflicts",
         mixes: &["LLLLL", "HLHLH", "LHLHL", "TLLLL"],
+    },
+    Script {
+        name: "waits",
+        steps: "install rel WEB/1.0.0 --wait=legacy --timeout 60s
+upgrade rel WEB/1.1.0 --set replicas=2 --wait=legacy --timeout 60s
+!upgrade rel WEB/1.0.0 --set fate=unready --wait=legacy --timeout 5s
+rollback rel 1 --wait=legacy --timeout 60s",
+        mixes: &["LLLL", "HLLH"],
     },
     Script {
         name: "adopted",
@@ -226,10 +235,11 @@ async fn exchange(world: &World) {
             match (seen, helm) {
                 (Err(error), _) | (_, Err(error)) => failures.push(error.clone()),
                 (Ok(seen), Ok(helm)) => {
-                    // Three texts, and besides them objects and records.
-                    assert!(helm[0].len() > 5, "{}: {:?}", script.name, helm[0]);
+                    // Five texts, and besides them objects and records.
+                    assert!(helm[0].len() > 7, "{}: {:?}", script.name, helm[0]);
                     let title = format!("{} {mix}", script.name);
-                    failures.extend(differing(&title, script.steps, (seen, helm)));
+                    let steps: Vec<&str> = script.steps.lines().collect();
+                    failures.extend(differing(&title, &steps, (seen, helm)));
                 }
             }
         }
@@ -241,10 +251,10 @@ async fn exchange(world: &World) {
 
 fn differing(
     title: &str,
-    script: &str,
+    steps: &[&str],
     (seen, helm): (&[Vec<String>], &[Vec<String>]),
 ) -> Option<String> {
-    let after = script.lines().zip(seen.iter().zip(helm));
+    let after = steps.iter().zip(seen.iter().zip(helm));
     let (line, (seen, helm)) = { after }.find(|(_, (seen, helm))| seen != helm)?;
     let pairs = seen.iter().zip(helm).find(|(seen, helm)| seen != helm);
     let counts = format!("{} and {} parts", seen.len(), helm.len());
