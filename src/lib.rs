@@ -12,6 +12,7 @@
 //! | 2 | [`policy`] | which new version may be taken, and why not |
 //! | 2 | [`api`] | the shapes of `HelmRepository`, `HelmRelease` and their CRDs |
 //! | 2 | [`jsonpath`] | kubectl's JSONPath |
+//! | 2 | [`shape`] | the shape of Kubernetes' objects, and patches between them |
 //! | 3 | [`source`] | bytes from HTTP(S) repositories and mirrors |
 //! | 3 | [`cluster`] | all that is said to a Kubernetes API |
 //! | 3 | [`sim`] | a Kubernetes API in process |
@@ -33,6 +34,7 @@ pub mod plan;
 pub mod policy;
 pub mod release;
 pub mod repo;
+pub mod shape;
 pub mod sim;
 pub mod source;
 pub mod template;

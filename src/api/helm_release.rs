@@ -238,10 +238,24 @@ pub struct Upgrade {
     pub cleanup_on_fail: bool,
     /// What to do with `crds/`.
     pub crds: Option<CrdPolicy>,
-    /// `enabled`, `disabled` or `auto`.
-    pub server_side_apply: Option<String>,
+    /// Apply on the server (as before when absent).
+    pub server_side_apply: ServerSideApply,
     /// What a new chart name means: `Reinstall` (when absent) or `InPlaceUpdate`.
     pub chart_name_change_strategy: Option<String>,
+}
+
+/// Who computes what changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ServerSideApply {
+    /// The server.
+    Enabled,
+    /// The client.
+    Disabled,
+    /// Who did before.
+    #[default]
+    #[serde(other)]
+    Auto,
 }
 
 /// What to do after a failure.
@@ -356,8 +370,8 @@ pub struct Rollback {
     pub force: bool,
     /// Delete new objects when it fails.
     pub cleanup_on_fail: bool,
-    /// `enabled`, `disabled` or `auto`.
-    pub server_side_apply: Option<String>,
+    /// Apply on the server (as before when absent).
+    pub server_side_apply: ServerSideApply,
 }
 
 /// `spec.uninstall`.
@@ -412,11 +426,15 @@ impl HelmReleaseSpec {
         own.unwrap_or(self.test.ignore_failures)
     }
 
+    /// Whether readiness is awaited by Helm 3's rules.
+    pub fn waits_as_helm_3(&self) -> bool {
+        let name = self.wait_strategy.as_ref().and_then(|strategy| strategy.get("name"));
+        name.and_then(Value::as_str) == Some("legacy")
+    }
+
     /// Returns the fields that are set but that this version of Leadsman does not act on.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let chart = self.chart.as_ref().map(|chart| &chart.spec);
-        let legacy = |map: &Map| map.get("name").and_then(Value::as_str) == Some("legacy");
-        let off = |mode: &Option<String>| mode.as_deref() == Some("disabled");
         let set = [
             (self.chart_ref.is_some(), "spec.chartRef"),
             (chart.is_some_and(|c| !c.values_files.is_empty()), "spec.chart.spec.valuesFiles"),
@@ -425,13 +443,7 @@ impl HelmReleaseSpec {
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
             (self.common_metadata.is_some(), "spec.commonMetadata"),
             (self.post_renderers.is_some(), "spec.postRenderers"),
-            (self.wait_strategy.as_ref().is_some_and(legacy), "spec.waitStrategy.name: legacy"),
-            (self.install.server_side_apply == Some(false), "spec.install.serverSideApply: false"),
-            (off(&self.upgrade.server_side_apply), "spec.upgrade.serverSideApply: disabled"),
-            (off(&self.rollback.server_side_apply), "spec.rollback.serverSideApply: disabled"),
             (self.upgrade.preserve_values, "spec.upgrade.preserveValues"),
-            (self.upgrade.force, "spec.upgrade.force"),
-            (self.rollback.force, "spec.rollback.force"),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
     }

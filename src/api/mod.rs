@@ -18,8 +18,8 @@ pub use condition::Condition;
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,
     HealthCheckExpr, HelmRelease, HelmReleaseSpec, IgnoreTarget, Install, Remediation,
-    RemediationStrategy, Rollback, SourceRef, Strategy, StrategyName, Test, TestFilter, Uninstall,
-    Upgrade, ValuesReference,
+    RemediationStrategy, Rollback, ServerSideApply, SourceRef, Strategy, StrategyName, Test,
+    TestFilter, Uninstall, Upgrade, ValuesReference,
 };
 pub use helm_repository::{
     Artifact, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, LocalRef,

@@ -131,7 +131,7 @@ pub(super) fn action(
         config: plan.config,
         origin: None,
         timeout: args.waiting.timeout,
-        wait: args.waits()?,
+        wait: args.waits(),
         wait_for_jobs: args.waiting.wait_for_jobs,
         hooks: !args.no_hooks,
         take_ownership: args.take_ownership,

@@ -23,7 +23,7 @@ use crate::base::clock::{Clock as _, SystemClock};
 use crate::chart;
 use crate::cluster::Propagation;
 use crate::release::{
-    self, ClusterLookup, Conflicts, Error, Kind, Options, Record, Trial, Uninstall, offline,
+    self, ClusterLookup, Conflicts, Error, Kind, Method, Options, Record, Trial, Uninstall, offline,
 };
 use crate::template::ReleaseInfo;
 
@@ -64,8 +64,7 @@ pub(super) fn parts(args: &Deploying, details: Details) -> Parts<'static> {
 pub(super) async fn install(args: &Install, connection: &Connection) -> anyhow::Result<Record> {
     let common = &args.deploy;
     let depth = common.dry.depth()?;
-    common.applying.check()?;
-    common.waits()?;
+    let method = common.applying.method()?.or(Method::Server);
     let plain = offline("", &[])?;
     let naming =
         Naming { words: &args.words, generate: args.generate_name, template: &args.name_template };
@@ -87,8 +86,9 @@ pub(super) async fn install(args: &Install, connection: &Connection) -> anyhow::
         return tried(args, (&name, &ordered), connection, Some(target)).await;
     }
     let namespace = namespace::of(connection);
-    let site = Site::within(Connected { cluster: target.cluster, namespace }, &name).await?;
-    whole(args, (&name, &ordered), &site).await
+    let mut site = Site::within(Connected { cluster: target.cluster, namespace }, &name).await?;
+    site.rules = common.waiting.rules();
+    whole(args, (&name, &ordered), &site, method).await
 }
 
 /// Renders, asks the cluster if there is one, and changes nothing.
@@ -144,6 +144,7 @@ async fn whole(
     args: &Install,
     (name, ordered): (&str, &Ordered),
     site: &Site,
+    method: Method,
 ) -> anyhow::Result<Record> {
     let common = &args.deploy;
     name::check(name)?;
@@ -152,18 +153,19 @@ async fn whole(
     let (processed, _) = chart::process_dependencies(&ordered.chart, &ordered.values)
         .context("chart dependencies processing failed")?;
     if !common.skip_crds {
-        release::install_crds(&site.env(), &processed, CrdPolicy::Create, None).await?;
+        let how = (CrdPolicy::Create, method);
+        release::install_crds(&site.env(), &processed, how, None).await?;
     }
     let capabilities = release::of_cluster(&site.cluster).await?;
     let lookup = ClusterLookup::new(site.cluster.clone());
     let told = (&capabilities, Some(&lookup));
     let rendered = ordered.render(common, of(name, &site.namespace), told).map_err(refused)?;
     let options = Options {
-        fields: site.fields(common.applying.force_conflicts),
         description: common.description.clone(),
         labels: Some(common.labels()?),
         stop: Some(stop_on_signal(args.words.first().map_or(name, String::as_str))?),
         replaced: replaced.map(Box::new),
+        ..site.options(&common.applying, method)
     };
     let after = options.replaced.as_ref().map_or(0, |last| last.version);
     let plan = planned(ordered, (name, &site.namespace), after);

@@ -7,11 +7,14 @@ use clap::Args as ClapArgs;
 
 use super::args::{ChartFrom, Output, Values, duration};
 use super::template_args::{PostRender, pair};
+use crate::cluster::wait::Rules;
+use crate::release::Method;
 
 /// How long is waited, and for what.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Waiting {
-    /// Wait until objects are ready (`watcher`), or only for hooks (`hookOnly`, as without it).
+    /// Wait until objects are ready (`watcher`), ready by Helm 3's rules (`legacy`), or only for
+    /// hooks (`hookOnly`, as without it).
     #[arg(
         long,
         num_args = 0..=1,
@@ -31,17 +34,13 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Whether objects are waited for.
-    ///
-    /// # Errors
-    /// The strategy is one that there is not.
-    pub(super) fn for_objects(&self) -> anyhow::Result<bool> {
-        match self.wait.as_deref() {
-            None | Some("hookOnly" | "false") => Ok(false),
-            Some("legacy") => anyhow::bail!(
-                "--wait=legacy is not supported: Helm 3's rules of readiness are not there; --wait=watcher knows more kinds"
-            ),
-            Some(_) => Ok(true),
-        }
+    pub(super) fn for_objects(&self) -> bool {
+        !matches!(self.wait.as_deref(), None | Some("hookOnly" | "false"))
+    }
+
+    /// Returns how readiness is awaited.
+    pub(super) fn rules(&self) -> Rules {
+        Rules { legacy: self.wait.as_deref() == Some("legacy"), ..Rules::default() }
     }
 }
 
@@ -51,30 +50,26 @@ pub(super) struct Applying {
     /// Take over fields that somebody else manages.
     #[arg(long, conflicts_with = "force_replace")]
     pub(super) force_conflicts: bool,
-    /// Accepted only to say that it is not supported.
-    #[arg(long, alias = "force", hide = true)]
+    /// Put objects in the place of those that are there, of which nothing stays; needs
+    /// --server-side=false.
+    #[arg(long, alias = "force")]
     pub(super) force_replace: bool,
-    /// Who computes changes: `true` and `auto` are the server; `false` is not supported.
-    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "true|auto")]
+    /// Who computes changes: the server, or this command; `auto` (as without it) goes on with what
+    /// was done before.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "true|false|auto")]
     pub(super) server_side: Option<String>,
 }
 
 impl Applying {
-    /// Refuses what is not supported.
+    /// Returns who computes what changes.
     ///
     /// # Errors
-    /// What Helm says, or what is not supported.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        if self.force_replace {
-            anyhow::bail!(
-                "--force-replace is not supported: objects are changed by server-side apply; delete an object whose fields cannot change first"
-            );
-        }
+    /// Helm's text.
+    pub(super) fn method(&self) -> anyhow::Result<Method> {
         match self.server_side.as_deref() {
-            None | Some("true" | "auto") => Ok(()),
-            Some("false") => anyhow::bail!(
-                "--server-side=false is not supported: objects are changed by server-side apply"
-            ),
+            None | Some("auto") => Ok(Method::Auto),
+            Some("true") => Ok(Method::Server),
+            Some("false") => Ok(Method::Client),
             Some(other) => {
                 anyhow::bail!("invalid/unknown release server-side apply method: {other}")
             }
@@ -205,11 +200,8 @@ impl Deploying {
     }
 
     /// Whether objects are waited for.
-    ///
-    /// # Errors
-    /// As [`Waiting::for_objects`].
-    pub(super) fn waits(&self) -> anyhow::Result<bool> {
-        Ok(self.waiting.for_objects()? || self.rollback_on_failure)
+    pub(super) fn waits(&self) -> bool {
+        self.waiting.for_objects() || self.rollback_on_failure
     }
 }
 
@@ -247,35 +239,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_said() {
+    fn strategies_and_methods_are_read() {
         let waiting = |wait: Option<&str>| Waiting {
             wait: wait.map(str::to_owned),
             wait_for_jobs: false,
             timeout: Duration::ZERO,
         };
         let rows = [
-            (None, Some(false)),
-            (Some("hookOnly"), Some(false)),
-            (Some("watcher"), Some(true)),
-            (Some("legacy"), None),
+            (None, (false, false)),
+            (Some("hookOnly"), (false, false)),
+            (Some("watcher"), (true, false)),
+            (Some("legacy"), (true, true)),
         ];
         for (given, want) in rows {
-            assert_eq!(waiting(given).for_objects().ok(), want, "{given:?}");
+            let waiting = waiting(given);
+            assert_eq!((waiting.for_objects(), waiting.rules().legacy), want, "{given:?}");
         }
-        let applying = |side: Option<&str>, force_replace: bool| Applying {
+        let applying = |side: Option<&str>| Applying {
             force_conflicts: false,
-            force_replace,
+            force_replace: false,
             server_side: side.map(str::to_owned),
         };
         let rows = [
-            (None, false, true),
-            (Some("auto"), false, true),
-            (Some("false"), false, false),
-            (Some("x"), false, false),
-            (None, true, false),
+            (None, Some(Method::Auto)),
+            (Some("auto"), Some(Method::Auto)),
+            (Some("true"), Some(Method::Server)),
+            (Some("false"), Some(Method::Client)),
+            (Some("x"), None),
         ];
-        for (side, force, good) in rows {
-            assert_eq!(applying(side, force).check().is_ok(), good, "{side:?} {force}");
+        for (side, want) in rows {
+            assert_eq!(applying(side).method().ok(), want, "{side:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::args::Connection;
 use super::release_args::{Applying, Depth, DryRun, Keeping, Waiting};
 use super::site::Site;
 use super::ui;
-use crate::release::{self, Options};
+use crate::release::{self, Method, Options};
 
 /// Most characters of a description.
 const DESCRIPTION: usize = 256;
@@ -51,9 +51,10 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
         bail!("description must be {DESCRIPTION} characters or less, got {length}");
     }
     let depth = args.dry.depth()?;
-    args.applying.check()?;
-    let wait = args.waiting.for_objects()?;
-    let (site, name) = Site::find(connection, &args.release).await?;
+    let asked = args.applying.method()?;
+    let wait = args.waiting.for_objects();
+    let (mut site, name) = Site::find(connection, &args.release).await?;
+    site.rules = args.waiting.rules();
     let Some(last) = site.last(&name).await? else { bail!("release: not found") };
     let revision = if revision == 0 { last.version.saturating_sub(1) } else { revision };
     let Some(target) = site.storage.get(&name, revision).await? else {
@@ -61,6 +62,7 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
     };
     if depth == Depth::Whole {
         let version = target.metadata().version;
+        let method = asked.or(Method::of(&target.apply_method));
         let rollback = release::Rollback {
             target,
             last,
@@ -71,9 +73,8 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
             cleanup_on_fail: args.cleanup_on_fail,
             max_history: args.keeping.history_max,
             options: Options {
-                fields: site.fields(args.applying.force_conflicts),
                 description: args.description.clone(),
-                ..Options::default()
+                ..site.options(&args.applying, method)
             },
         };
         release::rollback(&site.env(), rollback).await.result.map_err(|error| match error {

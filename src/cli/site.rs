@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::args::Connection;
 use super::connect::Connected;
+use super::release_args::Applying;
 use super::{connect, inspect, ui};
 use crate::api::HelmRelease;
 use crate::api::annotation::{HELM_MANAGER, RELEASE_MANAGER};
@@ -15,7 +16,7 @@ use crate::base::clock::SystemClock;
 use crate::cluster::wait::{Progress, Rules};
 use crate::cluster::{Cluster, Selection};
 use crate::controller::target::Target;
-use crate::release::{Env, Fields, Record, Storage};
+use crate::release::{Env, Fields, Method, Options, Record, Storage};
 
 /// Field manager of Helm's records.
 const RECORDS: &str = "Helm";
@@ -27,6 +28,8 @@ pub(super) struct Site {
     pub(super) storage: Storage,
     /// Name of the `HelmRelease` that keeps the release, if there is one.
     pub(super) kept: Option<String>,
+    /// How readiness is awaited.
+    pub(super) rules: Rules,
     holder: String,
 }
 
@@ -46,6 +49,7 @@ impl Site {
             cluster: connected.cluster.with_manager(manager),
             namespace: connected.namespace,
             kept,
+            rules: Rules::default(),
             holder: format!("cli/{:016x}", rand::random::<u64>()),
         })
     }
@@ -82,15 +86,22 @@ impl Site {
             storage: self.storage.clone(),
             clock: Arc::new(SystemClock),
             holder: &self.holder,
-            rules: Rules::default(),
+            rules: self.rules.clone(),
             progress: &quiet,
             output: &ui::say_log,
         }
     }
 
-    /// Returns what is done about fields of others: who keeps a release takes them over.
-    pub(super) fn fields(&self, force: bool) -> Fields {
-        if force || self.kept.is_some() { Fields::Taken } else { Fields::Refused }
+    /// Returns how objects are changed, by a method that is decided. Who keeps a release takes
+    /// over what others own.
+    pub(super) fn options(&self, args: &Applying, method: Method) -> Options {
+        let takes = self.kept.is_some() && method != Method::Client;
+        Options {
+            method,
+            replace: args.force_replace,
+            fields: if args.force_conflicts || takes { Fields::Taken } else { Fields::Refused },
+            ..Options::default()
+        }
     }
 
     /// Says who keeps the release, and what comes of what was done.

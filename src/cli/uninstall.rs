@@ -53,7 +53,6 @@ pub(super) async fn run(args: Uninstall, connection: &Connection) -> anyhow::Res
             "invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""
         ),
     };
-    args.waiting.for_objects()?;
     for name in &args.releases {
         let stays = one(&args, name, connection, propagation).await?;
         if !stays.is_empty() {
@@ -90,7 +89,7 @@ async fn one(
     let uninstall = release::Uninstall {
         last,
         timeout: args.waiting.timeout,
-        wait: args.waiting.for_objects()?,
+        wait: args.waiting.for_objects(),
         hooks: !args.no_hooks,
         keep_history: args.keep_history,
         propagation,

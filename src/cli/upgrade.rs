@@ -19,7 +19,7 @@ use crate::base::class::chain;
 use crate::base::name::ReleaseName;
 use crate::chart::{self, Chart};
 use crate::release::{
-    self, ClusterLookup, Conflicts, Deploy, Error, Kind, Options, Record, Rollback, Trial,
+    self, ClusterLookup, Conflicts, Deploy, Error, Kind, Method, Options, Record, Rollback, Trial,
     merge_labels,
 };
 use crate::template::ReleaseInfo;
@@ -61,9 +61,8 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let common = &args.deploy;
     common.dry.depth()?;
-    common.applying.check()?;
-    common.waits()?;
-    let site = Site::of(connection, &args.release).await?;
+    let mut site = Site::of(connection, &args.release).await?;
+    site.rules = common.waiting.rules();
     let is_table = common.output == Output::Table;
     if args.install && is_absent(&site, &args.release).await? {
         if is_table {
@@ -119,12 +118,13 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
     };
     let told = (&capabilities, (depth != Depth::Client).then_some(&lookup));
     let rendered = ordered.render(common, info, told)?;
+    let method = common.applying.method()?.or(Method::of(&last.apply_method));
     let options = Options {
-        fields: site.fields(common.applying.force_conflicts),
         description: common.description.clone(),
         labels: Some(merge_labels(&last.labels, &common.labels()?)),
         replaced: None,
         stop: (depth == Depth::Whole).then(|| stop_on_signal(&args.release)).transpose()?,
+        ..site.options(&common.applying, method)
     };
     let plan = Plan {
         name: args.release.clone(),
@@ -237,6 +237,8 @@ async fn roll_back(args: &Upgrade, site: &Site) -> Result<bool, Error> {
     let target = site.storage.get(name, head.version).await?;
     let last = site.storage.last(name).await?;
     let Some((target, (_, last))) = target.zip(last) else { return Ok(false) };
+    let asked = common.applying.method().unwrap_or_default();
+    let method = asked.or(Method::of(&target.apply_method));
     let rollback = Rollback {
         target,
         last,
@@ -246,10 +248,7 @@ async fn roll_back(args: &Upgrade, site: &Site) -> Result<bool, Error> {
         hooks: !common.no_hooks,
         cleanup_on_fail: false,
         max_history: 0,
-        options: Options {
-            fields: site.fields(common.applying.force_conflicts),
-            ..Options::default()
-        },
+        options: site.options(&common.applying, method),
     };
     release::rollback(&site.env(), rollback).await.result.map(|()| true)
 }

@@ -310,6 +310,7 @@ impl Cluster {
     /// # Errors
     /// The request fails; an object that does not exist is `None`.
     pub async fn get(&self, id: &ObjectId) -> Result<Option<Object>, Error> {
+        id.check_named()?;
         let path = self.served(id).await?.path(&id.namespace, &id.name, "");
         match self.send_json(&Call::read(path)).await {
             Ok(value) => Ok(Some(Object(value))),
@@ -436,9 +437,7 @@ impl Cluster {
     /// The request fails; see [`Error::is_conflict`].
     pub async fn apply(&self, object: &Object, options: &ApplyOptions) -> Result<Object, Error> {
         let id = object.id();
-        if id.name.is_empty() {
-            return Err(Error::Request("resource name may not be empty".to_owned()));
-        }
+        id.check_named()?;
         let path = self.served(&id).await?.path(&id.namespace, &id.name, options.subresource);
         let validation = match options.validation {
             Validation::Strict => "Strict",

@@ -23,6 +23,7 @@
 mod access;
 pub mod cause;
 mod client;
+mod clientside;
 mod discovery;
 mod error;
 mod expression;
@@ -38,6 +39,7 @@ mod watch;
 
 pub use access::Access;
 pub use client::{ApplyOptions, Cluster, Propagation, Selection, Validation};
+pub use clientside::{PatchKind, Trying};
 pub use discovery::{Resource, ServerVersion};
 pub use error::{Error, StatusCause};
 pub use expression::Expression;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::error::Error;
 use crate::yaml::{Map, Value};
 
 /// One Kubernetes resource as plain JSON.
@@ -43,6 +44,14 @@ impl ObjectId {
             self.version.clone()
         } else {
             format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// Refuses what would mean all objects of a kind.
+    pub(super) fn check_named(&self) -> Result<(), Error> {
+        match self.name.is_empty() {
+            true => Err(Error::Request("resource name may not be empty".to_owned())),
+            false => Ok(()),
         }
     }
 

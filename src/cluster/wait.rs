@@ -27,6 +27,7 @@ use crate::base::clock::Clock;
 
 mod error;
 mod gone;
+mod legacy;
 mod quiet;
 
 pub use error::WaitError;
@@ -48,6 +49,8 @@ pub struct Rules {
     pub stall: Option<Duration>,
     /// Health of kinds, in the user's words.
     pub health: Arc<Health>,
+    /// Whether Helm 3's rules count instead of kstatus'; hooks are read as ever.
+    pub legacy: bool,
 }
 
 /// How to wait.
@@ -175,6 +178,11 @@ pub async fn wait_ready(
     clock: &dyn Clock,
     progress: &(dyn Fn(&Progress) + Sync),
 ) -> Result<(), WaitError> {
+    if options.rules.legacy && options.reader != Reader::Hook {
+        let is_asked = options.reader == Reader::Jobs;
+        let jobs = if is_asked { legacy::Jobs::Yes } else { legacy::Jobs::No };
+        return legacy::wait(cluster, objects, options.timeout, jobs).await;
+    }
     let mut waiter = Waiter::new(cluster, clock, options, objects);
     if waiter.targets.is_empty() {
         return Ok(());

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::context::Context;
 use super::history;
+use super::manner::{of_install, of_mode, options, rules};
 use super::next::Step;
 use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
@@ -17,19 +18,18 @@ use super::progress;
 use super::suite::{self, Tests};
 use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
-use crate::api::annotation::STALL_AFTER;
 use crate::api::condition::{
     ConditionList, Conditions, READY, RECONCILING, REMEDIATED, TEST_SUCCESS, Truth,
 };
-use crate::api::{Action, CrdPolicy, HealthCheckExpr, HelmRelease, HelmReleaseStatus, Snapshot};
+use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::chart;
-use crate::cluster::wait::{Progress, Rules};
-use crate::cluster::{Health, HealthCheck, Propagation};
+use crate::cluster::Propagation;
+use crate::cluster::wait::Progress;
 use crate::policy::Evidence;
 use crate::release::{
-    self, ClusterLookup, Deploy, Env, Head, Kind, Origin, Outcome, Record, RenderRequest,
+    self, ClusterLookup, Deploy, Env, Head, Kind, Method, Origin, Outcome, Record, RenderRequest,
     RenderedRelease, Rollback, Storage, Suite, Uninstall,
 };
 use crate::template::ReleaseInfo;
@@ -157,7 +157,12 @@ impl Work<'_> {
     ) -> Result<Deploy, release::Error> {
         let spec = &self.release.spec;
         let install = step == Step::Install;
-        let (kind, after) = self.kind(install).await?;
+        let (kind, after, before) = self.kind(install).await?;
+        let (i, u) = (&spec.install, &spec.upgrade);
+        let options = match install {
+            true => options(of_install(i.server_side_apply), false),
+            false => options(of_mode(u.server_side_apply).or(before), u.force),
+        };
         let origin = Origin {
             name: self.release.metadata.name.clone(),
             namespace: self.release.metadata.namespace.clone(),
@@ -165,9 +170,9 @@ impl Work<'_> {
         let crds = if install { spec.install.crds } else { spec.upgrade.crds };
         let (processed, _) = chart::process_dependencies(&needs.pulled.chart, &needs.values)?;
         let policy = crds.unwrap_or(CrdPolicy::Create);
-        release::install_crds(env, &processed, policy, Some(&origin)).await?;
+        let how = (policy, options.method);
+        release::install_crds(env, &processed, how, Some(&origin)).await?;
         let rendered = self.render(env, install, after + 1, needs).await?;
-        let (i, u) = (&spec.install, &spec.upgrade);
         let pick = |a: bool, b: bool| if install { a } else { b };
         Ok(Deploy {
             kind,
@@ -184,12 +189,13 @@ impl Work<'_> {
             create_namespace: install && i.create_namespace && !spec.target_namespace.is_empty(),
             cleanup_on_fail: !install && u.cleanup_on_fail,
             max_history: spec.max_history.unwrap_or(5) as usize,
-            options: release::Options::default(),
+            options,
         })
     }
 
-    /// Returns what is replaced, and the newest revision so far (0: none).
-    async fn kind(&mut self, install: bool) -> Result<(Kind, u32), release::Error> {
+    /// Returns what is replaced, the newest revision so far (0: none), and who computed its
+    /// changes.
+    async fn kind(&mut self, install: bool) -> Result<(Kind, u32, Method), release::Error> {
         let name = &self.target.name;
         let heads = self.storage.heads(name).await?;
         let after = heads.first().map_or(0, |head| head.version);
@@ -200,14 +206,21 @@ impl Work<'_> {
         });
         if install {
             self.status.history.clear();
-            return Ok((Kind::Install { after }, after));
+            return Ok((Kind::Install { after }, after, Method::Server));
         }
         let Some(head) = Head::current(&heads) else {
             let text = format!("\"{name}\" has no deployed releases");
             return Err(release::Error::Refused(text));
         };
-        let current = self.storage.get(name, head.version).await?;
-        Ok((Kind::Upgrade { current: Box::new(current.unwrap_or_default()), after }, after))
+        let current = self.storage.get(name, head.version).await?.unwrap_or_default();
+        let method = match head.version == after {
+            true => Method::of(&current.apply_method),
+            false => {
+                let last = self.storage.get(name, after).await?.unwrap_or_default();
+                Method::of(&last.apply_method)
+            }
+        };
+        Ok((Kind::Upgrade { current: Box::new(current), after }, after, method))
     }
 
     /// What was decided counts only for the revision that was looked at.
@@ -272,6 +285,8 @@ impl Work<'_> {
         };
         match records.await {
             Ok(Some((target, last))) => {
+                let method = of_mode(spec.rollback.server_side_apply);
+                let method = method.or(Method::of(&target.apply_method));
                 let rollback = Rollback {
                     target,
                     last,
@@ -281,7 +296,7 @@ impl Work<'_> {
                     hooks: !spec.rollback.disable_hooks,
                     cleanup_on_fail: spec.rollback.cleanup_on_fail,
                     max_history: spec.max_history.unwrap_or(5) as usize,
-                    options: release::Options::default(),
+                    options: options(method, spec.rollback.force),
                 };
                 release::rollback(env, rollback).await
             }
@@ -491,34 +506,6 @@ pub(super) fn said(log: &str) {
     for line in log.lines() {
         tracing::info!(line, "a hook says");
     }
-}
-
-/// Reads what a release says about when its objects work; what it says amiss is told beside.
-fn rules(release: &HelmRelease) -> (Rules, Option<String>) {
-    // Expressions that are wrong ended the reconciliation before.
-    let health = health(&release.spec.health_check_exprs).unwrap_or_default();
-    let mut rules = Rules { stall: None, health: Arc::new(health) };
-    let given = release.metadata.annotation(STALL_AFTER).map(str::parse::<GoDuration>);
-    match given {
-        Some(Ok(GoDuration(stall))) if !stall.is_zero() => rules.stall = Some(stall),
-        None | Some(Ok(_)) => {}
-        Some(Err(error)) => {
-            return (rules, Some(format!("annotation {STALL_AFTER} is left out: {error}")));
-        }
-    }
-    (rules, None)
-}
-
-/// Parses what a release says about the health of its objects.
-pub(super) fn health(given: &[HealthCheckExpr]) -> Result<Health, String> {
-    let checks = given.iter().map(|one| HealthCheck {
-        api_version: &one.api_version,
-        kind: &one.kind,
-        current: &one.current,
-        failed: &one.failed,
-        in_progress: &one.in_progress,
-    });
-    Health::parse(&checks.collect::<Vec<_>>())
 }
 
 fn evidence(outcome: &Outcome) -> Vec<Evidence> {

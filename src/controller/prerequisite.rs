@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::memory::Memory;
 use super::values::{self, Fetched, Receiver};
-use super::{access, dependency, execute, history, repository};
+use super::{access, dependency, history, manner, repository};
 use crate::api::annotation::{HOLD, PIN};
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{HelmRelease, HelmRepository, ValuesReference};
@@ -87,7 +87,7 @@ pub(super) async fn gather(
         );
         return Err(Problem::new("Unsupported", text, Class::Stalled).stalled());
     }
-    execute::health(&release.spec.health_check_exprs).map_err(|why| Problem::terminal(&why))?;
+    manner::health(&release.spec.health_check_exprs).map_err(|why| Problem::terminal(&why))?;
     dependency::check(&context.cluster, release).await.map_err(|error| match error {
         dependency::Error::Expression { .. } => Problem::terminal(&chain(&error)),
         dependency::Error::Circle(_) => {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apply::{self, Created, Owner};
+use super::method::{Asked, Baseline, How, Verb};
 use super::record::{Info, Record, chart_value};
-use super::{Error, Options, Origin, RenderedRelease, Storage, hook, preflight};
+use super::{Error, Method, Options, Origin, RenderedRelease, Storage, hook, preflight};
 use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
 use crate::cluster::status::Reader;
@@ -141,7 +142,7 @@ impl Deploy {
             hooks,
             version: after + 1,
             namespace: self.namespace.clone(),
-            apply_method: "ssa".to_owned(),
+            apply_method: self.method().word().to_owned(),
             labels: match &self.kind {
                 Kind::Install { .. } => self.options.labels.clone().unwrap_or_default(),
                 Kind::Upgrade { current, .. } => {
@@ -149,6 +150,22 @@ impl Deploy {
                 }
             },
         })
+    }
+
+    /// Returns who computes what changes: who did for the revision that is upgraded.
+    fn method(&self) -> Method {
+        let usual = match &self.kind {
+            Kind::Install { .. } => Method::Server,
+            Kind::Upgrade { current, .. } => Method::of(&current.apply_method),
+        };
+        self.options.method.or(usual)
+    }
+
+    /// Returns how objects are to be changed.
+    fn asked(&self) -> Asked {
+        let taking = self.take_ownership && matches!(self.kind, Kind::Install { .. });
+        let baseline = if taking { Baseline::NewOfAnyKind } else { Baseline::New };
+        self.options.asked(self.method(), baseline)
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -160,19 +177,23 @@ impl Deploy {
 pub async fn deploy(env: &Env<'_>, deploy: Deploy) -> Outcome {
     let mut written = Vec::new();
     let result = match prepare(env, &deploy).await {
-        Ok((record, objects, old)) => {
-            run(env, &deploy, record, (&objects, &old), &mut written).await
-        }
+        Ok((record, scope)) => run(env, &deploy, record, &scope, &mut written).await,
         Err(error) => Err(error),
     };
     Outcome { written, result }
 }
 
+/// What an action is about.
+struct Scope {
+    /// What is wanted.
+    objects: Vec<Object>,
+    /// What was wanted before.
+    old: Vec<Object>,
+    verb: Verb,
+}
+
 /// Everything that may fail before anything is stored.
-async fn prepare(
-    env: &Env<'_>,
-    deploy: &Deploy,
-) -> Result<(Record, Vec<Object>, Vec<Object>), Error> {
+async fn prepare(env: &Env<'_>, deploy: &Deploy) -> Result<(Record, Scope), Error> {
     let record = deploy.draft(&*env.clock)?;
     let old = match &deploy.kind {
         Kind::Install { .. } => Vec::new(),
@@ -183,17 +204,28 @@ async fn prepare(
     record.encode()?;
     let mut objects = apply::objects(&env.cluster, &record.manifest, &deploy.namespace).await?;
     let owner = deploy.owner();
-    if !deploy.take_ownership {
+    let mut verb = match &deploy.kind {
+        Kind::Install { .. } => Verb::Create,
+        Kind::Upgrade { .. } => Verb::Update,
+    };
+    if deploy.take_ownership {
+        let is_asked = deploy.options.replace || deploy.method() == Method::Client;
+        if verb == Verb::Create && is_asked && apply::exist(&env.cluster, &objects).await? {
+            verb = Verb::Update;
+        }
+    } else {
         let is_old = |object: &Object| old.iter().any(|other| other.id().same(&object.id()));
         let new: Vec<Object> = objects.iter().filter(|object| !is_old(object)).cloned().collect();
         let doing = if old.is_empty() { "install" } else { "update" };
-        apply::check_ownership(&env.cluster, &new, owner, doing).await?;
+        if apply::check_ownership(&env.cluster, &new, owner, doing).await? {
+            verb = Verb::Update;
+        }
     }
     apply::own(&mut objects, owner);
     if deploy.create_namespace {
-        apply::create_namespace(&env.cluster, &deploy.namespace).await?;
+        apply::create_namespace(&env.cluster, &deploy.namespace, deploy.method()).await?;
     }
-    Ok((record, objects, old))
+    Ok((record, Scope { objects, old, verb }))
 }
 
 /// Everything after the record says that the action is under way.
@@ -201,7 +233,7 @@ async fn run(
     env: &Env<'_>,
     deploy: &Deploy,
     mut record: Record,
-    (objects, old): (&[Object], &[Object]),
+    scope: &Scope,
     written: &mut Vec<Record>,
 ) -> Result<(), Error> {
     if deploy.max_history > 0 {
@@ -213,10 +245,10 @@ async fn run(
     env.storage.create(&record, env.holder, &*env.clock).await?;
     written.push(record.clone());
     let created = match deploy.cleanup_on_fail {
-        true => Created::before(&env.cluster, objects).await?,
+        true => Created::before(&env.cluster, &scope.objects).await?,
         false => Created::default(),
     };
-    let work = change(env, deploy, &mut record, (objects, old), written);
+    let work = change(env, deploy, &mut record, scope, written);
     let result = deploy.options.until_stopped(work).await;
     if result.is_err() && deploy.options.is_stopped() {
         // What was being written then may be there.
@@ -269,15 +301,21 @@ async fn change(
     env: &Env<'_>,
     deploy: &Deploy,
     record: &mut Record,
-    (objects, old): (&[Object], &[Object]),
+    scope: &Scope,
     written: &mut Vec<Record>,
 ) -> Result<(), Error> {
     let word = if matches!(deploy.kind, Kind::Install { .. }) { "install" } else { "upgrade" };
-    preflight::check(&env.cluster, old, objects).await?;
+    let how = deploy.asked().how(scope.verb);
+    if let Ok(how) = how {
+        preflight::check(&env.cluster, &scope.old, &scope.objects, how).await?;
+    }
     if deploy.hooks {
         hook::run(env, record, &format!("pre-{word}"), deploy.timeout).await?;
     }
-    let ready = make_ready(env, deploy, (objects, old)).await;
+    let ready = match how {
+        Ok(how) => make_ready(env, deploy, scope, how).await,
+        Err(error) => Err(error),
+    };
     if ready.is_err()
         && let Kind::Upgrade { current, .. } = &deploy.kind
     {
@@ -292,12 +330,9 @@ async fn change(
 }
 
 /// Applies, removes what is no longer wanted, waits.
-async fn make_ready(
-    env: &Env<'_>,
-    deploy: &Deploy,
-    (objects, old): (&[Object], &[Object]),
-) -> Result<(), Error> {
-    let live = apply::apply(&env.cluster, objects, deploy.options.fields).await?;
+async fn make_ready(env: &Env<'_>, deploy: &Deploy, scope: &Scope, how: How) -> Result<(), Error> {
+    let Scope { objects, old, .. } = scope;
+    let live = apply::apply(&env.cluster, (objects, old), how).await?;
     apply::remove_surplus(&env.cluster, old, objects).await?;
     if deploy.wait {
         let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };

@@ -2,11 +2,13 @@
 //!
 //! Source: helm v4.3.1 pkg/action (install.go, upgrade.go, validate.go), pkg/kube/client.go.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::{Env, Error, Fields, manager, manifest};
+use super::method::{How, Verb};
+use super::{Env, Error, Fields, Method, clientside, manager, manifest};
 use crate::api::annotation::HELM_MANAGER;
 use crate::base::class::chain;
 use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
@@ -97,14 +99,17 @@ pub(super) fn own(objects: &mut [Object], owner: Owner<'_>) {
     }
 }
 
-/// Refuses objects that exist and are not the release's.
+/// Refuses objects that exist and are not the release's; tells whether any exist.
 pub(super) async fn check_ownership(
     cluster: &Cluster,
     objects: &[Object],
     owner: Owner<'_>,
     doing: &str,
-) -> Result<(), Error> {
-    for part in objects.chunks(AT_ONCE) {
+) -> Result<bool, Error> {
+    let mut any = false;
+    // What gets its name from the server is a new object.
+    let named: Vec<&Object> = objects.iter().filter(|object| !object.name().is_empty()).collect();
+    for part in named.chunks(AT_ONCE) {
         let found = part.iter().map(|object| async move { cluster.get(&object.id()).await });
         for (object, live) in part.iter().zip(join_all(found).await) {
             let id = object.id();
@@ -116,6 +121,7 @@ pub(super) async fn check_ownership(
                 source,
             })?;
             let Some(live) = live else { continue };
+            any = true;
             let wrong = foreign(&live, owner);
             if !wrong.is_empty() {
                 return Err(Error::Refused(format!(
@@ -128,7 +134,13 @@ pub(super) async fn check_ownership(
             }
         }
     }
-    Ok(())
+    Ok(any)
+}
+
+/// Whether any of these objects exists.
+pub(super) async fn exist(cluster: &Cluster, objects: &[Object]) -> Result<bool, Error> {
+    let missing = Created::before(cluster, objects).await?.0;
+    Ok(objects.iter().any(|object| !missing.contains(&object.id()) && !object.name().is_empty()))
 }
 
 /// Returns why a live object is not the release's; nothing if it is.
@@ -150,20 +162,24 @@ pub(super) fn foreign(live: &Object, owner: Owner<'_>) -> Vec<String> {
     marks.into_iter().filter_map(problem).collect()
 }
 
-/// Applies objects in their order; objects of one kind in a row go at the same time, and all of
+/// Changes objects in their order; objects of one kind in a row go at the same time, and all of
 /// them are tried. Returns them as the server has them now.
 pub(super) async fn apply(
     cluster: &Cluster,
-    objects: &[Object],
-    fields: Fields,
+    (objects, old): (&[Object], &[Object]),
+    how: How,
 ) -> Result<Vec<Object>, Error> {
+    let before: HashMap<ObjectId, &Object> =
+        old.iter().map(|object| (unversioned(object.id()), object)).collect();
     let mut live = Vec::with_capacity(objects.len());
     for group in objects.chunk_by(|a, b| a.kind() == b.kind()) {
         let mut first = None;
         for part in group.chunks(AT_ONCE) {
-            for applied in
-                join_all(part.iter().map(|object| apply_one(cluster, object, fields))).await
-            {
+            let changes = part.iter().map(|object| {
+                let old = before.get(&unversioned(object.id())).copied();
+                apply_one(cluster, (object, old), how)
+            });
+            for applied in join_all(changes).await {
                 match applied {
                     Ok(object) => live.push(object),
                     // Each request has waited long for the API server already.
@@ -179,16 +195,39 @@ pub(super) async fn apply(
     Ok(live)
 }
 
+/// An object is the same one in another version of its kind.
+fn unversioned(mut id: ObjectId) -> ObjectId {
+    id.version.clear();
+    id
+}
+
+/// Changes one object; `old` is what the release said of it before.
+pub(super) async fn apply_one(
+    cluster: &Cluster,
+    (object, old): (&Object, Option<&Object>),
+    how: How,
+) -> Result<Object, Error> {
+    match how {
+        How::Server(fields) => apply_on_server(cluster, object, fields).await,
+        How::Client(baseline, verb) => {
+            clientside::change(cluster, (object, old), (baseline, verb)).await
+        }
+        How::Replace => clientside::replace(cluster, object).await,
+    }
+}
+
 /// Applies one object, and takes over what Helm's own command line owned of it: a field that the
 /// chart dropped would else stay behind as its.
-pub(super) async fn apply_one(
+async fn apply_on_server(
     cluster: &Cluster,
     object: &Object,
     fields: Fields,
 ) -> Result<Object, Error> {
-    if fields == Fields::Refused {
-        // Else what we own ourselves, by the older method, would be in our way.
-        if let Some(live) = cluster.get(&object.id()).await? {
+    if fields == Fields::Refused || cluster.manager() == HELM_MANAGER {
+        // First, as Helm does: else what we own ourselves, by the older method, would be in our way.
+        if !object.name().is_empty()
+            && let Some(live) = cluster.get(&object.id()).await?
+        {
             take_over(cluster, &live).await.map_err(|error| refused(object, error))?;
         }
         return apply_once(cluster, object, fields).await;
@@ -210,9 +249,10 @@ pub(super) async fn apply_one(
     Ok(live)
 }
 
-/// Makes what Helm's command line owns of an object ours; returns whether there was anything.
+/// Makes ours what Helm's command line owns of an object, and what we owned by client-side apply;
+/// returns whether there was anything.
 async fn take_over(cluster: &Cluster, live: &Object) -> Result<bool, cluster::Error> {
-    let Some(fields) = manager::folded(live, HELM_MANAGER, cluster.manager()) else {
+    let Some(fields) = manager::handed_over(live, cluster.manager()) else {
         return Ok(false);
     };
     let patch = serde_json::json!([
@@ -262,7 +302,8 @@ pub(super) fn refused(object: &Object, source: cluster::Error) -> Error {
 /// Returns which objects of an old manifest a new one lacks.
 pub(super) fn lacking(old: &[Object], new: &[ObjectId]) -> Vec<ObjectId> {
     let ids = old.iter().map(Object::id);
-    ids.filter(|id| !new.iter().any(|other| other.same(id))).collect()
+    // What got its name from the server cannot be found again.
+    ids.filter(|id| !id.name.is_empty() && !new.iter().any(|other| other.same(id))).collect()
 }
 
 /// Whether an object stays when an upgrade leaves it out.
@@ -301,7 +342,7 @@ impl Created {
     /// Looks which objects an action is going to create.
     pub(super) async fn before(cluster: &Cluster, objects: &[Object]) -> Result<Self, Error> {
         let mut missing = Vec::new();
-        for object in objects {
+        for object in objects.iter().filter(|object| !object.name().is_empty()) {
             if cluster.get(&object.id()).await?.is_none() {
                 missing.push(object.id());
             }
@@ -344,7 +385,11 @@ impl Created {
 }
 
 /// Creates a namespace, if it is not there.
-pub(super) async fn create_namespace(cluster: &Cluster, name: &str) -> Result<(), Error> {
+pub(super) async fn create_namespace(
+    cluster: &Cluster,
+    name: &str,
+    method: Method,
+) -> Result<(), Error> {
     let id = ObjectId::new("v1", "Namespace", "", name);
     if cluster.get(&id).await?.is_some() {
         return Ok(());
@@ -354,6 +399,15 @@ pub(super) async fn create_namespace(cluster: &Cluster, name: &str) -> Result<()
         "kind": "Namespace",
         "metadata": {"name": name, "labels": {"name": name}},
     });
-    cluster.apply(&Object(object), &ApplyOptions::forced()).await?;
-    Ok(())
+    let object = Object(object);
+    match method {
+        Method::Auto | Method::Server => {
+            cluster.apply(&object, &ApplyOptions::forced()).await?;
+            Ok(())
+        }
+        Method::Client => match clientside::create(cluster, &object, Verb::Create).await {
+            Err(Error::Cluster(error)) if error.is_already_exists() => Ok(()),
+            made => made.map(drop),
+        },
+    }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Env, Error, Fields, Origin};
+use super::apply::apply_one;
+use super::method::{Asked, Baseline, Verb};
+use super::{Env, Error, Fields, Method, Origin, clientside};
 use crate::api::CrdPolicy;
 use crate::api::annotation::{ORIGIN_NAME, ORIGIN_NAMESPACE};
 use crate::chart::{self, Chart};
@@ -26,12 +28,16 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub async fn install_crds(
     env: &Env<'_>,
     chart: &Chart,
-    policy: CrdPolicy,
+    (policy, method): (CrdPolicy, Method),
     origin: Option<&Origin>,
 ) -> Result<(), Error> {
     if policy == CrdPolicy::Skip {
         return Ok(());
     }
+    // Where they are not applied, those that are there are replaced.
+    let fields = if method == Method::Client { Fields::Refused } else { Fields::Taken };
+    let replace = method == Method::Client;
+    let how = Asked { method, fields, replace, baseline: Baseline::New }.how(Verb::Update)?;
     // Nothing is applied when a later file is wrong. A large chart's definitions are not all held
     // at once, neither as they come nor as the server has them.
     objects(chart).try_for_each(|object| object.map(drop))?;
@@ -46,10 +52,24 @@ pub async fn install_crds(
             object.set_label(ORIGIN_NAME, &origin.name);
             object.set_label(ORIGIN_NAMESPACE, &origin.namespace);
         }
-        if policy == CrdPolicy::Create && env.cluster.get(&object.id()).await?.is_some() {
+        if policy == CrdPolicy::Create
+            && let Some(live) = env.cluster.get(&object.id()).await?
+        {
+            // Somebody else may have made it just now.
+            if !is_established(&live) {
+                applied.push(outline(&live));
+            }
             continue;
         }
-        let live = super::apply::apply_one(&env.cluster, &object, Fields::Taken).await;
+        let live = if policy == CrdPolicy::Create && method == Method::Client {
+            match clientside::create(&env.cluster, &object, Verb::Create).await {
+                // Somebody else was quicker.
+                Err(Error::Cluster(error)) if error.is_already_exists() => Ok(object),
+                made => made,
+            }
+        } else {
+            apply_one(&env.cluster, (&object, None), how).await
+        };
         applied.push(outline(&live.map_err(|error| error.during(FAILED))?));
     }
     if applied.is_empty() {
@@ -95,6 +115,12 @@ fn served(definition: &Object) -> Vec<(String, String)> {
         .filter_map(|version| Some(format!("{group}/{}", version["name"].as_str()?)))
         .map(|api_version| (api_version, kind.to_owned()))
         .collect()
+}
+
+fn is_established(definition: &Object) -> bool {
+    let conditions = definition.at("/status/conditions").and_then(Value::as_array);
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| condition["type"] == "Established" && condition["status"] == "True")
 }
 
 /// What is needed of a definition to wait for it: not its schemas.

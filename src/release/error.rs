@@ -114,6 +114,12 @@ impl Error {
         matches!(error, cluster::Error::NoKind { .. })
     }
 
+    /// Returns whether it is about an object that is not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        let (Self::Cluster(error) | Self::Doing { source: error, .. }) = self else { return false };
+        error.is_not_found()
+    }
+
     /// Returns whether the API server went away in the middle: nothing is known of the release
     /// then, and the action is to be taken up again.
     pub fn is_outage(&self) -> bool {

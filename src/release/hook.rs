@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::action::Env;
 use super::manifest::Hook;
 use super::record::Record;
-use super::{Error, apply};
+use super::{Error, Method, apply};
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::wait::{Rules, WaitOptions, wait_deleted, wait_ready};
@@ -67,6 +67,7 @@ async fn run_all(
     (done, failed): (&mut Vec<usize>, &mut Option<usize>),
 ) -> Result<(), Error> {
     let skipped = record.hooks.len().saturating_sub(event.last);
+    let method = method(record, event.name);
     for index in order(&record.hooks, event.name).into_iter().filter(|index| *index >= skipped) {
         let hook = &mut record.hooks[index];
         if hook.delete_policies.is_empty() {
@@ -91,7 +92,7 @@ async fn run_all(
         run.completed_at.clear();
         run.phase = "Running".to_owned();
         env.storage.update(record, env.holder, &*env.clock).await?;
-        let ran = run_one(env, &record.hooks[index], event, &object).await;
+        let ran = run_one(env, (&record.hooks[index], event), (&object, method)).await;
         if ran.as_ref().is_err_and(Error::is_outage) {
             return ran;
         }
@@ -145,6 +146,11 @@ pub(super) async fn finish(
     })
 }
 
+/// Returns how objects of hooks are made: as those of the release, but at its removal.
+fn method(record: &Record, event: &str) -> Method {
+    if event.ends_with("-delete") { Method::Server } else { Method::of(&record.apply_method) }
+}
+
 /// Whether a hook is one of a removal, and of a kind that is gone.
 fn may_be_left_out(error: &Error, event: &str) -> bool {
     event.ends_with("-delete") && error.is_unserved()
@@ -160,17 +166,19 @@ fn order(hooks: &[Hook], event: &str) -> Vec<usize> {
 
 async fn run_one(
     env: &Env<'_>,
-    hook: &Hook,
-    event: Event<'_>,
-    object: &Object,
+    (hook, event): (&Hook, Event<'_>),
+    (object, method): (&Object, Method),
 ) -> Result<(), Error> {
-    let live = env.cluster.apply(object, &ApplyOptions::forced()).await;
+    let live = match method {
+        Method::Auto | Method::Server => env.cluster.apply(object, &ApplyOptions::forced()).await,
+        Method::Client => env.cluster.create(object).await,
+    };
     let live = live.map_err(|source| Error::Doing {
         doing: format!("warning: Hook {} {} failed", event.name, hook.path),
         source,
     })?;
     let health = Arc::clone(&env.rules.health);
-    let options = WaitOptions::hook(event.timeout).by(&Rules { stall: None, health });
+    let options = WaitOptions::hook(event.timeout).by(&Rules { health, ..Rules::default() });
     wait_ready(&env.cluster, &[live], &options, &*env.clock, env.progress).await?;
     Ok(())
 }

@@ -6,13 +6,30 @@
 //!
 //! Source: client-go util/csaupgrade (upgrade.go); fluxcd/pkg ssa manager (managed fields).
 
+use serde_json::json;
+
+use crate::api::annotation::HELM_MANAGER;
 use crate::cluster::Object;
 use crate::yaml::Value;
+
+/// Returns `metadata.managedFields` with everything handed over to a manager that it is to own by
+/// server-side apply: what Helm's command line owns, and what it owns itself by client-side apply.
+/// There may be nothing to hand over.
+pub(super) fn handed_over(live: &Object, to: &str) -> Option<Value> {
+    let of_helm = folded(live, HELM_MANAGER, to);
+    if to == HELM_MANAGER {
+        return of_helm;
+    }
+    let Some(fields) = of_helm else { return folded(live, to, to) };
+    let object = Object(json!({"metadata": {"managedFields": fields}}));
+    let own = folded(&object, to, to);
+    own.or_else(|| object.at("/metadata/managedFields").cloned())
+}
 
 /// Returns `metadata.managedFields` with everything that `from` owns folded into `into`'s apply
 /// entry, or `None` if there is nothing to fold or no such entry. Where both are one, that is what
 /// it owns by client-side apply; it becomes an apply entry if there is none.
-pub(super) fn folded(live: &Object, from: &str, into: &str) -> Option<Value> {
+fn folded(live: &Object, from: &str, into: &str) -> Option<Value> {
     let entries = live.at("/metadata/managedFields")?.as_array()?;
     let field = |entry: &Value, name: &str| -> String {
         entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -65,9 +82,27 @@ fn unite(tree: &mut Value, more: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    #[test]
+    fn what_was_owned_by_client_side_apply_is_handed_over_too() {
+        let entry = |manager: &str, operation: &str, field: &str| json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": {field: {}}});
+        let object = |entries: &[Value]| Object(json!({"metadata": {"managedFields": entries}}));
+        let mut all = entry("hc", "Apply", "f:a");
+        all["fieldsV1"] = json!({"f:a": {}, "f:b": {}});
+        let rows = [
+            (vec![entry("hc", "Update", "f:a")], Some(vec![entry("hc", "Apply", "f:a")])),
+            (
+                vec![entry("hc", "Update", "f:b"), entry("hc", "Apply", "f:a")],
+                Some(vec![all.clone()]),
+            ),
+            (vec![entry("helm", "Update", "f:b"), entry("hc", "Apply", "f:a")], Some(vec![all])),
+            (vec![entry("hc", "Apply", "f:a"), entry("x", "Update", "f:a")], None),
+        ];
+        for (entries, want) in rows {
+            assert_eq!(handed_over(&object(&entries), "hc"), want.map(Value::from), "{entries:?}");
+        }
+    }
 
     #[test]
     fn shares_of_the_other_manager_become_ours() {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 
-use super::{Error, Record};
+use super::method::{Asked, Baseline};
+use super::{Error, Method, Record};
 
 /// What is done about fields that somebody else manages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub enum Fields {
 /// What a command may ask for, and a `HelmRelease` cannot.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    /// Who computes what changes.
+    pub method: Method,
+    /// Whether objects are put in the place of those that are there.
+    pub replace: bool,
     /// What is done about fields that somebody else manages.
     pub fields: Fields,
     /// How a success is described; empty: in Helm's words.
@@ -35,6 +40,11 @@ impl Options {
     /// Returns the description of a success.
     pub(super) fn described(&self, usual: &str) -> String {
         if self.description.is_empty() { usual } else { &self.description }.to_owned()
+    }
+
+    /// Returns how objects are to be changed by a method that is decided.
+    pub(super) fn asked(&self, method: Method, baseline: Baseline) -> Asked {
+        Asked { method, fields: self.fields, replace: self.replace, baseline }
     }
 
     /// Whether the action is to end.

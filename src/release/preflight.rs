@@ -3,8 +3,9 @@
 
 use futures::future::join_all;
 
-use super::Error;
 use super::apply::refused;
+use super::method::How;
+use super::{Error, clientside};
 use crate::cluster::{ApplyOptions, Cluster, Object};
 use crate::yaml::Value;
 
@@ -28,12 +29,28 @@ const KINDS: &[(&str, &[&str])] = &[
 ///
 /// # Errors
 /// It refuses one; nothing was changed then.
-pub(super) async fn check(cluster: &Cluster, old: &[Object], new: &[Object]) -> Result<(), Error> {
+pub(super) async fn check(
+    cluster: &Cluster,
+    old: &[Object],
+    new: &[Object],
+    how: How,
+) -> Result<(), Error> {
     let tries = suspects(old, new).into_iter().map(|object| async move {
-        match cluster.apply(object, &ApplyOptions::dry_run()).await {
+        let before = || old.iter().find(|old| old.id().same(&object.id()));
+        let tried = match how {
+            How::Server(_) => {
+                let tried = cluster.apply(object, &ApplyOptions::dry_run()).await;
+                tried.map(drop).map_err(|error| refused(object, error))
+            }
+            How::Client(baseline, _) => {
+                clientside::attempt(cluster, (object, before()), Some(baseline)).await
+            }
+            How::Replace => clientside::attempt(cluster, (object, None), None).await,
+        };
+        match tried {
             // It was deleted meanwhile, and is made anew.
-            Err(error) if !error.is_not_found() => Err(refused(object, error)),
-            Ok(_) | Err(_) => Ok(()),
+            Err(error) if !error.is_not_found() => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
     });
     join_all(tries).await.into_iter().collect()

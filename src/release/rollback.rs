@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::action::{Env, Outcome, supersede};
 use super::apply::{self, Created, Owner};
+use super::method::{Baseline, Verb};
 use super::record::Record;
-use super::{Error, Options, hook};
+use super::{Error, Method, Options, hook};
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::status::Reader;
@@ -44,6 +45,13 @@ pub async fn rollback(env: &Env<'_>, rollback: Rollback) -> Outcome {
     Outcome { written, result }
 }
 
+impl Rollback {
+    /// Returns who computes what changes: who did for the revision that is returned to.
+    fn method(&self) -> Method {
+        self.options.method.or(Method::of(&self.target.apply_method))
+    }
+}
+
 /// Returns the record that is stored first.
 fn draft(rollback: &Rollback, now: String) -> Record {
     let (target, last) = (&rollback.target, &rollback.last);
@@ -54,8 +62,7 @@ fn draft(rollback: &Rollback, now: String) -> Record {
     record.info.deleted.clear();
     let usual = format!("Rollback to {}", target.version);
     record.info.description = rollback.options.described(&usual);
-    // What is done counts, not what the target was once made by.
-    "ssa".clone_into(&mut record.apply_method);
+    rollback.method().word().clone_into(&mut record.apply_method);
     "pending-rollback".clone_into(&mut record.info.status);
     record.info.rollback_revision = target.version;
     record
@@ -81,7 +88,9 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
         if rollback.hooks {
             hook::run(env, &mut record, "pre-rollback", rollback.timeout).await?;
         }
-        let live = apply::apply(&env.cluster, &objects, rollback.options.fields).await?;
+        let asked = rollback.options.asked(rollback.method(), Baseline::Live);
+        let how = asked.how(Verb::Update)?;
+        let live = apply::apply(&env.cluster, (&objects, &old), how).await?;
         apply::remove_surplus(&env.cluster, &old, &objects).await?;
         if rollback.wait {
             let reader = if rollback.wait_for_jobs { Reader::Jobs } else { Reader::Plain };

@@ -4,8 +4,8 @@
 use serde_json::Map;
 
 use super::quantity;
-use super::types::{Form, Ty};
 use super::value::is_empty;
+use crate::shape::types::{Form, Ty};
 use crate::yaml::Value;
 
 /// What a body held beyond its type.

@@ -6,7 +6,8 @@
 //! Invariants:
 //! - Requests are answered by synchronous functions over one locked [`store`]; only faults and
 //!   watches wait. Every change has its own revision, in one order.
-//! - What is known of kinds is data (`tables/`, made from a real server's discovery and OpenAPI).
+//! - What is known of kinds is data (`tables/` here and in [`shape`](crate::shape), made from a
+//!   real server's discovery and OpenAPI).
 //! - Controllers write through the same functions as clients, but past fault rules and counters.
 //! - Waiting is `tokio::time`, so that a paused clock works; what time it is comes from a clock.
 //!
@@ -35,7 +36,6 @@ mod fault;
 mod handle;
 mod managed;
 mod name;
-mod patch;
 mod protobuf;
 mod quantity;
 mod request;
@@ -46,7 +46,6 @@ mod status;
 mod store;
 mod strategy;
 mod table;
-mod types;
 mod validate;
 mod value;
 mod version;

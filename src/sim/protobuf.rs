@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use serde_json::Map;
 
-use super::types::{Field, Form, Ty};
+use crate::shape::types::{Field, Form, Ty};
 use crate::yaml::Value;
 
 /// What is in front of every body.
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn every_field_of_the_table_has_a_number() {
-        for def in crate::sim::types::all() {
+        for def in crate::shape::types::all() {
             for (name, field) in &def.fields {
                 let untold = field.numbers.is_empty() && !["apiVersion", "kind"].contains(name);
                 assert!(!untold, "{} {name}", def.name);

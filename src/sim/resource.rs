@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::custom::Custom;
-use super::types::Ty;
+use crate::shape::types::Ty;
 use crate::yaml::Value;
 
 const TABLE: &str = include_str!("tables/resources.txt");

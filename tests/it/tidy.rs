@@ -10,7 +10,7 @@ use crate::support::root;
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["yaml"],
-    &["chart", "template", "policy", "api", "jsonpath"],
+    &["chart", "template", "policy", "api", "jsonpath", "shape"],
     &["source", "cluster", "sim"],
     &["repo", "release"],
     &["plan"],

@@ -38,6 +38,9 @@ pub enum WaitError {
         /// What is still there.
         unready: Vec<Unready>,
     },
+    /// By Helm 3's rules, which name no objects.
+    #[error("{0}")]
+    Legacy(String),
     /// The cluster does not let us watch.
     #[error("can't determine status for {id}")]
     Cluster {
@@ -60,7 +63,7 @@ impl WaitError {
             | Self::Timeout { unready }
             | Self::Stalled { unready, .. }
             | Self::StillThere { unready } => unready,
-            Self::Cluster { .. } => &[],
+            Self::Legacy(_) | Self::Cluster { .. } => &[],
         }
     }
 
@@ -70,7 +73,8 @@ impl WaitError {
             Self::Failed { .. }
             | Self::Timeout { .. }
             | Self::Stalled { .. }
-            | Self::StillThere { .. } => Class::Retry,
+            | Self::StillThere { .. }
+            | Self::Legacy(_) => Class::Retry,
             Self::Cluster { source, .. } => source.class(),
         }
     }

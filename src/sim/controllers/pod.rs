@@ -270,7 +270,7 @@ fn containers(pod: &Value, make: impl Fn(&Value) -> Value) -> Value {
     let statuses = items(pod, "/spec/containers").iter().map(|container| {
         let mut status = json!({"name": container["name"], "image": container["image"], "imageID": "",
             "ready": false, "started": false, "restartCount": 0});
-        crate::sim::patch::merge(&mut status, make(container));
+        crate::shape::patch::merge(&mut status, make(container));
         status
     });
     statuses.collect()

@@ -7,8 +7,8 @@ use serde_json::{Map, json};
 
 use super::Reply;
 use crate::base::digest::Digest;
+use crate::shape::types::{self, Field, Form, Shape, Ty};
 use crate::sim::resource::{Registry, Resource};
-use crate::sim::types::{self, Field, Form, Shape, Ty};
 use crate::yaml::Value;
 
 const PLAIN: &str = "application/json";

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::Reply;
 use super::read::{Filter, write_list};
+use crate::shape::patch;
 use crate::sim::core::Core;
 use crate::sim::decode;
 use crate::sim::delete::{self, DeleteOptions};
 use crate::sim::duplicate;
-use crate::sim::patch;
 use crate::sim::protobuf;
 use crate::sim::request::{Place, Request};
 use crate::sim::resource::Resource;
@@ -137,22 +137,23 @@ pub(super) fn update(
     let mut store = core.store();
     let live = store.get(&resource.storage, namespace, name).map(|live| resource.present(live));
     let live = live.ok_or_else(|| ApiError::not_found(resource, name))?;
-    let unconditional = value::text(&object, "/metadata/resourceVersion").is_empty();
-    if unconditional
-        && (resource.custom.is_some() || resource.storage.as_ref() == "leases.coordination.k8s.io")
-    {
-        let error = FieldError::invalid(
-            "metadata.resourceVersion",
-            &0.into(),
-            "must be specified for an update",
-        );
-        let subject = resource.qualified();
-        let error =
-            ApiError::invalid_as(&subject, (&resource.group, &resource.plural), name, &[error]);
-        return Err(error);
-    }
+    check_conditional(resource, &object, name)?;
     let outcome = write::update(&mut store, resource, &live, object, &how)?;
     Ok(reply(resource, outcome, warnings))
+}
+
+/// Refuses an object without a version where each update must name one.
+fn check_conditional(resource: &Resource, object: &Value, name: &str) -> Result<(), ApiError> {
+    let is_asked =
+        resource.custom.is_some() || resource.storage.as_ref() == "leases.coordination.k8s.io";
+    if !is_asked || !value::text(object, "/metadata/resourceVersion").is_empty() {
+        return Ok(());
+    }
+    let why = "must be specified for an update";
+    let error = FieldError::invalid("metadata.resourceVersion", &0.into(), why);
+    let subject = resource.qualified();
+    let path = (resource.group.as_str(), resource.plural.as_str());
+    Err(ApiError::invalid_as(&subject, path, name, &[error]))
 }
 
 /// Answers `patch`.
@@ -204,6 +205,7 @@ pub(super) fn patch(
         ApiError::invalid_as("", ("", ""), "", &[error])
     })?;
     write::check_place(resource, &mut object, namespace, Some(name))?;
+    check_conditional(resource, &object, name)?;
     let outcome = write::update(&mut store, resource, &live, object, &how)?;
     Ok(reply(resource, outcome, warnings))
 }

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::set::Set;
 use super::typed;
+use crate::shape::types::Ty;
 use crate::sim::status::ApiError;
-use crate::sim::types::Ty;
 use crate::sim::value;
 use crate::yaml::Value;
 
@@ -151,7 +151,11 @@ fn take(entries: &mut [Entry], keep: Option<usize>, changed: &Set, removed: &Set
 
 /// Records a write that is no apply: changed fields belong to the writer.
 ///
-/// `new.metadata.managedFields` is what the client sent; `live`'s is the truth.
+/// `new.metadata.managedFields` is what the client sent: it may say who owns what, but not through
+/// a subresource. Where it says nothing that can be read, what `live` says goes on.
+///
+/// Source: k8s.io/apimachinery 0.34 pkg/util/managedfields/internal/fieldmanager.go
+/// (decodeLiveOrNew).
 pub(crate) fn update(
     live: &Value,
     new: &mut Value,
@@ -162,8 +166,12 @@ pub(crate) fn update(
     let sent = new.pointer("/metadata/managedFields").and_then(Value::as_array);
     let cleared = sent
         .is_some_and(|list| list.len() == 1 && list[0].as_object().is_some_and(|e| e.is_empty()));
+    let named = sent.filter(|list| !list.is_empty() && writer.subresource.is_empty() && !created);
+    let is_readable = |entry: &Value| entry.get("fieldsV1").is_some_and(Set::is_written);
+    let named = named.filter(|list| list.iter().all(is_readable));
+    let named = named.and_then(|list| list.iter().map(Entry::read).collect::<Option<Vec<_>>>());
     value::unset(new, &["metadata", "managedFields"]);
-    let mut entries = read(live);
+    let mut entries = named.unwrap_or_else(|| read(live));
     if cleared || (entries.is_empty() && !created) {
         return;
     }

@@ -26,6 +26,15 @@ impl Set {
         self.children.entry(element).or_default()
     }
 
+    /// Returns whether something is `fieldsV1`.
+    pub(crate) fn is_written(fields: &Value) -> bool {
+        let is_element = |key: &str| {
+            key == "." || ["f:", "k:", "v:", "i:"].iter().any(|kind| key.starts_with(kind))
+        };
+        let Some(fields) = fields.as_object() else { return false };
+        fields.iter().all(|(key, inner)| is_element(key) && Self::is_written(inner))
+    }
+
     /// Reads `fieldsV1`.
     pub(crate) fn read(fields: &Value) -> Self {
         fn node(value: &Value) -> Set {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::Map;
 
 use super::set::{Set, print_element};
-use crate::sim::types::{Form, Shape, Ty};
+use crate::shape::types::{Form, Shape, Ty};
 use crate::sim::value::is_empty;
 use crate::yaml::Value;
 

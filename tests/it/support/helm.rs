@@ -25,6 +25,12 @@ impl Helm {
         Some(Self { program, home: tempfile::tempdir().unwrap(), kubeconfig: None })
     }
 
+    /// Finds Helm 3, or says that the test is skipped.
+    pub(crate) fn find_three() -> Option<Self> {
+        let program = parts::helm_three()?;
+        Some(Self { program, home: tempfile::tempdir().unwrap(), kubeconfig: None })
+    }
+
     /// Points it at a cluster.
     pub(crate) fn kubeconfig(mut self, file: &Path) -> Self {
         self.kubeconfig = Some(file.to_owned());

@@ -34,6 +34,15 @@ pub(crate) fn helm() -> Option<PathBuf> {
     skip("helm", "no Helm (build it with: tests/parts/build helm)")
 }
 
+/// Returns the real Helm 3, or `None` after saying so.
+pub(crate) fn helm_three() -> Option<PathBuf> {
+    let program = folder().join("helm3/helm");
+    if program.is_file() {
+        return Some(program);
+    }
+    skip("helm", "no Helm 3 (build it with: tests/parts/build helm3)")
+}
+
 /// Returns Helm's engine in a program of our own, or `None` after saying so.
 pub(crate) fn judge() -> Option<PathBuf> {
     let program = folder().join("judge/judge");

@@ -8,19 +8,32 @@ use crate::yaml::Value;
 
 /// The scalar or container kind of a field of a built-in type.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Form {
+pub enum Form {
+    /// A text.
     Text,
+    /// A whole number.
     Int,
+    /// A number.
     Number,
+    /// `true` or `false`.
     Bool,
+    /// An amount such as `100m`.
     Quantity,
+    /// A port or percentage: a whole number or a text.
     IntOrText,
+    /// A time of whole seconds.
     Time,
+    /// A time of microseconds.
     MicroTime,
+    /// Bytes, in base64.
     Bytes,
+    /// Anything.
     Any,
+    /// A type of the table, by its index.
     Struct(usize),
+    /// A list of such items.
     List(Box<Field>),
+    /// A map with such values.
     Map(Box<Field>),
 }
 
@@ -35,40 +48,48 @@ enum Merging {
 
 /// How strategic merge treats a field.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Strategy {
+#[expect(clippy::struct_excessive_bools, reason = "independent marks of a field")]
+pub struct Strategy {
     /// Lists are merged, by `key` or as a set.
-    pub(crate) merge: bool,
+    pub merge: bool,
+    /// Maps are replaced as a whole.
+    pub replace: bool,
     /// Only the keys listed in `$retainKeys` stay.
-    pub(crate) retain_keys: bool,
+    pub retain_keys: bool,
     /// The merge key; absent for lists of scalars.
-    pub(crate) key: Option<&'static str>,
+    pub key: Option<&'static str>,
 }
 
 /// A field of a built-in type.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent marks of a field")]
-pub(crate) struct Field {
-    pub(crate) form: Form,
+pub struct Field {
+    /// What kind of value it is.
+    pub form: Form,
     merging: Merging,
     keys: Vec<&'static str>,
     atomic: bool,
-    pub(crate) strategy: Strategy,
+    /// How strategic merge treats it.
+    pub strategy: Strategy,
     /// The field is always present in Go's struct: present in the zero object.
-    pub(crate) zero: bool,
-    pub(crate) required: bool,
+    pub zero: bool,
+    /// Objects without it are refused.
+    pub required: bool,
     /// Written even when it holds Go's zero value: a pointer, or without `omitempty`.
-    pub(crate) kept: bool,
+    pub kept: bool,
     /// The field's number in protobuf, after those of the messages that Go embeds.
-    pub(crate) numbers: Vec<u32>,
+    pub numbers: Vec<u32>,
     default: Option<Value>,
 }
 
 /// A built-in type.
 #[derive(Debug)]
-pub(crate) struct Def {
-    pub(crate) name: &'static str,
+pub struct Def {
+    /// Its name in the OpenAPI documents, without `io.k8s.`.
+    pub name: &'static str,
     atomic: bool,
-    pub(crate) fields: BTreeMap<&'static str, Field>,
+    /// Its fields by name.
+    pub fields: BTreeMap<&'static str, Field>,
     root: Field,
 }
 
@@ -142,6 +163,7 @@ fn parse_field(text: &'static str, by_name: &HashMap<&'static str, usize>) -> Fi
             ("P", rest) => {
                 let (how, key) = rest.split_once(':').map_or((rest, None), |(h, k)| (h, Some(k)));
                 field.strategy.merge = how.split(',').any(|part| part == "merge");
+                field.strategy.replace = how == "replace";
                 field.strategy.retain_keys = how.split(',').any(|part| part == "retainKeys");
                 field.strategy.key = key;
             }
@@ -164,7 +186,7 @@ impl Field {
             merging: Merging::Atomic,
             keys: Vec::new(),
             atomic: false,
-            strategy: Strategy { merge: false, retain_keys: false, key: None },
+            strategy: Strategy { merge: false, replace: false, retain_keys: false, key: None },
             zero: false,
             required: false,
             kept: false,
@@ -175,19 +197,19 @@ impl Field {
 }
 
 /// Returns the type at an index of the table.
-pub(crate) fn def(index: usize) -> &'static Def {
+pub fn def(index: usize) -> &'static Def {
     &table().defs[index]
 }
 
 /// Returns every built-in type with its index.
 #[cfg(test)]
-pub(crate) fn all() -> &'static [Def] {
+pub fn all() -> &'static [Def] {
     &table().defs
 }
 
 /// What is known of a value's shape.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ty<'a> {
+pub enum Ty<'a> {
     /// A field of a built-in type.
     Known(&'static Field),
     /// A whole custom resource with its structural schema.
@@ -200,7 +222,7 @@ pub(crate) enum Ty<'a> {
 
 /// How a value is merged and owned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Shape<'a> {
+pub enum Shape<'a> {
     /// Owned as one.
     Leaf,
     /// Each key is owned by itself.
@@ -213,31 +235,75 @@ pub(crate) enum Shape<'a> {
     Deduced,
 }
 
+/// The groups of the kinds that client-go knows, and how names of their types begin. The group of
+/// the aggregation layer is not one of them.
+const GROUPS: &[(&str, &str)] = &[
+    ("", "api.core"),
+    ("admissionregistration.k8s.io", "api.admissionregistration"),
+    ("apiextensions.k8s.io", "apiextensions-apiserver.pkg.apis.apiextensions"),
+    ("apps", "api.apps"),
+    ("authentication.k8s.io", "api.authentication"),
+    ("authorization.k8s.io", "api.authorization"),
+    ("autoscaling", "api.autoscaling"),
+    ("batch", "api.batch"),
+    ("certificates.k8s.io", "api.certificates"),
+    ("coordination.k8s.io", "api.coordination"),
+    ("discovery.k8s.io", "api.discovery"),
+    ("events.k8s.io", "api.events"),
+    ("flowcontrol.apiserver.k8s.io", "api.flowcontrol"),
+    ("networking.k8s.io", "api.networking"),
+    ("node.k8s.io", "api.node"),
+    ("policy", "api.policy"),
+    ("rbac.authorization.k8s.io", "api.rbac"),
+    ("resource.k8s.io", "api.resource"),
+    ("scheduling.k8s.io", "api.scheduling"),
+    ("storage.k8s.io", "api.storage"),
+];
+
 const SCHEMA_KEYS: &str = "x-kubernetes-list-map-keys";
 
 impl Ty<'static> {
     /// Returns a built-in type by its name in the table.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         table().by_name.get(name).map(|index| Self::Known(&table().defs[*index].root))
     }
 
+    /// Returns the type of a kind, if it is one that client-go knows. Of a version that the table
+    /// does not have, another one's is returned: how lists are merged does not change.
+    pub fn of_kind(group: &str, version: &str, kind: &str) -> Option<Self> {
+        let (_, prefix) = GROUPS.iter().find(|(known, _)| *known == group)?;
+        Self::named(&format!("{prefix}.{version}.{kind}")).or_else(|| {
+            let of_kind = |def: &&Def| {
+                let rest = def.name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.'));
+                rest.and_then(|rest| rest.split_once('.')).is_some_and(|(_, name)| name == kind)
+            };
+            table().defs.iter().find(of_kind).map(|def| Self::Known(&def.root))
+        })
+    }
+
     /// Returns the type of `metadata`.
-    pub(crate) fn metadata() -> Self {
+    pub fn metadata() -> Self {
         Self::named("apimachinery.pkg.apis.meta.v1.ObjectMeta").unwrap_or(Self::Any)
     }
 }
 
 impl<'a> Ty<'a> {
     /// Returns the built-in struct behind this type.
-    pub(crate) fn def(self) -> Option<&'static Def> {
+    pub fn def(self) -> Option<&'static Def> {
         match self {
             Self::Known(Field { form: Form::Struct(index), .. }) => Some(def(*index)),
             Self::Known(_) | Self::Custom(_) | Self::Schema(_) | Self::Any => None,
         }
     }
 
+    /// Returns the name of the built-in struct behind this type, as in Go: `PodSpec`.
+    pub fn go_name(self) -> &'static str {
+        let name = self.def().map(|def| def.name).unwrap_or_default();
+        name.rsplit('.').next().unwrap_or_default()
+    }
+
     /// Returns the type of a declared field.
-    pub(crate) fn field(self, name: &str) -> Option<Self> {
+    pub fn field(self, name: &str) -> Option<Self> {
         match self {
             Self::Known(_) => self.def()?.fields.get(name).map(Self::Known),
             Self::Custom(schema) => match name {
@@ -257,7 +323,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns the type of the values of a map.
-    pub(crate) fn values(self) -> Option<Self> {
+    pub fn values(self) -> Option<Self> {
         match self {
             Self::Known(Field { form: Form::Map(inner), .. }) => Some(Self::Known(inner)),
             Self::Schema(schema) | Self::Custom(schema) => {
@@ -268,12 +334,12 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns the type below a key: the declared field, else the map's values, else anything.
-    pub(crate) fn child(self, name: &str) -> Self {
+    pub fn child(self, name: &str) -> Self {
         self.field(name).or_else(|| self.values()).unwrap_or(Ty::Any)
     }
 
     /// Returns the type of a list's items.
-    pub(crate) fn item(self) -> Self {
+    pub fn item(self) -> Self {
         match self {
             Self::Known(Field { form: Form::List(inner), .. }) => Self::Known(inner),
             Self::Schema(schema) => schema.get("items").map_or(Ty::Any, Self::Schema),
@@ -282,7 +348,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns whether a part of a custom resource has no other fields than the declared ones.
-    pub(crate) fn is_closed(self) -> bool {
+    pub fn is_closed(self) -> bool {
         let (Self::Custom(schema) | Self::Schema(schema)) = self else { return false };
         schema.get("properties").is_some()
             && schema.get("additionalProperties").is_none()
@@ -291,7 +357,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns how values of this type are merged and owned.
-    pub(crate) fn shape(self) -> Shape<'a> {
+    pub fn shape(self) -> Shape<'a> {
         match self {
             Self::Any => Shape::Deduced,
             Self::Custom(_) => Shape::Map,
@@ -301,7 +367,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns the default of a declared field: keyed lists fill their keys with it.
-    pub(crate) fn default_of(self, name: &str) -> Option<&'a Value> {
+    pub fn default_of(self, name: &str) -> Option<&'a Value> {
         match self.field(name)? {
             Self::Known(field) => field.default.as_ref(),
             Self::Schema(schema) => schema.get("default"),
@@ -310,7 +376,7 @@ impl<'a> Ty<'a> {
     }
 
     /// Returns how strategic merge treats this field.
-    pub(crate) fn strategy(self) -> Option<&'static Strategy> {
+    pub fn strategy(self) -> Option<&'static Strategy> {
         match self {
             Self::Known(field) => Some(&field.strategy),
             Self::Custom(_) | Self::Schema(_) | Self::Any => None,
@@ -383,5 +449,23 @@ mod tests {
         assert_eq!(deployment.child("spec").child("selector").shape(), Shape::Leaf);
         assert!(deployment.child("spec").child("strategy").strategy().unwrap().retain_keys);
         assert_eq!(Ty::metadata().child("finalizers").shape(), Shape::Set);
+    }
+
+    #[test]
+    fn kinds_are_found_by_group_version_and_name() {
+        let rows = [
+            ("", "v1", "ConfigMap", "ConfigMap"),
+            ("apps", "v1", "Deployment", "Deployment"),
+            ("apps", "v1beta2", "Deployment", "Deployment"),
+            ("rbac.authorization.k8s.io", "v1", "Role", "Role"),
+            ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "CustomResourceDefinition"),
+            ("apiregistration.k8s.io", "v1", "APIService", ""),
+            ("apps.example.com", "v1", "Deployment", ""),
+            ("apps", "v1", "Deployed", ""),
+        ];
+        for (group, version, kind, want) in rows {
+            let found = Ty::of_kind(group, version, kind).map(Ty::go_name).unwrap_or_default();
+            assert_eq!(found, want, "{group} {version} {kind}");
+        }
     }
 }

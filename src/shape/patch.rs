@@ -8,7 +8,7 @@ use super::types::Ty;
 use crate::yaml::Value;
 
 /// Applies a JSON merge patch (RFC 7386).
-pub(crate) fn merge(target: &mut Value, patch: Value) {
+pub fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;
@@ -26,15 +26,18 @@ pub(crate) fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-const DIRECTIVE: &str = "$patch";
-const RETAIN: &str = "$retainKeys";
-const DELETE_PREFIX: &str = "$deleteFromPrimitiveList/";
-const ORDER_PREFIX: &str = "$setElementOrder/";
+pub(super) const DIRECTIVE: &str = "$patch";
+pub(super) const RETAIN: &str = "$retainKeys";
+pub(super) const DELETE_PREFIX: &str = "$deleteFromPrimitiveList/";
+pub(super) const ORDER_PREFIX: &str = "$setElementOrder/";
 
-/// Applies a strategic merge patch; the error is the server's text.
+/// Applies a strategic merge patch.
+///
+/// # Errors
+/// The server's text about a patch that cannot be applied.
 ///
 /// Source: k8s.io/apimachinery 0.34 pkg/util/strategicpatch/patch.go (StrategicMergePatch).
-pub(crate) fn strategic(target: &Value, patch: &Value, ty: Ty<'_>) -> Result<Value, String> {
+pub fn strategic(target: &Value, patch: &Value, ty: Ty<'_>) -> Result<Value, String> {
     match (target, patch) {
         (_, Value::Object(patch)) => {
             let empty = Map::new();
@@ -45,7 +48,7 @@ pub(crate) fn strategic(target: &Value, patch: &Value, ty: Ty<'_>) -> Result<Val
     }
 }
 
-fn go_map(map: &Map<String, Value>) -> String {
+pub(super) fn go_map(map: &Map<String, Value>) -> String {
     let inner: Vec<_> = map
         .iter()
         .map(|(key, value)| match value {
@@ -96,6 +99,9 @@ fn merge_map(
             (_, Value::Null) => {
                 merged.remove(key);
                 continue;
+            }
+            (_, Value::Object(_)) if child.strategy().is_some_and(|strategy| strategy.replace) => {
+                Some(value.clone())
             }
             (live, Value::Object(patch)) => {
                 let empty = Map::new();
@@ -182,18 +188,22 @@ fn merge_keyed(live: &[Value], patch: &[Value], key: &str, ty: Ty<'_>) -> Result
 
 /// Orders a merged list: items named in `order` take its relative order, the others keep their
 /// place after the item that they followed.
-fn reorder(list: &mut Vec<Value>, order: &[Value], live: &[Value], key: Option<&str>) {
+pub(super) fn reorder(list: &mut Vec<Value>, order: &[Value], live: &[Value], key: Option<&str>) {
     let identity = |item: &Value| match key {
         Some(key) => item.get(key).cloned().unwrap_or_default(),
         None => item.clone(),
     };
-    let wanted: HashMap<String, usize> =
-        order.iter().enumerate().map(|(i, item)| (identity(item).to_string(), i)).collect();
-    let old: HashMap<String, usize> =
-        live.iter().enumerate().map(|(i, item)| (identity(item).to_string(), i)).collect();
+    // Of equal items the first one's place counts.
+    let places = |list: &[Value]| -> HashMap<String, usize> {
+        let places = list.iter().enumerate().rev();
+        places.map(|(place, item)| (identity(item).to_string(), place)).collect()
+    };
+    let (wanted, old) = (places(order), places(live));
     let (mut named, rest): (Vec<Value>, Vec<Value>) =
         list.drain(..).partition(|item| wanted.contains_key(&identity(item).to_string()));
-    named.sort_by_key(|item| wanted.get(&identity(item).to_string()).copied());
+    // In a patch of a patch, items that are to be deleted go last.
+    let is_deleted = |item: &Value| key.is_some() && item.get(DIRECTIVE).is_some();
+    named.sort_by_key(|item| (is_deleted(item), wanted.get(&identity(item).to_string()).copied()));
     let place = |item: &Value| old.get(&identity(item).to_string()).copied();
     let mut named = named.into_iter().peekable();
     for item in rest {

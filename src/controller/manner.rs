@@ -1,0 +1,59 @@
+//! How a release wants its objects to be changed, and when it takes them for ready.
+
+use std::sync::Arc;
+
+use crate::api::annotation::STALL_AFTER;
+use crate::api::{HealthCheckExpr, HelmRelease, ServerSideApply};
+use crate::base::duration::GoDuration;
+use crate::cluster::wait::Rules;
+use crate::cluster::{Health, HealthCheck};
+use crate::release::{Fields, Method, Options};
+
+/// Returns how objects are changed. What others own is taken over where the server computes changes,
+/// and objects are replaced only where it does not.
+pub(super) fn options(method: Method, force: bool) -> Options {
+    let is_client = method == Method::Client;
+    let fields = if is_client { Fields::Refused } else { Fields::Taken };
+    Options { method, fields, replace: force && is_client, ..Options::default() }
+}
+
+pub(super) fn of_install(applied: Option<bool>) -> Method {
+    if applied == Some(false) { Method::Client } else { Method::Server }
+}
+
+pub(super) fn of_mode(mode: ServerSideApply) -> Method {
+    match mode {
+        ServerSideApply::Enabled => Method::Server,
+        ServerSideApply::Disabled => Method::Client,
+        ServerSideApply::Auto => Method::Auto,
+    }
+}
+
+/// Reads what a release says about when its objects work; what it says amiss is told beside.
+pub(super) fn rules(release: &HelmRelease) -> (Rules, Option<String>) {
+    // Expressions that are wrong ended the reconciliation before.
+    let health = health(&release.spec.health_check_exprs).unwrap_or_default();
+    let legacy = release.spec.waits_as_helm_3();
+    let mut rules = Rules { stall: None, health: Arc::new(health), legacy };
+    let given = release.metadata.annotation(STALL_AFTER).map(str::parse::<GoDuration>);
+    match given {
+        Some(Ok(GoDuration(stall))) if !stall.is_zero() => rules.stall = Some(stall),
+        None | Some(Ok(_)) => {}
+        Some(Err(error)) => {
+            return (rules, Some(format!("annotation {STALL_AFTER} is left out: {error}")));
+        }
+    }
+    (rules, None)
+}
+
+/// Parses what a release says about the health of its objects.
+pub(super) fn health(given: &[HealthCheckExpr]) -> Result<Health, String> {
+    let checks = given.iter().map(|one| HealthCheck {
+        api_version: &one.api_version,
+        kind: &one.kind,
+        current: &one.current,
+        failed: &one.failed,
+        in_progress: &one.in_progress,
+    });
+    Health::parse(&checks.collect::<Vec<_>>())
+}
