@@ -119,7 +119,9 @@ async fn simulated() -> (Leadsman, Running, PathBuf) {
 async fn two_at_a_time(kubeconfig: &Path) {
     let site = Site::new(kubeconfig, "two").await;
     site.repository.publish_package(web("1.0.0", ""));
-    let (one, other) = (site.leadsman(), site.leadsman());
+    let one = site.leadsman();
+    // With an index of its own, the other may not know yet what the one has deployed already.
+    let other = site.leadsman().env("LEADSMAN_CACHE", one.cache());
     let (first, second) = (site.run(&one), site.run(&other));
     site.is_served().await;
     site.ask("20s").await;

@@ -18,7 +18,7 @@ use crate::support::helm::{Helm, error_of};
 use crate::support::leadsman::Leadsman;
 
 /// Programs that run at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// Who takes a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
