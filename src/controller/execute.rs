@@ -44,6 +44,9 @@ pub(super) struct Work<'a> {
     pub(super) status: HelmReleaseStatus,
     /// The newest revision when it was decided what to do; 0: none.
     pub(super) seen: u32,
+    /// The newest revision of which the object's status told when it was read, or written by this
+    /// reconciliation.
+    pub(super) told: Option<u32>,
 }
 
 /// Longest wait of one request for an API server that went away in the middle of a step.

@@ -141,6 +141,17 @@ pub fn record_tests(
     }
 }
 
+/// Returns the newest revision of a history.
+pub(super) fn newest(history: &[Snapshot]) -> Option<u32> {
+    history.iter().map(|entry| entry.version).max()
+}
+
+/// Returns the newest revision that a status tells of.
+pub(super) fn told(status: &Value) -> Option<u32> {
+    let history: Vec<Snapshot> = serde_json::from_value(status.get("history")?.clone()).ok()?;
+    newest(&history)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

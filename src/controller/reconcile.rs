@@ -82,6 +82,7 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
         storage: Storage::new(&context.cluster, &target.storage_namespace),
         status: release.status.clone(),
         seen: 0,
+        told: history::newest(&release.status.history),
     };
     let report = go(&mut work, &id).await?;
     finish(&mut work, &id, report).await
@@ -117,15 +118,20 @@ async fn finish(work: &mut Work<'_>, id: &ObjectId, report: Report) -> Result<Re
     {
         work.status.observed_generation = meta.generation;
     }
-    save(work, id).await?;
-    Ok(report)
+    if save(work, id).await? { Ok(report) } else { Ok(overtaken(work).await) }
 }
 
-async fn save(work: &mut Work<'_>, id: &ObjectId) -> Result<(), Failure> {
+/// Writes the status, unless another Leadsman told of a revision meanwhile; returns whether it did.
+async fn save(work: &mut Work<'_>, id: &ObjectId) -> Result<bool, Failure> {
     // Another write of this reconciliation may have come before: compare with what is there.
     let live = work.context.cluster.get(id).await?;
     let old = live.and_then(|live| live.0.get("status").cloned()).unwrap_or(json!({}));
-    status::write(&work.context.cluster, id, &old, &work.status).await
+    if history::told(&old) > work.told {
+        return Ok(false);
+    }
+    status::write(&work.context.cluster, id, &old, &work.status).await?;
+    work.told = history::newest(&work.status.history);
+    Ok(true)
 }
 
 async fn go(work: &mut Work<'_>, id: &ObjectId) -> Result<Report, Failure> {
@@ -311,14 +317,11 @@ async fn claim<'a>(work: &Work<'a>, id: &ObjectId, step: Step) -> Result<Claim<'
     let Some(hold) = leases.hold(namespace, name).await else {
         return Ok(Claim::Contested);
     };
-    let newest = |history: &[Snapshot]| history.iter().map(|entry| entry.version).max();
     let checked = async {
         let live = work.context.cluster.get(id).await?;
-        let history = live.and_then(|live| live.at("/status/history").cloned());
-        let history: Vec<Snapshot> =
-            history.and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
-        let overtaken = newest(&history) > newest(&work.status.history);
-        Ok::<_, Failure>(overtaken || leases.is_contested(namespace, name).await)
+        let told = live.and_then(|live| history::told(live.0.get("status")?));
+        let known = history::newest(&work.status.history);
+        Ok::<_, Failure>(told > known || leases.is_contested(namespace, name).await)
     };
     match checked.await {
         Ok(false) => return Ok(Claim::Taken(Some(hold))),
@@ -365,7 +368,9 @@ async fn step(
         let when = pause.map_or(Requeue::Backoff, |pause| Requeue::After(jittered(pause.0)));
         return Ok(Some(Report::new(when, Phase::Failed)));
     }
-    save(work, id).await?;
+    if !save(work, id).await? {
+        return Ok(Some(overtaken(work).await));
+    }
     if due.step.kind() == StepKind::Remediate {
         return Ok(Some(remediated(work, due.ours)));
     }
@@ -545,7 +550,7 @@ async fn begin(work: &mut Work<'_>, id: &ObjectId, step: Step) -> Result<(), Fai
         }
     });
     work.context.recorder.progress(work.subject, "Progressing", text);
-    save(work, id).await
+    save(work, id).await.map(drop)
 }
 
 fn exhausted(work: &mut Work<'_>) -> Report {

@@ -70,6 +70,7 @@ pub(super) async fn remove(
         storage: Storage::new(&context.cluster, &target.storage_namespace),
         status: release.status.clone(),
         seen: 0,
+        told: super::history::newest(&release.status.history),
     };
     let quiet = |_: &crate::cluster::wait::Progress| {};
     let patience = release.spec.action_timeout(release.spec.uninstall.timeout).0;
