@@ -15,8 +15,8 @@ use crate::api::condition::{self, Condition, HELD, READY, RECONCILING};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::cluster::ObjectId;
 use crate::controller::history as entries;
-use crate::controller::memory;
 use crate::controller::target::Target;
+use crate::controller::{memory, progress};
 use crate::release::{Form, Record, Storage, live};
 use crate::yaml::Value;
 
@@ -153,8 +153,8 @@ fn explain(release: &HelmRelease, remembered: &memory::Memory) -> String {
             ready.message
         );
     }
-    if let Some((_, waiting)) = condition::find(&status.conditions, RECONCILING)
-        .and_then(|reconciling| reconciling.message.split_once("; waiting for "))
+    if let Some(waiting) = condition::find(&status.conditions, RECONCILING)
+        .and_then(|reconciling| progress::waited_for(&reconciling.message))
     {
         let _ = writeln!(out, "waiting for {waiting}");
     }

@@ -182,17 +182,21 @@ mod tests {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
-    #[test]
-    fn other_digest_rules_are_taken_on_trust() {
-        let mut entry = snapshot(1, "deployed", "other rules");
-        entry.api_version = "v1".into();
-        let last = Last {
+    fn deployed() -> Last {
+        Last {
             version: 1,
             status: "deployed".into(),
             digest: "d1".into(),
             chart_name: "web".into(),
             chart_version: "1.0.0".into(),
-        };
+        }
+    }
+
+    #[test]
+    fn other_digest_rules_are_taken_on_trust() {
+        let mut entry = snapshot(1, "deployed", "other rules");
+        entry.api_version = "v1".into();
+        let last = deployed();
         let wanted = Wanted {
             chart_name: "web",
             chart_version: "1.0.0",
@@ -226,13 +230,7 @@ mod tests {
             let mut entry = snapshot(1, "deployed", "d1");
             entry.test_hooks =
                 phase.map(|phase| [("t".to_owned(), serde_json::json!({"phase": phase}))].into());
-            let last = Last {
-                version: 1,
-                status: "deployed".into(),
-                digest: "d1".into(),
-                chart_name: "web".into(),
-                chart_version: "1.0.0".into(),
-            };
+            let last = deployed();
             let wanted =
                 Wanted { chart_name: "web", chart_version, config_digest: "values", tests };
             let history = [entry];

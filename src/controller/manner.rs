@@ -7,14 +7,13 @@ use crate::api::{HealthCheckExpr, HelmRelease, ServerSideApply};
 use crate::base::duration::GoDuration;
 use crate::cluster::wait::Rules;
 use crate::cluster::{Health, HealthCheck};
-use crate::release::{Fields, Method, Options};
+use crate::release::{Method, Options};
 
 /// Returns how objects are changed. What others own is taken over where the server computes changes,
 /// and objects are replaced only where it does not.
 pub(super) fn options(method: Method, force: bool) -> Options {
-    let is_client = method == Method::Client;
-    let fields = if is_client { Fields::Refused } else { Fields::Taken };
-    Options { method, fields, replace: force && is_client, ..Options::default() }
+    let replace = force && method == Method::Client;
+    Options { method, fields: method.taking(), replace, ..Options::default() }
 }
 
 pub(super) fn of_install(applied: Option<bool>) -> Method {

@@ -27,7 +27,7 @@ pub mod memory;
 pub mod next;
 pub mod notice;
 mod prerequisite;
-mod progress;
+pub mod progress;
 pub mod queue;
 mod reconcile;
 mod removal;

@@ -18,6 +18,14 @@ use crate::cluster::{Error, ObjectId};
 /// At most so many objects are named.
 const NAMED: usize = 3;
 
+/// What stands between what is under way and what it waits for.
+const WAITS: &str = "; waiting for ";
+
+/// Returns what a condition's message says is waited for.
+pub fn waited_for(message: &str) -> Option<&str> {
+    message.split_once(WAITS).map(|(_, what)| what)
+}
+
 /// Returns what is waited for, as a line of the log says it.
 pub(super) fn line(progress: &Progress) -> String {
     let waiting = named(progress);
@@ -31,7 +39,7 @@ pub(super) fn line(progress: &Progress) -> String {
 /// Returns what the condition adds, once any cause is known.
 pub(super) fn cause(progress: &Progress) -> Option<String> {
     let known = progress.unready.iter().any(|unready| unready.cause.is_some());
-    known.then(|| format!("waiting for {}", named(progress).join(", ")))
+    known.then(|| named(progress).join(", "))
 }
 
 fn named(progress: &Progress) -> Vec<String> {
@@ -75,10 +83,10 @@ async fn write_one(context: &Context, release: &HelmRelease, text: &str) -> Resu
     let Some(known) = condition::find(&new.conditions, RECONCILING).cloned() else {
         return Ok(());
     };
-    let begun = known.message.split_once("; waiting for ").map_or(&*known.message, |(b, _)| b);
+    let begun = known.message.split_once(WAITS).map_or(&*known.message, |(begun, _)| begun);
     let generation = known.observed_generation;
     let mut conditions = Conditions::new(&mut new.conditions, generation, context.clock.now());
-    conditions.set(RECONCILING, Truth::True, &known.reason, format!("{begun}; {text}"));
+    conditions.set(RECONCILING, Truth::True, &known.reason, format!("{begun}{WAITS}{text}"));
     status::write(&context.cluster, &id, &old, &new).await
 }
 
@@ -113,7 +121,9 @@ mod tests {
         let names = [("a", None), ("b", None), ("c", None), ("d", Some("why"))];
         let some = progress(names.map(|(name, why)| unready(name, why)).into());
         let told = cause(&some).unwrap_or_default();
-        assert!(told.starts_with("waiting for Pod/n/d status: 'InProgress' ("), "{told}");
+        let said = format!("Running{WAITS}{told}");
+        assert_eq!(waited_for(&said), Some(&*told));
+        assert!(told.starts_with("Pod/n/d status: 'InProgress' ("), "{told}");
         assert!(told.contains("why") && !told.contains("Pod/n/c"), "{told}");
     }
 }

@@ -97,9 +97,8 @@ async fn suspended(
     let mut status = release.status.clone();
     status.observed_generation = release.metadata.generation;
     if status != release.status {
-        let live = context.cluster.get(id).await?;
-        let old = live.and_then(|live| live.0.get("status").cloned()).unwrap_or(json!({}));
-        status::write(&context.cluster, id, &old, &status).await?;
+        // Only what changed: another Leadsman may tell of a revision meanwhile.
+        status::write(&context.cluster, id, &release.status, &status).await?;
     }
     Ok(Report::new(Requeue::OnChange, Phase::Ready))
 }

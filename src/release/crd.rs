@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::apply::apply_one;
 use super::method::{Asked, Baseline, Verb};
-use super::{Env, Error, Fields, Method, Origin, clientside};
+use super::{Env, Error, Method, Origin, clientside};
 use crate::api::CrdPolicy;
 use crate::api::annotation::{ORIGIN_NAME, ORIGIN_NAMESPACE};
 use crate::chart::{self, Chart};
@@ -35,7 +35,7 @@ pub async fn install_crds(
         return Ok(());
     }
     // Where they are not applied, those that are there are replaced.
-    let fields = if method == Method::Client { Fields::Refused } else { Fields::Taken };
+    let fields = method.taking();
     let replace = method == Method::Client;
     let how = Asked { method, fields, replace, baseline: Baseline::New }.how(Verb::Update)?;
     // Nothing is applied when a later file is wrong. A large chart's definitions are not all held

@@ -31,6 +31,15 @@ impl Method {
         }
     }
 
+    /// Returns what becomes of fields that others own, where nobody is asked: only the server can
+    /// take them over.
+    pub fn taking(self) -> Fields {
+        match self {
+            Self::Auto | Self::Server => Fields::Taken,
+            Self::Client => Fields::Refused,
+        }
+    }
+
     /// Returns the word for it in records.
     pub(super) fn word(self) -> &'static str {
         match self {

@@ -54,11 +54,28 @@ impl World {
         .await
     }
 
+    /// Waits until a version is quarantined, and another one was returned to.
+    pub(crate) async fn is_back_from(&self, version: &str, to: &str) {
+        until(&format!("{version} is rolled back"), SOON, async || {
+            let release = self.release().await;
+            let held = is_quarantined(&release);
+            let newest = &release["status"]["history"][0];
+            let back = newest["chartVersion"] == to && newest["action"] == "rollback";
+            if held && back { Ok(()) } else { Err(release["status"].to_string()) }
+        })
+        .await;
+    }
+
     pub(crate) async fn command(&self, arguments: &[&str]) -> String {
         let mut all = arguments.to_vec();
         all.extend(["-n", &self.namespace]);
         self.leadsman.run(&all).await.success()
     }
+}
+
+/// Whether a version is held back because it failed.
+pub(crate) fn is_quarantined(release: &Value) -> bool {
+    condition(release, "VersionHeld").is_some_and(|held| held["reason"] == "Quarantine")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,14 +88,7 @@ async fn a_version_that_fails_is_rolled_back_and_not_tried_again() {
     world.runs("1.1.0").await;
     // The next one never becomes ready.
     world.repository.publish_package(web("1.2.0", "unready"));
-    until("1.2.0 is rolled back", SOON, async || {
-        let release = world.release().await;
-        let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
-        let newest = &release["status"]["history"][0];
-        let back = newest["chartVersion"] == "1.1.0" && newest["action"] == "rollback";
-        if held && back { Ok(()) } else { Err(release["status"].to_string()) }
-    })
-    .await;
+    world.is_back_from("1.2.0", "1.1.0").await;
     let release = world.runs("1.1.0").await;
     let revision = release["status"]["history"][0]["version"].clone();
     let why = world.command(&["why", "web"]).await;

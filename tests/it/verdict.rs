@@ -7,7 +7,7 @@ use crate::support::api::condition;
 use crate::support::chart::{web, web_with};
 use crate::support::control_plane::ControlPlane;
 use crate::support::wait::{SOON, until};
-use crate::upgrade::World;
+use crate::upgrade::{World, is_quarantined};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expression_says_when_an_object_works() {
@@ -41,14 +41,7 @@ async fn a_version_whose_tests_fail_is_rolled_back() {
     let run = &release["status"]["history"][0]["testHooks"]["probe"];
     assert_eq!(run["phase"], "Succeeded", "{}", release["status"]);
     publish("1.2.0", ", test/fail: fail");
-    until("1.2.0 is rolled back", SOON, async || {
-        let release = world.release().await;
-        let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
-        let newest = &release["status"]["history"][0];
-        let back = newest["chartVersion"] == "1.1.0" && newest["action"] == "rollback";
-        if held && back { Ok(()) } else { Err(release["status"].to_string()) }
-    })
-    .await;
+    world.is_back_from("1.2.0", "1.1.0").await;
     // What is back is tested, too.
     let release = world.runs("1.1.0").await;
     let said = condition(&release, "TestSuccess").cloned().unwrap_or_default();
@@ -96,8 +89,7 @@ async fn a_wait_in_which_nothing_happens_ends_early() {
     world.repository.publish_package(web("1.1.0", "unready"));
     until("1.1.0 is held back", SOON, async || {
         let release = world.release().await;
-        let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
-        if held { Ok(()) } else { Err(release["status"].to_string()) }
+        if is_quarantined(&release) { Ok(()) } else { Err(release["status"].to_string()) }
     })
     .await;
     world.runs("1.0.0").await;

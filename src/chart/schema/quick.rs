@@ -250,10 +250,7 @@ impl<'de> Visitor<'de> for Schema<'_, '_> {
                     sure::<A>(!std::mem::replace(&mut has_names, true))?;
                     members.next_value_seed(Properties(&mut named))?;
                 }
-                Keyword::AdditionalProperties => match members.next_value::<Additional>()? {
-                    Additional::Any => {}
-                    Additional::None => only_named = true,
-                },
+                Keyword::AdditionalProperties => only_named |= !members.next_value::<bool>()?,
                 Keyword::Items => {
                     let items = places.iter().flat_map(|place| place.list()).map(Place::of);
                     members.next_value_seed(Schema(&items.collect::<Vec<_>>()))?;
@@ -413,20 +410,6 @@ impl<'de> Deserialize<'de> for Types {
             }
         }
         reader.deserialize_any(OneOrMore)
-    }
-}
-
-/// What is said of members without a schema of their own.
-#[derive(Clone, Copy)]
-enum Additional {
-    Any,
-    None,
-}
-
-impl<'de> Deserialize<'de> for Additional {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        let allowed = bool::deserialize(reader)?;
-        Ok(if allowed { Self::Any } else { Self::None })
     }
 }
 

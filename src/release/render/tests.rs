@@ -8,6 +8,28 @@ use crate::release::manifest::{Selection, template_output};
 use crate::release::offline;
 use crate::yaml::Value;
 
+/// What `leadsman template rel CHART --namespace prod` asks for.
+fn request<'a>(
+    chart: &'a Arc<Chart>,
+    values: &'a Map,
+    capabilities: &'a Capabilities,
+) -> RenderRequest<'a> {
+    RenderRequest {
+        chart,
+        values,
+        release: ReleaseInfo {
+            name: "rel".into(),
+            namespace: "prod".into(),
+            revision: 1,
+            is_upgrade: false,
+        },
+        capabilities,
+        lookup: None,
+        hosts: None,
+        check_schema: true,
+    }
+}
+
 /// Renders one case of the corpus as `leadsman template rel CHART --namespace prod [-f VALUES]`: an
 /// archive that was rendered before, as it was left in the store.
 fn render(corpus: &Path, repository: &str, case: &Value, store: &Path) -> Result<String, String> {
@@ -30,20 +52,7 @@ fn render(corpus: &Path, repository: &str, case: &Value, store: &Path) -> Result
         }
     };
     let capabilities = offline("1.34.2", &[]).unwrap();
-    let request = RenderRequest {
-        chart: &chart,
-        values: &values,
-        release: ReleaseInfo {
-            name: "rel".into(),
-            namespace: "prod".into(),
-            revision: 1,
-            is_upgrade: false,
-        },
-        capabilities: &capabilities,
-        lookup: None,
-        hosts: None,
-        check_schema: true,
-    };
+    let request = request(&chart, &values, &capabilities);
     let rendered = renderer.render(&request).map_err(|error| say(&error));
     renderer.keep();
     let rendered = rendered?;
@@ -158,21 +167,7 @@ fn what_is_remembered_of_a_rendering_is_used_for_its_like_alone() {
     let capabilities = offline("1.34.2", &[]).unwrap();
     let render = |chart: &Arc<Chart>, a: Option<Value>, check_schema: bool| {
         let values: Map = a.into_iter().map(|a| ("a".to_owned(), a)).collect();
-        let release = ReleaseInfo {
-            name: "rel".into(),
-            namespace: "prod".into(),
-            revision: 1,
-            is_upgrade: false,
-        };
-        let request = RenderRequest {
-            chart,
-            values: &values,
-            release,
-            capabilities: &capabilities,
-            lookup: None,
-            hosts: None,
-            check_schema,
-        };
+        let request = RenderRequest { check_schema, ..request(chart, &values, &capabilities) };
         let rendered = renderer.render(&request).map_err(|error| error.to_string())?;
         let lines: Vec<_> = rendered.manifest.lines().skip(2).collect();
         Ok::<_, String>(lines.join(" ").trim_end().to_owned())
@@ -218,20 +213,8 @@ fn what_another_process_has_left_is_what_this_one_would_make() {
         let renderer = Renderer::with_store(store.path().to_owned());
         let chart = Arc::new(renderer.load_archive(&chart()).unwrap());
         let capabilities = offline("", &[]).unwrap();
-        let request = RenderRequest {
-            chart: &chart,
-            values: &Map::new(),
-            release: ReleaseInfo {
-                name: "rel".into(),
-                namespace: "prod".into(),
-                revision: 1,
-                is_upgrade: false,
-            },
-            capabilities: &capabilities,
-            lookup: None,
-            hosts: None,
-            check_schema: true,
-        };
+        let values = Map::new();
+        let request = request(&chart, &values, &capabilities);
         let manifest = renderer.render(&request).unwrap().manifest;
         renderer.keep();
         let files: Vec<_> = chart.files.iter().map(|file| (&file.name, file.data.len())).collect();
