@@ -3,7 +3,7 @@
 //! Invariant: nothing is written before a cause is known, and only when what is said changes; the
 //! last write has ended before the step's own outcome is written.
 
-use serde_json::json;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::context::Context;
@@ -75,19 +75,16 @@ pub(super) async fn write(
 async fn write_one(context: &Context, release: &HelmRelease, text: &str) -> Result<(), Error> {
     let key = release.metadata.key();
     let id = ObjectId::new(HELM_RELEASE_API, "HelmRelease", &key.namespace, &key.name);
-    let Some(live) = context.cluster.get(&id).await? else { return Ok(()) };
-    let old = live.0.get("status").cloned().unwrap_or(json!({}));
-    let Ok(mut new) = serde_json::from_value::<HelmReleaseStatus>(old.clone()) else {
-        return Ok(());
+    let told = |old: &Value| {
+        let mut new: HelmReleaseStatus = serde_json::from_value(old.clone()).ok()?;
+        let known = condition::find(&new.conditions, RECONCILING)?.clone();
+        let begun = known.message.split_once(WAITS).map_or(&*known.message, |(begun, _)| begun);
+        let generation = known.observed_generation;
+        let mut conditions = Conditions::new(&mut new.conditions, generation, context.clock.now());
+        conditions.set(RECONCILING, Truth::True, &known.reason, format!("{begun}{WAITS}{text}"));
+        Some(status::to_value(&new))
     };
-    let Some(known) = condition::find(&new.conditions, RECONCILING).cloned() else {
-        return Ok(());
-    };
-    let begun = known.message.split_once(WAITS).map_or(&*known.message, |(begun, _)| begun);
-    let generation = known.observed_generation;
-    let mut conditions = Conditions::new(&mut new.conditions, generation, context.clock.now());
-    conditions.set(RECONCILING, Truth::True, &known.reason, format!("{begun}{WAITS}{text}"));
-    status::write(&context.cluster, &id, &old, &new).await
+    status::replace(&context.cluster, &id, told).await.map(drop)
 }
 
 #[cfg(test)]

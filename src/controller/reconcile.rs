@@ -122,15 +122,18 @@ async fn finish(work: &mut Work<'_>, id: &ObjectId, report: Report) -> Result<Re
 
 /// Writes the status, unless another Leadsman told of a revision meanwhile; returns whether it did.
 async fn save(work: &mut Work<'_>, id: &ObjectId) -> Result<bool, Failure> {
+    let mine = history::newest(&work.status.history);
+    let known = mine.max(work.told);
     // Another write of this reconciliation may have come before: compare with what is there.
-    let live = work.context.cluster.get(id).await?;
-    let old = live.and_then(|live| live.0.get("status").cloned()).unwrap_or(json!({}));
-    if history::told(&old) > work.told {
-        return Ok(false);
+    let cluster = &work.context.cluster;
+    let replaced = status::replace(cluster, id, |old| {
+        (history::told(old) <= known).then(|| status::to_value(&work.status))
+    });
+    let done = replaced.await?;
+    if done {
+        work.told = mine;
     }
-    status::write(&work.context.cluster, id, &old, &work.status).await?;
-    work.told = history::newest(&work.status.history);
-    Ok(true)
+    Ok(done)
 }
 
 async fn go(work: &mut Work<'_>, id: &ObjectId) -> Result<Report, Failure> {
@@ -317,10 +320,13 @@ async fn claim<'a>(work: &Work<'a>, id: &ObjectId, step: Step) -> Result<Claim<'
         return Ok(Claim::Contested);
     };
     let checked = async {
+        // In this order: who ended before the Leases were listed wrote its status before that.
+        if leases.is_contested(namespace, name).await {
+            return Ok::<_, Failure>(true);
+        }
         let live = work.context.cluster.get(id).await?;
         let told = live.and_then(|live| history::told(live.0.get("status")?));
-        let known = history::newest(&work.status.history);
-        Ok::<_, Failure>(told > known || leases.is_contested(namespace, name).await)
+        Ok(told > history::newest(&work.status.history))
     };
     match checked.await {
         Ok(false) => return Ok(Claim::Taken(Some(hold))),

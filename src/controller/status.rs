@@ -26,7 +26,40 @@ pub(super) async fn write(
     }
 }
 
-fn to_value(status: &impl Serialize) -> Value {
+/// How often a status is read again that somebody wrote meanwhile.
+const TRIES: usize = 10;
+
+/// Patches the status of an object to what `decide` makes of the one that is there, provided that
+/// nobody writes the object in between: then it is asked again. Returns whether it wanted a change
+/// or nothing had to be changed; an object that is gone counts as having an empty status.
+///
+/// # Errors
+/// The API refuses, or others write all the time.
+pub(super) async fn replace(
+    cluster: &Cluster,
+    id: &ObjectId,
+    decide: impl Fn(&Value) -> Option<Value>,
+) -> Result<bool, Error> {
+    let mut tries = TRIES;
+    loop {
+        let live = cluster.get(id).await?;
+        let none = json!({});
+        let old = live.as_ref().and_then(|live| live.0.get("status")).unwrap_or(&none);
+        let Some(new) = decide(old) else { return Ok(false) };
+        let (Some(live), Some(patch)) = (&live, difference(old, &new)) else { return Ok(true) };
+        let version = live.at("/metadata/resourceVersion");
+        let patch = json!({"metadata": {"resourceVersion": version}, "status": patch});
+        match cluster.patch_merge(id, &patch, "status").await {
+            Ok(_) => return Ok(true),
+            Err(error) if error.is_not_found() => return Ok(true),
+            Err(error) if error.is_conflict() && tries > 1 => tries -= 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Returns a status as the API has it.
+pub(super) fn to_value(status: &impl Serialize) -> Value {
     serde_json::to_value(status).unwrap_or(Value::Null)
 }
 

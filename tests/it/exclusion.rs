@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::faults::FAULTS;
 use crate::support::api::{Api, condition};
 use crate::support::chart::{web, web_with, yaml};
 use crate::support::control_plane::ControlPlane;
@@ -40,7 +41,7 @@ impl Site {
     /// Applies the release; steps may take so long.
     async fn ask(&self, timeout: &str) {
         let text = yaml(&self.namespace, "web", &self.repository.url(), "");
-        self.api.apply_yaml(&text.replace("timeout: 6s", &format!("timeout: {timeout}"))).await;
+        self.api.apply_yaml(&text.replace("timeout: 10s", &format!("timeout: {timeout}"))).await;
     }
 
     fn run(&self, leadsman: &Leadsman) -> Running {
@@ -152,6 +153,37 @@ async fn two_at_a_time_deploy_every_version_once() {
 async fn two_at_a_time_deploy_every_version_once_in_the_simulated_cluster() {
     let (_server, _running, kubeconfig) = simulated().await;
     two_at_a_time(&kubeconfig).await;
+}
+
+/// The one ends, with its status written and its Lease gone, while the other is about to begin.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_while_another_begins_is_not_repeated() {
+    let (_server, _running, kubeconfig) = simulated().await;
+    let site = Site::new(&kubeconfig, "ends").await;
+    site.repository.publish_package(web("1.0.0", ""));
+    let one = site.leadsman();
+    let other = site.leadsman().env("LEADSMAN_CACHE", one.cache());
+    let _first = site.run(&one);
+    site.is_served().await;
+    site.ask("60s").await;
+    site.has(&[(1, "deployed")]).await;
+    let slow = async |verb: &str, resource: &str, millis: u64| {
+        let fault = json!({"kind": "latency", "millis": millis});
+        let rule = json!({"verbs": [verb], "resources": [resource], "fault": fault});
+        site.api.create(FAULTS, &rule).await.unwrap();
+    };
+    slow("patch", "helmreleases/status", 5000).await;
+    site.repository.publish_package(web("1.1.0", ""));
+    site.has(&[(1, "superseded"), (2, "deployed")]).await;
+    // The status does not tell of it yet. The other looks, and asks who else is at work until the
+    // one has ended.
+    slow("list", "leases", 7000).await;
+    let _second = site.run(&other);
+    throughout("nothing is done twice", Duration::from_secs(15), async || {
+        let seen = site.api.revisions(&site.namespace).await;
+        if seen.len() == 2 { Ok(()) } else { Err(format!("{seen:?}")) }
+    })
+    .await;
 }
 
 /// While one waits for readiness the other waits for it; killed, it is followed once its Lease ran

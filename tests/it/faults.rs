@@ -8,7 +8,7 @@ use crate::support::leadsman::{Leadsman, Running};
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, until};
 
-const FAULTS: &str = "/sim/faults";
+pub(crate) const FAULTS: &str = "/sim/faults";
 
 /// A simulated cluster and a Leadsman that manages one release in it.
 struct World {

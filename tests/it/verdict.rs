@@ -25,7 +25,8 @@ async fn an_expression_says_when_an_object_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_whose_tests_fail_is_rolled_back() {
     let Some(cluster) = ControlPlane::shared() else { return };
-    let world = World::start(cluster, "tested", "  test: {enable: true}\n").await;
+    let patient = "  install: {timeout: 60s}\n  upgrade: {timeout: 60s}\n  rollback: {timeout: 60s}\n  test: {enable: true, timeout: 60s}\n";
+    let world = World::start(cluster, "tested", patient).await;
     let tested = |fate: &str| {
         format!(
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: probe\n  annotations: {{helm.sh/hook: test{fate}}}\nspec:\n  restartPolicy: Never\n  containers: [{{name: a, image: a}}]\n"

@@ -43,7 +43,7 @@ pub(crate) fn yaml(namespace: &str, name: &str, url: &str, spec: &str) -> String
         "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {{name: charts, namespace: {namespace}}}\n\
          spec: {{interval: 1s, url: \"{url}\"}}\n---\n\
          apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
-         spec:\n  interval: 1s\n  timeout: 6s\n  chart:\n    spec:\n      chart: web\n      version: \"1.x\"\n      \
+         spec:\n  interval: 1s\n  timeout: 10s\n  chart:\n    spec:\n      chart: web\n      version: \"1.x\"\n      \
          sourceRef: {{kind: HelmRepository, name: charts}}\n{spec}"
     )
 }
