@@ -27,6 +27,11 @@ pub(super) fn head(key: &[u8]) -> u64 {
     u64::from_be_bytes(first)
 }
 
+/// Whether keys with the same head are the same.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && (one.len() <= size_of::<u64>() || one == other)
+}
+
 impl Entries {
     /// Returns entries that are in order already.
     pub(super) fn from_sorted(entries: Vec<(Str, Value)>) -> Self {
@@ -71,8 +76,12 @@ impl Entries {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<&Value> {
-        let at = self.search(key).ok()?;
-        Some(&self.entries[at].1)
+        let head = head(key);
+        let from = self.heads.partition_point(|known| *known < head);
+        // Few keys begin alike.
+        let alike = self.heads[from..].iter().take_while(|known| **known == head);
+        let mut known = self.entries[from..].iter().zip(alike);
+        known.find(|((known, _), _)| is_same(known, key)).map(|((_, value), _)| value)
     }
 
     pub(super) fn put(&mut self, key: Str, value: Value) {

@@ -804,6 +804,10 @@ impl<'p> Machine<'p> {
         (id, name): (NodeId, &[u8]),
         operands: Operands<'_>,
     ) -> Result<Slot> {
+        // Nearly all there is: a key of a plain map.
+        if let (Value::Map(MapKind::Plain, map), false) = (&receiver.value, operands.any()) {
+            return Ok(Slot { value: map.get(name).unwrap_or(Value::Nil), boxed: true });
+        }
         let shown = || strconv::lossy(name);
         let type_name = if receiver.boxed { "interface {}" } else { receiver.value.type_name() };
         match &receiver.value {
@@ -822,8 +826,8 @@ impl<'p> Machine<'p> {
         let (value, boxed) = match &receiver.value {
             Value::Map(kind, map) => {
                 let boxed = *kind != MapKind::Strings;
-                let zero = if boxed { Value::Nil } else { Value::str("") };
-                (Some(map.get(name).unwrap_or(zero)), boxed)
+                let zero = || if boxed { Value::Nil } else { Value::str("") };
+                (Some(map.get(name).unwrap_or_else(zero)), boxed)
             }
             Value::Files(files) => {
                 let content = files.get(name).map(|content| &content[..]).unwrap_or_default();

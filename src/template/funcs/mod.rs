@@ -248,6 +248,8 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Func> {
 
 /// Returns the method of a value.
 pub(super) fn method(value: &Value, name: &[u8]) -> Option<&'static Func> {
+    // Methods are exported; most keys are not spelled so.
+    name.first().filter(|first| first.is_ascii_uppercase())?;
     let table: &[Func] = match value {
         Value::Map(MapKind::Values, _) => objects::VALUES,
         Value::Files(_) => objects::FILES,
