@@ -182,7 +182,11 @@ impl Registered {
         Ok(RepositorySpec { tls: self.tls()?, url, timeout, credentials })
     }
 
-    fn tls(&self) -> Result<Option<Tls>, Error> {
+    /// Returns the certificates, read from their files.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn tls(&self) -> Result<Option<Tls>, Error> {
         let read = |path: &str| match path {
             "" => Ok(String::new()),
             path => file::read_text(Path::new(path), SMALL_BYTES).map_err(Error::File),

@@ -30,6 +30,7 @@ mod plan;
 mod post_render;
 mod readiness;
 mod readme;
+mod registry;
 mod registry_faults;
 mod repos;
 mod repository;
