@@ -270,9 +270,12 @@ impl Seen {
                     serde_json::from_value(object.clone()).unwrap_or_default();
                 let revision = repository.status.artifact.map(|artifact| artifact.revision);
                 let ready = crate::api::condition::find(&repository.status.conditions, "Ready");
+                // A registry's status says nothing; releases then hear of what is wanted of it.
+                let wanted = repository.spec.is_oci().then_some(repository.metadata.generation);
+                let ready = ready.map(|c| (&c.status, &c.message));
                 Self {
                     own: own(&repository.metadata),
-                    outward: format!("{revision:?} {:?}", ready.map(|c| (&c.status, &c.message))),
+                    outward: format!("{revision:?} {ready:?} {wanted:?}"),
                     refers_to: BTreeSet::new(),
                 }
             }

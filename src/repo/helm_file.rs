@@ -179,7 +179,7 @@ impl Registered {
             repository: url.clone(),
             everywhere: self.pass_credentials,
         });
-        Ok(RepositorySpec { tls: self.tls()?, url, timeout, credentials })
+        Ok(RepositorySpec { tls: self.tls()?, url, timeout, credentials, registry: None })
     }
 
     /// Returns the certificates, read from their files.

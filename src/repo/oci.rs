@@ -57,6 +57,14 @@ pub struct Place {
     pub address: String,
 }
 
+impl Place {
+    /// Returns the place of a chart that is named by a digest.
+    pub(super) fn of(reference: Reference) -> Self {
+        let digest = reference.target.clone();
+        place(reference, &digest, '@')
+    }
+}
+
 /// What is wanted of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -219,7 +227,17 @@ pub(super) async fn locked(
 /// # Errors
 /// It is not there, is no chart, or is not what its manifest says.
 pub async fn get(session: &Session, at: &Place, part: Part) -> Result<Got, Error> {
-    let Layer { digest, blob } = layer(session, &at.reference, part).await?;
+    let found = layer(session, &at.reference, part).await?;
+    fetch(session, at, found, part).await
+}
+
+/// Fetches what a manifest names.
+pub(super) async fn fetch(
+    session: &Session,
+    at: &Place,
+    Layer { digest, blob }: Layer,
+    part: Part,
+) -> Result<Got, Error> {
     let limit_bytes = match part {
         Part::Archive => limit::ARCHIVE_BYTES,
         Part::Provenance => limit::SOURCE_FILE_BYTES,

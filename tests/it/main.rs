@@ -25,6 +25,7 @@ mod harness;
 mod judge;
 mod kubectl;
 mod lint;
+mod oci_source;
 mod package;
 mod plan;
 mod post_render;
