@@ -1,5 +1,7 @@
 //! `HelmRepository`: where charts come from, and how often the index is fetched.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, Meta};
@@ -93,4 +95,7 @@ pub struct Artifact {
     pub last_update_time: String,
     /// Size in bytes.
     pub size: u64,
+    /// What its manifest says of it, of an `OCIRepository`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
 }

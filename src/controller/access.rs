@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::HelmRepository;
+use crate::api::{HelmRepository, HelmRepositorySpec, OciRepository};
 use crate::base::class::Class;
 use crate::base::secret::{SafeUrl, Secret};
 use crate::cluster::{Cluster, ObjectId};
@@ -71,6 +71,32 @@ pub(super) async fn spec(
         spec.registry = Some(registry(repository, &spec, docker)?);
     }
     Ok(spec)
+}
+
+/// Returns how the registry of an `OCIRepository` is asked.
+///
+/// # Errors
+/// Its Secrets are missing or lack what they need.
+pub(super) async fn oci(cluster: &Cluster, repository: &OciRepository) -> Result<Access, Problem> {
+    let spec = &repository.spec;
+    let like = HelmRepository {
+        metadata: repository.metadata.clone(),
+        spec: HelmRepositorySpec {
+            url: spec.url.clone(),
+            kind: "oci".to_owned(),
+            timeout: spec.timeout,
+            secret_ref: spec.secret_ref.clone(),
+            cert_secret_ref: spec.cert_secret_ref.clone(),
+            insecure: spec.insecure,
+            provider: spec.provider.clone(),
+            ..HelmRepositorySpec::default()
+        },
+        ..HelmRepository::default()
+    };
+    // The same Secrets, read by the same rules.
+    let found = self::spec(cluster, &like).await?;
+    let missing = || ("AuthenticationFailed", "it is no registry".to_owned(), Class::Stalled);
+    found.registry.ok_or_else(missing)
 }
 
 /// Returns how a registry is asked; `docker` is the text of Docker's file in the Secret.

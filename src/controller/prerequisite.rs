@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chart_ref::{self, Chosen};
 use super::context::Context;
 use super::memory::Memory;
 use super::values::{self, Fetched, Receiver};
@@ -34,6 +35,8 @@ pub(super) struct Prerequisites {
     pub decision: Decision,
     /// The constraint.
     pub constraint: String,
+    /// Digest of the source, of an `OCIRepository`.
+    pub oci_digest: String,
 }
 
 /// How conditions, but no events, begin about what only a change of the object can put right.
@@ -55,7 +58,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(reason: &'static str, message: impl Into<String>, class: Class) -> Self {
+    pub(super) fn new(reason: &'static str, message: impl Into<String>, class: Class) -> Self {
         Self { reason, message: message.into(), class, stalled: false, waits: false }
     }
 
@@ -63,12 +66,12 @@ impl Problem {
         Self::new("InvalidCELExpression", format!("{TERMINAL}{why}"), Class::Stalled).stalled()
     }
 
-    fn waiting(mut self) -> Self {
+    pub(super) fn waiting(mut self) -> Self {
         self.waits = true;
         self
     }
 
-    fn stalled(mut self) -> Self {
+    pub(super) fn stalled(mut self) -> Self {
         self.stalled = true;
         self
     }
@@ -107,6 +110,21 @@ pub(super) async fn gather(
             Problem::new("DependencyNotReady", error.to_string(), Class::Retry).waiting()
         }
     })?;
+    if let Some(reference) = &release.spec.chart_ref {
+        let source = chart_ref::source(context, release, reference).await?;
+        let values = compose(&context.cluster, release).await?;
+        let config_digest = values::digest(&values);
+        let chosen = chart_ref::choose(context, (release, &source), &config_digest, memory).await?;
+        let Chosen { pulled, decision, constraint, oci_digest } = chosen;
+        return Ok(Prerequisites {
+            pulled,
+            values,
+            config_digest,
+            decision,
+            constraint,
+            oci_digest,
+        });
+    }
     let repository = source(context, release).await?;
     list(context, release, &repository).await?;
     let values = compose(&context.cluster, release).await?;
@@ -117,7 +135,8 @@ pub(super) async fn gather(
     let pulled = pull(context, release, &repository, &decision).await;
     say_troubles(context, &repository).await;
     let pulled = pulled?;
-    Ok(Prerequisites { pulled, values, config_digest, decision, constraint })
+    let oci_digest = String::new();
+    Ok(Prerequisites { pulled, values, config_digest, decision, constraint, oci_digest })
 }
 
 /// Finds the chart that a release would run now and gives its values to whoever merges them, as
@@ -136,6 +155,18 @@ pub async fn preview(
         return Err(format!("not supported: {}", unsupported.join(", ")));
     }
     let said = |problem: Problem| problem.message;
+    if let Some(reference) = &release.spec.chart_ref {
+        let source = chart_ref::source(context, release, reference).await.map_err(said)?;
+        let values = compose(&context.cluster, release).await.map_err(said)?;
+        let digest = values::digest(&values);
+        let meta = &release.metadata;
+        let memory = super::memory::read(&context.cluster, &meta.namespace, &meta.name).await;
+        let mut memory = memory.map_err(|error| chain(&error))?;
+        let chosen = chart_ref::choose(context, (release, &source), &digest, &mut memory).await;
+        let pulled = chosen.map_err(said)?.pulled;
+        compose_into(into, &context.cluster, release).await.map_err(said)?;
+        return Ok(pulled.chart);
+    }
     let repository = source(context, release).await.map_err(said)?;
     let spec = access::spec(&context.cluster, &repository).await.map_err(|(_, text, _)| text)?;
     if spec.registry.is_some() {

@@ -197,6 +197,7 @@ fn artifact(repository: &HelmRepository, refreshed: &Refreshed, time: String) ->
         digest: refreshed.revision.clone(),
         last_update_time: time,
         size: refreshed.size,
+        metadata: BTreeMap::new(),
     }
 }
 

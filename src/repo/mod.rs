@@ -31,6 +31,8 @@ pub use packages::{Packages, package_index};
 pub use provenance::{Trust, read_keyring};
 pub use publish::Listing;
 pub use reference::{Located, locate, locate_in};
-pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec, Trouble};
+pub use repositories::{
+    ArtifactError, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec, Trouble,
+};
 pub use search::{Hit, Query, Searchable, keep};
 pub use subchart::{Registries, Subcharts, Verify};

@@ -24,6 +24,8 @@ use crate::chart::{self, Chart};
 use crate::source::oci::Access;
 use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 
+pub use self::registry::{ArtifactError, OciArtifact};
+
 use self::registry::Listed;
 
 /// Loaded charts that are kept.

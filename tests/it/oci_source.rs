@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, condition};
-use crate::support::chart::web;
+use crate::support::chart::{web, web_with};
 use crate::support::control_plane::ControlPlane;
 use crate::support::leadsman::{Leadsman, Running};
 use crate::support::pack::Package;
@@ -50,6 +50,14 @@ impl World {
         let namespace = &self.namespace;
         let path = format!("/apis/{group}/namespaces/{namespace}/{plural}/{name}");
         self.api.get(&path).await.unwrap_or_default()
+    }
+
+    /// Changes the `OCIRepository`; the folder is not looked at any more.
+    async fn change_source(&self, spec: &Value) {
+        let namespace = &self.namespace;
+        let path =
+            format!("/apis/{SOURCES}/web").replace("v1/", &format!("v1/namespaces/{namespace}/"));
+        self.api.merge(&path, &json!({"spec": spec})).await;
     }
 
     async fn release(&self, name: &str) -> Value {
@@ -180,6 +188,137 @@ async fn what_an_index_left_is_taken_away() {
         let repository = world.object(group, name).await;
         let gone = repository["status"]["conditions"].is_null();
         if gone { Ok(()) } else { Err(repository["status"].to_string()) }
+    })
+    .await;
+}
+
+const SOURCE: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: login, namespace: NAMESPACE}\n\
+    stringData: {username: me, password: s3cret}\n---\n\
+    apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec:\n  interval: 1s\n  url: \"oci://ADDRESS/charts/web\"\n  insecure: true\n  secretRef: {name: login}\n  \
+    ref: {semver: \"1.x\"}\n  layerSelector: {mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip, operation: copy}\n---\n";
+
+const NAMING: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec:\n  interval: 1s\n  timeout: 6s\n  chartRef: {kind: OCIRepository, name: web}\n";
+
+const SOURCES: &str = "source.toolkit.fluxcd.io/v1/ocirepositories";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_names_an_artifact() {
+    let Some(mut world) = World::start("oci-ref").await else { return };
+    world.push(&web("1.0.0", "")).await;
+    world.run(&(SOURCE.to_owned() + NAMING));
+    let release = world.runs("web", "1.0.0+").await;
+    let source = world.object(SOURCES, "web").await;
+    let artifact = &source["status"]["artifact"];
+    let revision = artifact["revision"].as_str().unwrap();
+    let (tag, digest) = revision.split_once('@').unwrap();
+    assert_eq!(tag, "1.0.0");
+    assert_eq!(artifact["metadata"]["org.opencontainers.image.version"], "1.0.0", "{artifact}");
+    let version = format!("1.0.0+{}", &digest["sha256:".len()..][..12]);
+    let status = &release["status"];
+    assert_eq!(status["lastAttemptedRevision"], json!(version));
+    assert_eq!(status["lastAttemptedRevisionDigest"], digest);
+    assert_eq!(status["history"][0]["chartVersion"], json!(version));
+    assert_eq!(status["history"][0]["ociDigest"], digest);
+    // By itself to the next, and back from the one after it, which never becomes ready.
+    world.push(&web("1.1.0", "")).await;
+    world.runs("web", "1.1.0+").await;
+    world.push(&web("1.2.0", "unready")).await;
+    until("1.2.0 is rolled back", SOON, async || {
+        let release = world.release("web").await;
+        let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
+        let newest = &release["status"]["history"][0];
+        if held && newest["action"] == "rollback" {
+            Ok(())
+        } else {
+            Err(release["status"].to_string())
+        }
+    })
+    .await;
+    let back = world.runs("web", "1.1.0+").await;
+    let stays = back["status"]["history"][0]["version"].clone();
+    throughout("nothing new is tried", std::time::Duration::from_secs(3), async || {
+        let release = world.release("web").await;
+        let newest = release["status"]["history"][0]["version"].clone();
+        if newest == stays { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    // A person may go back, and a tag may move.
+    world.change_source(&json!({"ref": {"semver": null, "tag": "1.0.0"}})).await;
+    world.runs("web", &version).await;
+    world.push(&web_with("1.0.0", "", &[("more.txt", "more")])).await;
+    until("the moved tag is followed", SOON, async || {
+        let release = world.release("web").await;
+        let newest = &release["status"]["history"][0];
+        let other = newest["chartVersion"]
+            .as_str()
+            .is_some_and(|v| v.starts_with("1.0.0+") && v != version);
+        if other && newest["status"] == "deployed" {
+            Ok(())
+        } else {
+            Err(release["status"].to_string())
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn artifacts_that_cannot_be_had_say_why() {
+    let Some(mut world) = World::start("oci-refused").await else { return };
+    world.push(&web("1.0.0", "")).await;
+    world.run(&(SOURCE.to_owned() + NAMING));
+    world.runs("web", "1.0.0+").await;
+    let url = format!("oci://{}/charts/web", world.registry.address());
+    let selected = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+    let rows = [
+        (
+            json!({"ref": {"semver": "9.x"}}),
+            "ReadOperationFailed",
+            "no match found for semver: 9.x",
+        ),
+        (
+            json!({"ref": {"semver": null, "tag": "none"}}),
+            "OCIArtifactPullFailed",
+            "failed to determine artifact digest:",
+        ),
+        (
+            json!({"ref": null, "url": format!("{url}:1.0.0")}),
+            "URLInvalid",
+            "URL must not contain a tag; remove ':1.0.0'",
+        ),
+        (
+            json!({"ref": {"tag": "1.0.0"}, "url": url, "layerSelector": {"mediaType": "other"}}),
+            "OCIArtifactLayerOperationFailed",
+            "failed to find layer with media type 'other' in artifact",
+        ),
+        (json!({"verify": {"provider": "cosign"}}), "Unsupported", "spec.verify"),
+        (
+            json!({"verify": null, "secretRef": {"name": "nobody"}}),
+            "AuthenticationFailed",
+            "nobody",
+        ),
+    ];
+    for (change, reason, words) in rows {
+        world.change_source(&change).await;
+        world.refuses(SOURCES, "web", reason, words).await;
+        // What was fetched stays.
+        let artifact = &world.object(SOURCES, "web").await["status"]["artifact"];
+        assert!(
+            artifact["revision"].as_str().is_some_and(|r| r.starts_with("1.0.0@")),
+            "{artifact}"
+        );
+    }
+    let good = json!({"secretRef": {"name": "login"}, "layerSelector": {"mediaType": selected}});
+    world.change_source(&good).await;
+    until("the source is ready again", SOON, async || {
+        let source = world.object(SOURCES, "web").await;
+        let ready = condition(&source, "Ready").is_some_and(|c| c["status"] == "True");
+        if ready && condition(&source, "FetchFailed").is_none() {
+            Ok(())
+        } else {
+            Err(source["status"].to_string())
+        }
     })
     .await;
 }
