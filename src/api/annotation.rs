@@ -6,7 +6,7 @@ pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 pub const FORCE_AT: &str = "reconcile.fluxcd.io/forceAt";
 /// With the same value as [`REQUESTED_AT`]: failure counters start anew.
 pub const RESET_AT: &str = "reconcile.fluxcd.io/resetAt";
-/// Finalizer of both kinds.
+/// Finalizer of all kinds.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// Name of the `HelmRelease` that an object was rendered for.
 pub const ORIGIN_NAME: &str = "helm.toolkit.fluxcd.io/name";

@@ -1,11 +1,15 @@
-//! The CRDs of both kinds, as Flux defines them.
+//! The CRDs of all kinds, as Flux defines them.
 
 /// `helmreleases.helm.toolkit.fluxcd.io`.
 pub const HELM_RELEASE: &str = include_str!("crds/helmrelease.yaml");
 /// `helmrepositories.source.toolkit.fluxcd.io`.
 pub const HELM_REPOSITORY: &str = include_str!("crds/helmrepository.yaml");
+/// `ocirepositories.source.toolkit.fluxcd.io`.
+pub const OCI_REPOSITORY: &str = include_str!("crds/ocirepository.yaml");
 
 /// API version of `HelmRelease`.
 pub const HELM_RELEASE_API: &str = "helm.toolkit.fluxcd.io/v2";
 /// API version of `HelmRepository`.
 pub const HELM_REPOSITORY_API: &str = "source.toolkit.fluxcd.io/v1";
+/// API version of `OCIRepository`.
+pub const OCI_REPOSITORY_API: &str = HELM_REPOSITORY_API;

@@ -26,7 +26,7 @@ pub struct HelmReleaseSpec {
     /// The chart.
     pub chart: Option<ChartTemplate>,
     /// An existing source object instead.
-    pub chart_ref: Option<Value>,
+    pub chart_ref: Option<SourceRef>,
     /// How often the release is looked at.
     pub interval: Option<GoDuration>,
     /// Access to another cluster.
@@ -103,7 +103,7 @@ pub struct ChartSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SourceRef {
-    /// `HelmRepository`.
+    /// `HelmRepository`; in `chartRef` `OCIRepository`.
     pub kind: String,
     /// Name.
     pub name: String,
@@ -436,7 +436,10 @@ impl HelmReleaseSpec {
     pub fn unsupported(&self) -> Vec<&'static str> {
         let chart = self.chart.as_ref().map(|chart| &chart.spec);
         let set = [
-            (self.chart_ref.is_some(), "spec.chartRef"),
+            (
+                self.chart_ref.as_ref().is_some_and(|source| source.kind != "OCIRepository"),
+                "spec.chartRef",
+            ),
             (chart.is_some_and(|c| !c.values_files.is_empty()), "spec.chart.spec.valuesFiles"),
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
             (self.kube_config.is_some(), "spec.kubeConfig"),

@@ -1,5 +1,7 @@
 //! `HelmRepository`: where charts come from, and how often the index is fetched.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, Meta};
@@ -20,8 +22,9 @@ pub struct HelmRepository {
 /// What the user wants of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "Flux's fields")]
 pub struct HelmRepositorySpec {
-    /// Root of the repository, `http://` or `https://`.
+    /// Root of the repository, `http://` or `https://`; of a registry, `oci://` with a path.
     pub url: String,
     /// `default` (or empty), or `oci`.
     #[serde(rename = "type")]
@@ -34,10 +37,21 @@ pub struct HelmRepositorySpec {
     pub secret_ref: Option<LocalRef>,
     /// Secret with `ca.crt`, `tls.crt`, `tls.key`.
     pub cert_secret_ref: Option<LocalRef>,
+    /// Whether a registry is asked without TLS.
+    pub insecure: bool,
+    /// Whose credentials a registry is asked with where no Secret is named.
+    pub provider: String,
     /// Whether user and password also go to other hosts.
     pub pass_credentials: bool,
     /// Whether nothing is fetched.
     pub suspend: bool,
+}
+
+impl HelmRepositorySpec {
+    /// Returns whether it stands for a registry, which has no index.
+    pub fn is_oci(&self) -> bool {
+        self.kind == "oci"
+    }
 }
 
 /// The name of an object in the same namespace.
@@ -81,4 +95,7 @@ pub struct Artifact {
     pub last_update_time: String,
     /// Size in bytes.
     pub size: u64,
+    /// What its manifest says of it, of an `OCIRepository`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
 }

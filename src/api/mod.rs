@@ -1,4 +1,4 @@
-//! The shapes of Flux's objects: `HelmRepository` and `HelmRelease`, and their CRDs.
+//! The shapes of Flux's objects: `HelmRepository`, `OCIRepository` and `HelmRelease`, and their CRDs.
 //!
 //! Invariants: plain data, no I/O; what a user may write is read leniently (unknown fields are
 //! ignored, as an API server does), what Leadsman writes is exactly what Flux writes. Fields that
@@ -12,6 +12,7 @@ pub mod condition;
 pub mod crd;
 mod helm_release;
 mod helm_repository;
+mod oci_repository;
 mod status;
 
 pub use condition::Condition;
@@ -23,6 +24,9 @@ pub use helm_release::{
 };
 pub use helm_repository::{
     Artifact, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, LocalRef,
+};
+pub use oci_repository::{
+    LayerSelector, OciReference, OciRepository, OciRepositorySpec, OciRepositoryStatus,
 };
 pub use status::{Action, HelmReleaseStatus, Inventory, InventoryEntry, Snapshot};
 

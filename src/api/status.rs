@@ -55,6 +55,9 @@ pub struct HelmReleaseStatus {
     /// Chart version of the last attempt.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_attempted_revision: String,
+    /// Digest of the source of the last attempt, of an `OCIRepository`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_attempted_revision_digest: String,
     /// Digest of the composed values of the last attempt.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_attempted_config_digest: String,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::{
-    chart_args, get, history, inspect, install, list, plan, rollback, template_args, test,
-    uninstall, upgrade, verify,
+    chart_args, get, history, inspect, install, list, plan, registry, rollback, template_args,
+    test, uninstall, upgrade, verify,
 };
 use crate::base::duration::GoDuration;
 use crate::base::limit::Limits;
@@ -169,6 +169,10 @@ pub(super) enum Command {
     /// Download charts.
     #[command(visible_alias = "fetch")]
     Pull(chart_args::Pull),
+    /// Upload an archive to an OCI registry.
+    Push(registry::Push),
+    /// Log in to OCI registries, and out of them.
+    Registry(registry::Registry),
     /// Pack folders of charts into archives.
     Package(chart_args::Package),
     /// List and get the dependencies of a chart.

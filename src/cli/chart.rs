@@ -7,14 +7,15 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use super::args::ChartFrom;
-use super::connect;
+use super::{connect, registry};
 use crate::base::file;
 use crate::base::limit::{self, Limit};
 use crate::chart::{self, Chart};
 use crate::repo::Registered;
+use crate::repo::oci::is_oci;
 
 /// As much of a file tells what it is.
-const SNIFFED: usize = 512;
+pub(super) const SNIFFED: usize = 512;
 
 /// Loads a chart; `unpack` reads an archive, so that a command which renders may begin meanwhile.
 pub(super) async fn load(
@@ -31,6 +32,10 @@ pub(super) async fn load(
     if !path.exists() && (path.is_absolute() || name.starts_with('.')) {
         anyhow::bail!("path {name:?} not found");
     }
+    if !path.exists() && is_oci(name) {
+        let archive = registry::archive(name, from).await?;
+        return Ok(Arc::new(unpack(archive.into())?));
+    }
     if !path.exists() {
         return super::pull::load_named(name, from).await;
     }
@@ -42,10 +47,14 @@ pub(super) async fn load(
     // What is no archive is named by its first bytes.
     let start = packed[..packed.len().min(SNIFFED)].to_vec();
     let chart = unpack(packed).map_err(|error| match error {
-        chart::Error::NotGzip => anyhow!(no_archive(path, &start)),
+        chart::Error::NotGzip => anyhow!(no_archive(&absolute(path), &start)),
         error => error.into(),
     })?;
     Ok(Arc::new(chart))
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 async fn pull(name: &str, url: &str, from: &ChartFrom) -> anyhow::Result<Arc<Chart>> {
@@ -62,11 +71,8 @@ async fn pull(name: &str, url: &str, from: &ChartFrom) -> anyhow::Result<Arc<Cha
 /// of which a short file leaves some zero.
 ///
 /// Source: helm v4.3.1 pkg/chart/loader/archive (`EnsureArchive`); go net/http/sniff.go.
-fn no_archive(path: &Path, start: &[u8]) -> String {
-    let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let shown = shown.display();
-    let name = path.to_string_lossy();
-    if name.ends_with(".yml") || name.ends_with(".yaml") {
+pub(super) fn no_archive(shown: &str, start: &[u8]) -> String {
+    if shown.ends_with(".yml") || shown.ends_with(".yaml") {
         return format!("file '{shown}' seems to be a YAML file, but expected a gzipped archive");
     }
     let is_binary = |byte: &u8| matches!(byte, 0..=8 | 11 | 14..=26 | 28..=31);

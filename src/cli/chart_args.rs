@@ -42,7 +42,7 @@ pub(super) struct Login {
     /// File of its key.
     #[arg(long, default_value = "", hide_default_value = true, value_name = "FILE")]
     pub(super) key_file: String,
-    /// Accepted as Helm accepts it: it is about OCI registries.
+    /// Ask OCI registries without TLS.
     #[arg(long)]
     pub(super) plain_http: bool,
     /// Send user and password to every host.
@@ -169,7 +169,8 @@ pub(super) struct SearchRepo {
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Pull {
-    /// NAME/CHART, the address of an archive, or (with --repo) the name of a chart.
+    /// NAME/CHART, the address of an archive or of a chart in an OCI registry (oci://…), or (with
+    /// --repo) the name of a chart.
     #[arg(required = true)]
     pub(super) charts: Vec<String>,
     /// Address of a repository.

@@ -3,34 +3,37 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::chart_args::{Dependencies, DependencyCommand, DependencyGet, DependencyList};
+use super::chart_args::{Dependencies, DependencyCommand, DependencyGet, DependencyList, Places};
 use super::pull::{TIMEOUT, joined};
 use super::repo::fetcher;
-use super::{home, package, ui};
+use super::{home, package, registry, ui};
 use crate::base::constraint::Constraint;
 use crate::base::version::Version;
 use crate::base::{file, limit};
 use crate::chart::{self, Chart, Dependency};
-use crate::repo::{HelmFiles, Subcharts, Verify};
+use crate::repo::{Registries, Subcharts, Verify};
 
 pub(super) async fn run(args: Dependencies) -> anyhow::Result<ExitCode> {
-    let files = home::helm_files(&args.places);
+    let places = args.places;
     match args.command {
         DependencyCommand::List(args) => list(&args)?,
-        DependencyCommand::Update(args) => get(&args, &files, false).await?,
-        DependencyCommand::Build(args) => get(&args, &files, true).await?,
+        DependencyCommand::Update(args) => get(&args, &places, false).await?,
+        DependencyCommand::Build(args) => get(&args, &places, true).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn get(args: &DependencyGet, files: &HelmFiles, locked: bool) -> anyhow::Result<()> {
+async fn get(args: &DependencyGet, places: &Places, locked: bool) -> anyhow::Result<()> {
+    let files = &home::helm_files(places);
     let fetcher = fetcher()?;
     let folder = joined(Path::new(""), &args.chart);
     let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
+    let session = registry::session(&args.login)?;
     let subcharts = Subcharts {
         folder: &folder,
         files,
         fetcher: &fetcher,
+        registries: Registries { session: &session, say: &ui::print },
         skip_refresh: args.skip_refresh,
         timeout: TIMEOUT,
         stamp: package::stamp()?,

@@ -1,6 +1,7 @@
 //! Where Helm keeps its files, and where we keep ours, by the environment.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::chart_args::Places;
 use crate::base::file::env_var;
@@ -21,6 +22,25 @@ pub(super) fn helm_files(places: &Places) -> HelmFiles {
         cache: of(&places.repository_cache, "HELM_REPOSITORY_CACHE")
             .unwrap_or_else(|| folder(&CACHE).join("repository")),
     }
+}
+
+/// What `--registry-config` says, which may stand before any command.
+static REGISTRY_CONFIG: OnceLock<PathBuf> = OnceLock::new();
+
+/// Notes what `--registry-config` says; only the first call counts.
+pub(super) fn install_registry_config(path: PathBuf) {
+    let _ = REGISTRY_CONFIG.set(path);
+}
+
+/// Returns the files of logins to OCI registries: Helm's own, and Docker's, which is only read.
+///
+/// Source: helm v4.3.2 pkg/cli/environment.go (`New`); oras-go v2.6.2
+/// registry/remote/credentials/store.go (`getDockerConfigPath`).
+pub(super) fn registry_files() -> Vec<PathBuf> {
+    let own = REGISTRY_CONFIG.get().cloned().or_else(|| set("HELM_REGISTRY_CONFIG"));
+    let own = own.unwrap_or_else(|| folder(&CONFIG).join("registry/config.json"));
+    let docker = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")));
+    [own].into_iter().chain(docker.map(|folder| folder.join("config.json"))).collect()
 }
 
 /// One of Helm's folders: its variable, XDG's, and its place below the user's folder.

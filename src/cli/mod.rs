@@ -29,6 +29,7 @@ mod plugin;
 mod provenance;
 mod pull;
 mod refresh;
+mod registry;
 mod release_args;
 mod repo;
 mod repo_index;
@@ -71,6 +72,9 @@ pub fn main() -> ExitCode {
             ui::say(&format!("Error: LEADSMAN_LIMITS: {error}"));
             return ExitCode::from(2);
         }
+    }
+    if let Some(path) = &args.helm.registry_config {
+        home::install_registry_config(path.clone());
     }
     let mut runtime = match &args.command {
         // Starting threads that have nothing to do takes longer than much of what it does.
@@ -154,6 +158,8 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Dependency(args) => dependency::run(args).await,
         Command::Package(package) => package::run(package).await,
         Command::Pull(pull) => pull::run(pull).await,
+        Command::Push(push) => registry::push(push).await,
+        Command::Registry(args) => registry::run(args).await,
         Command::Search(args) => search::run(&args),
         Command::Verify(args) => verify::run(&args),
     }

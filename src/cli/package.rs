@@ -8,13 +8,13 @@ use anyhow::{Context as _, bail};
 use super::chart_args::Package;
 use super::pull::{TIMEOUT, joined};
 use super::repo::fetcher;
-use super::{home, ui};
+use super::{home, registry, ui};
 use crate::base::class::chain;
 use crate::base::clock::{Clock as _, SystemClock, Timestamp};
 use crate::base::file::{self, env_var};
 use crate::base::version::Version;
 use crate::chart::{self, Stamp};
-use crate::repo::{Subcharts, Verify};
+use crate::repo::{Registries, Subcharts, Verify};
 
 pub(super) async fn run(args: Package) -> anyhow::Result<ExitCode> {
     args.sign.check()?;
@@ -41,10 +41,12 @@ pub(super) async fn run(args: Package) -> anyhow::Result<ExitCode> {
 
 /// Gets the dependencies of a chart, without a word.
 async fn update(path: &Path, args: &Package, stamp: Stamp) -> anyhow::Result<()> {
+    let session = registry::session(&args.login)?;
     let subcharts = Subcharts {
         folder: &std::path::absolute(path)?,
         files: &home::helm_files(&args.places),
         fetcher: &fetcher()?,
+        registries: Registries { session: &session, say: &ui::print },
         skip_refresh: false,
         timeout: TIMEOUT,
         stamp,

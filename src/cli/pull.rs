@@ -11,9 +11,10 @@ use bytes::Bytes;
 use super::args::ChartFrom;
 use super::chart_args::{Login, Pull};
 use super::repo::fetcher;
-use super::{connect, home, ui};
+use super::{connect, home, registry, ui};
 use crate::base::file;
 use crate::chart::{self, Chart};
+use crate::repo::oci::is_oci;
 use crate::repo::{HelmFiles, Located, Registered, download_archive, helm_text, locate, locate_in};
 use crate::source::Fetcher;
 
@@ -40,25 +41,20 @@ async fn one(
         "" if args.devel => ">0.0.0-0",
         version => version,
     };
-    let mut login = registered(&args.login);
-    let located = if let Some(url) = &args.repo {
-        login.url.clone_from(url);
-        locate_in(fetcher, &login, reference, version, TIMEOUT).await?
+    let download = if args.repo.is_none() && is_oci(reference) {
+        registry::download(reference, version, args).await?
     } else {
-        locate(files, reference, version, &login, TIMEOUT)?
+        from_repository(reference, version, args, (files, fetcher)).await?
     };
-    let bytes = download_archive(fetcher, &located.spec, &located.url, located.digest())
-        .await
-        .map_err(|error| anyhow::anyhow!(helm_text(&error)))?;
-    let provenance = provenance(&located, &bytes, reference, args, fetcher).await;
+    let Download { file_name, bytes, provenance } = download;
     if !args.untar {
         if !args.destination.is_dir() {
             bail!("destination `{}` is no folder: make it first", args.destination.display());
         }
-        let path = args.destination.join(located.file_name());
+        let path = args.destination.join(&file_name);
         file::write_atomic(&path, &bytes)?;
         if let Ok((Some(signed), _)) = &provenance {
-            let path = args.destination.join(format!("{}.prov", located.file_name()));
+            let path = args.destination.join(format!("{file_name}.prov"));
             file::write_atomic(&path, signed)?;
         }
     }
@@ -71,6 +67,34 @@ async fn one(
     }
     ui::print(&said);
     Ok(())
+}
+
+/// An archive that was fetched.
+pub(super) struct Download {
+    pub(super) file_name: String,
+    pub(super) bytes: Bytes,
+    /// Its provenance, as far as it is wanted, and what is said of it.
+    pub(super) provenance: anyhow::Result<(Option<Bytes>, String)>,
+}
+
+async fn from_repository(
+    reference: &str,
+    version: &str,
+    args: &Pull,
+    (files, fetcher): (&HelmFiles, &Fetcher),
+) -> anyhow::Result<Download> {
+    let mut login = registered(&args.login);
+    let located = if let Some(url) = &args.repo {
+        login.url.clone_from(url);
+        locate_in(fetcher, &login, reference, version, TIMEOUT).await?
+    } else {
+        locate(files, reference, version, &login, TIMEOUT)?
+    };
+    let bytes = download_archive(fetcher, &located.spec, &located.url, located.digest())
+        .await
+        .map_err(|error| anyhow::anyhow!(helm_text(&error)))?;
+    let provenance = provenance(&located, &bytes, reference, args, fetcher).await;
+    Ok(Download { file_name: located.file_name(), bytes, provenance })
 }
 
 /// Fetches the provenance of an archive, as far as that is asked for; returns what is said of it.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::args::ChartFrom;
 use super::pull::TIMEOUT;
 use super::repo::fetcher;
-use super::{home, package, ui};
+use super::{home, package, registry, ui};
 use crate::chart::{self, Chart};
-use crate::repo::{Subcharts, Verify};
+use crate::repo::{Registries, Subcharts, Verify};
 
 /// Returns the chart with its dependencies; without the flag, as it is.
 ///
@@ -23,10 +23,12 @@ pub(super) async fn complete(
     if !update || !lacks || from.repo.is_some() || !path.is_dir() {
         return Ok(chart);
     }
+    let session = registry::session(&from.login)?;
     let subcharts = Subcharts {
         folder: &std::path::absolute(path)?,
         files: &home::helm_files(&from.places),
         fetcher: &fetcher()?,
+        registries: Registries { session: &session, say: &ui::print },
         skip_refresh: false,
         timeout: TIMEOUT,
         stamp: package::stamp()?,

@@ -96,8 +96,9 @@ pub(super) struct Everywhere {
     color: Option<String>,
     #[arg(long, global = true, hide = true)]
     content_cache: Option<std::path::PathBuf>,
-    #[arg(long, global = true, hide = true)]
-    registry_config: Option<std::path::PathBuf>,
+    /// File of the logins to OCI registries. Also HELM_REGISTRY_CONFIG.
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
+    pub(super) registry_config: Option<std::path::PathBuf>,
 }
 
 /// Flags of `helm template` that change nothing of what is printed: nothing is installed.

@@ -5,12 +5,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::HelmRepository;
+use crate::api::{HelmRepository, HelmRepositorySpec, OciRepository};
 use crate::base::class::Class;
 use crate::base::secret::{SafeUrl, Secret};
 use crate::cluster::{Cluster, ObjectId};
 use crate::repo::RepositorySpec;
+use crate::source::oci::{Access, Credential, Keys, Store};
 use crate::source::{Credentials, Tls};
+
+/// Key of Docker's file in a Secret.
+const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
 /// Reason and text of the condition, and what to do about it.
 type Problem = (&'static str, String, Class);
@@ -23,16 +27,21 @@ pub(super) async fn spec(
     cluster: &Cluster,
     repository: &HelmRepository,
 ) -> Result<RepositorySpec, Problem> {
-    if repository.spec.kind == "oci" || repository.spec.url.starts_with("oci://") {
-        let text = "OCI repositories are not supported by this version of Leadsman; use an https:// repository";
-        return Err(("URLInvalid", text.to_owned(), Class::Stalled));
+    let (is_oci, address) = (repository.spec.is_oci(), &repository.spec.url);
+    if is_oci != address.starts_with("oci://") {
+        let text = match is_oci {
+            true => format!("invalid OCI registry URL: {address}"),
+            false => "invalid Helm repository URL: 'oci' URL scheme cannot be used with 'default' HelmRepository type".to_owned(),
+        };
+        return Err(("URLInvalid", text, Class::Stalled));
     }
     let url: SafeUrl =
         repository.spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
             ("URLInvalid", error.to_string(), Class::Stalled)
         })?;
     let timeout = repository.spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
-    let mut spec = RepositorySpec { url, timeout, credentials: None, tls: None };
+    let mut spec = RepositorySpec { url, timeout, credentials: None, tls: None, registry: None };
+    let mut docker = None;
     if let Some(reference) = &repository.spec.secret_ref {
         let data = secret(cluster, repository, &reference.name).await?;
         let login = login(&data).map_err(|text| lacks(repository, &reference.name, text))?;
@@ -46,7 +55,8 @@ pub(super) async fn spec(
         if repository.spec.cert_secret_ref.is_none() {
             spec.tls = tls(&data).map_err(|text| lacks(repository, &reference.name, text))?;
         }
-        if spec.credentials.is_none() && spec.tls.is_none() {
+        docker = data.get(DOCKER_CONFIG).filter(|_| is_oci).cloned();
+        if spec.credentials.is_none() && spec.tls.is_none() && docker.is_none() {
             let text = "it has neither `username` and `password` nor certificates";
             return Err(lacks(repository, &reference.name, text));
         }
@@ -57,7 +67,83 @@ pub(super) async fn spec(
         let text = "it has neither `ca.crt` nor `tls.crt` and `tls.key`";
         spec.tls = Some(found.ok_or_else(|| lacks(repository, &reference.name, text))?);
     }
+    if is_oci {
+        spec.registry = Some(registry(repository, &spec, docker)?);
+    }
     Ok(spec)
+}
+
+/// Returns how the registry of an `OCIRepository` is asked.
+///
+/// # Errors
+/// Its Secrets are missing or lack what they need.
+pub(super) async fn oci(cluster: &Cluster, repository: &OciRepository) -> Result<Access, Problem> {
+    let spec = &repository.spec;
+    let like = HelmRepository {
+        metadata: repository.metadata.clone(),
+        spec: HelmRepositorySpec {
+            url: spec.url.clone(),
+            kind: "oci".to_owned(),
+            timeout: spec.timeout,
+            secret_ref: spec.secret_ref.clone(),
+            cert_secret_ref: spec.cert_secret_ref.clone(),
+            insecure: spec.insecure,
+            provider: spec.provider.clone(),
+            ..HelmRepositorySpec::default()
+        },
+        ..HelmRepository::default()
+    };
+    // The same Secrets, read by the same rules.
+    let found = self::spec(cluster, &like).await?;
+    let missing = || ("AuthenticationFailed", "it is no registry".to_owned(), Class::Stalled);
+    found.registry.ok_or_else(missing)
+}
+
+/// Returns how a registry is asked; `docker` is the text of Docker's file in the Secret.
+fn registry(
+    repository: &HelmRepository,
+    spec: &RepositorySpec,
+    docker: Option<String>,
+) -> Result<Access, Problem> {
+    let provider = repository.spec.provider.as_str();
+    if repository.spec.secret_ref.is_none() && !matches!(provider, "" | "generic") {
+        let text = format!(
+            "provider {provider} is not supported by this version of Leadsman; name a Secret in secretRef"
+        );
+        return Err(("AuthenticationFailed", text, Class::Stalled));
+    }
+    let keys = match (&spec.credentials, docker) {
+        (_, Some(text)) => {
+            let store = Store::Text(Secret::new(text));
+            let host = spec.url.expose();
+            let host = host.port().map_or_else(
+                || host.host_str().unwrap_or_default().to_owned(),
+                |port| format!("{}:{port}", host.host_str().unwrap_or_default()),
+            );
+            let name = repository.spec.secret_ref.as_ref().map_or("", |secret| &secret.name);
+            match store.names(&host) {
+                Ok(true) => Keys::Stores(vec![store]),
+                Ok(false) => {
+                    let text = format!("its {DOCKER_CONFIG} does not name {host}");
+                    return Err(lacks(repository, name, &text));
+                }
+                Err(error) => return Err(lacks(repository, name, &error.to_string())),
+            }
+        }
+        (Some(Credentials { user, password, .. }), None) => Keys::Fixed(Credential {
+            user: user.clone(),
+            password: password.clone(),
+            ..Credential::default()
+        }),
+        (None, None) => Keys::Fixed(Credential::default()),
+    };
+    Ok(Access {
+        plain_http: repository.spec.insecure,
+        keys,
+        tls: spec.tls.clone(),
+        timeout: spec.timeout,
+        retries: 0,
+    })
 }
 
 fn lacks(repository: &HelmRepository, name: &str, text: &str) -> Problem {
@@ -107,6 +193,48 @@ fn tls(data: &BTreeMap<String, String>) -> Result<Option<Tls>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_is_asked_as_its_secret_says() {
+        let named = r#"{"auths":{"r.example:5000":{"auth":"bWU6eA=="}}}"#;
+        let other = r#"{"auths":{"r.example":{"auth":"bWU6eA=="}}}"#;
+        let login = Credentials {
+            user: "me".to_owned(),
+            password: Secret::new("x".to_owned()),
+            repository: "oci://r.example:5000/charts".parse().unwrap(),
+            everywhere: false,
+        };
+        let rows = [
+            ("anonymous", "generic", None, None, Ok("")),
+            ("login", "", Some(login.clone()), None, Ok("me")),
+            ("docker", "", None, Some(named), Ok("stores")),
+            ("docker and login", "", Some(login), Some(named), Ok("stores")),
+            ("another registry", "", None, Some(other), Err("does not name r.example:5000")),
+            ("no JSON", "", None, Some("{"), Err("failed to decode config file the Secret")),
+            ("cloud", "aws", None, None, Err("provider aws is not supported")),
+        ];
+        for (name, provider, credentials, docker, want) in rows {
+            let mut repository = HelmRepository::default();
+            repository.spec.provider = provider.to_owned();
+            repository.spec.insecure = true;
+            let spec = RepositorySpec {
+                url: "oci://r.example:5000/charts".parse().unwrap(),
+                timeout: Duration::from_secs(1),
+                credentials,
+                tls: None,
+                registry: None,
+            };
+            let got = registry(&repository, &spec, docker.map(str::to_owned));
+            match (got, want) {
+                (Ok(Access { keys: Keys::Fixed(who), plain_http: true, .. }), Ok(want)) => {
+                    assert_eq!(who.user, want, "{name}");
+                }
+                (Ok(Access { keys: Keys::Stores(_), .. }), Ok("stores")) => {}
+                (Err((_, text, _)), Err(want)) => assert!(text.contains(want), "{name}: {text}"),
+                (got, _) => panic!("{name}: {got:?}"),
+            }
+        }
+    }
 
     fn data(keys: &[&str]) -> BTreeMap<String, String> {
         keys.iter().map(|key| ((*key).to_owned(), format!("<{key}>"))).collect()

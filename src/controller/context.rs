@@ -13,7 +13,7 @@ use crate::repo::Repositories;
 /// How the controller behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Overrules `spec.interval` of both kinds.
+    /// Overrules `spec.interval` of all kinds.
     pub interval: Option<Duration>,
     /// Pauses after failures.
     pub backoff: Backoff,

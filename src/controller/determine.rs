@@ -4,6 +4,7 @@
 //! our own for `uninstalling` and `superseded` and for rollbacks made by hand.
 
 use crate::api::Snapshot;
+use crate::release::{self, Record};
 
 use super::history;
 use super::suite::Tests;
@@ -34,6 +35,20 @@ pub struct Last {
     pub chart_name: String,
     /// Version of the chart.
     pub chart_version: String,
+}
+
+impl Last {
+    /// Returns what a record says; the history knows the digest that its chart came from.
+    pub(super) fn of(record: &Record, history: &[Snapshot]) -> Self {
+        let metadata = record.metadata();
+        Self {
+            version: record.version,
+            status: record.info.status.clone(),
+            digest: release::digest::of(record, history::oci_digest(history, record)),
+            chart_name: metadata.name,
+            chart_version: metadata.version,
+        }
+    }
 }
 
 /// What was seen of a release.

@@ -377,7 +377,7 @@ impl Work<'_> {
             let error = outcome.result.err();
             return Done { error, persisted, evidence: Vec::new(), overtaken: false };
         }
-        let snapshots: Vec<Snapshot> = outcome.written.iter().map(snapshot).collect();
+        let snapshots = self.snapshots(step, &outcome.written);
         let before = history::latest(&self.status.history).cloned();
         match step {
             Step::Install => history::record(&mut self.status.history, &snapshots, Action::Install),
@@ -481,12 +481,37 @@ impl Work<'_> {
             }
         });
         let severity = if ok { Severity::Normal } else { Severity::Warning };
-        let annotations = BTreeMap::from([
+        let mut annotations = BTreeMap::from([
             ("helm.toolkit.fluxcd.io/revision".to_owned(), metadata.version.clone()),
             ("helm.toolkit.fluxcd.io/app-version".to_owned(), metadata.app_version.clone()),
             ("helm.toolkit.fluxcd.io/token".to_owned(), needs.config_digest.clone()),
         ]);
+        let oci = &self.status.last_attempted_revision_digest;
+        let oci = Some(("helm.toolkit.fluxcd.io/oci-digest".to_owned(), oci.clone()));
+        annotations.extend(oci.filter(|(_, digest)| !digest.is_empty()));
         self.context.recorder.record(self.subject, severity, word, text, &annotations).await;
+    }
+
+    /// Returns the history entries of what was stored: a new revision has the digest that was
+    /// attempted or returned to, another the one that is known of it.
+    fn snapshots(&self, step: Step, written: &[Record]) -> Vec<Snapshot> {
+        let history = &self.status.history;
+        let newest = written.iter().map(|record| record.version).max();
+        let returned = |to: u32| {
+            let target = history.iter().find(|entry| entry.version == to);
+            target.map_or("", |entry| entry.oci_digest.as_str())
+        };
+        let of = |record: &Record| {
+            let oci = match step {
+                Step::Install | Step::Upgrade if Some(record.version) == newest => {
+                    &self.status.last_attempted_revision_digest
+                }
+                Step::Rollback { to } if Some(record.version) == newest => returned(to),
+                _ => history::oci_digest(history, record),
+            };
+            snapshot(record, oci)
+        };
+        written.iter().map(of).collect()
     }
 }
 
@@ -525,8 +550,8 @@ fn evidence(outcome: &Outcome) -> Vec<Evidence> {
         .collect()
 }
 
-/// Returns the history entry of a record.
-pub(super) fn snapshot(record: &Record) -> Snapshot {
+/// Returns the history entry of a record; `oci` is the digest of its chart's source, if it is known.
+pub(super) fn snapshot(record: &Record, oci: &str) -> Snapshot {
     let metadata = record.metadata();
     let config = record.config.clone().unwrap_or_default();
     // Times in a status have whole seconds.
@@ -535,7 +560,7 @@ pub(super) fn snapshot(record: &Record) -> Snapshot {
     };
     Snapshot {
         api_version: "v2".to_owned(),
-        digest: release::digest::of(record),
+        digest: release::digest::of(record, oci),
         name: record.name.clone(),
         namespace: record.namespace.clone(),
         version: record.version,
@@ -549,6 +574,6 @@ pub(super) fn snapshot(record: &Record) -> Snapshot {
         last_deployed: seconds(&record.info.last_deployed),
         deleted: (!record.info.deleted.is_empty()).then(|| seconds(&record.info.deleted)),
         test_hooks: None,
-        oci_digest: String::new(),
+        oci_digest: oci.to_owned(),
     }
 }

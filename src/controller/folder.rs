@@ -121,6 +121,7 @@ impl Folder {
         let kinds = [
             (crate::api::crd::HELM_RELEASE_API, "HelmRelease"),
             (crate::api::crd::HELM_REPOSITORY_API, "HelmRepository"),
+            (crate::api::crd::OCI_REPOSITORY_API, "OCIRepository"),
             ("v1", "ConfigMap"),
             ("v1", "Secret"),
         ];

@@ -93,7 +93,6 @@ pub fn record(history: &mut Vec<Snapshot>, written: &[Snapshot], action: Action)
         match known {
             Some(index) => {
                 snapshot.test_hooks = history[index].test_hooks.take();
-                snapshot.oci_digest = std::mem::take(&mut history[index].oci_digest);
                 history[index] = snapshot;
             }
             None => match action {
@@ -118,7 +117,6 @@ pub fn record_unlock(history: &mut [Snapshot], written: &[Snapshot]) {
             let mut snapshot = snapshot.clone();
             snapshot.action = entry.action;
             snapshot.test_hooks = entry.test_hooks.take();
-            snapshot.oci_digest = std::mem::take(&mut entry.oci_digest);
             *entry = snapshot;
         }
     }
@@ -139,6 +137,16 @@ pub fn record_tests(
             entry.test_hooks.clone_from(&tested);
         }
     }
+}
+
+/// Returns the digest that the chart of a record came from, if the history knows it.
+pub(super) fn oci_digest<'a>(history: &'a [Snapshot], record: &crate::release::Record) -> &'a str {
+    let same = |entry: &&Snapshot| {
+        entry.version == record.version
+            && entry.name == record.name
+            && entry.namespace == record.namespace
+    };
+    history.iter().find(same).map_or("", |entry| &entry.oci_digest)
 }
 
 /// Returns the newest revision of a history.

@@ -1,4 +1,4 @@
-//! Watches both kinds and keeps one task per object.
+//! Watches all kinds and keeps one task per object.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 
 use super::context::Context;
 use super::queue::{Phase, Report, Requeue, Waker, attend};
-use super::{reconcile, repository};
+use super::{oci_repository, reconcile, repository};
 use crate::api::annotation::REQUESTED_AT;
-use crate::api::crd::{HELM_RELEASE_API, HELM_REPOSITORY_API};
-use crate::api::{HelmRelease, HelmRepository};
+use crate::api::crd::{HELM_RELEASE_API, HELM_REPOSITORY_API, OCI_REPOSITORY_API};
+use crate::api::{HelmRelease, HelmRepository, OciRepository};
 use crate::base::class::chain;
 use crate::base::name::NamespacedName;
 use crate::cluster::{self, Change, Object, Selection};
@@ -29,9 +29,14 @@ const LOOK: Duration = Duration::from_secs(1);
 pub enum Kind {
     /// `HelmRepository`.
     Repository,
+    /// `OCIRepository`.
+    Artifact,
     /// `HelmRelease`.
     Release,
 }
+
+/// How many kinds there are.
+const KINDS: usize = 3;
 
 type Key = (Kind, NamespacedName);
 
@@ -115,10 +120,13 @@ impl Manager {
         let cluster = &self.context.cluster;
         let repositories = cluster.watch(HELM_REPOSITORY_API, "HelmRepository", select());
         let releases = cluster.watch(HELM_RELEASE_API, "HelmRelease", select());
-        let mut changes = futures::stream::select(
+        let artifacts = cluster.watch(OCI_REPOSITORY_API, oci_repository::KIND, select());
+        let sources = futures::stream::select(
             repositories.map(|change| (Kind::Repository, change)),
-            releases.map(|change| (Kind::Release, change)),
+            artifacts.map(|change| (Kind::Artifact, change)),
         );
+        let releases = releases.map(|change| (Kind::Release, change));
+        let mut changes = futures::stream::select(sources, releases);
         let mut synced = BTreeSet::new();
         while let Some((kind, change)) = changes.next().await {
             match change {
@@ -128,7 +136,7 @@ impl Manager {
                     synced.insert(kind);
                     self.shared
                         .standing
-                        .send_modify(|standing| standing.synced = synced.len() == 2);
+                        .send_modify(|standing| standing.synced = synced.len() == KINDS);
                 }
                 Err(error) if error.is_outage() => self.wait_for_cluster(&error, &mut tasks),
                 Err(error) => {
@@ -238,6 +246,7 @@ async fn reconcile_guarded(context: &Context, shared: &Shared, key: &Key) -> Rep
 async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> Report {
     match key.0 {
         Kind::Repository => repository::reconcile(context, &key.1).await,
+        Kind::Artifact => oci_repository::reconcile(context, &key.1).await,
         Kind::Release => {
             let report = reconcile::reconcile(context, &key.1).await;
             let gone = report.requeue == Requeue::Gone;
@@ -270,9 +279,26 @@ impl Seen {
                     serde_json::from_value(object.clone()).unwrap_or_default();
                 let revision = repository.status.artifact.map(|artifact| artifact.revision);
                 let ready = crate::api::condition::find(&repository.status.conditions, "Ready");
+                // A registry's status says nothing; releases then hear of what is wanted of it.
+                let wanted = repository.spec.is_oci().then_some(repository.metadata.generation);
+                let ready = ready.map(|c| (&c.status, &c.message));
                 Self {
                     own: own(&repository.metadata),
-                    outward: format!("{revision:?} {:?}", ready.map(|c| (&c.status, &c.message))),
+                    outward: format!("{revision:?} {ready:?} {wanted:?}"),
+                    refers_to: BTreeSet::new(),
+                }
+            }
+            Kind::Artifact => {
+                let source: OciRepository =
+                    serde_json::from_value(object.clone()).unwrap_or_default();
+                let status = &source.status;
+                let revision = status.artifact.as_ref().map(|artifact| &artifact.revision);
+                let ready = crate::api::condition::find(&status.conditions, "Ready");
+                let ready = ready.map(|c| (&c.status, &c.message));
+                let observed = status.observed_generation == source.metadata.generation;
+                Self {
+                    own: own(&source.metadata),
+                    outward: format!("{revision:?} {ready:?} {observed}"),
                     refers_to: BTreeSet::new(),
                 }
             }
@@ -308,9 +334,11 @@ fn references(release: &HelmRelease) -> BTreeSet<Key> {
     };
     let source = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
     let source = source.map(|source| key(Kind::Repository, &source.namespace, &source.name));
+    let named = release.spec.chart_ref.as_ref();
+    let named = named.map(|source| key(Kind::Artifact, &source.namespace, &source.name));
     let others = release.spec.depends_on.iter();
     let others = others.map(|other| key(Kind::Release, &other.namespace, &other.name));
-    source.into_iter().chain(others).collect()
+    source.into_iter().chain(named).chain(others).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Reconcilers: they keep each `HelmRepository` and `HelmRelease` as its spec says.
+//! Reconcilers: they keep each `HelmRepository`, `OCIRepository` and `HelmRelease` as its spec says.
 //!
 //! Each object has a task of its own that sleeps until its interval or until something that it
 //! depends on changes; a release that waits for readiness therefore holds up no other. What a
@@ -12,6 +12,7 @@
 
 mod access;
 mod advice;
+mod chart_ref;
 pub mod context;
 mod dependency;
 pub mod determine;
@@ -26,6 +27,7 @@ mod manner;
 pub mod memory;
 pub mod next;
 pub mod notice;
+mod oci_repository;
 mod prerequisite;
 pub mod progress;
 pub mod queue;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::chart_ref::{self, Chosen};
 use super::context::Context;
 use super::memory::Memory;
 use super::values::{self, Fetched, Receiver};
 use super::{access, dependency, history, manner, repository};
-use crate::api::annotation::{HOLD, PIN};
+use crate::api::annotation::{HOLD, PIN, REQUESTED_AT};
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{HelmRelease, HelmRepository, ValuesReference};
 use crate::base::class::{Class, chain};
@@ -16,6 +18,9 @@ use crate::cluster::{Cluster, Object, ObjectId};
 use crate::policy::{Candidate, Decision, Rules, Seen, Verdict, decide};
 use crate::repo::Pulled;
 use crate::yaml::{Map, Value};
+
+/// How long tags are good for where nobody says it.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Everything that a decision about a release needs.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub(super) struct Prerequisites {
     pub decision: Decision,
     /// The constraint.
     pub constraint: String,
+    /// Digest of the source, of an `OCIRepository`.
+    pub oci_digest: String,
 }
 
 /// How conditions, but no events, begin about what only a change of the object can put right.
@@ -51,7 +58,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(reason: &'static str, message: impl Into<String>, class: Class) -> Self {
+    pub(super) fn new(reason: &'static str, message: impl Into<String>, class: Class) -> Self {
         Self { reason, message: message.into(), class, stalled: false, waits: false }
     }
 
@@ -59,12 +66,12 @@ impl Problem {
         Self::new("InvalidCELExpression", format!("{TERMINAL}{why}"), Class::Stalled).stalled()
     }
 
-    fn waiting(mut self) -> Self {
+    pub(super) fn waiting(mut self) -> Self {
         self.waits = true;
         self
     }
 
-    fn stalled(mut self) -> Self {
+    pub(super) fn stalled(mut self) -> Self {
         self.stalled = true;
         self
     }
@@ -103,7 +110,23 @@ pub(super) async fn gather(
             Problem::new("DependencyNotReady", error.to_string(), Class::Retry).waiting()
         }
     })?;
+    if let Some(reference) = &release.spec.chart_ref {
+        let source = chart_ref::source(context, release, reference).await?;
+        let values = compose(&context.cluster, release).await?;
+        let config_digest = values::digest(&values);
+        let chosen = chart_ref::choose(context, (release, &source), &config_digest, memory).await?;
+        let Chosen { pulled, decision, constraint, oci_digest } = chosen;
+        return Ok(Prerequisites {
+            pulled,
+            values,
+            config_digest,
+            decision,
+            constraint,
+            oci_digest,
+        });
+    }
     let repository = source(context, release).await?;
+    list(context, release, &repository).await?;
     let values = compose(&context.cluster, release).await?;
     let config_digest = values::digest(&values);
     let chosen = choose(context, release, &repository, &config_digest, memory);
@@ -112,7 +135,8 @@ pub(super) async fn gather(
     let pulled = pull(context, release, &repository, &decision).await;
     say_troubles(context, &repository).await;
     let pulled = pulled?;
-    Ok(Prerequisites { pulled, values, config_digest, decision, constraint })
+    let oci_digest = String::new();
+    Ok(Prerequisites { pulled, values, config_digest, decision, constraint, oci_digest })
 }
 
 /// Finds the chart that a release would run now and gives its values to whoever merges them, as
@@ -131,9 +155,25 @@ pub async fn preview(
         return Err(format!("not supported: {}", unsupported.join(", ")));
     }
     let said = |problem: Problem| problem.message;
+    if let Some(reference) = &release.spec.chart_ref {
+        let source = chart_ref::source(context, release, reference).await.map_err(said)?;
+        let values = compose(&context.cluster, release).await.map_err(said)?;
+        let digest = values::digest(&values);
+        let meta = &release.metadata;
+        let memory = super::memory::read(&context.cluster, &meta.namespace, &meta.name).await;
+        let mut memory = memory.map_err(|error| chain(&error))?;
+        let chosen = chart_ref::choose(context, (release, &source), &digest, &mut memory).await;
+        let pulled = chosen.map_err(said)?.pulled;
+        compose_into(into, &context.cluster, release).await.map_err(said)?;
+        return Ok(pulled.chart);
+    }
     let repository = source(context, release).await.map_err(said)?;
     let spec = access::spec(&context.cluster, &repository).await.map_err(|(_, text, _)| text)?;
-    context.repositories.refresh(&spec).await.map_err(|error| chain(&error))?;
+    if spec.registry.is_some() {
+        list(context, release, &repository).await.map_err(said)?;
+    } else {
+        context.repositories.refresh(&spec).await.map_err(|error| chain(&error))?;
+    }
     let mut values = Map::new();
     compose_into(&mut values, &context.cluster, release).await.map_err(said)?;
     let meta = &release.metadata;
@@ -182,13 +222,42 @@ async fn source(context: &Context, release: &HelmRelease) -> Result<HelmReposito
         return Err(Problem::new("SourceNotReady", text, Class::Stalled).waiting());
     };
     let repository: HelmRepository = serde_json::from_value(found.0).unwrap_or_default();
-    if repository.status.artifact.is_none() {
+    if repository.status.artifact.is_none() && !repository.spec.is_oci() {
         let ready = crate::api::condition::find(&repository.status.conditions, "Ready");
         let why = ready.map_or("does not have an artifact", |condition| &condition.message);
         let text = format!("HelmRepository '{namespace}/{}' is not ready: {why}", source.name);
         return Err(Problem::new("SourceNotReady", text, Class::Retry).waiting());
     }
     Ok(repository)
+}
+
+/// Makes sure that the versions of a chart in a registry are known: not older than its interval, or
+/// new ones, if somebody asks for them.
+async fn list(
+    context: &Context,
+    release: &HelmRelease,
+    repository: &HelmRepository,
+) -> Result<(), Problem> {
+    let Some(chart) = release.spec.chart.as_ref().filter(|_| repository.spec.is_oci()) else {
+        return Ok(());
+    };
+    let fail = |text: String, class| {
+        Problem::new("SourceNotReady", not_ready(repository, &text), class).waiting()
+    };
+    let spec = access::spec(&context.cluster, repository).await;
+    let spec = spec.map_err(|(_, text, class)| fail(text, class))?;
+    let asked = release.metadata.annotation(REQUESTED_AT);
+    let asked = asked.is_some_and(|at| at != release.status.last_handled_reconcile_at);
+    let interval =
+        chart.spec.interval.or(release.spec.interval).map_or(PAUSE, |interval| interval.0);
+    let age = match context.options.interval.unwrap_or(interval) {
+        _ if asked => Duration::ZERO,
+        // Releases look at the end of their interval, give or take.
+        interval => interval.mul_f64(0.9),
+    };
+    let wanted = (chart.spec.version.as_deref().unwrap_or("*"), age);
+    let listed = context.repositories.list(&spec, &chart.spec.chart, wanted).await;
+    listed.map_err(|error| fail(format!("chart pull error: {}", chain(&error)), error.class()))
 }
 
 fn not_ready(repository: &HelmRepository, text: &str) -> String {
@@ -256,18 +325,18 @@ async fn pull(
     let spec = access::spec(&context.cluster, repository).await.map_err(|(_, text, class)| {
         Problem::new("SourceNotReady", not_ready(repository, &text), class).waiting()
     })?;
-    let entries = context.repositories.versions(&spec.url, &chart);
-    let entries = entries.map_err(|error| {
+    let entry = context.repositories.entry(&spec.url, &chart, wanted);
+    let entry = entry.map_err(|error| {
         Problem::new("SourceNotReady", not_ready(repository, &chain(&error)), error.class())
             .waiting()
     })?;
-    let Some(entry) = entries.iter().find(|entry| entry.text == *wanted) else {
+    let Some(entry) = entry else {
         let text = format!("version {wanted} of chart {chart} is not in the repository any more");
         return Err(
             Problem::new("SourceNotReady", not_ready(repository, &text), Class::Retry).waiting()
         );
     };
-    context.repositories.pull(&spec, entry).await.map_err(|error| {
+    context.repositories.pull(&spec, &entry).await.map_err(|error| {
         Problem::new(
             "ArtifactFailed",
             format!("Could not load chart: {}", chain(&error)),

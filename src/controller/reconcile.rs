@@ -258,6 +258,7 @@ fn attempt(work: &mut Work<'_>, needs: &Prerequisites, reset: bool) {
     }
     status.last_attempted_generation = generation;
     status.last_attempted_revision.clone_from(version);
+    status.last_attempted_revision_digest.clone_from(&needs.oci_digest);
     status.last_attempted_config_digest.clone_from(&needs.config_digest);
 }
 
@@ -522,16 +523,8 @@ async fn locked(work: &mut Work<'_>) -> Option<Report> {
 }
 
 async fn observe(work: &mut Work<'_>, needs: &Prerequisites) -> Result<State, release::Error> {
-    let last = work.storage.last_outline(&work.target.name).await?.map(|(_, record)| {
-        let metadata = record.metadata();
-        Last {
-            version: record.version,
-            status: record.info.status.clone(),
-            digest: release::digest::of(&record),
-            chart_name: metadata.name,
-            chart_version: metadata.version,
-        }
-    });
+    let last = work.storage.last_outline(&work.target.name).await?;
+    let last = last.map(|(_, record)| Last::of(&record, &work.status.history));
     work.seen = last.as_ref().map_or(0, |last| last.version);
     let metadata = &needs.pulled.chart.metadata;
     let wanted = Wanted {

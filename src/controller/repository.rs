@@ -54,6 +54,9 @@ async fn reconcile_inner(
     if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
         return Ok(Report::new(Requeue::OnChange, Phase::Ready));
     }
+    if repository.spec.is_oci() {
+        return forget(context, &repository, &id).await;
+    }
     let result = match access::spec(&context.cluster, &repository).await {
         Ok(spec) => {
             let refreshed = context.repositories.refresh(&spec).await.map_err(|error| {
@@ -73,6 +76,20 @@ async fn reconcile_inner(
     Ok(report)
 }
 
+/// A registry has no index: nothing is fetched of it, and nothing said of it. What an index left is
+/// taken away.
+async fn forget(
+    context: &Context,
+    repository: &HelmRepository,
+    id: &ObjectId,
+) -> Result<Report, crate::cluster::Error> {
+    let old = &repository.status;
+    if old.artifact.is_some() || !old.conditions.is_empty() {
+        status::write(&context.cluster, id, old, &serde_json::json!({})).await?;
+    }
+    Ok(Report::new(Requeue::OnChange, Phase::Ready))
+}
+
 /// Says what is amiss with a repository that works all the same; returns why its index could not
 /// be cached, if so.
 pub(super) async fn say_troubles(
@@ -89,6 +106,7 @@ pub(super) async fn say_troubles(
                 uncached = Some(text.clone());
                 ("CacheFailed", text)
             }
+            Trouble::Tags(text) => ("ChartPullError", text),
         };
         let recorder = &context.recorder;
         recorder.record(&subject, Severity::Warning, reason, text, &BTreeMap::new()).await;
@@ -179,6 +197,7 @@ fn artifact(repository: &HelmRepository, refreshed: &Refreshed, time: String) ->
         digest: refreshed.revision.clone(),
         last_update_time: time,
         size: refreshed.size,
+        metadata: BTreeMap::new(),
     }
 }
 

@@ -11,13 +11,14 @@ use super::record::go_json;
 use crate::base::digest::Digest;
 use crate::yaml::{self, Value};
 
-/// Returns the digest of a record.
-pub fn of(record: &Record) -> String {
-    Digest::of(encoded(record)).to_string()
+/// Returns the digest of a record; `oci` is the digest of its chart's source, of an
+/// `OCIRepository`.
+pub fn of(record: &Record, oci: &str) -> String {
+    Digest::of(encoded(record, oci)).to_string()
 }
 
 /// Returns the text that is hashed.
-fn encoded(record: &Record) -> String {
+fn encoded(record: &Record, oci: &str) -> String {
     #[derive(Serialize)]
     struct Info<'a> {
         #[serde(skip_serializing_if = "is_empty")]
@@ -61,8 +62,12 @@ fn encoded(record: &Record) -> String {
         _ => "null".to_owned(),
     };
     let hooks = if hooks.is_empty() { "null".to_owned() } else { go_json(&hooks) };
+    let oci = match oci {
+        "" => String::new(),
+        oci => format!(",\"ociDigest\":{}", go_json(&oci)),
+    };
     format!(
-        "{{\"name\":{},\"version\":{},\"info\":{},\"chartMetadata\":{},\"config\":{config},\"manifest\":{},\"hooks\":{hooks},\"namespace\":{}}}\n",
+        "{{\"name\":{},\"version\":{},\"info\":{},\"chartMetadata\":{},\"config\":{config},\"manifest\":{},\"hooks\":{hooks},\"namespace\":{}{oci}}}\n",
         go_json(&record.name),
         record.version,
         go_json(&info),
@@ -105,7 +110,7 @@ mod tests {
     fn the_digest_is_flux_s() {
         let record = Record { name: "foo".into(), ..Record::default() };
         assert_eq!(
-            of(&record),
+            of(&record, ""),
             "sha256:f1498f27a16a09cd7e1ee610d924df065c03d30035638babc95dd9a8d412ce4d"
         );
     }
@@ -116,12 +121,11 @@ mod tests {
             serde_json::from_str(include_str!("../../tests/golden/flux-digests.json")).unwrap();
         let rows = golden["observationDigest"].as_array().unwrap();
         assert!(!rows.is_empty());
-        // Charts of OCI registries, whose digest is hashed too, are not pulled yet.
-        let known = |row: &&Value| !row["encoded"].as_str().unwrap().contains("\"ociDigest\":");
-        for row in rows.iter().filter(known) {
+        for row in rows {
+            let oci = row["ociDigest"].as_str().unwrap_or_default();
             let record: Record = serde_json::from_value(row["release"].clone()).unwrap();
-            assert_eq!(encoded(&record), row["encoded"].as_str().unwrap());
-            assert_eq!(of(&record), row["digest"].as_str().unwrap());
+            assert_eq!(encoded(&record, oci), row["encoded"].as_str().unwrap());
+            assert_eq!(of(&record, oci), row["digest"].as_str().unwrap());
         }
     }
 
@@ -165,7 +169,8 @@ mod tests {
                     entry["name"] == *record.name && entry["version"] == record.version
                 })?;
                 let digest = entry["digest"].as_str()?.to_owned();
-                Some((record.name.clone(), record.version, of(record), digest))
+                let oci = entry["ociDigest"].as_str().unwrap_or_default();
+                Some((record.name.clone(), record.version, of(record, oci), digest))
             })
             .collect()
     }

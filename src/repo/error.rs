@@ -13,6 +13,9 @@ pub enum Error {
     /// It cannot be fetched.
     #[error(transparent)]
     Fetch(#[from] source::Error),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] source::oci::Error),
     /// It is no index.
     #[error("index of `{url}`: {reason}")]
     Index {
@@ -122,6 +125,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Fetch(error) => error.class(),
+            Self::Registry(error) => error.class(),
             Self::Index { .. }
             | Self::Unfetched(_)
             | Self::Damaged(_)

@@ -179,10 +179,14 @@ impl Registered {
             repository: url.clone(),
             everywhere: self.pass_credentials,
         });
-        Ok(RepositorySpec { tls: self.tls()?, url, timeout, credentials })
+        Ok(RepositorySpec { tls: self.tls()?, url, timeout, credentials, registry: None })
     }
 
-    fn tls(&self) -> Result<Option<Tls>, Error> {
+    /// Returns the certificates, read from their files.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn tls(&self) -> Result<Option<Tls>, Error> {
         let read = |path: &str| match path {
             "" => Ok(String::new()),
             path => file::read_text(Path::new(path), SMALL_BYTES).map_err(Error::File),

@@ -1,4 +1,4 @@
-//! Repositories: index, cache, resolve, pull.
+//! Repositories: index, cache, resolve, pull; charts in OCI registries.
 //!
 //! Invariants: an unchanged index costs one conditional request and no parsing; an unchanged chart
 //! costs nothing; a broken entry never hides the others; what is in the cache may be deleted at any
@@ -10,6 +10,7 @@ mod error;
 mod helm_fetch;
 mod helm_file;
 mod index;
+pub mod oci;
 mod packages;
 mod provenance;
 mod publish;
@@ -30,6 +31,8 @@ pub use packages::{Packages, package_index};
 pub use provenance::{Trust, read_keyring};
 pub use publish::Listing;
 pub use reference::{Located, locate, locate_in};
-pub use repositories::{Pulled, Refreshed, Repositories, RepositorySpec, Trouble};
+pub use repositories::{
+    ArtifactError, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec, Trouble,
+};
 pub use search::{Hit, Query, Searchable, keep};
-pub use subchart::{Subcharts, Verify};
+pub use subchart::{Registries, Subcharts, Verify};

@@ -57,10 +57,6 @@ pub fn locate(
     login: &Registered,
     timeout: Duration,
 ) -> Result<Located, Error> {
-    if reference.starts_with("oci://") {
-        let text = format!("chart `{reference}`: charts of OCI registries cannot be fetched yet");
-        return Err(Error::Helm(text));
-    }
     let list = files.read()?.unwrap_or_default();
     if reference.contains("://") {
         return by_address(files, &list, reference, login, timeout);

@@ -1,5 +1,7 @@
 //! Fetches, remembers and answers: all repositories of a process.
 
+mod registry;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +13,7 @@ use super::cache::{Cache, Meta};
 use super::entry::{Entry, Warning};
 use super::error::Error;
 use super::index::{Index, parse_block};
+use super::oci::is_oci;
 use super::resolve::{Choice, choose};
 use crate::base::class::chain;
 use crate::base::digest::Digest;
@@ -18,7 +21,12 @@ use crate::base::secret::SafeUrl;
 use crate::base::similar::similar;
 use crate::base::{file, limit};
 use crate::chart::{self, Chart};
+use crate::source::oci::Access;
 use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
+
+pub use self::registry::{ArtifactError, OciArtifact};
+
+use self::registry::Listed;
 
 /// Loaded charts that are kept.
 const KEPT: usize = 8;
@@ -39,6 +47,8 @@ pub struct RepositorySpec {
     pub credentials: Option<Credentials>,
     /// Certificates.
     pub tls: Option<Tls>,
+    /// How the registry is asked, if it is one: then neither an index nor the two above count.
+    pub registry: Option<Access>,
 }
 
 /// What a refresh gave.
@@ -59,6 +69,8 @@ pub enum Trouble {
     Entries(String),
     /// The cache cannot be written.
     Cache(String),
+    /// The tags of a registry cannot be had; what was known is used.
+    Tags(String),
 }
 
 /// A chart that was pulled.
@@ -91,6 +103,8 @@ pub struct Repositories {
     indexes: Mutex<HashMap<SafeUrl, (String, Arc<Index>)>>,
     held: Mutex<HashMap<SafeUrl, Arc<Held>>>,
     versions: Mutex<Vec<((SafeUrl, String), Versions)>>,
+    /// Versions of charts in registries, by the address of the chart.
+    listed: Mutex<HashMap<String, Listed>>,
     charts: Mutex<Vec<(Digest, Pulled)>>,
     /// Digests of archives whose entry names none, by address.
     undigested: Mutex<HashMap<SafeUrl, Digest>>,
@@ -131,6 +145,7 @@ impl Repositories {
             indexes: Mutex::default(),
             held: Mutex::default(),
             versions: Mutex::default(),
+            listed: Mutex::default(),
             charts: Mutex::default(),
             undigested: Mutex::default(),
             gates: Mutex::default(),
@@ -229,6 +244,9 @@ impl Repositories {
     /// # Errors
     /// The index was not fetched, or does not have the chart.
     pub fn versions(&self, url: &SafeUrl, chart: &str) -> Result<Arc<[Entry]>, Error> {
+        if is_oci(url.expose().as_str()) {
+            return self.listed(url, chart).map(Into::into);
+        }
         let revision = self.meta(url).revision;
         match self.versions_of(url, chart, &revision) {
             Err(Error::Damaged(_) | Error::Cache(_)) if self.meta(url).revision != revision => {
@@ -328,6 +346,9 @@ impl Repositories {
     /// # Errors
     /// None satisfies, or as [`Repositories::versions`].
     pub fn resolve(&self, url: &SafeUrl, chart: &str, wanted: &str) -> Result<Vec<Entry>, Error> {
+        if let Some(exact) = Self::exact(url, chart, wanted) {
+            return Ok(vec![exact]);
+        }
         let entries = self.versions(url, chart)?;
         match choose(&entries, wanted)? {
             Choice::Found(found) => Ok(found),
@@ -338,13 +359,31 @@ impl Repositories {
         }
     }
 
+    /// Returns a version of a chart by its text; none if the repository does not have it.
+    ///
+    /// # Errors
+    /// As [`Repositories::versions`].
+    pub fn entry(&self, url: &SafeUrl, chart: &str, text: &str) -> Result<Option<Entry>, Error> {
+        // A registry need not list what it has.
+        if let Some(exact) = Self::exact(url, chart, text) {
+            return Ok(Some(exact));
+        }
+        let entries = self.versions(url, chart)?;
+        Ok(entries.iter().find(|entry| entry.text == text).cloned())
+    }
+
     /// Returns a chart: from memory, from the cache, or from the repository.
     ///
     /// # Errors
     /// It cannot be fetched, is not what the index says, or is no chart.
     pub async fn pull(&self, spec: &RepositorySpec, entry: &Entry) -> Result<Pulled, Error> {
-        let url = entry.urls.first().ok_or_else(|| Error::NoUrl(entry.name.clone()))?;
-        let url = chart_url(&spec.url, url)?;
+        let url = match &spec.registry {
+            Some(_) => Self::oci_url(&spec.url, entry)?,
+            None => {
+                let url = entry.urls.first().ok_or_else(|| Error::NoUrl(entry.name.clone()))?;
+                chart_url(&spec.url, url)?
+            }
+        };
         let promised: Option<Digest> = entry.digest.parse().ok();
         if let Some(known) = self.known(&url, promised)? {
             return Ok(known);
@@ -354,7 +393,10 @@ impl Repositories {
         // Another task may have fetched it meanwhile.
         let pulled = match self.known(&url, promised)? {
             Some(known) => Ok(known),
-            None => self.download(spec, entry, &url, promised).await,
+            None => match &spec.registry {
+                Some(access) => self.download_oci((spec, access), entry, &url).await,
+                None => self.download(spec, entry, &url, promised).await,
+            },
         };
         drop(passed);
         locked(&self.gates).remove(&url);

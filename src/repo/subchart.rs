@@ -2,6 +2,8 @@
 //!
 //! Source: helm v4.3.1 pkg/downloader/manager.go, internal/resolver/resolver.go.
 
+mod oci;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use bytes::Bytes;
 use super::error::Error;
 use super::helm_fetch::{download_archive, helm_text, outcome, refresh};
 use super::helm_file::{HelmFiles, Registered, RepositoryFile};
+use super::oci::is_oci;
 use super::provenance::Trust;
 use super::reference::{Located, copied_index, locate_in, versions};
 use super::repositories::chart_url;
@@ -25,6 +28,8 @@ use crate::chart::{
     self, Chart, Dependency, Lock, Stamp, load_archive, load_folder, lock_digest, old_lock_digest,
 };
 use crate::source::Fetcher;
+
+pub use self::oci::Registries;
 
 /// Whether what is fetched must be signed.
 #[derive(Debug, Clone)]
@@ -45,6 +50,8 @@ pub struct Subcharts<'a> {
     pub files: &'a HelmFiles,
     /// Fetches.
     pub fetcher: &'a Fetcher,
+    /// Pulls from registries.
+    pub registries: Registries<'a>,
     /// Whether the copied indexes are used as they are.
     pub skip_refresh: bool,
     /// Longest time of one download.
@@ -84,7 +91,7 @@ impl Subcharts<'_> {
         if !self.skip_refresh {
             self.refresh_registered(&list).await;
         }
-        let mut locked = self.resolve(&declared, &names)?;
+        let mut locked = self.resolve(&declared, &names).await?;
         self.download(&list, &mut locked).await?;
         let digest = lock_digest(&declared, &locked);
         if Lock::of(&chart).is_some_and(|old| old.digest == digest) {
@@ -230,14 +237,14 @@ impl Subcharts<'_> {
         (self.say)("Update Complete. ⎈Happy Helming!⎈\n");
     }
 
-    fn resolve(
+    async fn resolve(
         &self,
         declared: &[Dependency],
         names: &HashMap<String, String>,
     ) -> Result<Vec<Dependency>, Error> {
         let (mut locked, mut missing) = (Vec::new(), Vec::new());
         for dep in declared {
-            match self.choose(dep, names)? {
+            match self.choose(dep, names).await? {
                 Some(version) => locked.push(Dependency {
                     name: dep.name.clone(),
                     repository: dep.repository.clone(),
@@ -261,7 +268,7 @@ impl Subcharts<'_> {
     }
 
     /// Chooses the version of a dependency; none when no version satisfies.
-    fn choose(
+    async fn choose(
         &self,
         dep: &Dependency,
         names: &HashMap<String, String>,
@@ -281,8 +288,8 @@ impl Subcharts<'_> {
             let found = load_folder(&path).map_err(|error| helm(chain(&error)))?.metadata.version;
             return Ok(satisfies(&constraint, &found).then_some(found));
         }
-        if dep.repository.starts_with("oci://") {
-            return Err(oci(dep));
+        if is_oci(&dep.repository) {
+            return self.choose_oci(dep, &constraint).await.map(Some);
         }
         let name = names.get(&dep.name).map_or("", String::as_str);
         let uncached = |why| {
@@ -387,6 +394,9 @@ impl Subcharts<'_> {
         if dep.repository.starts_with("file://") {
             return self.pack(dep).map(Some);
         }
+        if is_oci(&dep.repository) {
+            return self.get_oci(dep).await.map(Some);
+        }
         let located = self
             .find(list, dep)
             .await
@@ -428,9 +438,6 @@ impl Subcharts<'_> {
     }
 
     async fn find(&self, list: &RepositoryFile, dep: &Dependency) -> Result<Located, Error> {
-        if dep.repository.starts_with("oci://") {
-            return Err(oci(dep));
-        }
         let Some(entry) = by_url(list, &dep.repository) else {
             let url = dep.repository.clone();
             let entry = Registered { url, ..Registered::default() };
@@ -512,17 +519,8 @@ fn clean(path: &Path) -> PathBuf {
     out
 }
 
-fn oci(dep: &Dependency) -> Error {
-    helm(format!(
-        "dependency `{}` is in `{}`: charts of OCI registries cannot be fetched yet",
-        dep.name, dep.repository
-    ))
-}
-
 fn is_remote(repository: &str) -> bool {
-    !repository.is_empty()
-        && !repository.starts_with("file://")
-        && !repository.starts_with("oci://")
+    !repository.is_empty() && !repository.starts_with("file://") && !is_oci(repository)
 }
 
 fn satisfies(constraint: &Constraint, version: &str) -> bool {

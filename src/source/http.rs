@@ -20,7 +20,7 @@ use crate::base::{file, limit};
 /// Longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Pause when a server asks for one without saying how long.
-const PAUSE: Duration = Duration::from_secs(60);
+pub(super) const PAUSE: Duration = Duration::from_secs(60);
 
 /// User and password of a repository.
 #[derive(Debug, Clone)]
@@ -152,7 +152,7 @@ impl Fetcher {
             let reason = "only http:// and https:// are fetched";
             return Err(Error::Unusable { url, reason });
         }
-        let mut call = self.client(request, &url)?.get(url.expose().clone());
+        let mut call = self.client(request.tls.as_ref(), &url)?.get(url.expose().clone());
         if !request.etag.is_empty() {
             call = call.header(header::IF_NONE_MATCH, &request.etag);
         }
@@ -182,8 +182,12 @@ impl Fetcher {
         Ok(Fetched::Body { bytes, etag, last_modified })
     }
 
-    fn client(&self, request: &Fetch, url: &SafeUrl) -> Result<reqwest::Client, Error> {
-        let Some(tls) = &request.tls else { return Ok(self.client.clone()) };
+    pub(super) fn client(
+        &self,
+        tls: Option<&Tls>,
+        url: &SafeUrl,
+    ) -> Result<reqwest::Client, Error> {
+        let Some(tls) = tls else { return Ok(self.client.clone()) };
         let key = tls.key.expose();
         let known = Digest::of(format!("{}\0{}\0{key}", tls.authorities, tls.certificate));
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
@@ -229,7 +233,7 @@ impl Fetcher {
     }
 
     /// Reads a `Retry-After`: seconds, or a date.
-    fn pause(&self, text: &str) -> Option<Duration> {
+    pub(super) fn pause(&self, text: &str) -> Option<Duration> {
         let pause = match text.trim().parse() {
             Ok(seconds) => Duration::from_secs(seconds),
             Err(_) => {
@@ -249,7 +253,7 @@ fn builder() -> reqwest::ClientBuilder {
         .pool_idle_timeout(Duration::from_secs(60))
 }
 
-fn header_text(answer: &reqwest::Response, name: header::HeaderName) -> &str {
+pub(super) fn header_text(answer: &reqwest::Response, name: header::HeaderName) -> &str {
     answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! Bytes from HTTP(S) repositories, from mirrors of them, and from folders.
+//! Bytes from HTTP(S) repositories, from mirrors of them, from folders, and from OCI registries.
 //!
 //! Invariants: every answer has a limit that holds while it is read; a credential goes only to the
 //! host it is for; every error names the address and what to do. Knows nothing of charts.
@@ -7,6 +7,7 @@ mod body;
 mod error;
 mod http;
 mod mirror;
+pub mod oci;
 
 pub use error::Error;
 pub use http::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};

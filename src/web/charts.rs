@@ -170,6 +170,7 @@ mod tests {
             timeout: Duration::from_secs(5),
             credentials: None,
             tls: None,
+            registry: None,
         };
         assert!(repositories.refresh(&spec).await.unwrap().changed);
         assert!(!repositories.refresh(&spec).await.unwrap().changed);

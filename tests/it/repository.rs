@@ -33,7 +33,13 @@ fn repositories(cache: &std::path::Path, mirrors: &[String]) -> Repositories {
 
 fn spec(url: &str) -> RepositorySpec {
     let timeout = Duration::from_secs(10);
-    RepositorySpec { url: url.parse().unwrap(), timeout, credentials: None, tls: None }
+    RepositorySpec {
+        url: url.parse().unwrap(),
+        timeout,
+        credentials: None,
+        tls: None,
+        registry: None,
+    }
 }
 
 fn setup() -> Setup {

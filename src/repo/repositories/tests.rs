@@ -8,6 +8,7 @@ fn spec() -> RepositorySpec {
         timeout: Duration::from_secs(5),
         credentials: None,
         tls: None,
+        registry: None,
     }
 }
 

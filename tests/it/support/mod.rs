@@ -27,11 +27,13 @@ pub(crate) mod pair;
 pub(crate) mod parts;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod repository;
 pub(crate) mod serve;
 pub(crate) mod single;
 pub(crate) mod terminal;
+pub(crate) mod token;
 pub(crate) mod wait;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Where the real parts are: the control plane and Helm that `tests/parts/build` builds.
+//! Where the real parts are: the control plane, Helm and the registry that `tests/parts/build`
+//! builds.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -41,6 +42,15 @@ pub(crate) fn helm_three() -> Option<PathBuf> {
         return Some(program);
     }
     skip("helm", "no Helm 3 (build it with: tests/parts/build helm3)")
+}
+
+/// Returns the program of a registry, or `None` after saying so.
+pub(crate) fn registry() -> Option<PathBuf> {
+    let program = folder().join(format!("registry-{}/registry", version("REGISTRY")));
+    if program.is_file() {
+        return Some(program);
+    }
+    skip("registry", "no registry (build it with: tests/parts/build registry)")
 }
 
 /// Returns Helm's engine in a program of our own, or `None` after saying so.

@@ -1,0 +1,308 @@
+//! Keeps one `OCIRepository` fresh: which digest its tag, range or digest means, and the layer that
+//! it selects.
+//!
+//! Source: fluxcd/source-controller internal/controller/ocirepository_controller.go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use regex::Regex;
+
+use super::context::Context;
+use super::notice::{Severity, Subject};
+use super::queue::{Phase, Report, Requeue, jittered};
+use super::{access, status, unreadable};
+use crate::api::annotation::REQUESTED_AT;
+use crate::api::condition::{ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, Truth};
+use crate::api::crd::OCI_REPOSITORY_API;
+use crate::api::{Artifact, OciReference, OciRepository};
+use crate::base::class::{Class, chain};
+use crate::base::clock::rfc3339_seconds;
+use crate::base::constraint::Constraint;
+use crate::base::digest::Digest;
+use crate::base::name::NamespacedName;
+use crate::base::version::Version;
+use crate::cluster::ObjectId;
+use crate::repo::oci::CHART;
+use crate::repo::{ArtifactError, OciArtifact};
+use crate::source::oci::{Access, Reference};
+
+/// Kind of the objects.
+pub(super) const KIND: &str = "OCIRepository";
+
+/// Reason and text of the condition, and what to do about it.
+type Problem = (&'static str, String, Class);
+
+/// What was found: its revision, and what is stored of it.
+struct Found {
+    revision: String,
+    /// None: what is stored is still right.
+    artifact: Option<OciArtifact>,
+}
+
+/// Asks the registry if it is time, and says how it went.
+pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
+    match reconcile_inner(context, key).await {
+        Ok(report) => report,
+        Err(error) => {
+            tracing::warn!(repository = %key, error = chain(&error), "trying again");
+            Report::new(Requeue::Backoff, Phase::Failed)
+        }
+    }
+}
+
+async fn reconcile_inner(
+    context: &Context,
+    key: &NamespacedName,
+) -> Result<Report, crate::cluster::Error> {
+    let id = ObjectId::new(OCI_REPOSITORY_API, KIND, &key.namespace, &key.name);
+    let Some(found) = context.cluster.get(&id).await? else {
+        return Ok(Report::new(Requeue::Gone, Phase::Ready));
+    };
+    let repository: OciRepository = match serde_json::from_value(found.0.clone()) {
+        Ok(repository) => repository,
+        Err(error) => {
+            let of = (OCI_REPOSITORY_API, KIND);
+            return unreadable::refuse(context, &id, of, &found, &error).await;
+        }
+    };
+    if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
+        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
+    }
+    let result = look(context, &repository).await;
+    let interval = repository.spec.interval.map_or(Duration::from_secs(60), |interval| interval.0);
+    let interval = context.options.interval.unwrap_or(interval);
+    let report = match &result {
+        Ok(_) => Report::new(Requeue::After(jittered(interval)), Phase::Ready),
+        Err((_, _, Class::Wait(pause))) => Report::new(Requeue::After(*pause), Phase::Failed),
+        Err((_, _, Class::Stalled)) => Report::new(Requeue::OnChange, Phase::Failed),
+        Err(_) => Report::new(Requeue::Backoff, Phase::Failed),
+    };
+    note(context, &repository, &id, result).await?;
+    Ok(report)
+}
+
+/// Returns the repository that is meant and how it is asked.
+pub(super) async fn place(
+    context: &Context,
+    repository: &OciRepository,
+) -> Result<(Reference, Access), Problem> {
+    let unsupported = repository.spec.unsupported();
+    if !unsupported.is_empty() {
+        let text = format!(
+            "not supported by this version of Leadsman: {}; remove it or leave this repository to Flux",
+            unsupported.join(", ")
+        );
+        return Err(("Unsupported", text, Class::Stalled));
+    }
+    let url = &repository.spec.url;
+    let invalid = |why: String| {
+        let text = format!("URL validation failed for '{url}': {why}");
+        ("URLInvalid", text, Class::Stalled)
+    };
+    let text = url
+        .strip_prefix("oci://")
+        .ok_or_else(|| invalid("URL must be in format 'oci://<domain>/<org>/<repo>'".to_owned()))?;
+    let reference: Reference =
+        text.parse().map_err(|error: crate::source::oci::Error| invalid(error.to_string()))?;
+    if !reference.target.is_empty() {
+        let tag = &reference.target;
+        return Err(invalid(format!("URL must not contain a tag; remove ':{tag}'")));
+    }
+    let access = access::oci(&context.cluster, repository).await?;
+    Ok((reference, access))
+}
+
+async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Problem> {
+    let (at, access) = place(context, repository).await?;
+    let wanted = repository.spec.reference.clone().unwrap_or_default();
+    let url = &repository.spec.url;
+    let fail = |reason: &'static str, doing: String| {
+        move |error: crate::repo::Error| {
+            (reason, format!("{doing}: {}", chain(&error)), error.class())
+        }
+    };
+    let repositories = &context.repositories;
+    let (revision, digest) = if wanted.digest.is_empty() {
+        let doing = format!("failed to determine the artifact tag for '{url}'");
+        let tag = if wanted.semver.is_empty() {
+            Ok(if wanted.tag.is_empty() { "latest".to_owned() } else { wanted.tag.clone() })
+        } else {
+            let tags = repositories.oci_tags(&access, &at).await;
+            let tags = tags.map_err(fail("ReadOperationFailed", doing.clone()))?;
+            choose(&tags, &wanted, is_chart(repository))
+        };
+        let tag =
+            tag.map_err(|why| ("ReadOperationFailed", format!("{doing}: {why}"), Class::Retry))?;
+        let doing = "failed to determine artifact digest".to_owned();
+        let digest = repositories.oci_digest(&access, &at.with(tag.as_str())).await;
+        let digest = digest.map_err(fail("OCIArtifactPullFailed", doing))?;
+        (format!("{tag}@{digest}"), digest)
+    } else {
+        let digest: Digest = wanted.digest.parse().map_err(|error| {
+            let text = format!("failed to determine the artifact tag for '{url}': {error}");
+            ("ReadOperationFailed", text, Class::Stalled)
+        })?;
+        (digest.to_string(), digest)
+    };
+    let status = &repository.status;
+    let known = status.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision);
+    if known && status.observed_layer_selector == repository.spec.layer_selector {
+        return Ok(Found { revision, artifact: None });
+    }
+    let selector = repository.spec.layer_selector.clone().unwrap_or_default();
+    let at = at.with(digest.to_string());
+    let artifact = repositories.oci_artifact(&access, &at, &selector.media_type).await;
+    let artifact = artifact.map_err(|error| match error {
+        ArtifactError::Layer(text) => ("OCIArtifactLayerOperationFailed", text, Class::Retry),
+        ArtifactError::Pull(error) => {
+            fail("OCIArtifactPullFailed", format!("failed to pull artifact from '{url}'"))(error)
+        }
+    })?;
+    Ok(Found { revision, artifact: Some(artifact) })
+}
+
+/// Whether the artifact is a chart as Helm pushes it, in whose tags `_` stands for `+`.
+fn is_chart(repository: &OciRepository) -> bool {
+    let selector = repository.spec.layer_selector.as_ref();
+    selector.is_some_and(|selector| selector.media_type == CHART)
+}
+
+/// Chooses the highest of the tags that are versions, pass the filter and satisfy the range.
+fn choose(tags: &[String], wanted: &OciReference, is_chart: bool) -> Result<String, String> {
+    let constraint: Constraint = wanted
+        .semver
+        .parse()
+        .map_err(|error| format!("semver '{}' parse error: {error}", wanted.semver))?;
+    let filter = match wanted.semver_filter.as_str() {
+        "" => None,
+        text => Some(Regex::new(text).map_err(|error| format!("semverFilter '{text}': {error}"))?),
+    };
+    let passes = |tag: &&String| filter.as_ref().is_none_or(|filter| filter.is_match(tag));
+    // Three parts are needed, a leading `v` is fine.
+    let version = |tag: &String| {
+        let text = if is_chart { tag.replace('_', "+") } else { tag.clone() };
+        let whole = text.matches('.').count() >= 2;
+        whole.then(|| text.parse::<Version>().ok()).flatten()
+    };
+    let fits = |tag: &String| {
+        let version = version(tag).filter(|version| constraint.matches(version))?;
+        Some((version, tag.clone()))
+    };
+    let versions = tags.iter().filter(passes).filter_map(fits);
+    let highest = versions.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    let none = || format!("no match found for semver: {}", wanted.semver);
+    highest.map(|(_, tag)| tag).ok_or_else(none)
+}
+
+async fn note(
+    context: &Context,
+    repository: &OciRepository,
+    id: &ObjectId,
+    result: Result<Found, Problem>,
+) -> Result<(), crate::cluster::Error> {
+    let now = context.clock.now();
+    let meta = &repository.metadata;
+    let mut new = repository.status.clone();
+    let mut list = std::mem::take(&mut new.conditions);
+    let mut conditions = Conditions::new(&mut list, meta.generation, now);
+    let subject = Subject::new(OCI_REPOSITORY_API, KIND, meta);
+    let url = &repository.spec.url;
+    conditions.delete(STALLED);
+    let mut event = None;
+    match result {
+        Ok(Found { revision, artifact }) => {
+            let message = format!("stored artifact for digest '{revision}'");
+            conditions.delete(FETCH_FAILED);
+            conditions.set(READY, Truth::True, "Succeeded", &message);
+            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, "Succeeded", &message);
+            if let Some(artifact) = artifact {
+                let said = format!("stored artifact with revision '{revision}' from '{url}'");
+                event = Some((Severity::Normal, "NewArtifact", said + &origin(&artifact)));
+                let time = rfc3339_seconds(now);
+                new.artifact = Some(stored(repository, revision, artifact, time));
+                new.observed_layer_selector.clone_from(&repository.spec.layer_selector);
+            }
+            new.observed_generation = meta.generation;
+        }
+        Err((reason, message, class)) => {
+            conditions.set(READY, Truth::False, reason, &message);
+            if class == Class::Stalled {
+                conditions.set(STALLED, Truth::True, reason, &message);
+                new.observed_generation = meta.generation;
+            } else {
+                conditions.set(FETCH_FAILED, Truth::True, reason, &message);
+            }
+            event = Some((Severity::Warning, reason, message));
+        }
+    }
+    new.conditions = list;
+    if let Some(requested) = meta.annotation(REQUESTED_AT) {
+        requested.clone_into(&mut new.last_handled_reconcile_at);
+    }
+    if let Some((severity, reason, message)) = event {
+        context.recorder.record(&subject, severity, reason, message, &BTreeMap::new()).await;
+    }
+    status::write(&context.cluster, id, &repository.status, &new).await
+}
+
+/// Says where an artifact was made, if it says so.
+fn origin(artifact: &OciArtifact) -> String {
+    let of = |name: &str| artifact.annotations.get(&format!("org.opencontainers.image.{name}"));
+    let source = of("source").map(|source| format!(", origin source '{source}'"));
+    let revision = of("revision").map(|revision| format!(", origin revision '{revision}'"));
+    source.unwrap_or_default() + &revision.unwrap_or_default()
+}
+
+fn stored(
+    repository: &OciRepository,
+    revision: String,
+    artifact: OciArtifact,
+    time: String,
+) -> Artifact {
+    let meta = &repository.metadata;
+    let digest = artifact.digest.to_string();
+    Artifact {
+        path: format!("ocirepository/{}/{}/{digest}.tar.gz", meta.namespace, meta.name),
+        url: format!("{}@{}", repository.spec.url, artifact.manifest),
+        revision,
+        digest,
+        last_update_time: time,
+        size: artifact.size,
+        metadata: artifact.annotations,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_fitting_tag_is_chosen() {
+        let tags =
+            ["1.0.0", "v1.2.0", "1.10.0", "2.0.0-rc.1", "latest", "3", "1.11.0-arm", "1.2.1_b"];
+        let tags = tags.map(str::to_owned);
+        let rows = [
+            ("*", "", Ok("1.10.0")),
+            ("1.2.x", "", Ok("1.2.1_b")),
+            ("1.2.0", "", Ok("v1.2.0")),
+            (">=1.0.0-0", "", Ok("2.0.0-rc.1")),
+            (">=1.0.0-0", "-arm$", Ok("1.11.0-arm")),
+            ("3.x", "", Err("no match found for semver: 3.x")),
+            ("nonsense", "", Err("semver 'nonsense' parse error: ")),
+            ("*", "(", Err("semverFilter '('")),
+        ];
+        for (semver, filter, want) in rows {
+            let wanted = OciReference {
+                semver: semver.to_owned(),
+                semver_filter: filter.to_owned(),
+                ..OciReference::default()
+            };
+            match (choose(&tags, &wanted, true), want) {
+                (Ok(got), Ok(want)) => assert_eq!(got, want, "{semver}"),
+                (Err(got), Err(want)) => assert!(got.starts_with(want), "{got}"),
+                (got, _) => panic!("{semver}: {got:?}"),
+            }
+        }
+    }
+}

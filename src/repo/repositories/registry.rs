@@ -1,0 +1,308 @@
+//! Charts of OCI registries among the others: their tags, and their archives by digest.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Pulled, Repositories, RepositorySpec, Trouble, locked};
+use crate::base::class::chain;
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
+use crate::base::limit;
+use crate::base::secret::SafeUrl;
+use crate::base::version::Version;
+use crate::repo::entry::Entry;
+use crate::repo::error::Error;
+use crate::repo::oci::{self, Part, Place};
+use crate::source::oci::{Access, Descriptor, Index, Manifest, Reference, Session, is_index};
+
+/// Versions of a chart by the tags of its repository.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    at: Timestamp,
+    entries: Vec<Entry>,
+}
+
+/// A layer of an artifact that is in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OciArtifact {
+    /// Digest of the manifest, or of the index that it is in.
+    pub manifest: Digest,
+    /// Digest of the layer.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What the manifest says of it.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What can be wrong with an artifact.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// It has not the layer that is wanted.
+    #[error("{0}")]
+    Layer(String),
+    /// It cannot be pulled.
+    #[error(transparent)]
+    Pull(#[from] Error),
+}
+
+impl From<crate::source::oci::Error> for ArtifactError {
+    fn from(error: crate::source::oci::Error) -> Self {
+        Self::Pull(error.into())
+    }
+}
+
+/// Whether a text is a whole version, which needs no list.
+fn is_exact(wanted: &str) -> bool {
+    wanted.matches('.').count() >= 2 && wanted.parse::<Version>().is_ok()
+}
+
+fn entry(chart: &str, version: Version) -> Entry {
+    Entry {
+        name: chart.to_owned(),
+        text: version.original().to_owned(),
+        version,
+        app_version: String::new(),
+        kube_version: String::new(),
+        urls: Vec::new(),
+        digest: String::new(),
+        created: String::new(),
+        deprecated: false,
+        first_seen: None,
+    }
+}
+
+fn repository(url: &SafeUrl, chart: &str) -> String {
+    format!("{}/{chart}", url.expose().as_str().trim_end_matches('/'))
+}
+
+impl Repositories {
+    /// Makes sure that the versions of a chart in a registry are known, not older than `age`; an
+    /// exact version needs none. What is known stays in use while the registry cannot be asked.
+    ///
+    /// # Errors
+    /// The tags cannot be had, and never were.
+    pub async fn list(
+        &self,
+        spec: &RepositorySpec,
+        chart: &str,
+        (wanted, age): (&str, Duration),
+    ) -> Result<(), Error> {
+        let Some(access) = &spec.registry else { return Ok(()) };
+        if is_exact(wanted) {
+            return Ok(());
+        }
+        let key = repository(&spec.url, chart);
+        let address: SafeUrl = key.parse().map_err(|_| Error::BadUrl {
+            repository: spec.url.clone(),
+            reference: chart.to_owned(),
+        })?;
+        let gate = std::sync::Arc::clone(locked(&self.gates).entry(address.clone()).or_default());
+        let passed = gate.lock().await;
+        // Another release may have asked meanwhile.
+        let listed = if self.is_listed(&key, age) {
+            Ok(())
+        } else {
+            self.list_anew(spec, access, (&key, chart)).await
+        };
+        drop(passed);
+        locked(&self.gates).remove(&address);
+        listed
+    }
+
+    fn is_listed(&self, key: &str, age: Duration) -> bool {
+        let now = self.fetcher.clock().now();
+        let past = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        locked(&self.listed).get(key).is_some_and(|listed| past(listed.at) < age)
+    }
+
+    async fn list_anew(
+        &self,
+        spec: &RepositorySpec,
+        access: &Access,
+        (key, chart): (&str, &str),
+    ) -> Result<(), Error> {
+        let session = Session::new(&self.fetcher, access.clone());
+        let asked = async {
+            let reference: Reference = key.trim_start_matches("oci://").parse()?;
+            oci::versions(&session, &reference).await
+        };
+        match asked.await {
+            Ok(versions) => {
+                let entries = versions.into_iter().map(|version| entry(chart, version)).collect();
+                let listed = Listed { at: self.fetcher.clock().now(), entries };
+                locked(&self.listed).insert(key.to_owned(), listed);
+                Ok(())
+            }
+            Err(error) if locked(&self.listed).contains_key(key) => {
+                let text =
+                    format!("the versions of {key} are those that were known: {}", chain(&error));
+                self.trouble(&spec.url, Trouble::Tags(text));
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the versions that were listed.
+    pub(super) fn listed(&self, url: &SafeUrl, chart: &str) -> Result<Vec<Entry>, Error> {
+        let found = locked(&self.listed).get(&repository(url, chart)).cloned();
+        found.map(|listed| listed.entries).ok_or_else(|| Error::Unfetched(url.clone()))
+    }
+
+    /// Returns a version that needs no list.
+    pub(super) fn exact(url: &SafeUrl, chart: &str, wanted: &str) -> Option<Entry> {
+        let exact = oci::is_oci(url.expose().as_str()) && is_exact(wanted);
+        exact.then(|| wanted.parse().ok()).flatten().map(|version| entry(chart, version))
+    }
+
+    /// Returns the address of a version.
+    pub(super) fn oci_url(url: &SafeUrl, entry: &Entry) -> Result<SafeUrl, Error> {
+        let tag = entry.text.replace('+', "_");
+        let reference = format!("{}:{tag}", repository(url, &entry.name));
+        let bad = || Error::BadUrl { repository: url.clone(), reference: entry.name.clone() };
+        reference.parse().map_err(|_| bad())
+    }
+
+    /// Fetches a version by the digest that its tag has now.
+    pub(super) async fn download_oci(
+        &self,
+        (spec, access): (&RepositorySpec, &Access),
+        entry: &Entry,
+        url: &SafeUrl,
+    ) -> Result<Pulled, Error> {
+        let session = Session::new(&self.fetcher, access.clone());
+        let text = url.expose().as_str().trim_start_matches("oci://");
+        let reference: Reference = text.parse()?;
+        let layer = oci::layer(&session, &reference, Part::Archive).await?;
+        let promised: Option<Digest> = layer.blob.digest.parse().ok();
+        let known = promised.and_then(|digest| self.known(url, Some(digest)).transpose());
+        let pulled = match known {
+            Some(known) => known?,
+            None => {
+                let place = Place::of(reference.with(layer.digest.to_string()));
+                let got = oci::fetch(&session, &place, layer, Part::Archive).await?;
+                let digest = Digest::of(&got.bytes);
+                let pulled = self.load(url, digest, &got.bytes)?;
+                let now = self.fetcher.clock().now();
+                if let Err(error) = self.cache.put_archive(&digest, &got.bytes, now) {
+                    self.uncached(&spec.url, &format!("{} {}", entry.name, entry.text), &error);
+                }
+                pulled
+            }
+        };
+        locked(&self.undigested).insert(url.clone(), pulled.digest);
+        Ok(pulled)
+    }
+
+    /// Returns the tags of a repository.
+    ///
+    /// # Errors
+    /// They cannot be had.
+    pub async fn oci_tags(&self, access: &Access, of: &Reference) -> Result<Vec<String>, Error> {
+        Ok(Session::new(&self.fetcher, access.clone()).tags(of).await?)
+    }
+
+    /// Returns the digest that a tag has now.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub async fn oci_digest(&self, access: &Access, at: &Reference) -> Result<Digest, Error> {
+        Ok(Session::new(&self.fetcher, access.clone()).resolve(at).await?)
+    }
+
+    /// Makes sure that a layer of an artifact is in the cache: the first one of this media type, or
+    /// the first of all where it is empty.
+    ///
+    /// # Errors
+    /// There is no such layer, or it cannot be had.
+    pub async fn oci_artifact(
+        &self,
+        access: &Access,
+        at: &Reference,
+        media_type: &str,
+    ) -> Result<OciArtifact, ArtifactError> {
+        self.layer_of(access, at, media_type).await.map(|(artifact, _)| artifact)
+    }
+
+    /// Returns the chart that a layer of an artifact is.
+    ///
+    /// # Errors
+    /// There is no such layer, it cannot be had, or is no chart.
+    pub async fn pull_artifact(
+        &self,
+        access: &Access,
+        at: &Reference,
+        media_type: &str,
+    ) -> Result<Pulled, ArtifactError> {
+        let bad = |_| ArtifactError::Layer(format!("{at} is no address"));
+        let url: SafeUrl = format!("oci://{at}#{media_type}").parse().map_err(bad)?;
+        if let Some(known) = self.known(&url, None)? {
+            return Ok(known);
+        }
+        let (artifact, bytes) = self.layer_of(access, at, media_type).await?;
+        let pulled = self.load(&url, artifact.digest, &bytes)?;
+        locked(&self.undigested).insert(url, artifact.digest);
+        Ok(pulled)
+    }
+
+    async fn layer_of(
+        &self,
+        access: &Access,
+        at: &Reference,
+        media_type: &str,
+    ) -> Result<(OciArtifact, bytes::Bytes), ArtifactError> {
+        let session = Session::new(&self.fetcher, access.clone());
+        let fetched = session.manifest(at).await?;
+        let broken = |error: serde_json::Error| {
+            ArtifactError::Layer(format!("manifest of {at} cannot be read: {error}"))
+        };
+        let manifest: Manifest = if is_index(&fetched.media_type) {
+            let index: Index = serde_json::from_slice(&fetched.bytes).map_err(broken)?;
+            let child = child(&index).ok_or_else(|| {
+                ArtifactError::Layer(format!("no child with platform linux/amd64 in index {at}"))
+            })?;
+            let inner = session.manifest(&at.with(child.digest.as_str())).await?;
+            serde_json::from_slice(&inner.bytes).map_err(broken)?
+        } else {
+            serde_json::from_slice(&fetched.bytes).map_err(broken)?
+        };
+        let layer = selected(&manifest, media_type).map_err(ArtifactError::Layer)?;
+        let now = self.fetcher.clock().now();
+        let known = layer.digest.parse().ok().and_then(|digest| self.cache.archive(&digest, now));
+        let bytes = match known {
+            Some(bytes) => bytes,
+            None => {
+                let bytes = session.blob(at, layer, limit::ARCHIVE_BYTES).await?;
+                if let Err(error) = self.cache.put_archive(&Digest::of(&bytes), &bytes, now) {
+                    tracing::warn!(artifact = %at, error = chain(&error), "chart cache cannot be written");
+                }
+                bytes
+            }
+        };
+        let artifact = OciArtifact {
+            manifest: fetched.digest,
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+            annotations: manifest.annotations,
+        };
+        Ok((artifact, bytes))
+    }
+}
+
+/// The manifest that Flux takes of several.
+fn child(index: &Index) -> Option<&Descriptor> {
+    let fits = |child: &&Descriptor| {
+        child.platform.as_ref().is_none_or(|p| p.os == "linux" && p.architecture == "amd64")
+    };
+    index.manifests.iter().find(fits)
+}
+
+fn selected<'a>(manifest: &'a Manifest, media_type: &str) -> Result<&'a Descriptor, String> {
+    if manifest.layers.is_empty() {
+        return Err("no layers found in artifact".to_owned());
+    }
+    let fits = |layer: &&Descriptor| media_type.is_empty() || layer.media_type == media_type;
+    let missing = || format!("failed to find layer with media type '{media_type}' in artifact");
+    manifest.layers.iter().find(fits).ok_or_else(missing)
+}
