@@ -450,8 +450,6 @@ impl HelmReleaseSpec {
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
             (self.kube_config.is_some(), "spec.kubeConfig"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
-            (self.common_metadata.is_some(), "spec.commonMetadata"),
-            (self.post_renderers.is_some(), "spec.postRenderers"),
             (self.upgrade.preserve_values, "spec.upgrade.preserveValues"),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
@@ -483,9 +481,9 @@ mod tests {
     #[test]
     fn what_is_not_acted_on_is_named() {
         let spec: HelmReleaseSpec = serde_json::from_value(serde_json::json!({
-            "postRenderers": [], "kubeConfig": {},
+            "postRenderers": [], "kubeConfig": {}, "serviceAccountName": "a",
         }))
         .unwrap();
-        assert_eq!(spec.unsupported(), ["spec.kubeConfig", "spec.postRenderers"]);
+        assert_eq!(spec.unsupported(), ["spec.kubeConfig", "spec.serviceAccountName"]);
     }
 }

@@ -14,10 +14,10 @@ use super::manner::{of_install, of_mode, options, rules};
 use super::next::Step;
 use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
-use super::progress;
 use super::suite::{self, Tests};
 use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
+use super::{postrender, progress};
 use crate::api::condition::{
     ConditionList, Conditions, READY, RECONCILING, REMEDIATED, TEST_SUCCESS, Truth,
 };
@@ -29,8 +29,8 @@ use crate::cluster::Propagation;
 use crate::cluster::wait::Progress;
 use crate::policy::Evidence;
 use crate::release::{
-    self, ClusterLookup, Deploy, Env, Head, Kind, Method, Origin, Outcome, Record, RenderRequest,
-    RenderedRelease, Rollback, Storage, Suite, Uninstall,
+    self, ClusterLookup, Deploy, Env, Head, Kind, Method, Origin, Outcome, PostRendering, Record,
+    RenderRequest, RenderedRelease, Rollback, Storage, Suite, Uninstall,
 };
 use crate::template::ReleaseInfo;
 
@@ -166,10 +166,7 @@ impl Work<'_> {
             true => options(of_install(i.server_side_apply), false),
             false => options(of_mode(u.server_side_apply).or(before), u.force),
         };
-        let origin = Origin {
-            name: self.release.metadata.name.clone(),
-            namespace: self.release.metadata.namespace.clone(),
-        };
+        let origin = Origin::of(self.release);
         let crds = if install { spec.install.crds } else { spec.upgrade.crds };
         let (processed, _) = chart::process_dependencies(&needs.pulled.chart, &needs.values)?;
         let policy = crds.unwrap_or(CrdPolicy::Create);
@@ -183,7 +180,6 @@ impl Work<'_> {
             namespace: self.target.namespace.clone(),
             rendered,
             config: needs.values.clone(),
-            origin: Some(origin),
             timeout: step.timeout(spec).0,
             wait: !pick(i.disable_wait, u.disable_wait),
             wait_for_jobs: !pick(i.disable_wait_for_jobs, u.disable_wait_for_jobs),
@@ -261,7 +257,9 @@ impl Work<'_> {
             hosts: None,
             check_schema: !(if install { i } else { u }),
         };
-        let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request));
+        let post = PostRendering::of(self.release);
+        let renderer = &self.context.renderer;
+        let rendered = tokio::task::block_in_place(|| renderer.render_for(&request, &post));
         // Compiling takes milliseconds, and the next release of this chart may be weeks away.
         self.context.renderer.forget();
         // What the template says then is not the template's fault.
@@ -480,6 +478,7 @@ impl Work<'_> {
                 summarize(conditions, test);
             }
         });
+        postrender::note(&self.release.spec, &mut self.status);
         let severity = if ok { Severity::Normal } else { Severity::Warning };
         let annotations = BTreeMap::from([
             ("helm.toolkit.fluxcd.io/revision".to_owned(), metadata.version.clone()),

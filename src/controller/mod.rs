@@ -26,6 +26,7 @@ mod manner;
 pub mod memory;
 pub mod next;
 pub mod notice;
+mod postrender;
 mod prerequisite;
 pub mod progress;
 pub mod queue;

@@ -18,7 +18,7 @@ use super::removal;
 use super::suite::{self, Tests};
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{drift, history, lease, request, status, unreadable};
+use super::{drift, history, lease, postrender, request, status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
@@ -538,6 +538,7 @@ async fn observe(work: &mut Work<'_>, needs: &Prerequisites) -> Result<State, re
         chart_name: &metadata.name,
         chart_version: &metadata.version,
         config_digest: &needs.config_digest,
+        changed: postrender::changed(work.release, &work.status),
         tests: Tests::of(&work.release.spec, &work.status),
     };
     Ok(determine(wanted, Seen { last: last.as_ref(), history: &work.status.history }))

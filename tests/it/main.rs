@@ -26,6 +26,7 @@ mod judge;
 mod kubectl;
 mod lint;
 mod package;
+mod patched;
 mod plan;
 mod post_render;
 mod readiness;
