@@ -450,7 +450,6 @@ impl HelmReleaseSpec {
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
             (self.kube_config.is_some(), "spec.kubeConfig"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
-            (self.upgrade.preserve_values, "spec.upgrade.preserveValues"),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
     }

@@ -4,6 +4,7 @@
 //! our own for `uninstalling` and `superseded` and for rollbacks made by hand.
 
 use crate::api::Snapshot;
+use crate::release::{Record, digest};
 
 use super::history;
 use super::suite::Tests;
@@ -36,6 +37,20 @@ pub struct Last {
     pub chart_name: String,
     /// Version of the chart.
     pub chart_version: String,
+}
+
+impl Last {
+    /// Returns what a record says.
+    pub(super) fn of(record: &Record) -> Self {
+        let metadata = record.metadata();
+        Self {
+            version: record.version,
+            status: record.info.status.clone(),
+            digest: digest::of(record),
+            chart_name: metadata.name,
+            chart_version: metadata.version,
+        }
+    }
 }
 
 /// What was seen of a release.

@@ -24,7 +24,7 @@ use crate::api::condition::{
 use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
-use crate::chart;
+use crate::chart::{self, Chart};
 use crate::cluster::Propagation;
 use crate::cluster::wait::Progress;
 use crate::policy::Evidence;
@@ -33,6 +33,7 @@ use crate::release::{
     RenderRequest, RenderedRelease, Rollback, Storage, Suite, Uninstall,
 };
 use crate::template::ReleaseInfo;
+use crate::yaml::Map;
 
 /// A reconciliation that is under way.
 pub(super) struct Work<'a> {
@@ -168,18 +169,26 @@ impl Work<'_> {
         };
         let origin = Origin::of(self.release);
         let crds = if install { spec.install.crds } else { spec.upgrade.crds };
-        let (processed, _) = chart::process_dependencies(&needs.pulled.chart, &needs.values)?;
+        let (chart, values) = match &kind {
+            Kind::Upgrade { current, .. } if u.preserve_values => {
+                let (chart, values) =
+                    current.reuse_values(&needs.pulled.chart, needs.values.clone())?;
+                (Arc::new(chart), values)
+            }
+            _ => (Arc::clone(&needs.pulled.chart), needs.values.clone()),
+        };
+        let (processed, _) = chart::process_dependencies(&chart, &values)?;
         let policy = crds.unwrap_or(CrdPolicy::Create);
         let how = (policy, options.method);
         release::install_crds(env, &processed, how, Some(&origin)).await?;
-        let rendered = self.render(env, install, after + 1, needs).await?;
+        let rendered = self.render(env, (install, after + 1), (&chart, &values)).await?;
         let pick = |a: bool, b: bool| if install { a } else { b };
         Ok(Deploy {
             kind,
             name: self.target.name.clone(),
             namespace: self.target.namespace.clone(),
             rendered,
-            config: needs.values.clone(),
+            config: values,
             timeout: step.timeout(spec).0,
             wait: !pick(i.disable_wait, u.disable_wait),
             wait_for_jobs: !pick(i.disable_wait_for_jobs, u.disable_wait_for_jobs),
@@ -234,9 +243,8 @@ impl Work<'_> {
     async fn render(
         &self,
         env: &Env<'_>,
-        install: bool,
-        revision: u32,
-        needs: &Prerequisites,
+        (install, revision): (bool, u32),
+        (chart, values): (&Arc<Chart>, &Map),
     ) -> Result<RenderedRelease, release::Error> {
         let spec = &self.release.spec;
         let capabilities = release::of_cluster(&env.cluster).await?;
@@ -244,8 +252,8 @@ impl Work<'_> {
         let (i, u) =
             (spec.install.disable_schema_validation, spec.upgrade.disable_schema_validation);
         let request = RenderRequest {
-            chart: &needs.pulled.chart,
-            values: &needs.values,
+            chart,
+            values,
             release: ReleaseInfo {
                 name: self.target.name.clone(),
                 namespace: self.target.namespace.clone(),

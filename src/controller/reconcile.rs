@@ -18,7 +18,7 @@ use super::removal;
 use super::suite::{self, Tests};
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{drift, history, lease, postrender, request, status, unreadable};
+use super::{drift, history, lease, postrender, request, status, unreadable, values};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
@@ -522,22 +522,16 @@ async fn locked(work: &mut Work<'_>) -> Option<Report> {
 }
 
 async fn observe(work: &mut Work<'_>, needs: &Prerequisites) -> Result<State, release::Error> {
-    let last = work.storage.last_outline(&work.target.name).await?.map(|(_, record)| {
-        let metadata = record.metadata();
-        Last {
-            version: record.version,
-            status: record.info.status.clone(),
-            digest: release::digest::of(&record),
-            chart_name: metadata.name,
-            chart_version: metadata.version,
-        }
-    });
+    let record = work.storage.last_outline(&work.target.name).await?.map(|(_, record)| record);
+    let preserved = record.as_ref().filter(|_| work.release.spec.upgrade.preserve_values);
+    let preserved = preserved.map(|last| values::digest_over(&needs.values, &last.values()));
+    let last = record.as_ref().map(Last::of);
     work.seen = last.as_ref().map_or(0, |last| last.version);
     let metadata = &needs.pulled.chart.metadata;
     let wanted = Wanted {
         chart_name: &metadata.name,
         chart_version: &metadata.version,
-        config_digest: &needs.config_digest,
+        config_digest: preserved.as_ref().unwrap_or(&needs.config_digest),
         changed: postrender::changed(work.release, &work.status),
         tests: Tests::of(&work.release.spec, &work.status),
     };

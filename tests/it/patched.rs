@@ -176,3 +176,31 @@ async fn a_patch_that_does_not_apply_is_told_and_tried_again_once_corrected() {
     world.ready("True", 2).await;
     assert_eq!(world.live("api/v1 configmaps/web").await["data"]["more"], "here");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_preserved_where_that_is_asked_for() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    let first = json!({"replicas": 2, "message": "first"});
+    let world = World::start(cluster, json!({"values": first})).await;
+    world.ready("True", 1).await;
+    let preserved = |values: Value| json!({"upgrade": {"preserveValues": true}, "values": values});
+    // Nothing is given that is not there.
+    world.ask(preserved(json!({"replicas": 2}))).await;
+    let release = world.ready("True", 1).await;
+    assert_eq!(release["status"]["observedGeneration"], release["metadata"]["generation"]);
+    world.ask(preserved(json!({"message": "second"}))).await;
+    world.ready("True", 2).await;
+    let live = world.live("apis/apps/v1 deployments/web").await;
+    assert_eq!(live["spec"]["replicas"], 2);
+    let values = world.leadsman.run(&["get", "values", "web", "-n", &world.namespace]).await;
+    assert!(values.success().ends_with("message: second\nreplicas: 2\n"));
+    let arguments = ["explain", "values", "web", "-n", &world.namespace];
+    let explained = world.leadsman.run(&arguments).await.success();
+    let row = explained.lines().find(|line| line.starts_with("replicas"));
+    assert!(row.is_some_and(|row| row.contains("record")), "{explained}");
+    // Without it only what is given counts.
+    world.ask(json!({"values": {"message": "second"}})).await;
+    world.ready("True", 3).await;
+    let live = world.live("apis/apps/v1 deployments/web").await;
+    assert_eq!(live["spec"]["replicas"], 1);
+}

@@ -83,9 +83,14 @@ async fn asked<'a>(
         let mut composed = Map::new();
         let sources = &asking.from.sources;
         let own = explain::preview(connected, sources, helm_release, &mut composed).await?;
+        let (mut chart, mut values) = (named.unwrap_or(own), merge_values(composed, given));
+        if let Some(last) = current.filter(|_| helm_release.spec.upgrade.preserve_values) {
+            let (reused, all) = last.reuse_values(&chart, values)?;
+            (chart, values) = (Arc::new(reused), all);
+        }
         return Ok(Asked {
-            chart: named.unwrap_or(own),
-            values: merge_values(composed, given),
+            chart,
+            values,
             namespace: Target::of(helm_release).namespace,
             post: Some(PostRendering::of(helm_release)),
         });
