@@ -116,8 +116,10 @@ pub(super) fn values(list: Option<&Node>, keys: &Keys) -> Vec<Vec<String>> {
 /// Values that differ only where one of them lacks something become the same.
 pub(super) fn merge_values(all: &mut [Vec<String>]) {
     for one in 0..all.len() {
+        // What it becomes meanwhile does not count for those that follow.
+        let first = all[one].clone();
         for other in 0..all.len() {
-            if let Some(both) = matched(&all[one], &all[other]) {
+            if let Some(both) = matched(&first, &all[other]) {
                 all[one].clone_from(&both);
                 all[other] = both;
             }

@@ -154,7 +154,10 @@ fn walk_list(
     keys: &[&str],
 ) -> Result<Merged, Error> {
     let mut patch = patch;
+    let was_set = is_set(old.as_ref());
     let Some(mut target) = visit_list(old, &mut patch)? else { return Ok(Merged::gone()) };
+    // What a patch adds is merged with itself.
+    let is_own = !was_set || patch.as_ref().is_some_and(|patch| *patch == target);
     let keys = Keys::new(keys);
     let mut all = values(patch.as_ref(), &keys);
     for found in values(Some(&target), &keys) {
@@ -173,10 +176,17 @@ fn walk_list(
         // Items are found by what is said of them alone.
         let (own, said) = valid(std::slice::from_ref(&texts), &texts, &names);
         let place = own.find(&target, &said);
-        let theirs =
-            patch.as_ref().and_then(|p| own.find(p, &said).map(|at| p.content[at].clone()));
+        let theirs = match is_own {
+            true => place.map(|at| target.content[at].clone()),
+            false => {
+                patch.as_ref().and_then(|p| own.find(p, &said).map(|at| p.content[at].clone()))
+            }
+        };
         let mine = place.map(|at| target.content[at].clone());
         let value = walk(mine, theirs, schema.item())?;
+        if let Some(at) = place.filter(|_| is_own) {
+            target.content[at] = without_directive(std::mem::take(&mut target.content[at]));
+        }
         let (in_place, node) = (value.in_place, value.node);
         let node = node.filter(|node| !node.is_null() && !is_empty_map(node));
         let Some(mut node) = node else {
@@ -306,7 +316,8 @@ fn restyled(mut value: Node, old: &Node) -> Node {
     let was_text = plain::is_text(&value);
     value.style = old.style;
     if was_text && !plain::is_text(&value) {
-        value.style = Style::Double;
+        // The style of what comes next is that of the first one still.
+        "!!str".clone_into(&mut value.tag);
     }
     value
 }

@@ -204,7 +204,7 @@ fn operate(resource: &mut Resource, operations: &[Map]) -> Result<(), Error> {
     let mut annotations = resource.texts("annotations");
     annotations.extend(names(resource));
     resource.set_texts("annotations", &annotations);
-    if resource.meta("name") != id.name {
+    if !resource.meta("name").is_empty() && resource.meta("name") != id.name {
         return Err(Error(format!(
             "a JSON patch renames {id}: that is not supported by this version of Leadsman, \
              because what refers to it would have to be renamed, too"

@@ -14,27 +14,34 @@ use crate::yaml::{Map, Value, float};
 ///
 /// # Errors
 /// A key stands twice, or what is said has no JSON form; Go's words.
+///
+/// In brackets nothing at all is a text, because the writer, which is between kyaml and the data,
+/// puts it into quotes there.
 pub fn plain(node: &Node) -> Result<Value, String> {
-    value(node, true)
+    value(node, Place { in_flow: false, is_key: true })
 }
 
-fn value(node: &Node, is_root: bool) -> Result<Value, String> {
+/// Of the root the keys may be anything.
+fn value(node: &Node, place: Place) -> Result<Value, String> {
+    let inner = Place { in_flow: place.in_flow || node.style == Style::Flow, is_key: false };
+    let is_nothing = node.value.is_empty() && node.tag.is_empty() && node.style == Style::Plain;
     match node.kind {
+        Kind::Scalar if is_nothing && place.in_flow => Ok("".into()),
         Kind::Scalar => scalar(node),
-        Kind::Sequence => node.content.iter().map(|item| value(item, false)).collect(),
-        Kind::Mapping => mapping(node, is_root).map(Value::Object),
+        Kind::Sequence => node.content.iter().map(|item| value(item, inner)).collect(),
+        Kind::Mapping => mapping(node, (place.is_key, inner)).map(Value::Object),
         Kind::Alias => Err(format!("yaml: unknown anchor '{}' referenced", node.value)),
     }
 }
 
-fn mapping(node: &Node, is_root: bool) -> Result<Map, String> {
+fn mapping(node: &Node, (is_root, inner): (bool, Place)) -> Result<Map, String> {
     let mut map = Map::new();
     for pair in node.content.chunks_exact(2) {
         let key = &pair[0];
         if !is_root && !is_text(key) {
             return Err("json: unsupported type: map[interface {}]interface {}".to_owned());
         }
-        if map.insert(key.value.clone(), value(&pair[1], false)?).is_some() {
+        if map.insert(key.value.clone(), value(&pair[1], inner)?).is_some() {
             let key = &key.value;
             return Err(format!("yaml: unmarshal errors:\n  mapping key {key:?} already defined"));
         }
