@@ -16,6 +16,7 @@
 //! | 3 | [`source`] | bytes from HTTP(S) repositories and mirrors |
 //! | 3 | [`cluster`] | all that is said to a Kubernetes API |
 //! | 3 | [`sim`] | a Kubernetes API in process |
+//! | 3 | [`kustomize`] | patches, images, labels of rendered objects |
 //! | 4 | [`repo`] | index, cache, resolve, pull |
 //! | 4 | [`release`] | records, rendering, actions, readiness of releases |
 //! | 5 | [`plan`] | what an action would change, field by field |
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controller;
 pub mod jsonpath;
+pub mod kustomize;
 pub mod plan;
 pub mod policy;
 pub mod release;

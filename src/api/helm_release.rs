@@ -1,8 +1,8 @@
 //! `HelmRelease`: which chart, which versions, which values, and what to do when it fails.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{HelmReleaseStatus, Meta};
+use super::{CommonMetadata, HelmReleaseStatus, Meta, PostRenderStrategy, PostRenderer};
 use crate::base::duration::GoDuration;
 use crate::yaml::{Map, Value};
 
@@ -64,9 +64,11 @@ pub struct HelmReleaseSpec {
     /// Inline values.
     pub values: Option<Map>,
     /// Labels and annotations for every object.
-    pub common_metadata: Option<Value>,
+    pub common_metadata: Option<CommonMetadata>,
     /// Post-renderers.
-    pub post_renderers: Option<Value>,
+    pub post_renderers: Option<Vec<PostRenderer>>,
+    /// Whether hooks are post-rendered.
+    pub post_render_strategy: PostRenderStrategy,
     /// How readiness is awaited.
     pub wait_strategy: Option<Map>,
     /// Readiness of custom resources.
@@ -154,26 +156,33 @@ pub struct DriftIgnore {
     /// JSON pointers; an empty one means the whole object.
     pub paths: Vec<String>,
     /// Which objects (all when absent).
-    pub target: Option<IgnoreTarget>,
+    pub target: Option<Selector>,
 }
 
 /// Which objects a rule means. Texts are anchored regular expressions; empty matches all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct IgnoreTarget {
+pub struct Selector {
     /// API group.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub group: String,
     /// API version.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub version: String,
     /// Kind.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Namespace.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// Name.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Annotation selector.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub annotation_selector: String,
     /// Label selector.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub label_selector: String,
 }
 
@@ -444,9 +453,6 @@ impl HelmReleaseSpec {
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
             (self.kube_config.is_some(), "spec.kubeConfig"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
-            (self.common_metadata.is_some(), "spec.commonMetadata"),
-            (self.post_renderers.is_some(), "spec.postRenderers"),
-            (self.upgrade.preserve_values, "spec.upgrade.preserveValues"),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
     }
@@ -477,9 +483,9 @@ mod tests {
     #[test]
     fn what_is_not_acted_on_is_named() {
         let spec: HelmReleaseSpec = serde_json::from_value(serde_json::json!({
-            "postRenderers": [], "kubeConfig": {},
+            "postRenderers": [], "kubeConfig": {}, "serviceAccountName": "a",
         }))
         .unwrap();
-        assert_eq!(spec.unsupported(), ["spec.kubeConfig", "spec.postRenderers"]);
+        assert_eq!(spec.unsupported(), ["spec.kubeConfig", "spec.serviceAccountName"]);
     }
 }

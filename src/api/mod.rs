@@ -13,20 +13,24 @@ pub mod crd;
 mod helm_release;
 mod helm_repository;
 mod oci_repository;
+mod post_renderer;
 mod status;
 
 pub use condition::Condition;
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,
-    HealthCheckExpr, HelmRelease, HelmReleaseSpec, IgnoreTarget, Install, Remediation,
-    RemediationStrategy, Rollback, ServerSideApply, SourceRef, Strategy, StrategyName, Test,
-    TestFilter, Uninstall, Upgrade, ValuesReference,
+    HealthCheckExpr, HelmRelease, HelmReleaseSpec, Install, Remediation, RemediationStrategy,
+    Rollback, Selector, ServerSideApply, SourceRef, Strategy, StrategyName, Test, TestFilter,
+    Uninstall, Upgrade, ValuesReference,
 };
 pub use helm_repository::{
     Artifact, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, LocalRef,
 };
 pub use oci_repository::{
     LayerSelector, OciReference, OciRepository, OciRepositorySpec, OciRepositoryStatus,
+};
+pub use post_renderer::{
+    CommonMetadata, Image, Kustomize, Patch, PostRenderStrategy, PostRenderer,
 };
 pub use status::{Action, HelmReleaseStatus, Inventory, InventoryEntry, Snapshot};
 

@@ -129,7 +129,6 @@ pub(super) fn action(
         namespace: plan.namespace,
         rendered,
         config: plan.config,
-        origin: None,
         timeout: args.waiting.timeout,
         wait: args.waits(),
         wait_for_jobs: args.waiting.wait_for_jobs,
@@ -144,7 +143,7 @@ pub(super) fn action(
 
 /// Returns the record of an action that is only tried.
 pub(super) fn tried(deploy: &Deploy, description: &str) -> Result<Record, Error> {
-    let mut record = deploy.draft(&SystemClock)?;
+    let mut record = deploy.draft(&SystemClock);
     let text = if description.is_empty() { "Dry run complete" } else { description };
     text.clone_into(&mut record.info.description);
     Ok(record)

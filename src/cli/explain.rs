@@ -22,7 +22,7 @@ use crate::controller::lease::Leases;
 use crate::controller::notice::Recorder;
 use crate::controller::values::Receiver;
 use crate::release::Renderer;
-use crate::yaml::Value;
+use crate::yaml::{Map, Value};
 
 /// Longest value in a table.
 const SHOWN_BYTES: usize = 60;
@@ -82,15 +82,24 @@ async fn of_release(
     let connected = connect::cluster(connection).await?;
     let found = inspect::find(&connected, &args.what).await?;
     let mut collected = Collected::default();
-    let chart = match &found.release {
-        Some(release) => preview(&connected, &args.from.sources, release, &mut collected).await?,
-        None => {
-            let last = found.storage.last(&found.name).await?;
-            let Some((_, record)) = last else { bail!("release: not found") };
-            collected.layers.merge(record.config.clone().unwrap_or_default());
-            collected.given.push(Given::Record);
-            Arc::new(record.chart())
+    let last = found.storage.last(&found.name).await?.map(|(_, record)| record);
+    let counts = found.release.as_ref().is_none_or(|release| release.spec.upgrade.preserve_values);
+    let last = last.filter(|_| counts);
+    if let Some(record) = &last {
+        collected.layers.merge(record.config.clone().unwrap_or_default());
+        collected.given.push(Given::Record);
+    }
+    let chart = match (&found.release, &last) {
+        (Some(release), last) => {
+            let sources = &args.from.sources;
+            let chart = preview(&connected, sources, release, &mut collected).await?;
+            match last {
+                Some(last) => Arc::new(last.reuse_values(&chart, Map::new())?.0),
+                None => chart,
+            }
         }
+        (None, Some(record)) => Arc::new(record.chart()),
+        (None, None) => bail!("release: not found"),
     };
     let Collected { layers, given } = collected;
     Ok((Provenance::of(&chart, given, layers)?, chart))

@@ -17,13 +17,12 @@ use super::ui::Details;
 use super::{report, ui};
 use crate::base::class::chain;
 use crate::base::name::ReleaseName;
-use crate::chart::{self, Chart};
+use crate::chart;
 use crate::release::{
     self, ClusterLookup, Conflicts, Deploy, Error, Kind, Method, Options, Record, Rollback, Trial,
     merge_labels,
 };
 use crate::template::ReleaseInfo;
-use crate::yaml::Map;
 
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
@@ -184,16 +183,15 @@ async fn records(site: &Site, name: &str) -> anyhow::Result<(Record, Record)> {
 fn reuse(args: &Upgrade, ordered: &mut Ordered, current: &Record) -> anyhow::Result<()> {
     let given = std::mem::take(&mut ordered.values);
     let known = current.values();
-    let over = |given: Map| chart::coalesce_tables(given, &known).0;
     ordered.values = if args.reset_values {
         given
     } else if args.reuse_values {
-        let (old, _) =
-            chart::coalesce(&current.chart(), &known).context("failed to rebuild old values")?;
-        ordered.chart = Arc::new(Chart { values: old, ..Chart::clone(&ordered.chart) });
-        over(given)
+        let reused = current.reuse_values(&ordered.chart, given);
+        let (chart, values) = reused.context("failed to rebuild old values")?;
+        ordered.chart = Arc::new(chart);
+        values
     } else if args.reset_then_reuse_values {
-        over(given)
+        chart::coalesce_tables(given, &known).0
     } else if given.is_empty() {
         known
     } else {

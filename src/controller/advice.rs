@@ -23,6 +23,11 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("", "the schema(s)", "correct spec.values where the message points"),
     (
         "",
+        "error while running post render",
+        "correct spec.postRenderers, or choose another version of the chart",
+    ),
+    (
+        "",
         "invalid ownership metadata",
         "remove or rename one of the two objects, or let spec.install.disableTakeOwnership be false",
     ),

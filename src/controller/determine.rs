@@ -18,6 +18,8 @@ pub struct Wanted<'a> {
     pub chart_version: &'a str,
     /// Digest of the composed values.
     pub config_digest: &'a str,
+    /// What else changed that objects are made of.
+    pub changed: Option<&'static str>,
     /// What tests count for.
     pub tests: Tests,
 }
@@ -130,6 +132,9 @@ fn in_sync(wanted: Wanted<'_>, last: &Last, latest: &Snapshot) -> State {
     if latest.config_digest != wanted.config_digest {
         return State::OutOfSync { reason: "release config values changed" };
     }
+    if let Some(reason) = wanted.changed {
+        return State::OutOfSync { reason };
+    }
     if wanted.tests != Tests::Off && !history::is_tested(latest) {
         return State::Untested;
     }
@@ -187,6 +192,7 @@ mod tests {
                 chart_name: "web",
                 chart_version: version,
                 config_digest: values,
+                changed: None,
                 tests: Tests::Off,
             };
             let got = determine(wanted, Seen { last: last.as_ref(), history: &history });
@@ -216,6 +222,7 @@ mod tests {
             chart_name: "web",
             chart_version: "1.0.0",
             config_digest: "values",
+            changed: None,
             tests: Tests::Off,
         };
         let history = [entry];
@@ -246,11 +253,36 @@ mod tests {
             entry.test_hooks =
                 phase.map(|phase| [("t".to_owned(), serde_json::json!({"phase": phase}))].into());
             let last = deployed();
-            let wanted =
-                Wanted { chart_name: "web", chart_version, config_digest: "values", tests };
+            let wanted = Wanted {
+                chart_name: "web",
+                chart_version,
+                config_digest: "values",
+                changed: None,
+                tests,
+            };
             let history = [entry];
             let got = determine(wanted, Seen { last: Some(&last), history: &history });
             assert_eq!(got, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_else_changed_comes_after_chart_and_values() {
+        let changed = Some("postrenderers digest has changed");
+        for (config_digest, last, reason) in [
+            ("values", "d1", "postrenderers digest has changed"),
+            ("other", "d1", "release config values changed"),
+        ] {
+            let wanted = Wanted {
+                chart_name: "web",
+                chart_version: "1.0.0",
+                config_digest,
+                changed,
+                tests: Tests::Counted,
+            };
+            let history = [snapshot(1, "deployed", last)];
+            let got = determine(wanted, Seen { last: Some(&deployed()), history: &history });
+            assert_eq!(got, State::OutOfSync { reason });
         }
     }
 }

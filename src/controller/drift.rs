@@ -3,10 +3,10 @@
 //! Source: fluxcd/helm-controller internal/reconcile/correct_cluster_drift.go.
 
 use super::execute::Work;
-use super::history;
 use super::ignore::Rules;
 use super::notice::Severity;
 use super::summary::{release_text, settle_in_sync};
+use super::{history, postrender};
 use crate::api::DriftMode;
 use crate::api::condition::{DRIFTED, Truth};
 use crate::base::class::chain;
@@ -17,6 +17,7 @@ pub(super) async fn settle(work: &mut Work<'_>) {
     let latest = history::latest(&work.status.history).cloned().unwrap_or_default();
     let test = &work.release.spec.test;
     work.conditions(|conditions| settle_in_sync(conditions, &latest, test));
+    postrender::note(&work.release.spec, &mut work.status);
     let mode = work.release.spec.drift_detection.mode;
     if mode == DriftMode::Disabled {
         work.conditions(|conditions| conditions.delete(DRIFTED));

@@ -14,25 +14,26 @@ use super::manner::{of_install, of_mode, options, rules};
 use super::next::Step;
 use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
-use super::progress;
 use super::suite::{self, Tests};
 use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
+use super::{postrender, progress};
 use crate::api::condition::{
     ConditionList, Conditions, READY, RECONCILING, REMEDIATED, TEST_SUCCESS, Truth,
 };
 use crate::api::{Action, CrdPolicy, HelmRelease, HelmReleaseStatus, Snapshot};
 use crate::base::class::chain;
 use crate::base::duration::GoDuration;
-use crate::chart;
+use crate::chart::{self, Chart};
 use crate::cluster::Propagation;
 use crate::cluster::wait::Progress;
 use crate::policy::Evidence;
 use crate::release::{
-    self, ClusterLookup, Deploy, Env, Head, Kind, Method, Origin, Outcome, Record, RenderRequest,
-    RenderedRelease, Rollback, Storage, Suite, Uninstall,
+    self, ClusterLookup, Deploy, Env, Head, Kind, Method, Origin, Outcome, PostRendering, Record,
+    RenderRequest, RenderedRelease, Rollback, Storage, Suite, Uninstall,
 };
 use crate::template::ReleaseInfo;
+use crate::yaml::Map;
 
 /// A reconciliation that is under way.
 pub(super) struct Work<'a> {
@@ -166,24 +167,28 @@ impl Work<'_> {
             true => options(of_install(i.server_side_apply), false),
             false => options(of_mode(u.server_side_apply).or(before), u.force),
         };
-        let origin = Origin {
-            name: self.release.metadata.name.clone(),
-            namespace: self.release.metadata.namespace.clone(),
-        };
+        let origin = Origin::of(self.release);
         let crds = if install { spec.install.crds } else { spec.upgrade.crds };
-        let (processed, _) = chart::process_dependencies(&needs.pulled.chart, &needs.values)?;
+        let (chart, values) = match &kind {
+            Kind::Upgrade { current, .. } if u.preserve_values => {
+                let (chart, values) =
+                    current.reuse_values(&needs.pulled.chart, needs.values.clone())?;
+                (Arc::new(chart), values)
+            }
+            _ => (Arc::clone(&needs.pulled.chart), needs.values.clone()),
+        };
+        let (processed, _) = chart::process_dependencies(&chart, &values)?;
         let policy = crds.unwrap_or(CrdPolicy::Create);
         let how = (policy, options.method);
         release::install_crds(env, &processed, how, Some(&origin)).await?;
-        let rendered = self.render(env, install, after + 1, needs).await?;
+        let rendered = self.render(env, (install, after + 1), (&chart, &values)).await?;
         let pick = |a: bool, b: bool| if install { a } else { b };
         Ok(Deploy {
             kind,
             name: self.target.name.clone(),
             namespace: self.target.namespace.clone(),
             rendered,
-            config: needs.values.clone(),
-            origin: Some(origin),
+            config: values,
             timeout: step.timeout(spec).0,
             wait: !pick(i.disable_wait, u.disable_wait),
             wait_for_jobs: !pick(i.disable_wait_for_jobs, u.disable_wait_for_jobs),
@@ -238,9 +243,8 @@ impl Work<'_> {
     async fn render(
         &self,
         env: &Env<'_>,
-        install: bool,
-        revision: u32,
-        needs: &Prerequisites,
+        (install, revision): (bool, u32),
+        (chart, values): (&Arc<Chart>, &Map),
     ) -> Result<RenderedRelease, release::Error> {
         let spec = &self.release.spec;
         let capabilities = release::of_cluster(&env.cluster).await?;
@@ -248,8 +252,8 @@ impl Work<'_> {
         let (i, u) =
             (spec.install.disable_schema_validation, spec.upgrade.disable_schema_validation);
         let request = RenderRequest {
-            chart: &needs.pulled.chart,
-            values: &needs.values,
+            chart,
+            values,
             release: ReleaseInfo {
                 name: self.target.name.clone(),
                 namespace: self.target.namespace.clone(),
@@ -261,7 +265,9 @@ impl Work<'_> {
             hosts: None,
             check_schema: !(if install { i } else { u }),
         };
-        let rendered = tokio::task::block_in_place(|| self.context.renderer.render(&request));
+        let post = PostRendering::of(self.release);
+        let renderer = &self.context.renderer;
+        let rendered = tokio::task::block_in_place(|| renderer.render_for(&request, &post));
         // Compiling takes milliseconds, and the next release of this chart may be weeks away.
         self.context.renderer.forget();
         // What the template says then is not the template's fault.
@@ -480,6 +486,7 @@ impl Work<'_> {
                 summarize(conditions, test);
             }
         });
+        postrender::note(&self.release.spec, &mut self.status);
         let severity = if ok { Severity::Normal } else { Severity::Warning };
         let mut annotations = BTreeMap::from([
             ("helm.toolkit.fluxcd.io/revision".to_owned(), metadata.version.clone()),

@@ -18,7 +18,7 @@ use super::removal;
 use super::suite::{self, Tests};
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{drift, history, lease, request, status, unreadable};
+use super::{drift, history, lease, postrender, request, status, unreadable, values};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
@@ -125,14 +125,11 @@ async fn save(work: &mut Work<'_>, id: &ObjectId) -> Result<bool, Failure> {
     let mine = history::newest(&work.status.history);
     let known = mine.max(work.told);
     // Another write of this reconciliation may have come before: compare with what is there.
-    let cluster = &work.context.cluster;
-    let replaced = status::replace(cluster, id, |old| {
+    let done = status::replace(&work.context.cluster, id, |old| {
         (history::told(old) <= known).then(|| status::to_value(&work.status))
     });
-    let done = replaced.await?;
-    if done {
-        work.told = mine;
-    }
+    let done = done.await?;
+    work.told = if done { mine } else { work.told };
     Ok(done)
 }
 
@@ -523,14 +520,17 @@ async fn locked(work: &mut Work<'_>) -> Option<Report> {
 }
 
 async fn observe(work: &mut Work<'_>, needs: &Prerequisites) -> Result<State, release::Error> {
-    let last = work.storage.last_outline(&work.target.name).await?;
-    let last = last.map(|(_, record)| Last::of(&record, &work.status.history));
+    let record = work.storage.last_outline(&work.target.name).await?.map(|(_, record)| record);
+    let preserved = record.as_ref().filter(|_| work.release.spec.upgrade.preserve_values);
+    let preserved = preserved.map(|last| values::digest_over(&needs.values, &last.values()));
+    let last = record.as_ref().map(|record| Last::of(record, &work.status.history));
     work.seen = last.as_ref().map_or(0, |last| last.version);
     let metadata = &needs.pulled.chart.metadata;
     let wanted = Wanted {
         chart_name: &metadata.name,
         chart_version: &metadata.version,
-        config_digest: &needs.config_digest,
+        config_digest: preserved.as_ref().unwrap_or(&needs.config_digest),
+        changed: postrender::changed(work.release, &work.status),
         tests: Tests::of(&work.release.spec, &work.status),
     };
     Ok(determine(wanted, Seen { last: last.as_ref(), history: &work.status.history }))

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::api::ValuesReference;
 use crate::base::digest::Digest;
-use crate::chart::{SetError, merge_values, set};
+use crate::chart::{SetError, coalesce_tables, merge_values, set};
 use crate::yaml::{self, Map, Numbers, Value};
 
 /// Key that holds the values where a reference names none.
@@ -174,6 +174,25 @@ pub fn digest(values: &Map) -> String {
     Digest::of(text).to_string()
 }
 
+/// Returns the digest that the values of a release have once those are given that are given now, on
+/// top of the ones of the last revision (`spec.upgrade.preserveValues`): the last revision's where
+/// nothing new is given.
+pub fn digest_over(given: &Map, last: &Map) -> String {
+    let (merged, _) = coalesce_tables(given.clone(), last);
+    // A null stays only where there was nothing to delete.
+    let says_nothing = digest(&without_nulls(&merged)) == digest(&without_nulls(last));
+    digest(if says_nothing { last } else { &merged })
+}
+
+fn without_nulls(map: &Map) -> Map {
+    let kept = map.iter().filter(|(_, value)| !value.is_null());
+    let cleaned = kept.map(|(key, value)| match value {
+        Value::Object(inner) => (key.clone(), Value::Object(without_nulls(inner))),
+        value => (key.clone(), value.clone()),
+    });
+    cleaned.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,5 +275,22 @@ mod tests {
             .map(|row| format!("{}: not {}", row["input"], row["yaml"]))
             .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn values_that_are_preserved_already_change_nothing() {
+        for (given, last, same) in [
+            (r#"{"a": 1}"#, r#"{"a": 1, "b": 2}"#, true),
+            (r#"{"a": 3}"#, r#"{"a": 1, "b": 2}"#, false),
+            (r#"{"c": 1}"#, r#"{"a": 1}"#, false),
+            (r#"{"a": null}"#, r#"{"a": 1}"#, false),
+            (r#"{"a": null}"#, r#"{"b": 1}"#, true),
+            (r#"{"a": null}"#, r#"{"a": null, "b": 1}"#, true),
+            (r#"{"t": {"a": null}}"#, r#"{"t": {"b": 1}}"#, true),
+            ("{}", r#"{"a": 1}"#, true),
+        ] {
+            let (given, last) = (json(given), json(last));
+            assert_eq!(digest_over(&given, &last) == digest(&last), same, "{given:?} {last:?}");
+        }
     }
 }

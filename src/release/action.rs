@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::apply::{self, Created, Owner};
 use super::method::{Asked, Baseline, How, Verb};
 use super::record::{Info, Record, chart_value};
-use super::{Error, Method, Options, Origin, RenderedRelease, Storage, hook, preflight};
+use super::{Error, Method, Options, RenderedRelease, Storage, hook, preflight};
 use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
 use crate::cluster::status::Reader;
@@ -65,8 +65,6 @@ pub struct Deploy {
     pub rendered: RenderedRelease,
     /// The user's values.
     pub config: Map,
-    /// The `HelmRelease`, if there is one.
-    pub origin: Option<Origin>,
     /// Limit of each wait.
     pub timeout: Duration,
     /// Whether readiness is awaited.
@@ -104,18 +102,7 @@ impl Outcome {
 
 impl Deploy {
     /// Returns the record that would be stored first.
-    ///
-    /// # Errors
-    /// What was rendered cannot be labeled.
-    pub fn draft(&self, clock: &dyn Clock) -> Result<Record, Error> {
-        let (manifest, hooks) = match &self.origin {
-            Some(origin) => {
-                let mut hooks = self.rendered.hooks.clone();
-                origin.label_hooks(&mut hooks)?;
-                (origin.label_manifest(&self.rendered.manifest)?, hooks)
-            }
-            None => (self.rendered.manifest.clone(), self.rendered.hooks.clone()),
-        };
+    pub fn draft(&self, clock: &dyn Clock) -> Record {
         let now = rfc3339_nano(clock.now());
         let (status, description, first, after) = match &self.kind {
             Kind::Install { after } => {
@@ -126,7 +113,7 @@ impl Deploy {
                 ("pending-upgrade", "Preparing upgrade", first, after)
             }
         };
-        Ok(Record {
+        Record {
             name: self.name.clone(),
             info: Info {
                 first_deployed: first,
@@ -138,8 +125,8 @@ impl Deploy {
             },
             chart: Arc::new(chart_value(&self.rendered.chart)),
             config: (!self.config.is_empty()).then(|| self.config.clone()),
-            manifest,
-            hooks,
+            manifest: self.rendered.manifest.clone(),
+            hooks: self.rendered.hooks.clone(),
             version: after + 1,
             namespace: self.namespace.clone(),
             apply_method: self.method().word().to_owned(),
@@ -149,7 +136,7 @@ impl Deploy {
                     self.options.labels.clone().unwrap_or_else(|| current.labels.clone())
                 }
             },
-        })
+        }
     }
 
     /// Returns who computes what changes: who did for the revision that is upgraded.
@@ -194,7 +181,7 @@ struct Scope {
 
 /// Everything that may fail before anything is stored.
 async fn prepare(env: &Env<'_>, deploy: &Deploy) -> Result<(Record, Scope), Error> {
-    let record = deploy.draft(&*env.clock)?;
+    let record = deploy.draft(&*env.clock);
     let old = match &deploy.kind {
         Kind::Install { .. } => Vec::new(),
         Kind::Upgrade { current, .. } => {

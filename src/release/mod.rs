@@ -48,6 +48,7 @@ pub use lookup::ClusterLookup;
 pub use method::Method;
 pub use options::{Fields, Options, merge_labels};
 pub use origin::Origin;
+pub use postrender::PostRendering;
 pub use record::{Record, go_json};
 pub use render::{RenderRequest, RenderedRelease, Renderer, Rendering};
 pub use rollback::{Rollback, rollback};

@@ -1,25 +1,148 @@
-//! What a post-renderer is given, and what becomes of its answer.
+//! What a post-renderer is given, and what becomes of its answer; the post-renderers of a
+//! `HelmRelease`.
 //!
-//! Source: helm v4.3.1 pkg/action/action.go (`annotateAndMerge`, `splitAndDeannotate`),
-//! sigs.k8s.io/kustomize/kyaml v0.21.2 kio/byteio_{reader,writer}.go, yaml/kfns.go.
+//! Source: helm v4.3.2 pkg/action/action.go (`renderResources`, `annotateAndMerge`,
+//! `splitAndDeannotate`), sigs.k8s.io/kustomize/kyaml v0.21.2 yaml/kfns.go,
+//! fluxcd/helm-controller internal/postrender.
 
 use std::collections::BTreeMap;
 
-use super::Error;
-use super::manifest::split;
+use super::manifest::{self, Read, split};
+use super::{Error, Origin};
+use crate::api::annotation::{ORIGIN_NAME, ORIGIN_NAMESPACE};
+use crate::api::{CommonMetadata, HelmRelease, PostRenderStrategy, PostRenderer};
+use crate::kustomize::{customize, label, stream};
 use crate::template::Rendered;
 use crate::yaml::layout::{self, Document, Kind, Node, Style};
 
 /// The annotation that tells which file a document came from.
 const FILE: &str = "postrenderer.helm.sh/postrender-filename";
-/// What separates documents, up to the end of its line.
-const MARK: &str = "\n---";
+
+/// What a `HelmRelease` has done to what is rendered for it.
+#[derive(Debug, Clone)]
+pub struct PostRendering<'a> {
+    renderers: &'a [PostRenderer],
+    common: Option<&'a CommonMetadata>,
+    origin: Origin,
+    strategy: PostRenderStrategy,
+}
+
+impl<'a> PostRendering<'a> {
+    /// Returns what a release asks for: its post-renderers, then its common metadata, then the
+    /// labels that say whose the objects are.
+    pub fn of(release: &'a HelmRelease) -> Self {
+        Self {
+            renderers: release.spec.post_renderers.as_deref().unwrap_or_default(),
+            common: release.spec.common_metadata.as_ref(),
+            origin: Origin::of(release),
+            strategy: release.spec.post_render_strategy,
+        }
+    }
+
+    /// Post-renders rendered files.
+    ///
+    /// # Errors
+    /// A document is no object, or a patch does not apply; Helm's and kustomize's texts.
+    pub fn run(&self, files: Vec<Read>) -> Result<Vec<Read>, Error> {
+        let (mut done, files): (Vec<Read>, Vec<Read>) =
+            files.into_iter().partition(|read| read.file.name.ends_with("NOTES.txt"));
+        let rendered = match self.strategy {
+            PostRenderStrategy::Combined => {
+                let given: Vec<_> = files.iter().map(|r| (&*r.file.name, &*r.file.text)).collect();
+                self.group(&given, Group::All)?
+            }
+            PostRenderStrategy::Separate | PostRenderStrategy::NoHooks => self.apart(&files)?,
+        };
+        done.extend(rendered.into_iter().map(manifest::read));
+        Ok(done)
+    }
+
+    /// Hooks and manifests are post-rendered by themselves, or the manifests alone.
+    fn apart(&self, files: &[Read]) -> Result<Vec<Rendered>, Error> {
+        let sorted = manifest::sort(files)?;
+        let hooks = by_file(sorted.hooks.iter().map(|hook| (&*hook.path, &*hook.manifest)));
+        let documents = by_file(sorted.documents.iter().map(|one| (one.path, one.text)));
+        let mut rendered = match self.strategy {
+            PostRenderStrategy::NoHooks => hooks,
+            PostRenderStrategy::Combined | PostRenderStrategy::Separate => {
+                self.group(&borrowed(&hooks), Group::Hooks)?
+            }
+        };
+        rendered.extend(self.group(&borrowed(&documents), Group::Manifests)?);
+        Ok(by_file(rendered.iter().map(|file| (&*file.name, &*file.text))))
+    }
+
+    fn group(&self, files: &[(&str, &str)], group: Group) -> Result<Vec<Rendered>, Error> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let merged = merge_group(files, group)?;
+        let text = self.text(merged).map_err(|error| {
+            let what = group.word("files");
+            Error::Refused(format!("error while running post render on {what}: {error}"))
+        })?;
+        take_group_apart(&text, group)
+    }
+
+    fn text(&self, mut text: String) -> Result<String, crate::kustomize::Error> {
+        for asked in self.renderers.iter().filter_map(|renderer| renderer.kustomize.as_ref()) {
+            text = customize(&text, asked)?;
+        }
+        if let Some(CommonMetadata { labels, annotations }) = self.common {
+            text = label(&text, labels, annotations)?;
+        }
+        let own = [(ORIGIN_NAME, &self.origin.name), (ORIGIN_NAMESPACE, &self.origin.namespace)];
+        let own = own.map(|(key, text)| (key.to_owned(), text.clone()));
+        label(&text, &own.into(), &BTreeMap::new())
+    }
+}
+
+/// What is post-rendered together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    All,
+    Hooks,
+    Manifests,
+}
+
+impl Group {
+    /// Returns how Helm calls it.
+    fn word(self, all: &'static str) -> &'static str {
+        match self {
+            Self::All => all,
+            Self::Hooks => "hooks",
+            Self::Manifests => "manifests",
+        }
+    }
+}
+
+fn borrowed(files: &[Rendered]) -> Vec<(&str, &str)> {
+    files.iter().map(|file| (&*file.name, &*file.text)).collect()
+}
+
+/// Joins what came from the same file.
+fn by_file<'a>(parts: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Rendered> {
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    for (name, text) in parts {
+        let file = files.entry(name.to_owned());
+        file.and_modify(|known| {
+            known.push_str("\n---\n");
+            known.push_str(text);
+        })
+        .or_insert_with(|| text.to_owned());
+    }
+    files.into_iter().map(|(name, text)| Rendered { name, text }).collect()
+}
 
 /// Returns the documents of rendered files as one stream; each says which file it came from.
 ///
 /// # Errors
 /// A document is no YAML, or no map; Helm's texts.
 pub fn merge(files: &[(&str, &str)]) -> Result<String, Error> {
+    merge_group(files, Group::All)
+}
+
+fn merge_group(files: &[(&str, &str)], group: Group) -> Result<String, Error> {
     let mut files: Vec<_> = files.to_vec();
     files.sort_unstable();
     let mut merged = Vec::new();
@@ -30,7 +153,8 @@ pub fn merge(files: &[(&str, &str)]) -> Result<String, Error> {
         }
         for document in split(text) {
             let wrong = |doing: &str, why: String| {
-                Error::Refused(format!("error merging manifests: {doing} {name}: {why}"))
+                let what = group.word("manifests");
+                Error::Refused(format!("error merging {what}: {doing} {name}: {why}"))
             };
             for mut document in parse(document).map_err(|why| wrong("parsing", why))? {
                 annotate(&mut document.root, name).map_err(|why| wrong("annotating", why))?;
@@ -46,16 +170,27 @@ pub fn merge(files: &[(&str, &str)]) -> Result<String, Error> {
 /// # Errors
 /// It is no YAML, or no map; Helm's texts.
 pub fn take_apart(answer: &str) -> Result<Vec<Rendered>, Error> {
+    take_group_apart(answer, Group::All)
+}
+
+fn take_group_apart(answer: &str, group: Group) -> Result<Vec<Rendered>, Error> {
+    let (of, prefix) = match group {
+        Group::All => (String::new(), String::new()),
+        Group::Hooks | Group::Manifests => {
+            let word = group.word("");
+            (format!(" for {word}"), format!("{word}-"))
+        }
+    };
     let wrong = |why: String| {
         Error::Refused(format!(
-            "error while parsing post rendered output: error parsing YAML: {why}"
+            "error while parsing post rendered output{of}: error parsing YAML: {why}"
         ))
     };
     let mut files: BTreeMap<String, Vec<Document>> = BTreeMap::new();
     for (number, mut document) in parse(answer).map_err(wrong)?.into_iter().enumerate() {
         let name = annotations(&document.root).and_then(|all| all.field(FILE));
         let name = match name.map(|node| node.value.as_str()) {
-            None | Some("") => format!("generated-by-postrender-{number}.yaml"),
+            None | Some("") => format!("generated-by-postrender-{prefix}{number}.yaml"),
             Some(name) => name.to_owned(),
         };
         let root = &mut document.root;
@@ -74,46 +209,12 @@ pub fn take_apart(answer: &str) -> Result<Vec<Rendered>, Error> {
 
 /// Reads the documents of a text; of a list that stands alone its items.
 fn parse(text: &str) -> Result<Vec<Document>, String> {
-    let text = text.replace("\r\n", "\n");
-    let parts = documents(&text)?;
-    let mut found = Vec::new();
-    for (number, part) in parts.iter().enumerate() {
-        // The line end before a mark belongs to the document.
-        let whole = if number + 1 < parts.len() { format!("{part}\n") } else { (*part).to_owned() };
-        let read = layout::read(&whole).map_err(|why| format!("MalformedYAMLError: {why}"))?;
-        let Some(mut document) = read else { continue };
+    let mut documents = stream::read(text)?;
+    for document in &mut documents {
         require_map(&document.root)?;
-        let kind = document.root.field("kind").map(|node| node.value.as_str());
-        let is_list = parts.len() == 1 && matches!(kind, Some("List" | "ResourceList"));
-        if is_list && document.root.field("items").is_some() {
-            let items = document.root.field_mut("items").map(std::mem::take);
-            let items = items.map(|items| items.content).unwrap_or_default();
-            found.extend(items.into_iter().map(|root| Document { root, ..Document::default() }));
-            continue;
-        }
         clear_empty(&mut document.root);
-        found.push(document);
     }
-    Ok(found)
-}
-
-/// Splits a text at lines that begin with `---`.
-fn documents(text: &str) -> Result<Vec<&str>, String> {
-    let (mut found, mut start, mut from) = (Vec::new(), 0, 0);
-    while let Some(at) = text[from..].find(MARK).map(|at| at + from) {
-        let behind = at + MARK.len();
-        let Some(end) = text[behind..].find('\n').map(|end| end + behind) else { break };
-        let rest = text[behind..end].trim();
-        if !rest.is_empty() && !rest.starts_with('#') {
-            return Err(format!("invalid document separator: {}", text[at..end].trim()));
-        }
-        found.push(&text[start..at]);
-        (start, from) = (end + 1, end + 1);
-    }
-    if !text.is_empty() {
-        found.push(&text[start..]);
-    }
-    Ok(found)
+    Ok(documents)
 }
 
 fn require_map(node: &Node) -> Result<(), String> {
@@ -195,19 +296,5 @@ mod tests {
                 ("generated-by-postrender-3.yaml", "kind: New\n"),
             ]
         );
-    }
-
-    #[test]
-    fn a_mark_has_nothing_but_a_comment_behind_it() {
-        let rows: [(&str, Result<&[&str], &str>); 4] = [
-            ("a\n--- # x\nb\n---", Ok(&["a", "b\n---"])),
-            ("a\n---\n---\nb", Ok(&["a", "---\nb"])),
-            ("", Ok(&[])),
-            ("a\n--- b\nc\n", Err("invalid document separator: --- b")),
-        ];
-        for (text, wanted) in rows {
-            let wanted = wanted.map(<[_]>::to_vec).map_err(str::to_owned);
-            assert_eq!(documents(text), wanted, "{text:?}");
-        }
     }
 }

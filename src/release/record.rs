@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::manifest::Hook;
 use super::{Error, members};
-use crate::chart::{Chart, File, Metadata};
+use crate::chart::{self, Chart, File, Metadata};
 use crate::yaml::{self, Map, Value};
 
 /// Largest Secret that Kubernetes stores.
@@ -160,6 +160,20 @@ impl Record {
         let mut values = Value::Object(self.config.clone().unwrap_or_default());
         floats(&mut values);
         values.as_object().cloned().unwrap_or_default()
+    }
+
+    /// Returns a chart and values that go on where this revision stands: what was not given is as it
+    /// was, the chart's defaults of then included.
+    ///
+    /// # Errors
+    /// The revision's values do not fit its chart.
+    ///
+    /// Source: helm v4.3.2 pkg/action/upgrade.go (`reuseValues`).
+    pub fn reuse_values(&self, chart: &Chart, given: Map) -> Result<(Chart, Map), chart::Error> {
+        let known = self.values();
+        let (values, _) = chart::coalesce(&self.chart(), &known)?;
+        let (given, _) = chart::coalesce_tables(given, &known);
+        Ok((Chart { values, ..chart.clone() }, given))
     }
 
     /// Whether an action on it began and did not end.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::Error;
 use super::manifest::{self, Hook};
+use super::{Error, PostRendering};
 use crate::base::constraint::Constraint;
 use crate::base::version::Version;
 use crate::base::{limit, parallel};
@@ -73,6 +73,9 @@ pub struct Renderer {
     last: Mutex<Option<Last>>,
 }
 
+/// What changes rendered files before they are sorted.
+type Post<'a> = &'a dyn Fn(Vec<manifest::Read>) -> Result<Vec<manifest::Read>, Error>;
+
 /// A program, and the chart whose address is its key.
 type Compiled = (Arc<Chart>, Arc<Program>);
 
@@ -114,7 +117,27 @@ impl Renderer {
     /// # Errors
     /// The chart, the values or a template are wrong; texts are Helm's.
     pub fn render(&self, request: &RenderRequest<'_>) -> Result<RenderedRelease, Error> {
-        let Rendering { chart, files } = self.render_through(request, &Ok)?;
+        self.render_and_sort(request, &Ok)
+    }
+
+    /// Renders a chart for a `HelmRelease`, which may have more done to the objects.
+    ///
+    /// # Errors
+    /// As [`Self::render`], and those of [`PostRendering::run`].
+    pub fn render_for(
+        &self,
+        request: &RenderRequest<'_>,
+        post: &PostRendering<'_>,
+    ) -> Result<RenderedRelease, Error> {
+        self.render_and_sort(request, &|files| post.run(files))
+    }
+
+    fn render_and_sort(
+        &self,
+        request: &RenderRequest<'_>,
+        post: Post<'_>,
+    ) -> Result<RenderedRelease, Error> {
+        let Rendering { chart, files } = self.render_through(request, post)?;
         let notes_name = format!("{}/templates/NOTES.txt", chart.metadata.name);
         let notes = files.iter().find(|read| read.file.name == notes_name);
         let notes = notes.map(|read| read.file.text.clone()).unwrap_or_default();
@@ -130,7 +153,7 @@ impl Renderer {
     pub fn render_through(
         &self,
         request: &RenderRequest<'_>,
-        post: &dyn Fn(Vec<manifest::Read>) -> Result<Vec<manifest::Read>, Error>,
+        post: Post<'_>,
     ) -> Result<Rendering, Error> {
         chart::check_dependencies_present(request.chart)?;
         let prepared = self.prepared(request)?;

@@ -27,6 +27,7 @@ mod kubectl;
 mod lint;
 mod oci_source;
 mod package;
+mod patched;
 mod plan;
 mod post_render;
 mod readiness;

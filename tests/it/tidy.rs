@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["base"],
     &["yaml"],
     &["chart", "template", "policy", "api", "jsonpath", "shape"],
-    &["source", "cluster", "sim"],
+    &["source", "cluster", "sim", "kustomize"],
     &["repo", "release"],
     &["plan"],
     &["controller"],

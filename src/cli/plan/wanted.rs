@@ -13,7 +13,7 @@ use crate::chart::{self, Chart, merge_values};
 use crate::controller::target::Target;
 use crate::release::manifest::Hook;
 use crate::release::{
-    self, ClusterLookup, Head, Origin, Record, RenderRequest, RenderedRelease, Renderer,
+    self, ClusterLookup, Head, PostRendering, Record, RenderRequest, RenderedRelease, Renderer,
 };
 use crate::template::ReleaseInfo;
 use crate::yaml::Map;
@@ -50,32 +50,27 @@ pub(super) async fn find(
         revision: after + 1,
         is_upgrade: current.is_some(),
     };
-    let rendered = render(connected, &asked, release).await?;
-    let (mut manifest, mut hooks) = (rendered.manifest, rendered.hooks);
-    if let Some(origin) = &asked.origin {
-        manifest = origin.label_manifest(&manifest)?;
-        origin.label_hooks(&mut hooks)?;
-    }
-    Ok(Wanted { chart: rendered.chart, manifest, hooks, namespace: asked.namespace, current })
+    let RenderedRelease { chart, manifest, hooks, .. } = render(connected, &asked, release).await?;
+    Ok(Wanted { chart, manifest, hooks, namespace: asked.namespace, current })
 }
 
 /// A chart, and what it is rendered with.
-struct Asked {
+struct Asked<'a> {
     chart: Arc<Chart>,
     values: Map,
     namespace: String,
-    /// The `HelmRelease`, if there is one.
-    origin: Option<Origin>,
+    /// What the `HelmRelease` has done to the objects, if there is one.
+    post: Option<PostRendering<'a>>,
 }
 
 /// Finds the chart and the values: those of the `HelmRelease`, if there is one, below those of the
 /// command line.
-async fn asked(
+async fn asked<'a>(
     connected: &Connected,
-    found: &Found,
+    found: &'a Found,
     (chart, asking): (Option<&str>, &Asking),
     current: Option<&Record>,
-) -> anyhow::Result<Asked> {
+) -> anyhow::Result<Asked<'a>> {
     let given = values::merge(&asking.values)?.values;
     let named = match chart {
         Some(name) => {
@@ -88,12 +83,16 @@ async fn asked(
         let mut composed = Map::new();
         let sources = &asking.from.sources;
         let own = explain::preview(connected, sources, helm_release, &mut composed).await?;
-        let meta = &helm_release.metadata;
+        let (mut chart, mut values) = (named.unwrap_or(own), merge_values(composed, given));
+        if let Some(last) = current.filter(|_| helm_release.spec.upgrade.preserve_values) {
+            let (reused, all) = last.reuse_values(&chart, values)?;
+            (chart, values) = (Arc::new(reused), all);
+        }
         return Ok(Asked {
-            chart: named.unwrap_or(own),
-            values: merge_values(composed, given),
+            chart,
+            values,
             namespace: Target::of(helm_release).namespace,
-            origin: Some(Origin { name: meta.name.clone(), namespace: meta.namespace.clone() }),
+            post: Some(PostRendering::of(helm_release)),
         });
     }
     let (name, namespace) = (&found.name, &connected.namespace);
@@ -106,13 +105,13 @@ async fn asked(
     // Without any of its own an upgrade goes on with the values of the release.
     let last = current.map(Record::values);
     let values = if given.is_empty() { last.unwrap_or_default() } else { given };
-    Ok(Asked { chart, values, namespace: namespace.clone(), origin: None })
+    Ok(Asked { chart, values, namespace: namespace.clone(), post: None })
 }
 
 /// Renders for the cluster, whose answers to `lookup` count.
 async fn render(
     connected: &Connected,
-    asked: &Asked,
+    asked: &Asked<'_>,
     release: ReleaseInfo,
 ) -> anyhow::Result<RenderedRelease> {
     let capabilities = release::of_cluster(&connected.cluster).await?;
@@ -127,7 +126,10 @@ async fn render(
         check_schema: true,
     };
     let renderer = Renderer::default();
-    let rendered = tokio::task::block_in_place(|| renderer.render(&request));
+    let rendered = tokio::task::block_in_place(|| match &asked.post {
+        Some(post) => renderer.render_for(&request, post),
+        None => renderer.render(&request),
+    });
     // What the template says then is not the template's fault.
     match lookup.into_outage() {
         Some(error) => Err(error.into()),

@@ -16,6 +16,7 @@
 
 mod comment;
 mod output;
+pub mod plain;
 mod reader;
 mod scalar;
 mod writer;

@@ -26,8 +26,12 @@ const RELEASES: &[(&str, &str, &str, &str)] = &[
     ("no-namespace", "web", "1.x", "  targetNamespace: not-there\n"),
     ("taken", "taken", "1.x", "  install: {disableTakeOwnership: true}\n"),
     ("no-friend", "web", "1.x", "  dependsOn: [{name: ghost}]\n"),
-    ("unsupported", "web", "1.x", "  postRenderers: []\n"),
+    ("unsupported", "web", "1.x", "  serviceAccountName: someone\n"),
+    ("patched", "web", "1.x", PATCHED),
 ];
+
+/// A patch of nothing in particular.
+const PATCHED: &str = "  postRenderers: [{kustomize: {patches: [{patch: '[{\"op\": \"remove\", \"path\": \"/x\"}]'}]}}]\n";
 
 /// Chart and its only template.
 const CHARTS: &[(&str, &str)] = &[
@@ -102,7 +106,7 @@ fn rows() -> Vec<Row> {
         release(
             "wrong-yaml",
             "InstallFailed",
-            &["YAML parse error on wrong-yaml/templates/t.yaml"],
+            &["error merging manifests: parsing wrong-yaml/templates/t.yaml: ", "yaml: line "],
             values,
         ),
         release(
@@ -167,7 +171,13 @@ fn rows() -> Vec<Row> {
             &["ConfigMap \"shared\"", "invalid ownership metadata", "current value is \"other\""],
             "remove or rename one of the two objects",
         ),
-        release("unsupported", "Unsupported", &["spec.postRenderers"], "remove it"),
+        release("unsupported", "Unsupported", &["spec.serviceAccountName"], "remove it"),
+        release(
+            "patched",
+            "InstallFailed",
+            &["post render on files: must specify a target for JSON patch"],
+            "correct spec.postRenderers",
+        ),
     ];
     // It may come any moment: no warning.
     let friend =

@@ -22,10 +22,8 @@ use crate::support::repository::Repository;
 use crate::support::wait::{SOON, until};
 
 /// Scenarios about fields that Leadsman refuses aloud (`docs/compat.md`), with the field.
-const NOT_YET: &[(&str, &str)] = &[
-    ("post-renderers", "postRenderers, commonMetadata"),
-    ("long-name", "none: Flux names no condition, its `HelmChart` has too long a name"),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("long-name", "none: Flux names no condition, its `HelmChart` has too long a name")];
 
 /// How long a step's state may take: some try for 15 seconds several times.
 const REACHED: Duration = Duration::from_secs(100);
