@@ -56,16 +56,11 @@ async fn reconcile_inner(
     key: &NamespacedName,
 ) -> Result<Report, crate::cluster::Error> {
     let id = ObjectId::new(OCI_REPOSITORY_API, KIND, &key.namespace, &key.name);
-    let Some(found) = context.cluster.get(&id).await? else {
-        return Ok(Report::new(Requeue::Gone, Phase::Ready));
-    };
-    let repository: OciRepository = match serde_json::from_value(found.0.clone()) {
-        Ok(repository) => repository,
-        Err(error) => {
-            let of = (OCI_REPOSITORY_API, KIND);
-            return unreadable::refuse(context, &id, of, &found, &error).await;
-        }
-    };
+    let repository: OciRepository =
+        match unreadable::read(context, &id, (OCI_REPOSITORY_API, KIND)).await? {
+            Ok(repository) => repository,
+            Err(report) => return Ok(report),
+        };
     if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
         return Ok(Report::new(Requeue::OnChange, Phase::Ready));
     }

@@ -50,16 +50,11 @@ fn id_of(key: &NamespacedName) -> ObjectId {
 
 async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure> {
     let id = id_of(key);
-    let Some(found) = context.cluster.get(&id).await? else {
-        return Ok(Report::new(Requeue::Gone, Phase::Ready));
-    };
-    let release: HelmRelease = match serde_json::from_value(found.0.clone()) {
-        Ok(release) => release,
-        Err(error) => {
-            let of = (HELM_RELEASE_API, KIND);
-            return unreadable::refuse(context, &id, of, &found, &error).await;
-        }
-    };
+    let release: HelmRelease =
+        match unreadable::read(context, &id, (HELM_RELEASE_API, KIND)).await? {
+            Ok(release) => release,
+            Err(report) => return Ok(report),
+        };
     if release.metadata.deletion_timestamp.is_some() {
         return removal::delete(context, &release, &id).await;
     }

@@ -41,16 +41,11 @@ async fn reconcile_inner(
     key: &NamespacedName,
 ) -> Result<Report, crate::cluster::Error> {
     let id = ObjectId::new(HELM_REPOSITORY_API, KIND, &key.namespace, &key.name);
-    let Some(found) = context.cluster.get(&id).await? else {
-        return Ok(Report::new(Requeue::Gone, Phase::Ready));
-    };
-    let repository: HelmRepository = match serde_json::from_value(found.0.clone()) {
-        Ok(repository) => repository,
-        Err(error) => {
-            let of = (HELM_REPOSITORY_API, KIND);
-            return unreadable::refuse(context, &id, of, &found, &error).await;
-        }
-    };
+    let repository: HelmRepository =
+        match unreadable::read(context, &id, (HELM_REPOSITORY_API, KIND)).await? {
+            Ok(repository) => repository,
+            Err(report) => return Ok(report),
+        };
     if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
         return Ok(Report::new(Requeue::OnChange, Phase::Ready));
     }

@@ -1,6 +1,7 @@
 //! An object that the API server took and Leadsman cannot read, such as one with an interval of a
 //! million years: it says so itself.
 
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::context::Context;
@@ -14,8 +15,24 @@ use crate::yaml::Value;
 
 const REASON: &str = "InvalidObject";
 
+/// Gets and reads an object; of one that is not there, or that cannot be read, says how its
+/// reconciliation ends.
+pub(super) async fn read<T: DeserializeOwned>(
+    context: &Context,
+    id: &ObjectId,
+    of: (&'static str, &'static str),
+) -> Result<Result<T, Report>, cluster::Error> {
+    let Some(found) = context.cluster.get(id).await? else {
+        return Ok(Err(Report::new(Requeue::Gone, Phase::Ready)));
+    };
+    match serde_json::from_value(found.0.clone()) {
+        Ok(read) => Ok(Ok(read)),
+        Err(error) => refuse(context, id, of, &found, &error).await.map(Err),
+    }
+}
+
 /// Says on the object, in an event and in a line what cannot be read.
-pub(super) async fn refuse(
+async fn refuse(
     context: &Context,
     id: &ObjectId,
     of: (&'static str, &'static str),
