@@ -1,5 +1,5 @@
 //! Tells the program which sources it was built from: what one build has written into a cache for
-//! itself is nothing to another.
+//! itself is nothing to another; and has it linked to a fixed address.
 
 #![expect(clippy::disallowed_methods, reason = "the rooms that read files are not built yet")]
 
@@ -21,6 +21,12 @@ fn main() -> io::Result<()> {
         }
     }
     println!("cargo:rustc-env=LEADSMAN_SOURCES={hash:016x}");
+    // A program that may lie anywhere has its 80,000 pointers adjusted each time it starts, which
+    // takes as long as a small chart takes to render. Programs in Go are not, either, by default.
+    let target = |what: &str| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
+    if target("OS") == "linux" && target("ENV") == "gnu" {
+        println!("cargo:rustc-link-arg-bins=-no-pie");
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Archive → chart, while its templates are parsed; or both as an earlier process has left them.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -39,16 +39,23 @@ impl Loaded {
         let Some(store) = &self.store else { return self.unpack(packed)?.load() };
         let digest = Digest::of(packed);
         let found = store.open(&digest).and_then(|file| saved::read(file, packed));
-        if let Some(Saved { unpacked, templates }) = found {
-            let mut ahead = ParseAhead::start();
-            ahead.give_saved(move || templates.trees());
-            *self.ahead() = Some(ahead);
-            *self.unsaved() = None;
+        if let Some(unpacked) = found.and_then(|saved| self.take_up(saved)) {
             return unpacked.load();
         }
         let unpacked = self.unpack(packed)?;
         *self.unsaved() = Some((digest, parts(&unpacked)));
         unpacked.load()
+    }
+
+    /// Takes up what was saved; its templates are restored while its values are parsed.
+    fn take_up(&self, saved: Saved) -> Option<Unpacked> {
+        let mut ahead = ParseAhead::start();
+        let templates = Arc::clone(&saved.templates);
+        ahead.give_saved(move || templates.trees());
+        let unpacked = saved.unpacked()?;
+        *self.ahead() = Some(ahead);
+        *self.unsaved() = None;
+        Some(unpacked)
     }
 
     /// Unpacks an archive; its templates are parsed meanwhile.

@@ -49,11 +49,26 @@ impl Part {
     }
 }
 
-/// What was saved of an archive.
+/// What was saved of an archive, but for its values, which are still to be parsed.
 #[derive(Debug)]
 pub(super) struct Saved {
-    pub(super) unpacked: Unpacked,
+    files: Vec<File>,
+    /// The files that are values files, and their values as JSON.
+    values: Vec<(usize, Bytes)>,
+    /// What is read by whoever asks first.
     pub(super) templates: Arc<Templates>,
+}
+
+impl Saved {
+    /// Parses the values; `None` if they are damaged.
+    pub(super) fn unpacked(self) -> Option<Unpacked> {
+        let mut values = Vec::with_capacity(self.values.len());
+        for (index, json) in self.values {
+            let text = self.files[index].data.ready()?.clone();
+            values.push((text, serde_json::from_slice::<Map>(&json).ok()?));
+        }
+        Some(Unpacked::again(self.files, values))
+    }
 }
 
 /// Writes an archive's files, all of them in their order.
@@ -144,12 +159,11 @@ pub(super) fn read(mut file: Handle, packed: &Bytes) -> Option<Saved> {
             (None, _) => Content::later(Arc::clone(&archive), index),
         };
         if let Some(json) = json {
-            let json = serde_json::from_slice::<Map>(&first[json]).ok()?;
-            values.push((data.ready()?.clone(), json));
+            values.push((index, first.slice(json)));
         }
         files.push(File { name: std::str::from_utf8(name).ok()?.to_owned(), data });
     }
-    Some(Saved { unpacked: Unpacked::again(files, values), templates })
+    Some(Saved { files, values, templates })
 }
 
 fn read_part(file: &mut Handle, length: u32, sum: u32) -> Option<Bytes> {

@@ -26,7 +26,8 @@ fn read_back(bytes: &[u8], packed: &Bytes) -> Option<Saved> {
 
 #[test]
 fn what_was_written_is_read() {
-    let Saved { unpacked, templates } = read_back(&write(&parts()), &Bytes::new()).unwrap();
+    let saved = read_back(&write(&parts()), &Bytes::new()).unwrap();
+    let (templates, unpacked) = (Arc::clone(&saved.templates), saved.unpacked().unwrap());
     let files = unpacked.files();
     let found: Vec<_> = files.iter().map(|file| (&*file.name, file.data.clone())).collect();
     assert_eq!(found[0], ("Chart.yaml", Bytes::from("name: a").into()));
@@ -59,7 +60,8 @@ fn damage_is_noticed_and_the_archive_helps() {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
         // What is not noticed at once is noticed when the templates are read.
-        if let Some(Saved { unpacked, templates }) = read_back(&damaged, &packed) {
+        if let Some(saved) = read_back(&damaged, &packed) {
+            let (templates, unpacked) = (Arc::clone(&saved.templates), saved.unpacked().unwrap());
             assert!(templates.trees().is_empty(), "damaged at {at}");
             assert_eq!(unpacked.files()[2].data[..], b"{{ 1 }}"[..]);
             helped += 1;
