@@ -21,6 +21,8 @@ use crate::base::parallel;
 
 /// Most `tpl` texts that a program remembers.
 const MAX_TPL_TEXTS: usize = 4_096;
+/// Name of every `tpl` text.
+pub(super) const TPL_NAME: &[u8] = b"gotpl";
 /// Fewer files than this for each thread do not pay for a context of its own.
 const FILES_PER_THREAD: usize = 8;
 
@@ -41,6 +43,11 @@ impl Overlay {
     pub(super) fn find(&self, name: &[u8]) -> Option<(&Arc<Template>, bool)> {
         let found = self.0.iter().find(|(template, _)| *template.name == *name)?;
         Some((&found.0, found.1))
+    }
+
+    /// Whether the text defines nothing but itself.
+    pub(super) fn is_plain(&self) -> bool {
+        self.0.len() <= 1
     }
 
     /// Returns the text's own template.
@@ -248,7 +255,7 @@ impl Program {
     ) -> Part<R> {
         let watch = Watch::default();
         let roots = convert::roots(context, &watch);
-        let mut machine = Machine::new(self, context, limits);
+        let mut machine = Machine::new(self, context, limits, &watch);
         let mut part = Part { done: Vec::new(), failure: None, changed: false };
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -291,13 +298,18 @@ impl Program {
         Arc::clone(&self.templates[index])
     }
 
+    /// Whether it is the template of an index.
+    pub(super) fn is_template(&self, index: usize, template: &Arc<Template>) -> bool {
+        Arc::ptr_eq(&self.templates[index], template)
+    }
+
     /// Parses the text of a `tpl`, or remembers that it has done so; returns also which of both.
     pub(super) fn parse_tpl(&self, text: &Str) -> Result<(Overlay, bool), ParseError> {
         let lock = || self.tpl.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(overlay) = lock().get(text) {
             return Ok((overlay.clone(), false));
         }
-        let name: Str = Arc::from(b"gotpl".as_slice());
+        let name: Str = Arc::from(TPL_NAME);
         let unit = Arc::new(parser::parse(&name, &Bytes::copy_from_slice(text))?);
         let templates = unit.templates.iter().map(|(name, root)| {
             let template =

@@ -32,6 +32,8 @@ pub(crate) fn from_plain(plain: &yaml::Value) -> Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Json,
+    /// The same, with bytes that are no text marked.
+    MarkedJson,
     /// Version 3 of go-yaml, which does not go through JSON.
     Yaml,
     Toml,
@@ -59,9 +61,32 @@ pub(crate) fn to_plain_as(
     value: &Value,
     form: Form,
 ) -> Result<yaml::Value, NotPlain> {
+    made_plain(machine, value, form).map(|(plain, _)| plain)
+}
+
+/// Prints a value as JSON. Bytes in it that are no text are escaped, which a replacement character
+/// that was there before is not.
+///
+/// # Errors
+/// As [`to_plain`].
+pub(crate) fn to_json(
+    machine: &mut Machine<'_>,
+    value: &Value,
+    print: fn(&yaml::Value) -> String,
+) -> Result<String, NotPlain> {
+    let (plain, is_marked) = made_plain(machine, value, Form::MarkedJson)?;
+    let printed = print(&plain);
+    Ok(if is_marked { without_marks(&printed) } else { printed })
+}
+
+fn made_plain(
+    machine: &mut Machine<'_>,
+    value: &Value,
+    form: Form,
+) -> Result<(yaml::Value, bool), NotPlain> {
     let parts = machine.limits().size(Limit::Parts);
     let text = machine.limits().size(Limit::Text);
-    let mut left = Left { parts, bytes: text, form };
+    let mut left = Left { parts, bytes: text, form, is_marked: false };
     let made = plain(value, 0, &mut left);
     if left.parts == 0 {
         let what = "a value with too many parts is written out";
@@ -73,7 +98,7 @@ pub(crate) fn to_plain_as(
     }
     let steps = (parts - left.parts).saturating_mul(PART_STEPS);
     machine.spend(steps).map_err(NotPlain::Bound)?;
-    made.map_err(NotPlain::Json)
+    made.map(|plain| (plain, left.is_marked)).map_err(NotPlain::Json)
 }
 
 /// What it costs to write a part, in steps.
@@ -101,6 +126,8 @@ struct Left {
     parts: usize,
     bytes: usize,
     form: Form,
+    /// Whether bytes that are no text were marked.
+    is_marked: bool,
 }
 
 impl Left {
@@ -108,6 +135,51 @@ impl Left {
         self.bytes = self.bytes.saturating_sub(bytes);
         if self.bytes == 0 { Err(String::new()) } else { Ok(()) }
     }
+
+    fn text(&mut self, bytes: &[u8]) -> Result<String, String> {
+        self.count(bytes.len())?;
+        if self.form == Form::MarkedJson {
+            match std::str::from_utf8(bytes) {
+                Ok(text) if !text.contains(MARK) => return Ok(text.to_owned()),
+                _ => {
+                    self.is_marked = true;
+                    return Ok(marked(bytes));
+                }
+            }
+        }
+        Ok(strconv::lossy(bytes).into_owned())
+    }
+}
+
+/// Stands before what is not as it seems.
+const MARK: char = '\u{10ff80}';
+/// Stands behind [`MARK`] for a byte that is no text. The mark itself is written twice.
+const NO_TEXT: char = 'x';
+
+/// Marks bytes that are no text.
+fn marked(bytes: &[u8]) -> String {
+    let mut marked = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            marked.extend(std::iter::repeat_n(c, 1 + usize::from(c == MARK)));
+        }
+        chunk.invalid().iter().for_each(|_| marked.extend([MARK, NO_TEXT]));
+    }
+    marked
+}
+
+/// Writes `\ufffd`, as Go does, for each mark of a byte that is no text.
+fn without_marks(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut chars = json.chars();
+    while let Some(c) = chars.next() {
+        match if c == MARK { chars.next() } else { Some(c) } {
+            Some(NO_TEXT) if c == MARK => out.push_str("\\ufffd"),
+            Some(c) => out.push(c),
+            None => {}
+        }
+    }
+    out
 }
 
 /// Returns about how many bytes plain data takes as a value.
@@ -131,7 +203,7 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
         return Err(String::new());
     }
     left.count(depth * INDENT_BYTES)?;
-    if left.form != Form::Json
+    if matches!(left.form, Form::Yaml | Form::Toml)
         && let Some(made) = otherwise(value, left)
     {
         return made;
@@ -149,10 +221,7 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
             }
         },
         Value::Complex(..) => return Err("json: unsupported type: complex128".to_owned()),
-        Value::Str(text) => {
-            left.count(text.len())?;
-            strconv::lossy(text).into_owned().into()
-        }
+        Value::Str(text) => left.text(text)?.into(),
         Value::Bytes(bytes) => bytes_plain(bytes, left)?,
         Value::List(list) if list.nil => yaml::Value::Null,
         Value::List(list) => yaml::Value::Array(
@@ -162,8 +231,7 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
         Value::Map(_, map) => map.with_entries(|entries| {
             let mut object = yaml::Map::new();
             for (key, item) in entries {
-                left.count(key.len())?;
-                let key = strconv::lossy(key).into_owned();
+                let key = left.text(key)?;
                 object.insert(key, plain(item, depth + 1, left)?);
             }
             Ok::<_, String>(yaml::Value::Object(object))
@@ -181,7 +249,7 @@ fn struct_plain(value: &Struct, depth: usize, left: &mut Left) -> Result<yaml::V
         if name.starts_with(|c: char| c.is_ascii_uppercase()) {
             let name = match left.form {
                 Form::Yaml => name.to_ascii_lowercase(),
-                Form::Json | Form::Toml => (*name).to_owned(),
+                Form::Json | Form::MarkedJson | Form::Toml => (*name).to_owned(),
             };
             object.insert(name, plain(field, depth + 1, left)?);
         }
@@ -199,7 +267,7 @@ fn files_plain(files: &Files, left: &mut Left) -> Result<yaml::Value, String> {
 }
 
 fn bytes_plain(bytes: &[u8], left: &mut Left) -> Result<yaml::Value, String> {
-    if left.form == Form::Json {
+    if matches!(left.form, Form::Json | Form::MarkedJson) {
         left.count(bytes.len() * 2)?;
         return Ok(STANDARD.encode(bytes).into());
     }
@@ -277,14 +345,18 @@ pub(super) fn roots(context: &Context<'_>, watch: &Watch) -> Vec<MapRef> {
     roots
 }
 
-/// Sets `.Template` for the file that is rendered next.
-pub(super) fn set_template(root: &MapRef, name: &Str) {
+/// Sets `.Template` for the file that is rendered next, and returns it: frozen until a template
+/// looks into it.
+pub(super) fn set_template(root: &MapRef, name: &Str) -> MapRef {
     let path = String::from_utf8_lossy(name);
     let own = base_path(&path);
-    let template = Map::default();
-    template.set(text("BasePath"), Value::str(format!("{own}/templates")));
-    template.set(text("Name"), Value::Str(Arc::clone(name)));
-    root.put(text("Template"), Value::Map(MapKind::Values, Rc::new(template)));
+    let template = Frozen::of_texts([
+        ("BasePath", format!("{own}/templates").into_bytes().into()),
+        ("Name", Arc::clone(name)),
+    ]);
+    let template = Rc::new(Map::of_frozen(&template, None));
+    root.put(text("Template"), Value::Map(MapKind::Values, Rc::clone(&template)));
+    template
 }
 
 /// The chart's path: `root`, then `charts/NAME` as often as it is nested.

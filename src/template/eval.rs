@@ -10,12 +10,13 @@ use std::sync::{Arc, LazyLock};
 use memchr::memmem::Finder;
 
 use super::ast::{Branch, Kind, Name, NodeId, Number};
-use super::compile::{Overlay, Program, Template};
+use super::compile::{Overlay, Program, TPL_NAME, Template};
 use super::error::Fail;
 use super::fmt;
 use super::funcs::{self, Args, Func, Ty};
+use super::memo::Memo;
 use super::strconv;
-use super::value::{ListKind, MapKind, MapRef, Str, UintKind, Value};
+use super::value::{ListKind, MapKind, MapRef, Str, UintKind, Value, Watch};
 use super::{Context, convert};
 use crate::base::limit::{Limit, Limits};
 
@@ -95,6 +96,7 @@ pub(crate) struct Machine<'p> {
     pool: Vec<Vec<Value>>,
     /// Maps that were given other maps or lists: they may hold themselves.
     grown: Vec<MapRef>,
+    memo: Memo,
 }
 
 /// A number as a type, if it has it.
@@ -131,7 +133,12 @@ fn strip_no_value(out: &mut Vec<u8>, start: usize) {
 
 impl<'p> Machine<'p> {
     /// Prepares a rendering; call it on the thread that renders.
-    pub(super) fn new(program: &'p Program, context: &'p Context<'p>, limits: Limits) -> Self {
+    pub(super) fn new(
+        program: &'p Program,
+        context: &'p Context<'p>,
+        limits: Limits,
+        changed: &Watch,
+    ) -> Self {
         fmt::set_most_bytes(limits.size(Limit::Text));
         Self {
             program,
@@ -152,12 +159,13 @@ impl<'p> Machine<'p> {
             other_nesting: HashMap::new(),
             pool: Vec::new(),
             grown: Vec::new(),
+            memo: Memo::new(program.len(), program.index(TPL_NAME), Watch::clone(changed)),
         }
     }
 
     /// Renders one file with a root context and returns its output.
     pub(super) fn render_file(&mut self, code: &Template, root: &MapRef) -> Result<String> {
-        convert::set_template(root, &code.name);
+        self.memo.begin(root, convert::set_template(root, &code.name));
         self.out.clear();
         // The root context is Helm's `common.Values`, like `.Values` and `.Template`.
         let dot = Value::Map(MapKind::Values, MapRef::clone(root));
@@ -178,6 +186,7 @@ impl<'p> Machine<'p> {
     pub(super) fn release(&mut self) {
         self.variables.clear();
         self.pool.clear();
+        self.memo.clear();
         for map in self.grown.drain(..) {
             map.clear();
         }
@@ -185,16 +194,28 @@ impl<'p> Machine<'p> {
 
     /// Executes a named template and returns its output.
     pub(super) fn include(&mut self, name: &[u8], data: Value) -> Result<Value> {
-        let start = self.out.len();
-        self.include_here(name, data)?;
-        let text = Arc::from(&self.out[start..]);
+        let index = self.program.index(name);
+        if let Some(text) = self.remembered(index, &data) {
+            return Ok(Value::Str(text));
+        }
+        let (start, mark) = (self.out.len(), self.memo.enter(index, &data));
+        self.include_here(name, index, data)?;
+        let text: Str = Arc::from(&self.out[start..]);
         self.out.truncate(start);
+        if let Some(place) = self.memo.leave(mark, text.len()) {
+            place.keep(Arc::clone(&text));
+        }
         Ok(Value::Str(text))
     }
 
+    /// Returns what a template gave for the same root before, unless a `tpl` text might have a say.
+    fn remembered(&self, index: Option<usize>, data: &Value) -> Option<Str> {
+        let text = self.memo.text(index, data)?;
+        self.overlays.iter().all(Overlay::is_plain).then(|| Arc::clone(text))
+    }
+
     /// Executes a named template, appending to the output.
-    fn include_here(&mut self, name: &[u8], data: Value) -> Result<()> {
-        let index = self.program.index(name);
+    fn include_here(&mut self, name: &[u8], index: Option<usize>, data: Value) -> Result<()> {
         let nesting = match index {
             Some(index) => &mut self.nesting[index],
             None => self.other_nesting.entry(Arc::from(name)).or_default(),
@@ -222,10 +243,14 @@ impl<'p> Machine<'p> {
         Ok(())
     }
 
-    fn lookup_template(&self, name: &[u8], index: Option<usize>) -> Option<Arc<Template>> {
+    fn lookup_template(&mut self, name: &[u8], index: Option<usize>) -> Option<Arc<Template>> {
         let mut empty = None;
         for overlay in self.overlays.iter().rev() {
-            match overlay.find(name) {
+            let found = overlay.find(name);
+            if found.is_some() {
+                self.memo.vary();
+            }
+            match found {
                 Some((template, false)) => return Some(Arc::clone(template)),
                 Some((template, true)) => empty = empty.or_else(|| Some(Arc::clone(template))),
                 None => {}
@@ -466,7 +491,8 @@ impl<'p> Machine<'p> {
         pipe: Option<NodeId>,
         dot: &Slot,
     ) -> Result<Flow> {
-        let Some(target) = self.lookup_template(name, self.program.index(name)) else {
+        let index = self.program.index(name);
+        let Some(target) = self.lookup_template(name, index) else {
             let name = strconv::quote(name);
             return self.fail(code, format!("template {name} not defined"));
         };
@@ -478,9 +504,19 @@ impl<'p> Machine<'p> {
             Some(pipe) => self.eval_pipe(code, pipe, dot)?,
             None => Value::Invalid,
         };
+        if let Some(text) = self.remembered(index, &data) {
+            self.out.extend_from_slice(&text);
+            return Ok(Flow::Next);
+        }
+        // What a `tpl` text defines is not the program's.
+        let own = index.filter(|index| self.program.is_template(*index, &target));
+        let (start, mark) = (self.out.len(), self.memo.enter(own, &data));
         self.depth += 1;
         self.execute(&target, data)?;
         self.depth -= 1;
+        if let Some(place) = self.memo.leave(mark, self.out.len() - start) {
+            place.keep(Arc::from(&self.out[start..]));
+        }
         Ok(Flow::Next)
     }
 
@@ -896,6 +932,9 @@ impl<'p> Machine<'p> {
         if let Some(last) = operands.last {
             let ty = func.params.get(count - 1).copied().or(func.rest).unwrap_or(Ty::Any);
             args.push(self.validate(code, last, ty)?);
+        }
+        if func.varies {
+            self.memo.vary();
         }
         let result = self.weigh(&args).and_then(|()| (func.call)(self, Args(&args)));
         args.clear();

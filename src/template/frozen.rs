@@ -44,6 +44,13 @@ impl Frozen {
         Self(map(plain))
     }
 
+    /// Freezes texts, in bytewise order of their keys.
+    pub(super) fn of_texts<const N: usize>(texts: [(&str, Str); N]) -> Arc<FrozenMap> {
+        let heads = texts.iter().map(|(key, _)| head(key.as_bytes())).collect();
+        let entries = texts.into_iter().map(|(key, value)| (text(key), Node::Str(value)));
+        Arc::new(FrozenMap { heads, entries: entries.collect() })
+    }
+
     /// Returns it as a value; its maps tell `watch` what changes.
     pub(super) fn value(&self, watch: Option<&Watch>) -> Value {
         self.0.value(watch)

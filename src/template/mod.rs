@@ -15,6 +15,7 @@ mod frozen;
 mod funcs;
 mod lexer;
 mod marked;
+mod memo;
 mod parser;
 mod strconv;
 mod value;

@@ -34,14 +34,14 @@ fn render(template: &str, values: &Value) -> Result<String, String> {
     Ok(serde_json::from_str(&text).unwrap())
 }
 
-fn render_files<N: AsRef<str>>(
+pub(super) fn render_files<N: AsRef<str>>(
     files: &[(N, String)],
     values: &Value,
 ) -> Result<Vec<Rendered>, String> {
     render_within(files, values, Limits::default())
 }
 
-fn render_within<N: AsRef<str>>(
+pub(super) fn render_within<N: AsRef<str>>(
     files: &[(N, String)],
     values: &Value,
     limits: Limits,

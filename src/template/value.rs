@@ -358,6 +358,11 @@ impl Map {
         self.entries.borrow()
     }
 
+    /// Whether nobody has read or changed it since it was frozen.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.entries.borrow().is_frozen()
+    }
+
     fn write(&self) -> RefMut<'_, Entries> {
         let mut entries = self.entries.borrow_mut();
         entries.unfreeze(self.watch.as_ref());

@@ -16,6 +16,7 @@ pub(super) const TABLE: &[Func] = &[
         rest: Some(Ty::Reflect),
         call: |_, args| Ok(args.any(0).clone()),
         short_circuit: Some(false),
+        varies: false,
     },
     Func {
         name: "or",
@@ -23,6 +24,7 @@ pub(super) const TABLE: &[Func] = &[
         rest: Some(Ty::Reflect),
         call: |_, args| Ok(args.any(0).clone()),
         short_circuit: Some(true),
+        varies: false,
     },
     Func::new("not", &[Ty::Reflect], |_, args| Ok(Value::Bool(!args.any(0).truth()))),
     Func::variadic("eq", &[Ty::Reflect], Ty::Reflect, |_, args| {

@@ -27,19 +27,21 @@ const S: Ty = Ty::Str;
 const C: Ty = Ty::Certificate;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("genPrivateKey", &[S], |m, a| {
+    Func::varying("genPrivateKey", &[S], |m, a| {
         let kind = lossy(a.str(0));
         m.spend(if matches!(&*kind, "" | "rsa") { LARGE_KEY_STEPS } else { OTHER_KEY_STEPS })?;
         Ok(keys::generate(&kind).map(Value::str)?)
     }),
-    Func::new("genCA", &[S, I], |m, a| authority(a, made(m)?)),
-    Func::new("genCAWithKey", &[S, I, S], |m, a| authority(a, given(m, a.str(2))?)),
-    Func::new("genSelfSignedCert", &[S, L, L, I], |m, a| self_signed(a, made(m)?)),
-    Func::new("genSelfSignedCertWithKey", &[S, L, L, I, S], |m, a| {
+    Func::varying("genCA", &[S, I], |m, a| authority(a, made(m)?)),
+    Func::varying("genCAWithKey", &[S, I, S], |m, a| authority(a, given(m, a.str(2))?)),
+    Func::varying("genSelfSignedCert", &[S, L, L, I], |m, a| self_signed(a, made(m)?)),
+    Func::varying("genSelfSignedCertWithKey", &[S, L, L, I, S], |m, a| {
         self_signed(a, given(m, a.str(4))?)
     }),
-    Func::new("genSignedCert", &[S, L, L, I, C], |m, a| signed(a, made(m)?)),
-    Func::new("genSignedCertWithKey", &[S, L, L, I, C, S], |m, a| signed(a, given(m, a.str(5))?)),
+    Func::varying("genSignedCert", &[S, L, L, I, C], |m, a| signed(a, made(m)?)),
+    Func::varying("genSignedCertWithKey", &[S, L, L, I, C, S], |m, a| {
+        signed(a, given(m, a.str(5))?)
+    }),
     Func::new("buildCustomCert", &[S, S], |_, a| custom(a.str(0), a.str(1))),
 ];
 

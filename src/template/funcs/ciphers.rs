@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Func] = &[
         m.spend(DERIVE_STEPS)?;
         derive(a)
     }),
-    Func::new("encryptAES", &[S, S], |_, a| encrypt(a.str(0), a.str(1))),
+    Func::varying("encryptAES", &[S, S], |_, a| encrypt(a.str(0), a.str(1))),
     Func::new("decryptAES", &[S, S], |_, a| decrypt(a.str(0), a.str(1))),
 ];
 

@@ -13,31 +13,31 @@ use super::{Func, Outcome, Ty};
 const HASH_STEPS: usize = 4_000_000;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("randAlphaNum", &[Ty::Int], |m, a| {
+    Func::varying("randAlphaNum", &[Ty::Int], |m, a| {
         random(m, a.int(0), b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
     }),
-    Func::new("randAlpha", &[Ty::Int], |m, a| {
+    Func::varying("randAlpha", &[Ty::Int], |m, a| {
         random(m, a.int(0), b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     }),
-    Func::new("randNumeric", &[Ty::Int], |m, a| random(m, a.int(0), b"0123456789")),
-    Func::new("randAscii", &[Ty::Int], |m, a| {
+    Func::varying("randNumeric", &[Ty::Int], |m, a| random(m, a.int(0), b"0123456789")),
+    Func::varying("randAscii", &[Ty::Int], |m, a| {
         let printable: Vec<u8> = (32..127).collect();
         random(m, a.int(0), &printable)
     }),
-    Func::new("randBytes", &[Ty::Int], |m, a| {
+    Func::varying("randBytes", &[Ty::Int], |m, a| {
         let mut bytes = vec![0; bounded(m, a.int(0))?];
         rand::rng().fill(&mut bytes[..]);
         Ok(Value::str(base64::engine::general_purpose::STANDARD.encode(bytes)))
     }),
-    Func::new("bcrypt", &[Ty::Str], |m, a| hashed(m, a.str(0)).map(Value::str)),
-    Func::new("htpasswd", &[Ty::Str, Ty::Str], |m, a| {
+    Func::varying("bcrypt", &[Ty::Str], |m, a| hashed(m, a.str(0)).map(Value::str)),
+    Func::varying("htpasswd", &[Ty::Str, Ty::Str], |m, a| {
         let user = super::lossy(a.str(0));
         if user.contains(':') {
             return Ok(Value::str(format!("invalid username: {user}")));
         }
         Ok(Value::str(format!("{user}:{}", hashed(m, a.str(1))?)))
     }),
-    Func::new("uuidv4", &[], |_, _| {
+    Func::varying("uuidv4", &[], |_, _| {
         let random = rand::random::<u128>();
         let bits = random & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
         let hex = format!("{bits:032x}");

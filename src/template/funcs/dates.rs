@@ -339,12 +339,14 @@ pub(super) fn from_toml(text: &str) -> Value {
 }
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("now", &[], |_, _| Ok(time(GoTime::now()))),
-    Func::new("date", &[S, A], |_, a| Ok(formatted(a, &lossy(a.str(0)), 1, None))),
-    Func::new("dateInZone", &[S, A, S], |_, a| Ok(formatted(a, &lossy(a.str(0)), 1, Some(2)))),
-    Func::new("date_in_zone", &[S, A, S], |_, a| Ok(formatted(a, &lossy(a.str(0)), 1, Some(2)))),
-    Func::new("htmlDate", &[A], |_, a| Ok(formatted(a, "2006-01-02", 0, None))),
-    Func::new("htmlDateInZone", &[A, S], |_, a| Ok(formatted(a, "2006-01-02", 0, Some(1)))),
+    Func::varying("now", &[], |_, _| Ok(time(GoTime::now()))),
+    Func::varying("date", &[S, A], |_, a| Ok(formatted(a, &lossy(a.str(0)), 1, None))),
+    Func::varying("dateInZone", &[S, A, S], |_, a| Ok(formatted(a, &lossy(a.str(0)), 1, Some(2)))),
+    Func::varying("date_in_zone", &[S, A, S], |_, a| {
+        Ok(formatted(a, &lossy(a.str(0)), 1, Some(2)))
+    }),
+    Func::varying("htmlDate", &[A], |_, a| Ok(formatted(a, "2006-01-02", 0, None))),
+    Func::varying("htmlDateInZone", &[A, S], |_, a| Ok(formatted(a, "2006-01-02", 0, Some(1)))),
     Func::new("dateModify", &[S, Ty::Time], |_, a| modify(a, false)),
     Func::new("date_modify", &[S, Ty::Time], |_, a| modify(a, false)),
     Func::new("mustDateModify", &[S, Ty::Time], |_, a| modify(a, true)),
@@ -358,7 +360,7 @@ pub(super) const TABLE: &[Func] = &[
             .map_err(Into::into)
     }),
     Func::new("unixEpoch", &[Ty::Time], |_, a| Ok(Value::str(moment(a.any(0)).unix.to_string()))),
-    Func::new("ago", &[A], |_, a| {
+    Func::varying("ago", &[A], |_, a| {
         let seconds = GoTime::now().unix - moment(a.any(0)).unix;
         Ok(Value::str(duration_text(seconds.saturating_mul(1_000_000_000))))
     }),
@@ -371,7 +373,7 @@ pub(super) const TABLE: &[Func] = &[
         // Go does not notice that it is too much.
         Ok(Value::str(duration_text(seconds.wrapping_mul(1_000_000_000))))
     }),
-    Func::new("durationRound", &[A], |_, a| Ok(Value::str(rounded(a.any(0))))),
+    Func::varying("durationRound", &[A], |_, a| Ok(Value::str(rounded(a.any(0))))),
     Func::new("mustToDuration", &[A], |_, a| {
         nanos_of(a.any(0)).map(Value::Duration).map_err(Into::into)
     }),

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::super::convert::{Form, NotPlain, from_plain, to_plain, to_plain_as, weight};
+use super::super::convert::{Form, NotPlain, from_plain, to_json, to_plain, to_plain_as, weight};
 use super::super::eval::Machine;
 use super::super::value::{ListKind, Map, Value, text};
 use super::{Args, Fail, Func, Outcome, Ty, lossy};
@@ -35,12 +35,14 @@ pub(super) const TABLE: &[Func] = &[
         let plain = yaml::parse(&lossy(a.str(0)), Numbers::Float);
         list_or_error(m, plain, "error unmarshaling JSON: while decoding JSON: ")
     }),
-    Func::new("toJson", &[A], |m, a| or_empty(to_json(m, a.any(0)))),
-    Func::new("mustToJson", &[A], |m, a| to_json(m, a.any(0))),
-    Func::new("toPrettyJson", &[A], |m, a| or_empty(pretty(m, a.any(0)))),
-    Func::new("mustToPrettyJson", &[A], |m, a| pretty(m, a.any(0))),
-    Func::new("toRawJson", &[A], |m, a| raw(m, a.any(0))),
-    Func::new("mustToRawJson", &[A], |m, a| raw(m, a.any(0))),
+    Func::new("toJson", &[A], |m, a| or_empty(json(m, a.any(0), yaml::json::to_string))),
+    Func::new("mustToJson", &[A], |m, a| json(m, a.any(0), yaml::json::to_string)),
+    Func::new("toPrettyJson", &[A], |m, a| {
+        or_empty(json(m, a.any(0), yaml::json::to_string_pretty))
+    }),
+    Func::new("mustToPrettyJson", &[A], |m, a| json(m, a.any(0), yaml::json::to_string_pretty)),
+    Func::new("toRawJson", &[A], |m, a| json(m, a.any(0), yaml::json::to_string_raw)),
+    Func::new("mustToRawJson", &[A], |m, a| json(m, a.any(0), yaml::json::to_string_raw)),
     Func::new("fromJson", &[S], |m, a| {
         m.spend(a.str(0).len())?;
         match yaml::json::parse_bytes(a.str(0), Numbers::Float) {
@@ -99,16 +101,8 @@ fn to_yaml(machine: &mut Machine<'_>, value: &Value) -> Outcome {
     Ok(Value::str(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
-fn to_json(machine: &mut Machine<'_>, value: &Value) -> Outcome {
-    Ok(Value::str(yaml::json::to_string(&to_plain(machine, value)?)))
-}
-
-fn pretty(machine: &mut Machine<'_>, value: &Value) -> Outcome {
-    Ok(Value::str(yaml::json::to_string_pretty(&to_plain(machine, value)?)))
-}
-
-fn raw(machine: &mut Machine<'_>, value: &Value) -> Outcome {
-    Ok(Value::str(yaml::json::to_string_raw(&to_plain(machine, value)?)))
+fn json(machine: &mut Machine<'_>, value: &Value, print: fn(&yaml::Value) -> String) -> Outcome {
+    Ok(Value::str(to_json(machine, value, print)?))
 }
 
 fn error_map(error: &yaml::Error) -> Value {

@@ -23,8 +23,8 @@ pub(super) const TABLE: &[Func] = &[
         value => Ok(value.clone()),
     }),
     Func::new("fail", &[S], |machine, a| refused(machine, a)),
-    Func::new("lookup", &[S, S, S, S], lookup),
-    Func::new("getHostByName", &[S], host),
+    Func::varying("lookup", &[S, S, S, S], lookup),
+    Func::varying("getHostByName", &[S], host),
 ];
 
 /// Source: sprig v3.3.0 network.go (getHostByName): any of the addresses.

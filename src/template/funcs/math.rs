@@ -75,7 +75,7 @@ pub(super) const TABLE: &[Func] = &[
         Ok(ints(steps(m, args.int(0), args.int(1), args.int(2))?))
     }),
     Func::variadic("seq", &[], Ty::Int, |m, args| seq(m, args)),
-    Func::new("randInt", &[Ty::Int, Ty::Int], |_, args| {
+    Func::varying("randInt", &[Ty::Int, Ty::Int], |_, args| {
         let (low, high) = (args.int(0), args.int(1));
         if low >= high {
             return Err("invalid argument to Intn".into());

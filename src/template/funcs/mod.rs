@@ -114,6 +114,9 @@ pub(crate) struct Func {
     pub(crate) call: fn(&mut Machine<'_>, Args<'_>) -> Outcome,
     /// `and` and `or` stop at the first value of this truth.
     pub(crate) short_circuit: Option<bool>,
+    /// Whether it may give something else for the same arguments: by chance, by the clock, or
+    /// because it asks somebody.
+    pub(crate) varies: bool,
 }
 
 impl Func {
@@ -122,7 +125,15 @@ impl Func {
         params: &'static [Ty],
         call: fn(&mut Machine<'_>, Args<'_>) -> Outcome,
     ) -> Self {
-        Self { name, params, rest: None, call, short_circuit: None }
+        Self { name, params, rest: None, call, short_circuit: None, varies: false }
+    }
+
+    const fn varying(
+        name: &'static str,
+        params: &'static [Ty],
+        call: fn(&mut Machine<'_>, Args<'_>) -> Outcome,
+    ) -> Self {
+        Self { name, params, rest: None, call, short_circuit: None, varies: true }
     }
 
     const fn variadic(
@@ -131,7 +142,7 @@ impl Func {
         rest: Ty,
         call: fn(&mut Machine<'_>, Args<'_>) -> Outcome,
     ) -> Self {
-        Self { name, params, rest: Some(rest), call, short_circuit: None }
+        Self { name, params, rest: Some(rest), call, short_circuit: None, varies: false }
     }
 }
 
@@ -236,6 +247,13 @@ static BY_HEAD: LazyLock<Vec<(u64, &'static Func)>> = LazyLock::new(|| {
 #[cfg(test)]
 pub(super) fn names() -> Vec<&'static str> {
     TABLES.iter().flat_map(|table| table.iter()).map(|func| func.name).collect()
+}
+
+/// Returns the names of the functions that may give something else each time.
+#[cfg(test)]
+pub(super) fn varying() -> Vec<&'static str> {
+    let all = TABLES.iter().flat_map(|table| table.iter());
+    all.filter(|func| func.varies).map(|func| func.name).collect()
 }
 
 /// Returns the function of a name.

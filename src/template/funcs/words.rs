@@ -30,7 +30,7 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("kebabcase", &[Ty::Str], |_, a| {
         Ok(Value::str(lossless(a.str(0), |text| connected(text, '-'))))
     }),
-    Func::new("shuffle", &[Ty::Str], |m, a| {
+    Func::varying("shuffle", &[Ty::Str], |m, a| {
         use rand::seq::SliceRandom as _;
         m.spend(a.str(0).len())?;
         let mut chars: Vec<char> = lossy(a.str(0)).chars().collect();
