@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::Response;
+use http_body_util::BodyExt as _;
 
 use super::serve::Server;
 
@@ -45,6 +46,8 @@ type Callback = Box<dyn FnOnce() + Send>;
 struct Log {
     calls: Vec<Call>,
     changes: usize,
+    /// Bytes of the bodies of calls and answers, as they were sent.
+    body_bytes: u64,
     trap: Option<(usize, Moment, Callback)>,
 }
 
@@ -132,6 +135,12 @@ impl Proxy {
         let mut log = self.log.lock().unwrap();
         log.calls.clear();
         log.changes = 0;
+        log.body_bytes = 0;
+    }
+
+    /// Returns how many bytes the bodies of calls and answers had so far.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.log.lock().unwrap().body_bytes
     }
 }
 
@@ -172,6 +181,7 @@ impl Upstream {
         let Ok(body) = to_bytes(body, 64 << 20).await else {
             return plain(400, "the body could not be read");
         };
+        self.log.lock().unwrap().body_bytes += body.len() as u64;
         let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let mut forwarded = http::Request::builder().method(head.method).uri(path);
         for (name, value) in &head.headers {
@@ -185,7 +195,14 @@ impl Upstream {
         let forwarded = forwarded.body(kube::client::Body::from(body)).unwrap();
         match client.send(forwarded).await {
             Ok(answer) => {
-                let mut answer = answer.map(Body::new);
+                let log = Arc::clone(&self.log);
+                let mut answer = answer.map(|body| {
+                    Body::new(body.map_frame(move |frame| {
+                        let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
+                        log.lock().unwrap().body_bytes += bytes as u64;
+                        frame
+                    }))
+                });
                 answer.headers_mut().remove("connection");
                 answer.headers_mut().remove("transfer-encoding");
                 answer
