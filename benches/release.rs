@@ -49,10 +49,8 @@ fn main() {
     contest(
         WHAT,
         &mut [
-            ("Helm", &mut || upgraded("helm", &charts, |arguments| helm.command(arguments))),
-            ("Leadsman", &mut || {
-                upgraded("leadsman", &charts, |arguments| leadsman.command(arguments))
-            }),
+            ("Helm", &mut || upgraded(&charts, |arguments| helm.command(arguments))),
+            ("Leadsman", &mut || upgraded(&charts, |arguments| leadsman.command(arguments))),
         ],
     );
     println!();
@@ -61,19 +59,16 @@ fn main() {
     let proxy = Proxy::start(&cluster.kubeconfig());
     let helm_watched = helm_watched.kubeconfig(&proxy.kubeconfig());
     let watched = Leadsman::new().kubeconfig(&proxy.kubeconfig());
-    watch("Helm", &proxy, &mut || {
-        upgraded("helm", &charts, |arguments| helm_watched.command(arguments))
-    });
-    watch("Leadsman", &proxy, &mut || {
-        upgraded("leadsman", &charts, |arguments| watched.command(arguments))
-    });
+    watch("Helm", &proxy, &mut || upgraded(&charts, |arguments| helm_watched.command(arguments)));
+    watch("Leadsman", &proxy, &mut || upgraded(&charts, |arguments| watched.command(arguments)));
 }
 
-/// Brings a release to the old version, and returns what upgrades it.
-fn upgraded(name: &str, charts: &Charts, command: impl Fn(&[&str]) -> Command) -> Command {
+/// Brings the release to the old version, and returns what upgrades it. Both take turns on one
+/// release: two of this chart would want the same port of the node.
+fn upgraded(charts: &Charts, command: impl Fn(&[&str]) -> Command) -> Command {
     let upgrade = |chart: &Path| {
         let chart = chart.to_string_lossy();
-        let release = ["upgrade", "--install", name, &chart, "--namespace", name];
+        let release = ["upgrade", "--install", "stack", &chart, "--namespace", "bench"];
         command(&[&release[..], &["--create-namespace", "--wait", "--timeout", "5m"]].concat())
     };
     let output = upgrade(&charts.old).output().unwrap();

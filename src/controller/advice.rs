@@ -45,6 +45,11 @@ const ROWS: &[(&str, &str, &str)] = &[
         "templates/",
         "correct spec.values if they lack what the template reads, or choose another version of the chart",
     ),
+    (
+        "",
+        "metadata.labels: Invalid value",
+        "a label holds at most 63 characters; the name of the HelmRelease is one, too: shorten it",
+    ),
     ("", "is forbidden", "grant this right to Leadsman's service account"),
     ("", "stalled resources", "`leadsman why` tells what keeps each object"),
     ("", "timeout waiting", "`leadsman why` tells what keeps each object"),

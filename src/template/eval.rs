@@ -14,7 +14,7 @@ use super::compile::{Overlay, Program, TPL_NAME, Template};
 use super::error::Fail;
 use super::fmt;
 use super::funcs::{self, Args, Func, Ty};
-use super::memo::Memo;
+use super::memo::{Mark, Memo};
 use super::strconv;
 use super::value::{ListKind, MapKind, MapRef, Str, UintKind, Value, Watch};
 use super::{Context, convert};
@@ -198,8 +198,9 @@ impl<'p> Machine<'p> {
         if let Some(text) = self.remembered(index, &data) {
             return Ok(Value::Str(text));
         }
-        let (start, mark) = (self.out.len(), self.memo.enter(index, &data));
+        let mark = self.memo.enter(index, &data, self.out.len());
         self.include_here(name, index, data)?;
+        let start = mark.start();
         let text: Str = Arc::from(&self.out[start..]);
         self.out.truncate(start);
         if let Some(place) = self.memo.leave(mark, text.len()) {
@@ -212,6 +213,33 @@ impl<'p> Machine<'p> {
     fn remembered(&self, index: Option<usize>, data: &Value) -> Option<Str> {
         let text = self.memo.text(index, data)?;
         self.overlays.iter().all(Overlay::is_plain).then(|| Arc::clone(text))
+    }
+
+    // Templates nest a hundred thousand deep: what `walk_template` can do elsewhere takes none of
+    // its stack.
+
+    /// Writes what a template gave for the same root before, if it may.
+    #[inline(never)]
+    fn writes_remembered(&mut self, index: Option<usize>, data: &Value) -> bool {
+        let text = self.remembered(index, data);
+        self.out.extend_from_slice(text.as_deref().unwrap_or_default());
+        text.is_some()
+    }
+
+    /// Begins a template. What a `tpl` text defines is not the program's, and not remembered.
+    #[inline(never)]
+    fn enter(&mut self, index: Option<usize>, target: &Arc<Template>, data: &Value) -> Mark {
+        let own = index.filter(|index| self.program.is_template(*index, target));
+        self.memo.enter(own, data, self.out.len())
+    }
+
+    /// Ends a template.
+    #[inline(never)]
+    fn leave(&mut self, mark: Mark) {
+        let start = mark.start();
+        if let Some(place) = self.memo.leave(mark, self.out.len() - start) {
+            place.keep(Arc::from(&self.out[start..]));
+        }
     }
 
     /// Executes a named template, appending to the output.
@@ -504,19 +532,14 @@ impl<'p> Machine<'p> {
             Some(pipe) => self.eval_pipe(code, pipe, dot)?,
             None => Value::Invalid,
         };
-        if let Some(text) = self.remembered(index, &data) {
-            self.out.extend_from_slice(&text);
+        if self.writes_remembered(index, &data) {
             return Ok(Flow::Next);
         }
-        // What a `tpl` text defines is not the program's.
-        let own = index.filter(|index| self.program.is_template(*index, &target));
-        let (start, mark) = (self.out.len(), self.memo.enter(own, &data));
+        let mark = self.enter(index, &target, &data);
         self.depth += 1;
         self.execute(&target, data)?;
         self.depth -= 1;
-        if let Some(place) = self.memo.leave(mark, self.out.len() - start) {
-            place.keep(Arc::from(&self.out[start..]));
-        }
+        self.leave(mark);
         Ok(Flow::Next)
     }
 

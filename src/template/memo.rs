@@ -25,7 +25,7 @@ pub(super) struct Memo {
     /// Set when something that templates share is changed.
     changed: Watch,
     /// How often something happened that may happen otherwise next time.
-    varied: u64,
+    varied: u32,
     /// The chart's own template of the name that every `tpl` text has, which shadows it.
     shadowed: Option<usize>,
     /// Templates that are being executed, and the most there have been since the last mark.
@@ -36,10 +36,18 @@ pub(super) struct Memo {
 /// What was known when a template began.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
-    /// The template, if it may be remembered.
-    template: Option<usize>,
-    varied: u64,
+    /// How much had been written.
+    start: usize,
+    /// The template; none: it is not remembered.
+    template: Option<u32>,
+    varied: u32,
     deepest: u32,
+}
+
+impl Mark {
+    pub(super) fn start(self) -> usize {
+        self.start
+    }
 }
 
 impl Memo {
@@ -56,7 +64,8 @@ impl Memo {
 
     /// Notes that what comes out now may be something else next time.
     pub(super) fn vary(&mut self) {
-        self.varied += 1;
+        // Where it can count no further, nothing is remembered any more.
+        self.varied = self.varied.saturating_add(1);
     }
 
     /// Returns what a template gave for this very root.
@@ -67,7 +76,7 @@ impl Memo {
     }
 
     /// Notes that a template begins.
-    pub(super) fn enter(&mut self, template: Option<usize>, data: &Value) -> Mark {
+    pub(super) fn enter(&mut self, template: Option<usize>, data: &Value, start: usize) -> Mark {
         if template.is_some() && template == self.shadowed {
             self.vary();
         }
@@ -75,7 +84,8 @@ impl Memo {
             && self.depth <= DEEPEST
             && self.file.as_ref().is_some_and(|(root, _)| is_root(data, root));
         let mark = Mark {
-            template: template.filter(|_| is_plain),
+            start,
+            template: template.filter(|_| is_plain).and_then(|index| u32::try_from(index).ok()),
             varied: self.varied,
             deepest: self.deepest,
         };
@@ -89,9 +99,10 @@ impl Memo {
         self.depth -= 1;
         let below = self.deepest - self.depth;
         self.deepest = self.deepest.max(mark.deepest);
-        let index = mark.template?;
+        let index = mark.template? as usize;
         let (root, template) = self.file.as_ref()?;
         let is_same = self.varied == mark.varied
+            && self.varied < u32::MAX
             && !self.changed.get()
             && template.is_frozen()
             && below <= DEEPEST

@@ -28,7 +28,11 @@ const RELEASES: &[(&str, &str, &str, &str)] = &[
     ("no-friend", "web", "1.x", "  dependsOn: [{name: ghost}]\n"),
     ("unsupported", "web", "1.x", "  serviceAccountName: someone\n"),
     ("patched", "web", "1.x", PATCHED),
+    (LONG, "web", "1.x", ""),
 ];
+
+/// A name, which the objects carry as a label, of 64 characters.
+const LONG: &str = "a-name-that-is-one-character-longer-than-the-value-of-a-label-is";
 
 /// A patch of nothing in particular.
 const PATCHED: &str = "  postRenderers: [{kustomize: {patches: [{patch: '[{\"op\": \"remove\", \"path\": \"/x\"}]'}]}}]\n";
@@ -177,6 +181,12 @@ fn rows() -> Vec<Row> {
             "InstallFailed",
             &["post render on files: must specify a target for JSON patch"],
             "correct spec.postRenderers",
+        ),
+        release(
+            LONG,
+            "InstallFailed",
+            &["metadata.labels: Invalid value", "must be no more than 63"],
+            "shorten it",
         ),
     ];
     // It may come any moment: no warning.
