@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::chart_args::{Search, SearchCommand, SearchRepo};
 use super::{args::Output, home, ui};
-use crate::base::class::chain;
 use crate::base::constraint::Constraint;
-use crate::repo::{HelmFiles, Hit, Query, Searchable, keep};
+use crate::repo::{HelmFiles, Hit, Query, Searchable};
 
 pub(super) fn run(args: &Search) -> anyhow::Result<ExitCode> {
     let SearchCommand::Repo(wanted) = &args.command;
@@ -20,10 +19,11 @@ pub(super) fn run(args: &Search) -> anyhow::Result<ExitCode> {
         (false, true) => Query::Regex(text),
         (false, false) => Query::Text(text),
     };
-    let hits = charts.search(&query).map_err(anyhow::Error::msg)?;
+    // A wrong expression is told before a wrong constraint.
+    let search = charts.search(&query).map_err(anyhow::Error::msg)?;
     let constraint: Constraint =
         constraint(wanted).parse().context("an invalid version/constraint format")?;
-    show(wanted, &keep(hits, &constraint, wanted.versions))?;
+    show(wanted, &search.keep(&constraint, wanted.versions))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -43,9 +43,17 @@ fn searchable(files: &HelmFiles) -> anyhow::Result<Searchable> {
     }
     let mut charts = Searchable::default();
     for entry in &list.repositories {
-        let text = files.index(&entry.name).map_err(|error| chain(&error));
-        if let Err(error) = text.and_then(|text| charts.add(&entry.name, &text)) {
-            tracing::warn!(repo = entry.name, error, "repo is corrupt or missing");
+        let index = files.index(&entry.name);
+        // All of it is searched: what is damaged is made again before.
+        let index = match index {
+            Ok(index) if !index.is_whole() => files.index(&entry.name),
+            other => other,
+        };
+        match index {
+            Ok(index) => charts.add(&entry.name, index),
+            Err(error) => {
+                tracing::warn!(repo = entry.name, error, "repo is corrupt or missing");
+            }
         }
     }
     Ok(charts)
