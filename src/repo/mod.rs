@@ -29,7 +29,7 @@ pub use index::Index;
 pub use packages::{Packages, package_index};
 pub use provenance::{Trust, read_keyring};
 pub use publish::Listing;
-pub use reference::{Located, locate, locate_in};
+pub use reference::{Located, fetch_whole, locate, locate_in};
 pub use repositories::{
     ArtifactError, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec, Trouble,
 };

@@ -94,16 +94,10 @@ pub async fn locate_in(
 ) -> Result<Located, Error> {
     let spec = repository.spec(timeout)?;
     let address = &repository.url;
-    let unreachable = |error| {
-        let text = helm_text(&error);
-        Error::Helm(format!(
-            "looks like {address:?} is not a valid chart repository or cannot be reached: {text}"
-        ))
-    };
-    let index = fetched(fetcher, files, &spec).await.map_err(unreachable)?;
+    let index = fetched((fetcher, files), &spec, address).await?;
     let mut found = lookup(&index, chart, wanted);
     if index.is_damaged() {
-        let index = fetched(fetcher, files, &spec).await.map_err(unreachable)?;
+        let index = fetched((fetcher, files), &spec, address).await?;
         found = lookup(&index, chart, wanted);
     }
     let version = if wanted.is_empty() { String::new() } else { format!(" version {wanted:?}") };
@@ -115,14 +109,39 @@ pub async fn locate_in(
     Ok(Located { spec, url, entry: Some(found) })
 }
 
-/// Fetches the index of a repository, if it changed.
-pub(super) async fn fetched(
+/// Fetches the index of a repository that need not be registered, if it changed; all of it can be
+/// read.
+///
+/// # Errors
+/// The index cannot be had.
+pub async fn fetch_whole(
     fetcher: &Fetcher,
     files: &HelmFiles,
-    spec: &RepositorySpec,
+    repository: &Registered,
+    timeout: Duration,
 ) -> Result<Arc<Index>, Error> {
+    let spec = repository.spec(timeout)?;
+    let index = fetched((fetcher, files), &spec, &repository.url).await?;
+    if index.is_whole() {
+        return Ok(index);
+    }
+    fetched((fetcher, files), &spec, &repository.url).await
+}
+
+/// Fetches the index of a repository, if it changed; its address is as it was typed.
+async fn fetched(
+    (fetcher, files): (&Fetcher, &HelmFiles),
+    spec: &RepositorySpec,
+    address: &str,
+) -> Result<Arc<Index>, Error> {
+    let unreachable = |error| {
+        let text = helm_text(&error);
+        Error::Helm(format!(
+            "looks like {address:?} is not a valid chart repository or cannot be reached: {text}"
+        ))
+    };
     let indexes = Indexes::new(&files.packed);
-    let (refreshed, _) = indexes.refresh(fetcher, spec).await?;
+    let (refreshed, _) = indexes.refresh(fetcher, spec).await.map_err(unreachable)?;
     let index = indexes.index(&spec.url, &refreshed.revision);
     index.map_err(|problem| refused(&spec.url, problem))
 }

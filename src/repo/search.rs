@@ -3,6 +3,7 @@
 //! Source: helm v4.3.1 pkg/cmd/search/search.go, pkg/cmd/search_repo.go.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::entry::Entry;
 use super::index::{Index, Row, Versions};
@@ -42,7 +43,7 @@ type Find = Box<dyn Fn(&str) -> Option<usize>>;
 /// Charts of several repositories that can be searched.
 #[derive(Debug, Default)]
 pub struct Searchable {
-    indexes: Vec<(String, Index)>,
+    indexes: Vec<(String, Arc<Index>)>,
 }
 
 /// A search that can be done.
@@ -52,8 +53,8 @@ pub struct Found<'s> {
 }
 
 impl Searchable {
-    /// Adds the index of a repository.
-    pub fn add(&mut self, repository: &str, index: Index) {
+    /// Adds the index of a repository; one without a name is searched by the charts' names alone.
+    pub fn add(&mut self, repository: &str, index: Arc<Index>) {
         self.indexes.push((repository.to_owned(), index));
     }
 
@@ -90,7 +91,7 @@ impl Found<'_> {
         for (repository, index) in &self.charts.indexes {
             for chart in index.charts() {
                 let look = |versions: &Versions<'_>| {
-                    let name = format!("{repository}/{chart}");
+                    let name = below(repository, chart);
                     self.of_chart((repository, &name), versions, constraint, all)
                 };
                 match index.look(chart, look) {
@@ -160,7 +161,11 @@ impl Found<'_> {
 /// Source: helm v4.3.1 pkg/cmd/search/search.go (`indstr`).
 fn line(repository: &str, version: &Row<'_>, (description, keywords): (&str, &str)) -> String {
     let (name, s) = (version.name, SEPARATOR);
-    format!("{name}{s}{repository}/{name}{s}{description}{s}{keywords}")
+    format!("{name}{s}{}{s}{description}{s}{keywords}", below(repository, name))
+}
+
+fn below(repository: &str, chart: &str) -> String {
+    if repository.is_empty() { chart.to_owned() } else { format!("{repository}/{chart}") }
 }
 
 /// Returns in which part of a line a place is.
@@ -180,7 +185,7 @@ mod tests {
 
     fn search(query: &Query, constraint: &str, all: bool) -> String {
         let mut charts = Searchable::default();
-        charts.add("one", Index::of(INDEX).unwrap());
+        charts.add("one", Arc::new(Index::of(INDEX).unwrap()));
         let hits = charts.search(query).unwrap().keep(&constraint.parse().unwrap(), all);
         let shown: Vec<_> = hits
             .iter()

@@ -105,6 +105,15 @@ async fn many_who_want_one_archive_ask_once() {
 }
 
 #[tokio::test]
+async fn many_who_want_one_index_download_it_once() {
+    let setup = setup();
+    let refreshes = (0..20).map(|_| setup.ours.refresh(&setup.spec));
+    let refreshed = futures::future::join_all(refreshes).await;
+    assert_eq!(refreshed.iter().filter(|r| r.as_ref().unwrap().changed).count(), 1);
+    assert_eq!((setup.server.count(INDEX, 200), setup.server.count(INDEX, 304)), (1, 19));
+}
+
+#[tokio::test]
 async fn a_version_that_appears_is_found_and_dated() {
     let setup = setup();
     setup.refresh().await.unwrap();
