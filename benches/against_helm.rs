@@ -1,5 +1,4 @@
-//! Leadsman against real Helm where repositories and clusters are concerned: the same command lines,
-//! on the same machine, in turns.
+//! Leadsman where a cluster is concerned: what it needs while there is nothing to do.
 //!
 //! `cargo bench` prints tables of medians for `docs/benchmarks.md`. It needs the corpus and the
 //! parts that `tests/parts/build` builds, and says which of them is absent.
@@ -18,11 +17,10 @@ mod support;
 
 use std::time::Duration;
 
-use contest::{contest, heads, measured, mebibytes, tried};
+use contest::{heads, measured, mebibytes, tried};
 use support::chart::{web, yaml};
 use support::control_plane::ControlPlane;
 use support::corpus::{Corpus, corpus};
-use support::helm::Helm;
 use support::leadsman::Leadsman;
 use support::repository::Repository;
 use support::wait::LATER;
@@ -31,31 +29,9 @@ fn main() {
     if measured() {
         return;
     }
-    let (Some(corpus), Some(helm)) = (corpus(), Helm::find()) else { return };
+    let Some(corpus) = corpus() else { return };
     heads();
-    resolve(&corpus, &helm);
     idle(&corpus);
-}
-
-/// `template --repo` of a small chart by a range, from an index of 37 MB.
-fn resolve(corpus: &Corpus, helm: &Helm) {
-    let repository = Repository::start();
-    repository.publish(&corpus.package("bitnami", "nginx-22.1.1"));
-    repository.put_index(corpus.index("bitnami"));
-    let url = repository.url();
-    let arguments = ["template", "rel", "nginx", "--repo", &url, "--version", "22.1.x"];
-    let (warm, cold) = (Leadsman::new(), Leadsman::new());
-    contest(
-        "resolve `22.1.x` in an index of 37 MB (`template --repo`)",
-        &mut [
-            ("Helm", &mut || helm.command(&arguments)),
-            ("Leadsman, first time", &mut || {
-                let _ = std::fs::remove_dir_all(cold.cache());
-                cold.command(&arguments)
-            }),
-            ("Leadsman, index unchanged", &mut || warm.command(&arguments)),
-        ],
-    );
 }
 
 /// `run` on a real API server when there is nothing to do.

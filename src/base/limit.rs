@@ -7,8 +7,6 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-/// Largest `index.yaml` that is read.
-pub const INDEX_BYTES: u64 = 50 << 20;
 /// Largest packed chart archive that is fetched.
 pub const ARCHIVE_BYTES: u64 = 10 << 20;
 /// Largest YAML file of a SOURCE folder, and largest file of a chart that is read by itself.
@@ -43,6 +41,8 @@ pub enum Limit {
     Entries,
     /// Bytes of a values file.
     Values,
+    /// Bytes of an `index.yaml`.
+    Index,
 }
 
 /// How a bound is counted.
@@ -53,7 +53,7 @@ enum Unit {
 }
 
 /// Name, unit, default; in the order of [`Limit`].
-const ROWS: [(Limit, &str, Unit, u64); 11] = [
+const ROWS: [(Limit, &str, Unit, u64); 12] = [
     (Limit::Steps, "steps", Unit::Count, 500_000_000),
     (Limit::Memory, "memory", Unit::Bytes, 2 << 30),
     (Limit::Text, "text", Unit::Bytes, 256 << 20),
@@ -65,6 +65,7 @@ const ROWS: [(Limit, &str, Unit, u64); 11] = [
     (Limit::Unpacked, "unpacked", Unit::Bytes, 100 << 20),
     (Limit::Entries, "entries", Unit::Count, 50_000),
     (Limit::Values, "values", Unit::Bytes, 5 << 20),
+    (Limit::Index, "index", Unit::Bytes, 50 << 20),
 ];
 /// Largest stack: the system refuses what is much larger.
 const MOST_STACK: u64 = 16 << 30;

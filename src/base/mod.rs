@@ -20,6 +20,7 @@ pub mod parallel;
 pub mod secret;
 pub mod shorten;
 pub mod similar;
+pub mod spool;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod version;

@@ -134,8 +134,8 @@ pub(super) struct Search {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SearchCommand {
-    /// Search the registered repositories, by their copied indexes.
-    Repo(SearchRepo),
+    /// Search the registered repositories, by their copied indexes; or (with --repo) another one.
+    Repo(Box<SearchRepo>),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -164,6 +164,11 @@ pub(super) struct SearchRepo {
     /// Fail when nothing is found.
     #[arg(long)]
     pub(super) fail_on_no_result: bool,
+    /// Address of the repository to search; it need not be registered.
+    #[arg(long, value_name = "URL")]
+    pub(super) repo: Option<String>,
+    #[command(flatten)]
+    pub(super) login: Login,
 }
 
 #[derive(Debug, ClapArgs)]

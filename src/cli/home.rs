@@ -1,6 +1,6 @@
 //! Where Helm keeps its files, and where we keep ours, by the environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::chart_args::Places;
@@ -21,6 +21,7 @@ pub(super) fn helm_files(places: &Places) -> HelmFiles {
             .unwrap_or_else(|| folder(&CONFIG).join("repositories.yaml")),
         cache: of(&places.repository_cache, "HELM_REPOSITORY_CACHE")
             .unwrap_or_else(|| folder(&CACHE).join("repository")),
+        packed: ours().unwrap_or_else(|| Path::new(CACHE.below).join("leadsman")),
     }
 }
 
@@ -73,9 +74,12 @@ pub(super) fn renderer() -> Renderer {
     if env_var("LEADSMAN_COMPILED").as_deref() == Some("off") {
         return Renderer::default();
     }
-    let ours = || base(&CACHE).map(|base| base.join("leadsman"));
-    let folder = set("LEADSMAN_CACHE").or_else(ours);
-    folder.map_or_else(Renderer::default, |folder| Renderer::with_store(folder.join("compiled-v1")))
+    ours().map_or_else(Renderer::default, |folder| Renderer::with_store(folder.join("compiled-v1")))
+}
+
+/// Returns the folder of what commands that run once leave to each other; none if there is no user.
+fn ours() -> Option<PathBuf> {
+    set("LEADSMAN_CACHE").or_else(|| base(&CACHE).map(|base| base.join("leadsman")))
 }
 
 /// Returns the folders of Helm's plugins.

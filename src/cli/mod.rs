@@ -160,7 +160,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Pull(pull) => pull::run(pull).await,
         Command::Push(push) => registry::push(push).await,
         Command::Registry(args) => registry::run(args).await,
-        Command::Search(args) => search::run(&args),
+        Command::Search(args) => search::run(&args).await,
         Command::Verify(args) => verify::run(&args),
     }
 }

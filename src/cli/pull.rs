@@ -86,7 +86,7 @@ async fn from_repository(
     let mut login = registered(&args.login);
     let located = if let Some(url) = &args.repo {
         login.url.clone_from(url);
-        locate_in(fetcher, &login, reference, version, TIMEOUT).await?
+        locate_in((fetcher, files), &login, reference, version, TIMEOUT).await?
     } else {
         locate(files, reference, version, &login, TIMEOUT)?
     };
@@ -170,16 +170,13 @@ pub(super) fn registered(login: &Login) -> Registered {
 pub(super) async fn load_named(reference: &str, from: &ChartFrom) -> anyhow::Result<Arc<Chart>> {
     let version = from.wanted();
     let fetcher = fetcher()?;
-    let login = registered(&from.login);
+    let (login, files) = (registered(&from.login), home::helm_files(&from.places));
     let located = match &from.repo {
         Some(url) => {
             let repository = Registered { url: url.clone(), ..login };
-            locate_in(&fetcher, &repository, reference, version, TIMEOUT).await?
+            locate_in((&fetcher, &files), &repository, reference, version, TIMEOUT).await?
         }
-        None => {
-            let files = home::helm_files(&from.places);
-            locate(&files, reference, version, &login, TIMEOUT)?
-        }
+        None => locate(&files, reference, version, &login, TIMEOUT)?,
     };
     let Located { spec, url, entry } = &located;
     let trust = from.trusted.trust();

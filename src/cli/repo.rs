@@ -9,9 +9,7 @@ use serde::Serialize;
 use super::chart_args::{Repo, RepoAdd, RepoCommand, RepoList, RepoRemove, RepoUpdate};
 use super::pull::registered;
 use super::{home, ui};
-use crate::repo::{
-    HelmFiles, Registered, RepositoryFile, download_index, helm_text, outcome, refresh,
-};
+use crate::repo::{self, HelmFiles, Registered, RepositoryFile, helm_text, outcome, refresh};
 use crate::source::{Fetcher, Mirrors};
 
 /// Longest password on stdin.
@@ -63,13 +61,15 @@ async fn add(args: RepoAdd, files: &HelmFiles) -> anyhow::Result<()> {
         return Ok(());
     }
     let spec = entry.spec(timeout)?;
-    let (index, charts) = download_index(&fetcher()?, &spec).await.map_err(|error| {
-        let (url, text) = (&entry.url, helm_text(&error));
-        anyhow::anyhow!(
-            "looks like {url:?} is not a valid chart repository or cannot be reached: {text}"
-        )
+    files.fetch_index(&fetcher()?, &spec, &name).await.map_err(|error| match error {
+        repo::Error::File(_) => error.into(),
+        error => {
+            let (url, text) = (&entry.url, helm_text(&error));
+            anyhow::anyhow!(
+                "looks like {url:?} is not a valid chart repository or cannot be reached: {text}"
+            )
+        }
     })?;
-    files.put_index(&name, &index, &charts)?;
     list.put(entry);
     files.write(&list)?;
     ui::print(&format!("{name:?} has been added to your repositories\n"));

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 
 use crate::base::clock::{Clock as _, SystemClock};
-use crate::base::{file, limit};
+use crate::base::file;
+use crate::base::limit::{self, Limit};
 use crate::repo::Listing;
 
 #[derive(Debug, ClapArgs)]
@@ -29,7 +30,7 @@ pub(super) fn run(args: &RepoIndex) -> anyhow::Result<()> {
     let mut listing = Listing::of_folder(&args.folder, &args.url, now)?;
     if let Some(path) = &args.merge {
         if path.exists() {
-            let text = file::read_text(path, limit::INDEX_BYTES)?;
+            let text = file::read_text(path, limit::current().of(Limit::Index))?;
             let other = Listing::parse(&text).map_err(|why| {
                 anyhow::anyhow!("merge failed: error loading {}: {why}", path.display())
             })?;

@@ -1,29 +1,36 @@
-//! `leadsman search`: charts of the registered repositories.
+//! `leadsman search`: charts of the registered repositories, or of another one.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use super::chart_args::{Search, SearchCommand, SearchRepo};
+use super::pull::{TIMEOUT, registered};
+use super::repo::fetcher;
 use super::{args::Output, home, ui};
-use crate::base::class::chain;
 use crate::base::constraint::Constraint;
-use crate::repo::{HelmFiles, Hit, Query, Searchable, keep};
+use crate::repo::{HelmFiles, Hit, Query, Registered, Searchable, fetch_whole};
 
-pub(super) fn run(args: &Search) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: &Search) -> anyhow::Result<ExitCode> {
     let SearchCommand::Repo(wanted) = &args.command;
-    let charts = searchable(&home::helm_files(&args.places))?;
+    let files = home::helm_files(&args.places);
+    let charts = match &wanted.repo {
+        Some(url) => of_repository(url, wanted, &files).await?,
+        None => searchable(&files)?,
+    };
     let text = wanted.keyword.join(" ");
     let query = match (wanted.keyword.is_empty(), wanted.regexp) {
         (true, _) => Query::All,
         (false, true) => Query::Regex(text),
         (false, false) => Query::Text(text),
     };
-    let hits = charts.search(&query).map_err(anyhow::Error::msg)?;
+    // A wrong expression is told before a wrong constraint.
+    let search = charts.search(&query).map_err(anyhow::Error::msg)?;
     let constraint: Constraint =
         constraint(wanted).parse().context("an invalid version/constraint format")?;
-    show(wanted, &keep(hits, &constraint, wanted.versions))?;
+    show(wanted, &search.keep(&constraint, wanted.versions))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -35,6 +42,18 @@ fn constraint(args: &SearchRepo) -> &str {
     }
 }
 
+/// Fetches the index of a repository, if it changed; its charts have no name before them.
+async fn of_repository(
+    url: &str,
+    args: &SearchRepo,
+    files: &HelmFiles,
+) -> anyhow::Result<Searchable> {
+    let repository = Registered { url: url.to_owned(), ..registered(&args.login) };
+    let mut charts = Searchable::default();
+    charts.add("", fetch_whole(&fetcher()?, files, &repository, TIMEOUT).await?);
+    Ok(charts)
+}
+
 /// Reads the copied indexes; one that cannot be read is said in the log.
 fn searchable(files: &HelmFiles) -> anyhow::Result<Searchable> {
     let list = files.read()?.unwrap_or_default();
@@ -43,9 +62,17 @@ fn searchable(files: &HelmFiles) -> anyhow::Result<Searchable> {
     }
     let mut charts = Searchable::default();
     for entry in &list.repositories {
-        let text = files.index(&entry.name).map_err(|error| chain(&error));
-        if let Err(error) = text.and_then(|text| charts.add(&entry.name, &text)) {
-            tracing::warn!(repo = entry.name, error, "repo is corrupt or missing");
+        let index = files.index(&entry.name);
+        // All of it is searched: what is damaged is made again before.
+        let index = match index {
+            Ok(index) if !index.is_whole() => files.index(&entry.name),
+            other => other,
+        };
+        match index {
+            Ok(index) => charts.add(&entry.name, Arc::new(index)),
+            Err(error) => {
+                tracing::warn!(repo = entry.name, error, "repo is corrupt or missing");
+            }
         }
     }
     Ok(charts)

@@ -3,33 +3,34 @@
 //! ```text
 //! charts-cache/
 //!   CACHEDIR.TAG                                   backups pass over the folder
-//!   index-v1/<sha256 of the address>/
+//!   index-v2/<sha256 of the address, or of the path of Helm's copy>/
+//!     lock                                         held while the two below are replaced
 //!     meta.json                                    ETag, Last-Modified, revision: written last
-//!     index-<revision>.yaml                        the charts' text
-//!     index-<revision>.json                        where each chart is in it
-//!     chart-<sha256 of the name>.json              versions of a chart that was asked for
+//!     index-<revision>.packed                      the packed index: drawn in `index/store.rs`
+//!     helm.packed                                  that of Helm's copy
 //!   chart-v1/sha256/<digest>.tgz                   as downloaded, checked when read
 //! ```
 //!
 //! Every file is written whole under another name and renamed. Archives beyond a total size go,
 //! those unused for longest first; so do indexes that were not refreshed for a month.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Row};
-use super::index::{Block, Index};
+use super::index::{Index, Problem};
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::secret::SafeUrl;
+use crate::base::spool::Spool;
 use crate::base::{file, limit};
 
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a cache of chart repositories: it may be deleted at any time.\n";
+/// Folder of the indexes.
+const INDEXES: &str = "index-v2";
 /// Sum of the archives that are kept.
 const ARCHIVES_BYTES: u64 = 1 << 30;
 /// Age at which an index that nobody refreshes goes.
@@ -48,19 +49,13 @@ pub(super) struct Meta {
     pub(super) url: String,
     pub(super) etag: String,
     pub(super) last_modified: String,
-    /// Digest of the bytes, `sha256:…`.
+    /// Digest of the bytes, `sha256:…`, as they were when what they say changed last.
     pub(super) revision: String,
+    /// Digest of what they say.
+    pub(super) content: String,
     pub(super) size: u64,
     /// When these bytes were fetched.
     pub(super) fetched: String,
-}
-
-/// Versions of a chart as they were found in an index.
-#[derive(Debug, Serialize, Deserialize)]
-struct Chart {
-    revision: String,
-    chart: String,
-    rows: Vec<Row>,
 }
 
 /// The folder.
@@ -82,67 +77,66 @@ impl Cache {
     }
 
     fn index_folder(&self, url: &SafeUrl) -> PathBuf {
-        self.folder.join("index-v1").join(Digest::of(url.expose().as_str()).to_hex())
+        self.folder.join(INDEXES).join(Digest::of(url.expose().as_str()).to_hex())
     }
 
-    fn index_file(&self, url: &SafeUrl, revision: &str, end: &str) -> PathBuf {
+    /// Returns where the packed index of a revision is.
+    pub(super) fn index_file(&self, url: &SafeUrl, revision: &str) -> PathBuf {
         let revision = revision.trim_start_matches("sha256:");
-        let name = format!("index-{}.{end}", revision.get(..16).unwrap_or(revision));
+        let name = format!("index-{}.packed", revision.get(..16).unwrap_or(revision));
         self.index_folder(url).join(name)
+    }
+
+    /// Returns where the packed form of a copy of Helm's is.
+    pub(super) fn helm_file(&self, copy: &Path) -> PathBuf {
+        let path = std::path::absolute(copy).unwrap_or_else(|_| copy.to_owned());
+        let name = Digest::of(path.as_os_str().as_encoded_bytes()).to_hex();
+        self.folder.join(INDEXES).join(name).join("helm.packed")
     }
 
     /// Returns what is known of an index; anything unreadable counts as nothing.
     pub(super) fn meta(&self, url: &SafeUrl) -> Meta {
         let path = self.index_folder(url).join("meta.json");
         let meta: Meta = read_json(&path).unwrap_or_default();
-        let there = self.index_file(url, &meta.revision, "yaml").is_file();
+        let there = self.index_file(url, &meta.revision).is_file();
         if there { meta } else { Meta::default() }
     }
 
-    /// Returns where the charts of an index are.
-    pub(super) fn index(&self, url: &SafeUrl, revision: &str) -> Option<Index> {
-        read_json(&self.index_file(url, revision, "json"))
+    /// Opens a packed index.
+    pub(super) fn index(&self, url: &SafeUrl, revision: &str) -> Result<Index, Problem> {
+        let index = Index::open(&self.index_file(url, revision))?;
+        if index.stamp() == revision { Ok(index) } else { Err(Problem::Damaged) }
     }
 
-    /// Reads the part of an index that is about one chart; none if it is damaged.
-    pub(super) fn block(
-        &self,
-        url: &SafeUrl,
-        revision: &str,
-        block: &Block,
-    ) -> Result<Option<String>, file::Error> {
-        let path = self.index_file(url, revision, "yaml");
-        let read = || {
-            let mut file = std::fs::File::open(&path)?;
-            file.seek(SeekFrom::Start(block.range.start as u64))?;
-            let mut bytes = Vec::with_capacity(block.range.len());
-            file.take(block.range.len() as u64).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let bytes = read().map_err(file::failed("read", &path))?;
-        Ok(String::from_utf8(bytes).ok().filter(|text| block.fits(text)))
-    }
-
-    /// Keeps an index; the files of the one before go.
+    /// Keeps a packed index; that of the revision before goes. Where it cannot, the bytes come back
+    /// with the reason.
     pub(super) fn put_index(
         &self,
         url: &SafeUrl,
-        text: &[u8],
-        index: &Index,
+        packed: Spool,
         meta: &Meta,
-    ) -> Result<(), file::Error> {
-        self.tag()?;
+        now: Timestamp,
+    ) -> Result<(), (Vec<u8>, Option<file::Error>)> {
+        let path = self.index_file(url, &meta.revision);
         let folder = self.index_folder(url);
-        let [yaml, json] = ["yaml", "json"].map(|end| self.index_file(url, &meta.revision, end));
-        file::write_atomic(&yaml, text)?;
-        write_json(&json, index)?;
-        self.put_meta(url, meta)?;
-        for path in files(&folder) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with("index-") && path != yaml && path != json {
-                let _ = std::fs::remove_file(path);
+        // Of several processes, the last one's files must be there together.
+        let held = self.tag().and_then(|()| file::lock(&folder.join("lock")));
+        packed.keep_as(Some(&path))?;
+        let kept = held.and_then(|held| self.put_meta(url, meta).map(|()| held));
+        let held = kept.map_err(|error| {
+            (file::read_bytes(&path, u64::MAX - 1).unwrap_or_default(), Some(error))
+        })?;
+        for other in files(&folder) {
+            let name = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let changed = std::fs::metadata(&other).and_then(|meta| meta.modified());
+            let unfinished = name.ends_with(".tmp")
+                && changed.is_ok_and(|time| older(now, time, UNFINISHED_AGE));
+            if unfinished || (name.starts_with("index-") && other != path) {
+                let _ = std::fs::remove_file(other);
             }
         }
+        drop(held);
+        self.sweep_indexes(now);
         Ok(())
     }
 
@@ -159,35 +153,6 @@ impl Cache {
     /// Forgets what is known of an index: the next request for it is not conditional.
     pub(super) fn forget(&self, url: &SafeUrl) {
         let _ = std::fs::remove_file(self.index_folder(url).join("meta.json"));
-    }
-
-    fn chart_file(&self, url: &SafeUrl, chart: &str) -> PathBuf {
-        let name = format!("chart-{}.json", Digest::of(chart).to_hex());
-        self.index_folder(url).join(name)
-    }
-
-    /// Returns the versions of a chart that were found last, and in which revision.
-    pub(super) fn entries(&self, url: &SafeUrl, chart: &str) -> Option<(String, Vec<Entry>)> {
-        let found: Chart = read_json(&self.chart_file(url, chart))?;
-        if found.chart != chart {
-            return None;
-        }
-        let entries = found.rows.into_iter().map(Row::into_entry).collect::<Option<_>>()?;
-        Some((found.revision, entries))
-    }
-
-    /// Keeps the versions of a chart.
-    pub(super) fn put_entries(
-        &self,
-        url: &SafeUrl,
-        chart: &str,
-        revision: &str,
-        entries: &[Entry],
-    ) -> Result<(), file::Error> {
-        let rows = entries.iter().map(Row::from).collect();
-        let (chart_name, revision) = (chart.to_owned(), revision.to_owned());
-        let kept = Chart { revision, chart: chart_name, rows };
-        write_json(&self.chart_file(url, chart), &kept)
     }
 
     fn archives(&self) -> PathBuf {
@@ -223,6 +188,7 @@ impl Cache {
         file::write_atomic(&path, bytes)?;
         touch(&path, now);
         self.sweep(&path, now);
+        self.sweep_indexes(now);
         Ok(())
     }
 
@@ -234,15 +200,13 @@ impl Cache {
     /// Lets go what is too much or too old. What cannot be removed stays: another process may
     /// have been first.
     fn sweep(&self, keep: &Path, now: Timestamp) {
-        let now = SystemTime::from(now);
-        let older = |time: SystemTime, age| now.duration_since(time).is_ok_and(|past| past > age);
         let mut archives = Vec::new();
         for path in files(&self.archives()) {
             let Ok(meta) = std::fs::metadata(&path) else { continue };
-            let used = meta.modified().unwrap_or(now);
+            let used = meta.modified().unwrap_or(now.into());
             if path.extension().is_some_and(|end| end == "tgz") {
                 archives.push((used, meta.len(), path));
-            } else if older(used, UNFINISHED_AGE) {
+            } else if older(now, used, UNFINISHED_AGE) {
                 let _ = std::fs::remove_file(path);
             }
         }
@@ -257,14 +221,26 @@ impl Cache {
                 let _ = std::fs::remove_file(path);
             }
         }
-        for folder in files(&self.folder.join("index-v1")) {
-            let meta = std::fs::metadata(folder.join("meta.json"));
-            let used = meta.and_then(|meta| meta.modified());
-            if used.is_ok_and(|used| older(used, INDEX_AGE)) {
+    }
+
+    /// Lets go what was not refreshed for long.
+    fn sweep_indexes(&self, now: Timestamp) {
+        // The older form is of no use any more.
+        let _ = std::fs::remove_dir_all(self.folder.join("index-v1"));
+        for folder in files(&self.folder.join(INDEXES)) {
+            let used = files(&folder)
+                .into_iter()
+                .filter_map(|path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok());
+            if used.max().is_some_and(|used| older(now, used, INDEX_AGE)) {
                 let _ = std::fs::remove_dir_all(folder);
             }
         }
     }
+}
+
+/// Whether something is older than an age.
+fn older(now: Timestamp, time: SystemTime, age: Duration) -> bool {
+    SystemTime::from(now).duration_since(time).is_ok_and(|past| past > age)
 }
 
 /// Lists a folder; one that is not there is empty.
@@ -274,7 +250,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Notes a use, unless one was noted lately. A cache that cannot be written is used all the same.
-fn touch(path: &Path, now: Timestamp) {
+pub(super) fn touch(path: &Path, now: Timestamp) {
     let now = SystemTime::from(now);
     let noted = std::fs::metadata(path).and_then(|meta| meta.modified());
     let near = |noted: SystemTime| {
@@ -307,6 +283,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), file::Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::index::{Before, Raw, Reading};
     use super::*;
 
     fn time(text: &str) -> Timestamp {
@@ -350,22 +327,38 @@ mod tests {
             .set_len(3)
             .unwrap();
         assert!(cache.archive(&digest, now).is_none());
-        let text = "apiVersion: v1\nentries:\n  a:\n  - name: a\n    version: 1.0.0\n";
-        let (index, _) = Index::find(text).unwrap();
-        let revision = Digest::of(text).to_string();
-        let meta = Meta { revision: revision.clone(), ..Meta::default() };
-        cache.put_index(&url, text.as_bytes(), &index, &meta).unwrap();
+        let (meta, packed) = packed(&cache, &url, "1.0.0");
+        cache.put_index(&url, packed, &meta, time("2026-01-01T00:00:00Z")).unwrap();
         assert_eq!(cache.meta(&url), meta);
-        assert_eq!(cache.index(&url, &revision).as_ref(), Some(&index));
-        let block = index.block("a").unwrap();
-        assert!(cache.block(&url, &revision, block).unwrap().is_some());
-        let path = cache.index_file(&url, &revision, "yaml");
-        file::write_atomic(&path, text.replace("1.0.0", "6.6.6").as_bytes()).unwrap();
-        assert!(cache.block(&url, &revision, block).unwrap().is_none());
+        let index = cache.index(&url, &meta.revision).unwrap();
+        assert_eq!(index.entries("a").unwrap().0.len(), 1);
+        let path = cache.index_file(&url, &meta.revision);
+        let bytes = file::read_bytes(&path, 1 << 20).unwrap();
+        // Whichever byte is damaged, it is noticed before it is used.
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1;
+            file::write_atomic(&path, &bytes).unwrap();
+            let found = cache.index(&url, &meta.revision).map(|index| index.look("a", |_| ()));
+            assert!(!matches!(found, Ok(Ok(()))), "byte {at}");
+        }
+        assert!(cache.index(&url, "sha256:other").is_err());
         let meta_file = cache.index_folder(&url).join("meta.json");
         let damaged = file::read_text(&meta_file, 1 << 20).unwrap().replace("sha256:", "sha256;");
         file::write_atomic(&meta_file, damaged.as_bytes()).unwrap();
         assert_eq!(cache.meta(&url), Meta::default());
+    }
+
+    /// Packs an index of one version.
+    fn packed(cache: &Cache, url: &SafeUrl, version: &str) -> (Meta, Spool) {
+        let text = format!("apiVersion: v1\nentries:\n  a:\n  - name: a\n    version: {version}\n");
+        let place = cache.index_file(url, "new");
+        let raw = Raw::Spool(Spool::in_memory());
+        let mut reading = Reading::new(raw, Some(place), Before::default());
+        reading.take(text.as_bytes());
+        let made = reading.finish(None).unwrap();
+        let revision = made.revision.to_string();
+        (Meta { revision, ..Meta::default() }, made.packed)
     }
 
     #[test]
@@ -373,13 +366,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::new(folder.path());
         let url = "https://a.example".parse().unwrap();
-        for number in 0..3 {
-            let text = format!("apiVersion: v1\nentries: {{}}\ngenerated: '{number}'\n");
-            let (index, _) = Index::find(&text).unwrap();
-            let revision = Digest::of(&text).to_string();
-            cache
-                .put_index(&url, text.as_bytes(), &index, &Meta { revision, ..Meta::default() })
-                .unwrap();
+        for version in ["1.0.0", "2.0.0", "3.0.0"] {
+            let (meta, packed) = packed(&cache, &url, version);
+            cache.put_index(&url, packed, &meta, time("2026-01-01T00:00:00Z")).unwrap();
         }
         assert_eq!(files(&cache.index_folder(&url)).len(), 3);
     }

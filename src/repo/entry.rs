@@ -1,6 +1,6 @@
-//! One version of a chart, and its short form on disk.
+//! One version of a chart.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 use crate::base::clock::Timestamp;
 use crate::base::version::Version;
@@ -36,14 +36,109 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning(pub String);
 
-/// Reads the list of a chart: the good entries newest first, and what was wrong with the others.
+/// What an index says of a version, before it is packed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Fields<'t> {
+    pub(super) name: Cow<'t, str>,
+    pub(super) version: Cow<'t, str>,
+    pub(super) kind: Cow<'t, str>,
+    pub(super) app_version: Cow<'t, str>,
+    pub(super) kube_version: Cow<'t, str>,
+    pub(super) urls: Vec<Cow<'t, str>>,
+    pub(super) digest: Cow<'t, str>,
+    pub(super) created: Cow<'t, str>,
+    pub(super) deprecated: bool,
+    pub(super) description: Cow<'t, str>,
+    pub(super) keywords: Vec<Cow<'t, str>>,
+}
+
+impl<'t> Fields<'t> {
+    /// Reads one entry; the error is a text for people.
+    ///
+    /// Source: helm v4.3.1 pkg/repo/v1/index.go (`loadIndex`).
+    pub(super) fn of(item: &'t Value) -> Result<(Self, Version), String> {
+        let Value::Object(map) = item else {
+            return Err("an entry is not a map".to_owned());
+        };
+        let (name, version) = (text(map, "name")?, text(map, "version")?);
+        let parsed = identity(&name, &version)?;
+        let kind = text(map, "type")?;
+        kind_of(&name, &version, &kind)?;
+        // These decide nothing here: a number, as careless indexes have it, hides no version.
+        let loose = |key: &str| text(map, key).unwrap_or_else(|_| map[key].to_string().into());
+        let list = |key: &str| map.get(key).and_then(Value::as_array).into_iter().flatten();
+        let texts = |key: &str| list(key).filter_map(Value::as_str).map(Cow::Borrowed).collect();
+        let plain = |value: &'t Value| Cow::Borrowed(value.as_str().unwrap_or_default());
+        let fields = Self {
+            urls: texts("urls"),
+            app_version: loose("appVersion"),
+            kube_version: loose("kubeVersion"),
+            digest: text(map, "digest").unwrap_or_default(),
+            created: text(map, "created").unwrap_or_default(),
+            deprecated: map.get("deprecated").and_then(Value::as_bool).unwrap_or(false),
+            description: map.get("description").map(plain).unwrap_or_default(),
+            keywords: list("keywords").map(plain).collect(),
+            name,
+            version,
+            kind,
+        };
+        Ok((fields, parsed))
+    }
+
+    /// Says what is wrong with the entry, as [`Fields::of`] would.
+    pub(super) fn check(&self) -> Result<Version, String> {
+        let parsed = identity(&self.name, &self.version)?;
+        kind_of(&self.name, &self.version, &self.kind)?;
+        Ok(parsed)
+    }
+}
+
+fn identity(name: &str, version: &str) -> Result<Version, String> {
+    if name.is_empty() || version.is_empty() {
+        return Err(format!("an entry lacks name or version (`{name}`, `{version}`)"));
+    }
+    if matches!(name, "." | "..") || name.contains(['/', '\\']) {
+        return Err(format!("`{name}` is not the name of a chart"));
+    }
+    version.parse().map_err(|error| format!("{name}: version `{version}`: {error}"))
+}
+
+fn kind_of(name: &str, version: &str, kind: &str) -> Result<(), String> {
+    match kind {
+        "" | "application" | "library" => Ok(()),
+        _ => Err(format!("{name} {version}: type `{kind}` is neither application nor library")),
+    }
+}
+
+fn text<'t>(map: &'t Map, key: &str) -> Result<Cow<'t, str>, String> {
+    match map.get(key) {
+        None | Some(Value::Null) => Ok(Cow::Borrowed("")),
+        Some(Value::String(text)) => Ok(text.as_str().into()),
+        Some(other) => Err(format!("{key} is `{other}`, not a text: it lacks quotes")),
+    }
+}
+
+/// Reads the list of a chart in the plainest way: the good entries newest first, and what was wrong
+/// with the others.
 ///
 /// Source: helm v4.3.1 pkg/repo/v1/index.go (`loadIndex`, `SortEntries`).
+#[cfg(test)]
 pub(super) fn entries_of(list: &Value) -> (Vec<Entry>, Vec<Warning>) {
     let (mut good, mut warnings) = (Vec::new(), Vec::new());
     for item in list.as_array().into_iter().flatten() {
-        match entry(item) {
-            Ok(entry) => good.push(entry),
+        match Fields::of(item) {
+            Ok((fields, version)) => good.push(Entry {
+                name: fields.name.into(),
+                text: fields.version.into(),
+                version,
+                app_version: fields.app_version.into(),
+                kube_version: fields.kube_version.into(),
+                urls: fields.urls.into_iter().map(Into::into).collect(),
+                digest: fields.digest.into(),
+                created: fields.created.into(),
+                deprecated: fields.deprecated,
+                first_seen: None,
+            }),
             Err(reason) => warnings.push(Warning(reason)),
         }
     }
@@ -52,103 +147,6 @@ pub(super) fn entries_of(list: &Value) -> (Vec<Entry>, Vec<Warning>) {
         std::cmp::Reverse((entry.version.clone(), entry.created.parse::<Timestamp>().ok()))
     });
     (good, warnings)
-}
-
-/// Reads one entry; the error is a text for people.
-pub(super) fn entry(item: &Value) -> Result<Entry, String> {
-    let Value::Object(map) = item else {
-        return Err("an entry is not a map".to_owned());
-    };
-    let name = text(map, "name")?;
-    let version = text(map, "version")?;
-    if name.is_empty() || version.is_empty() {
-        return Err(format!("an entry lacks name or version (`{name}`, `{version}`)"));
-    }
-    if matches!(name.as_str(), "." | "..") || name.contains(['/', '\\']) {
-        return Err(format!("`{name}` is not the name of a chart"));
-    }
-    let parsed: Version =
-        version.parse().map_err(|error| format!("{name}: version `{version}`: {error}"))?;
-    let kind = text(map, "type")?;
-    if !matches!(kind.as_str(), "" | "application" | "library") {
-        return Err(format!("{name} {version}: type `{kind}` is neither application nor library"));
-    }
-    let urls = map.get("urls").and_then(Value::as_array).into_iter().flatten();
-    Ok(Entry {
-        urls: urls.filter_map(Value::as_str).map(str::to_owned).collect(),
-        // These decide nothing here: a number, as careless indexes have it, hides no version.
-        app_version: text(map, "appVersion").unwrap_or_else(|_| map["appVersion"].to_string()),
-        kube_version: text(map, "kubeVersion").unwrap_or_else(|_| map["kubeVersion"].to_string()),
-        digest: text(map, "digest").unwrap_or_default(),
-        created: text(map, "created").unwrap_or_default(),
-        deprecated: map.get("deprecated").and_then(Value::as_bool).unwrap_or(false),
-        first_seen: None,
-        version: parsed,
-        text: version,
-        name,
-    })
-}
-
-fn text(map: &Map, key: &str) -> Result<String, String> {
-    match map.get(key) {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(other) => Err(format!("{key} is `{other}`, not a text: it lacks quotes")),
-    }
-}
-
-/// An entry as it is kept on disk. Field names are one letter: large charts have hundreds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Row {
-    n: String,
-    v: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    a: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    k: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    u: Vec<String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    d: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    c: String,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    x: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    s: Option<String>,
-}
-
-impl From<&Entry> for Row {
-    fn from(entry: &Entry) -> Self {
-        Self {
-            n: entry.name.clone(),
-            v: entry.text.clone(),
-            a: entry.app_version.clone(),
-            k: entry.kube_version.clone(),
-            u: entry.urls.clone(),
-            d: entry.digest.clone(),
-            c: entry.created.clone(),
-            x: entry.deprecated,
-            s: entry.first_seen.map(|time| time.to_string()),
-        }
-    }
-}
-
-impl Row {
-    pub(super) fn into_entry(self) -> Option<Entry> {
-        Some(Entry {
-            version: self.v.parse().ok()?,
-            name: self.n,
-            text: self.v,
-            app_version: self.a,
-            kube_version: self.k,
-            urls: self.u,
-            digest: self.d,
-            created: self.c,
-            deprecated: self.x,
-            first_seen: self.s.and_then(|time| time.parse().ok()),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -194,19 +192,5 @@ mod tests {
         ]);
         let texts: Vec<_> = entries_of(&list).0.into_iter().map(|entry| entry.text).collect();
         assert_eq!(texts, ["1.0.0+b", "1.0.0+c", "1.0.0+a"]);
-    }
-
-    #[test]
-    fn rows_keep_everything() {
-        let mut entry = entries_of(&json!([{
-            "name": "a", "version": "1.0.0", "appVersion": "7", "kubeVersion": ">=1.20",
-            "urls": ["a.tgz"], "digest": "00", "created": "2026-01-01T00:00:00Z", "deprecated": true,
-        }]))
-        .0
-        .remove(0);
-        entry.first_seen = Some("2026-02-01T00:00:00.5Z".parse().unwrap());
-        let text = serde_json::to_string(&Row::from(&entry)).unwrap();
-        let row: Row = serde_json::from_str(&text).unwrap();
-        assert_eq!(row.into_entry().unwrap(), entry);
     }
 }

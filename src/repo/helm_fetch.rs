@@ -1,4 +1,4 @@
-//! Downloads for Helm's own files: an index or an archive, as it is.
+//! Downloads of archives and files, as they are.
 
 use std::time::Duration;
 
@@ -6,30 +6,12 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::helm_file::{HelmFiles, Registered};
-use super::index::Index;
-use super::repositories::{RepositorySpec, below, fetch};
+use super::repositories::{RepositorySpec, fetch};
 use crate::base::class::chain;
 use crate::base::digest::Digest;
 use crate::base::limit;
 use crate::base::secret::SafeUrl;
 use crate::source::{self, Fetched, Fetcher, Kind};
-
-/// Downloads the index of a repository; returns it with the names of its charts.
-///
-/// # Errors
-/// It cannot be fetched, or is no index.
-pub async fn download_index(
-    fetcher: &Fetcher,
-    spec: &RepositorySpec,
-) -> Result<(Bytes, Vec<String>), Error> {
-    let url = below(&spec.url, "index.yaml");
-    let bytes = body(fetcher, spec, &url, limit::INDEX_BYTES, Kind::Text).await?;
-    let refuse = |reason: String| Error::Index { url: url.clone(), reason };
-    let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is not text".to_owned()))?;
-    let (index, _) = Index::find(text).map_err(refuse)?;
-    let charts = index.charts().map(str::to_owned).collect();
-    Ok((bytes, charts))
-}
 
 /// Downloads an archive; `promised` is the digest that the index tells, if it tells one.
 ///
@@ -88,8 +70,7 @@ pub async fn refresh(
 ) -> Vec<Result<(), Error>> {
     let one = async |entry: &Registered| {
         let spec = entry.spec(timeout)?;
-        let (index, charts) = download_index(fetcher, &spec).await?;
-        files.put_index(&entry.name, &index, &charts)
+        files.fetch_index(fetcher, &spec, &entry.name).await
     };
     futures::future::join_all(entries.iter().map(|entry| one(entry))).await
 }

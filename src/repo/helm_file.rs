@@ -15,11 +15,18 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::cache::{Cache, touch};
 use super::error::Error;
-use super::repositories::RepositorySpec;
+use super::index::{Before, Index, Made, Problem, Raw, Reading, stamp};
+use super::indexes::refused;
+use super::repositories::{RepositorySpec, below, fetch};
+use crate::base::class::chain;
+use crate::base::clock::{Clock as _, SystemClock};
+use crate::base::file;
+use crate::base::limit::{self, Limit};
 use crate::base::secret::{SafeUrl, Secret};
-use crate::base::{file, limit};
-use crate::source::{Credentials, Tls};
+use crate::base::spool::Spool;
+use crate::source::{Credentials, Fetcher, Kind, Poured, Tls};
 use crate::yaml::{self, Map, Numbers, Value};
 
 /// Largest list of repositories, and largest certificate.
@@ -34,6 +41,8 @@ pub struct HelmFiles {
     pub config: PathBuf,
     /// The folder of the indexes.
     pub cache: PathBuf,
+    /// The folder of our own cache, which has packed forms of the indexes.
+    pub packed: PathBuf,
 }
 
 /// A registered repository.
@@ -241,22 +250,101 @@ impl HelmFiles {
         self.cache.join(format!("{name}-charts.txt"))
     }
 
-    /// Keeps the index of a repository.
+    /// Fetches the index of a repository, and keeps it as it comes.
     ///
     /// # Errors
-    /// A file cannot be written.
-    pub fn put_index(&self, name: &str, index: &[u8], charts: &[String]) -> Result<(), Error> {
-        let names: String = charts.iter().map(|chart| format!("{chart}\n")).collect();
+    /// It cannot be fetched, or is no index; or ([`Error::File`]) a file cannot be written.
+    pub async fn fetch_index(
+        &self,
+        fetcher: &Fetcher,
+        spec: &RepositorySpec,
+        name: &str,
+    ) -> Result<(), Error> {
+        let url = below(&spec.url, "index.yaml");
+        let limit_bytes = limit::current().of(Limit::Index);
+        let fetch = fetch(spec, url.clone(), limit_bytes, Kind::Text);
+        let path = self.index_file(name);
+        let place = Cache::new(&self.packed).helm_file(&path);
+        let raw = Raw::Spool(Spool::in_file(&path));
+        let mut reading = Reading::new(raw, Some(place.clone()), Before::default());
+        let poured = fetcher.fetch_into(&fetch, &mut reading).await?;
+        if poured == Poured::NotModified {
+            let reason = "the server has nothing new of it".to_owned();
+            return Err(Error::Index { url, reason });
+        }
+        let stamp = reading.stamp();
+        let made = reading.finish(stamp.as_deref()).map_err(|problem| refused(&url, problem))?;
+        let Made { packed, raw: Raw::Spool(raw), .. } = made else { return Ok(()) };
+        raw.sync().map_err(Error::File)?;
+        let kept = match packed.keep() {
+            Ok(()) => Index::open(&place),
+            // Our own cache is not what was asked for.
+            Err((bytes, _)) => Index::of_packed(bytes),
+        };
+        let index = kept.map_err(|problem| refused(&url, problem))?;
+        let names: String = index.charts().map(|chart| format!("{chart}\n")).collect();
         file::write_atomic(&self.charts_file(name), names.as_bytes()).map_err(Error::File)?;
-        file::write_atomic(&self.index_file(name), index).map_err(Error::File)
+        match raw.keep() {
+            Err((_, Some(error))) => Err(Error::File(error)),
+            Err((_, None)) | Ok(()) => Ok(()),
+        }
     }
 
-    /// Reads the index of a repository, as it was downloaded last.
+    /// Opens the index of a repository, as it was fetched last. What was packed of the same file
+    /// before is used.
     ///
     /// # Errors
-    /// There is none, or it cannot be read.
-    pub fn index(&self, name: &str) -> Result<String, file::Error> {
-        file::read_text(&self.index_file(name), limit::INDEX_BYTES)
+    /// Helm's text, or one for people: there is none, or it cannot be read.
+    pub fn index(&self, name: &str) -> Result<Index, String> {
+        let path = self.index_file(name);
+        let open = || {
+            let file = std::fs::File::open(&path)?;
+            let meta = file.metadata()?;
+            Ok((file, meta))
+        };
+        let (file, meta) = open().map_err(|error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                format!("open {}: no such file or directory", path.display())
+            }
+            _ => chain(&file::failed("read", &path)(error)),
+        })?;
+        let limit_bytes = limit::current().of(Limit::Index);
+        if meta.len() > limit_bytes {
+            return Err(chain(&file::Error::TooLarge { path, limit_bytes }));
+        }
+        let place = Cache::new(&self.packed).helm_file(&path);
+        let known = Index::open(&place).ok();
+        if let Some(known) = known.filter(|known| known.stamp() == stamp(&meta)) {
+            touch(&place, SystemClock.now());
+            return Ok(known);
+        }
+        Self::pack(file, &path, &place).map_err(|problem| problem.to_string())
+    }
+
+    /// Asks the index of a repository. Where its packed form is damaged, it is made again.
+    ///
+    /// # Errors
+    /// As [`HelmFiles::index`].
+    pub(super) fn ask<T>(&self, name: &str, ask: impl Fn(&Index) -> T) -> Result<T, String> {
+        let index = self.index(name)?;
+        let answer = ask(&index);
+        if index.is_damaged() { Ok(ask(&self.index(name)?)) } else { Ok(answer) }
+    }
+
+    /// Packs a copied index.
+    fn pack(mut file: std::fs::File, path: &Path, place: &Path) -> Result<Index, Problem> {
+        let before = file.metadata().map(|meta| stamp(&meta)).unwrap_or_default();
+        let read_from = file.try_clone().map_err(file::failed("read", path));
+        let raw = Raw::File(read_from.map_err(Problem::Unreadable)?, path.to_owned());
+        let mut reading = Reading::new(raw, Some(place.to_owned()), Before::default());
+        let copied = std::io::copy(&mut file, &mut reading).map_err(file::failed("read", path));
+        copied.map_err(Problem::Unreadable)?;
+        // What was changed meanwhile has another stamp, and is packed anew the next time.
+        let made = reading.finish(Some(&before))?;
+        match made.packed.keep() {
+            Ok(()) => Index::open(place),
+            Err((bytes, _)) => Index::of_packed(bytes),
+        }
     }
 
     /// Deletes the copy of an index.
@@ -316,5 +404,43 @@ mod tests {
         assert!(error(entry("https://a", true)).contains("--ca-file"));
         assert_eq!(error(entry("ftp://a", false)), "could not find protocol handler for: ftp");
         assert_eq!(error(entry("a", false)), "invalid chart URL format: a");
+    }
+
+    #[test]
+    fn a_copy_is_packed_once_until_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let files =
+            HelmFiles { config: at("list.yaml"), cache: at("copies"), packed: at("packed") };
+        let error = files.index("a").unwrap_err();
+        assert!(error.starts_with("open ") && error.ends_with(": no such file or directory"));
+        let put = |version: &str| {
+            let text =
+                format!("apiVersion: v1\nentries:\n  a:\n  - name: a\n    version: {version}\n");
+            file::write_atomic(&files.index_file("a"), text.as_bytes()).unwrap();
+        };
+        let version = || files.index("a").unwrap().entries("a").unwrap().0[0].text.clone();
+        put("1.0.0");
+        assert_eq!(version(), "1.0.0");
+        let place = Cache::new(&files.packed).helm_file(&files.index_file("a"));
+        let packed = file::read_bytes(&place, 1 << 20).unwrap();
+        // As long as the copy is the same file, what was packed of it is used, unless it is damaged.
+        let at = memchr::memmem::find(&packed, b"1.0.0").unwrap();
+        let damage = |at: usize| {
+            let mut other = packed.clone();
+            other[at] ^= 1;
+            file::write_atomic(&place, &other).unwrap();
+        };
+        damage(at);
+        assert!(!files.index("a").unwrap().is_whole());
+        assert_eq!(version(), "1.0.0");
+        damage(at);
+        let ask = |index: &Index| index.entries("a").map(|(entries, _)| entries[0].text.clone());
+        assert_eq!(files.ask("a", ask).unwrap().unwrap(), "1.0.0");
+        put("1.0.1");
+        assert_eq!(version(), "1.0.1");
+        // A damaged table is made again at once.
+        damage(packed.len() - 1);
+        assert_eq!(version(), "1.0.1");
     }
 }

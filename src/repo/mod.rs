@@ -1,7 +1,7 @@
 //! Repositories: index, cache, resolve, pull; charts in OCI registries.
 //!
-//! Invariants: an unchanged index costs one conditional request and no parsing; an unchanged chart
-//! costs nothing; a broken entry never hides the others; what is in the cache may be deleted at any
+//! Invariants: an unchanged index costs one conditional request and no parsing, and no index is ever
+//! in memory as a whole, unless it is of a strange style; an unchanged chart costs nothing; a broken entry never hides the others; what is in the cache may be deleted at any
 //! time.
 
 mod cache;
@@ -10,6 +10,7 @@ mod error;
 mod helm_fetch;
 mod helm_file;
 mod index;
+mod indexes;
 pub mod oci;
 mod packages;
 mod provenance;
@@ -22,17 +23,15 @@ mod subchart;
 
 pub use entry::{Entry, Warning};
 pub use error::Error;
-pub use helm_fetch::{
-    download_archive, download_file, download_index, helm_text, outcome, refresh,
-};
+pub use helm_fetch::{download_archive, download_file, helm_text, outcome, refresh};
 pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
 pub use packages::{Packages, package_index};
 pub use provenance::{Trust, read_keyring};
 pub use publish::Listing;
-pub use reference::{Located, locate, locate_in};
+pub use reference::{Located, fetch_whole, locate, locate_in};
 pub use repositories::{
     ArtifactError, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec, Trouble,
 };
-pub use search::{Hit, Query, Searchable, keep};
+pub use search::{Found, Hit, Query, Searchable};
 pub use subchart::{Registries, Subcharts, Verify};

@@ -169,11 +169,9 @@ mod tests {
         assert_ne!(second, first);
         // Every entry says what the index that Helm made of the same packages says.
         let text = std::str::from_utf8(&second).unwrap();
-        let helm = file::read_text(&source.join("index.yaml"), limit::INDEX_BYTES).unwrap();
-        let ours = Index::find(text).unwrap();
-        assert!(ours.1.is_none(), "our own style is the common one");
-        let (ours, _) = ours.0.entries("podinfo", text).unwrap();
-        let (theirs, _) = Index::find(&helm).unwrap().0.entries("podinfo", &helm).unwrap();
+        let helm = file::read_text(&source.join("index.yaml"), 50 << 20).unwrap();
+        let (ours, _) = Index::of(text).unwrap().entries("podinfo").unwrap();
+        let (theirs, _) = Index::of(&helm).unwrap().entries("podinfo").unwrap();
         let facts = |entries: &[crate::repo::Entry]| -> Vec<_> {
             let fact = |e: &crate::repo::Entry| {
                 (e.text.clone(), e.app_version.clone(), e.digest.clone(), e.urls.clone())
@@ -191,7 +189,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (index, warnings) = package_index(folder.path()).unwrap();
         let text = std::str::from_utf8(&index).unwrap();
-        assert_eq!(Index::find(text).unwrap().0.charts().count(), 0);
+        assert_eq!(Index::of(text).unwrap().charts().count(), 0);
         assert!(warnings.is_empty());
         assert!(package_index(&folder.path().join("none")).is_err());
     }

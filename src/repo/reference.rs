@@ -3,19 +3,19 @@
 //! Source: helm v4.3.1 pkg/downloader/chart_downloader.go (`ResolveChartVersion`),
 //! pkg/repo/v1/{index,chartrepo}.go (`Get`, `FindChartInRepoURL`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry::Entry;
 use super::error::Error;
-use super::helm_fetch::{download_index, helm_text};
+use super::helm_fetch::helm_text;
 use super::helm_file::{HelmFiles, Registered, RepositoryFile};
-use super::index::Index;
+use super::index::{Index, Row, Versions};
+use super::indexes::{Indexes, refused};
 use super::repositories::{RepositorySpec, chart_url};
-use crate::base::class::chain;
 use crate::base::constraint::Constraint;
 use crate::base::secret::SafeUrl;
 use crate::source::Fetcher;
-use crate::yaml::Value;
 
 /// A chart that was found.
 #[derive(Debug, Clone)]
@@ -66,10 +66,10 @@ pub fn locate(
         Error::Helm(format!("{text}: {reference}"))
     })?;
     let entry = list.find(name).ok_or_else(|| Error::Helm(format!("repo {name} not found")))?;
-    let text = copied_index(files, name).map_err(|why| {
+    let found = files.ask(name, |index| lookup(index, chart, wanted)).map_err(|why| {
         Error::Helm(format!("no cached repo found. (try 'helm repo update'): {why}"))
     })?;
-    let found = lookup(&text, chart, wanted).map_err(|why| {
+    let found = found.map_err(|why| {
         Error::Helm(format!(
             "chart {chart:?} matching {wanted} not found in {name} index. (try 'helm repo update'): {why}"
         ))
@@ -80,12 +80,13 @@ pub fn locate(
     Ok(Located { spec, url, entry: Some(found) })
 }
 
-/// Finds a chart in a repository that need not be registered; its index is fetched.
+/// Finds a chart in a repository that need not be registered; its index is fetched, if it changed
+/// since `files` had it last.
 ///
 /// # Errors
 /// The index cannot be had, or has not that chart.
 pub async fn locate_in(
-    fetcher: &Fetcher,
+    (fetcher, files): (&Fetcher, &HelmFiles),
     repository: &Registered,
     chart: &str,
     wanted: &str,
@@ -93,38 +94,64 @@ pub async fn locate_in(
 ) -> Result<Located, Error> {
     let spec = repository.spec(timeout)?;
     let address = &repository.url;
-    let (bytes, _) = download_index(fetcher, &spec).await.map_err(|error| {
-        let text = helm_text(&error);
-        Error::Helm(format!(
-            "looks like {address:?} is not a valid chart repository or cannot be reached: {text}"
-        ))
-    })?;
+    let index = fetched((fetcher, files), &spec, address).await?;
+    let mut found = lookup(&index, chart, wanted);
+    if index.is_damaged() {
+        let index = fetched((fetcher, files), &spec, address).await?;
+        found = lookup(&index, chart, wanted);
+    }
     let version = if wanted.is_empty() { String::new() } else { format!(" version {wanted:?}") };
     let named = format!("chart {chart:?}{version}");
-    let text = String::from_utf8_lossy(&bytes);
-    let found = lookup(&text, chart, wanted)
-        .map_err(|_| Error::Helm(format!("{named} not found in {address} repository")))?;
+    let found =
+        found.map_err(|_| Error::Helm(format!("{named} not found in {address} repository")))?;
     let missing = || Error::Helm(format!("{named} has no downloadable URLs"));
     let url = chart_url(&spec.url, found.urls.first().ok_or_else(missing)?)?;
     Ok(Located { spec, url, entry: Some(found) })
 }
 
-/// Reads a copied index; the error is Helm's text.
-pub(super) fn copied_index(files: &HelmFiles, name: &str) -> Result<String, String> {
-    files.index(name).map_err(|error| match error.kind() {
-        Some(std::io::ErrorKind::NotFound) => {
-            format!("open {}: no such file or directory", files.index_file(name).display())
-        }
-        _ => chain(&error),
-    })
+/// Fetches the index of a repository that need not be registered, if it changed; all of it can be
+/// read.
+///
+/// # Errors
+/// The index cannot be had.
+pub async fn fetch_whole(
+    fetcher: &Fetcher,
+    files: &HelmFiles,
+    repository: &Registered,
+    timeout: Duration,
+) -> Result<Arc<Index>, Error> {
+    let spec = repository.spec(timeout)?;
+    let index = fetched((fetcher, files), &spec, &repository.url).await?;
+    if index.is_whole() {
+        return Ok(index);
+    }
+    fetched((fetcher, files), &spec, &repository.url).await
 }
 
-/// Finds a version in the text of an index: exactly that text, else the newest that satisfies.
+/// Fetches the index of a repository, if it changed; its address is as it was typed.
+async fn fetched(
+    (fetcher, files): (&Fetcher, &HelmFiles),
+    spec: &RepositorySpec,
+    address: &str,
+) -> Result<Arc<Index>, Error> {
+    let unreachable = |error| {
+        let text = helm_text(&error);
+        Error::Helm(format!(
+            "looks like {address:?} is not a valid chart repository or cannot be reached: {text}"
+        ))
+    };
+    let indexes = Indexes::new(&files.packed);
+    let (refreshed, _) = indexes.refresh(fetcher, spec).await.map_err(unreachable)?;
+    let index = indexes.index(&spec.url, &refreshed.revision);
+    index.map_err(|problem| refused(&spec.url, problem))
+}
+
+/// Finds a version in an index: exactly that text, else the newest that satisfies.
 ///
 /// # Errors
 /// Helm's text.
-pub(super) fn lookup(text: &str, chart: &str, wanted: &str) -> Result<Entry, String> {
-    let entries = versions(text, chart)?.ok_or("no chart name found")?;
+pub(super) fn lookup(index: &Index, chart: &str, wanted: &str) -> Result<Entry, String> {
+    let entries = versions(index, chart)?.ok_or("no chart name found")?;
     if entries.is_empty() {
         return Err("no chart version found".to_owned());
     }
@@ -137,13 +164,11 @@ pub(super) fn lookup(text: &str, chart: &str, wanted: &str) -> Result<Entry, Str
 }
 
 /// Returns the versions of a chart, newest first; none when the index does not name it.
-pub(super) fn versions(text: &str, chart: &str) -> Result<Option<Vec<Entry>>, String> {
-    let (index, rewritten) = Index::find(text)?;
-    if index.block(chart).is_none() {
+pub(super) fn versions(index: &Index, chart: &str) -> Result<Option<Vec<Entry>>, String> {
+    if !index.has(chart) {
         return Ok(None);
     }
-    let (entries, _) = index.entries(chart, rewritten.as_deref().unwrap_or(text))?;
-    Ok(Some(entries))
+    Ok(Some(index.entries(chart)?.0))
 }
 
 /// An address is asked with the credentials of the repository whose index names it.
@@ -168,23 +193,18 @@ fn by_address(
 /// nothing.
 fn owns(files: &HelmFiles, entry: &Registered, url: &SafeUrl) -> bool {
     let Ok(root) = entry.url.parse::<SafeUrl>() else { return false };
-    let Ok(text) = files.index(&entry.name) else { return false };
     let last = url.expose().path().rsplit('/').next().unwrap_or_default();
-    if !text.contains(&decoded(last)) && !text.contains(last) {
-        return false;
-    }
-    let Ok((index, rewritten)) = Index::find(&text) else { return false };
-    let text = rewritten.as_deref().unwrap_or(&text);
-    let names = |chart: &str| {
-        let list = index.list(chart, text).unwrap_or_default();
-        let items = list.as_array().into_iter().flatten();
-        let first = |item: &Value| {
-            let reference = item.get("urls")?.get(0)?.as_str()?;
-            chart_url(&root, reference).ok()
-        };
-        items.filter_map(first).any(|known| known == *url)
+    let plain = decoded(last);
+    let is_it = |version: &Row<'_>| {
+        let Some(reference) = version.urls.first() else { return false };
+        (reference.contains(last) || reference.contains(&plain))
+            && chart_url(&root, reference).is_ok_and(|known| known == *url)
     };
-    index.charts().any(names)
+    let ask = |index: &Index| {
+        let look = |versions: &Versions<'_>| versions.list.iter().any(is_it);
+        index.charts().any(|chart| index.look(chart, look).unwrap_or(false))
+    };
+    files.ask(&entry.name, ask).unwrap_or(false)
 }
 
 /// The user that was typed is for a repository that is registered without one.
@@ -242,8 +262,9 @@ mod tests {
             ("web", "latest", Err("improper constraint: \"latest\"")),
             ("other", "", Err("no chart name found")),
         ];
+        let index = Index::of(INDEX).unwrap();
         for (chart, wanted, expected) in rows {
-            let found = lookup(INDEX, chart, wanted).map(|entry| entry.text);
+            let found = lookup(&index, chart, wanted).map(|entry| entry.text);
             let expected = expected.map(str::to_owned).map_err(str::to_owned);
             assert_eq!(found, expected, "{chart} {wanted}");
         }

@@ -2,17 +2,14 @@
 
 mod registry;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::cache::{Cache, Meta};
 use super::entry::{Entry, Warning};
 use super::error::Error;
-use super::index::{Index, parse_block};
+use super::indexes::{Indexes, refused};
 use super::oci::is_oci;
 use super::resolve::{Choice, choose};
 use crate::base::class::chain;
@@ -82,14 +79,6 @@ pub struct Pulled {
     pub chart: Arc<Chart>,
 }
 
-/// An index that the cache could not take.
-#[derive(Debug)]
-struct Held {
-    meta: Meta,
-    index: Arc<Index>,
-    text: Bytes,
-}
-
 /// The versions of a chart in a revision of an index.
 type Versions = (String, Arc<[Entry]>);
 /// Only one task at a time fetches an archive.
@@ -99,9 +88,7 @@ type Gate = Arc<tokio::sync::Mutex<()>>;
 #[derive(Debug)]
 pub struct Repositories {
     fetcher: Fetcher,
-    cache: Cache,
-    indexes: Mutex<HashMap<SafeUrl, (String, Arc<Index>)>>,
-    held: Mutex<HashMap<SafeUrl, Arc<Held>>>,
+    indexes: Indexes,
     versions: Mutex<Vec<((SafeUrl, String), Versions)>>,
     /// Versions of charts in registries, by the address of the chart.
     listed: Mutex<HashMap<String, Listed>>,
@@ -110,6 +97,8 @@ pub struct Repositories {
     undigested: Mutex<HashMap<SafeUrl, Digest>>,
     gates: Mutex<HashMap<SafeUrl, Gate>>,
     troubles: Mutex<Vec<(SafeUrl, Trouble)>>,
+    /// Charts whose broken entries were told, by revision.
+    told: Mutex<HashMap<SafeUrl, (String, HashSet<String>)>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -141,15 +130,14 @@ impl Repositories {
     pub fn new(fetcher: Fetcher, folder: &Path) -> Self {
         Self {
             fetcher,
-            cache: Cache::new(folder),
-            indexes: Mutex::default(),
-            held: Mutex::default(),
+            indexes: Indexes::new(folder),
             versions: Mutex::default(),
             listed: Mutex::default(),
             charts: Mutex::default(),
             undigested: Mutex::default(),
             gates: Mutex::default(),
             troubles: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -179,64 +167,17 @@ impl Repositories {
         self.trouble(url, Trouble::Cache(text));
     }
 
-    fn meta(&self, url: &SafeUrl) -> Meta {
-        let held = locked(&self.held).get(url).map(|held| held.meta.clone());
-        held.unwrap_or_else(|| self.cache.meta(url))
-    }
-
     /// Fetches the index of a repository, if it changed. A cache that cannot be written is said
     /// in the log, and the index is kept in memory.
     ///
     /// # Errors
     /// It cannot be fetched, or is no index; what was known before stays.
     pub async fn refresh(&self, spec: &RepositorySpec) -> Result<Refreshed, Error> {
-        let url = &spec.url;
-        let known = self.meta(url);
-        let mut fetch = fetch(spec, below(url, "index.yaml"), limit::INDEX_BYTES, Kind::Text);
-        fetch.etag.clone_from(&known.etag);
-        fetch.last_modified.clone_from(&known.last_modified);
-        let now = self.fetcher.clock().now();
-        let (bytes, etag, last_modified) = match self.fetcher.fetch(&fetch).await? {
-            Fetched::NotModified => {
-                self.cache.touch_index(url, now);
-                let Meta { revision, size, .. } = known;
-                return Ok(Refreshed { changed: false, revision, size });
-            }
-            Fetched::Body { bytes, etag, last_modified } => (bytes, etag, last_modified),
-        };
-        let revision = Digest::of(&bytes).to_string();
-        let size = bytes.len() as u64;
-        let changed = revision != known.revision;
-        let fetched = if changed { now.to_string() } else { known.fetched };
-        let shown = url.to_string();
-        let meta = Meta { url: shown, etag, last_modified, revision, size, fetched };
-        let refreshed = Refreshed { changed, revision: meta.revision.clone(), size };
-        if changed {
-            self.take_index(url, bytes, meta)?;
-        } else if let Err(error) = self.cache.put_meta(url, &meta) {
-            tracing::debug!(%url, error = chain(&error), "chart cache cannot be written");
+        let (refreshed, uncached) = self.indexes.refresh(&self.fetcher, spec).await?;
+        if let Some(error) = uncached {
+            self.uncached(&spec.url, "the index", &error);
         }
         Ok(refreshed)
-    }
-
-    fn take_index(&self, url: &SafeUrl, bytes: Bytes, meta: Meta) -> Result<(), Error> {
-        let refuse = |reason: String| Error::Index { url: url.clone(), reason };
-        let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is not text".to_owned()))?;
-        let (index, rewritten) = Index::find(text).map_err(refuse)?;
-        let text = rewritten.map_or_else(|| bytes.clone(), Bytes::from);
-        let index = Arc::new(index);
-        match self.cache.put_index(url, &text, &index, &meta) {
-            Ok(()) => {
-                locked(&self.held).remove(url);
-                let kept = (meta.revision, index);
-                locked(&self.indexes).insert(url.clone(), kept);
-            }
-            Err(error) => {
-                self.uncached(url, "the index", &error);
-                locked(&self.held).insert(url.clone(), Arc::new(Held { meta, index, text }));
-            }
-        }
-        Ok(())
     }
 
     /// Returns every version of a chart, newest first.
@@ -247,17 +188,17 @@ impl Repositories {
         if is_oci(url.expose().as_str()) {
             return self.listed(url, chart).map(Into::into);
         }
-        let revision = self.meta(url).revision;
+        let revision = self.indexes.revision(url);
+        let newer = || Some(self.indexes.revision(url)).filter(|r| !r.is_empty() && *r != revision);
         match self.versions_of(url, chart, &revision) {
-            Err(Error::Damaged(_) | Error::Cache(_)) if self.meta(url).revision != revision => {
+            Err(Error::Damaged(_) | Error::Cache(_)) if newer().is_some() => {
                 // Another process put a newer index in its place meanwhile.
-                let revision = self.meta(url).revision;
+                let revision = self.indexes.revision(url);
                 self.versions_of(url, chart, &revision)
             }
             Err(Error::Damaged(_)) => {
                 // Without its `ETag` the next refresh fetches it whole.
-                self.cache.forget(url);
-                locked(&self.indexes).remove(url);
+                self.indexes.forget(url);
                 Err(Error::Damaged(url.clone()))
             }
             other => other,
@@ -279,64 +220,31 @@ impl Repositories {
         {
             return Ok(entries);
         }
-        let before = self.cache.entries(url, chart);
-        let entries: Arc<[Entry]> = match before {
-            Some((known, entries)) if known == revision => entries.into(),
-            before => {
-                let entries = self.read_versions(url, chart, revision, before)?;
-                if let Err(error) = self.cache.put_entries(url, chart, revision, &entries) {
-                    tracing::debug!(%url, error = chain(&error), "versions could not be cached");
-                }
-                entries.into()
-            }
-        };
-        let kept = (revision.to_owned(), Arc::clone(&entries));
-        remember(&self.versions, KEPT_VERSIONS, key, kept);
-        Ok(entries)
-    }
-
-    /// Reads the versions of a chart from an index; `before` is what was found the last time.
-    fn read_versions(
-        &self,
-        url: &SafeUrl,
-        chart: &str,
-        revision: &str,
-        before: Option<(String, Vec<Entry>)>,
-    ) -> Result<Vec<Entry>, Error> {
-        let refuse = |reason: String| Error::Index { url: url.clone(), reason };
-        let held = locked(&self.held).get(url).cloned();
-        let index = match &held {
-            Some(held) => Arc::clone(&held.index),
-            None => self.index(url, revision)?,
-        };
-        let (mut entries, warnings) = match (index.block(chart), held) {
-            (None, _) => (Vec::new(), Vec::new()),
-            (Some(_), Some(held)) => {
-                let text = std::str::from_utf8(&held.text).unwrap_or_default();
-                index.entries(chart, text).map_err(refuse)?
-            }
-            (Some(block), None) => {
-                let text = self.cache.block(url, revision, block).map_err(Error::Cache)?;
-                let text = text.ok_or_else(|| Error::Damaged(url.clone()))?;
-                parse_block(chart, &text).map_err(refuse)?
-            }
-        };
-        if !warnings.is_empty() {
+        let index = self.indexes.index(url, revision).map_err(|problem| refused(url, problem))?;
+        let found = index.look(chart, |versions| versions.entries());
+        let (entries, warnings) = found.map_err(|problem| refused(url, problem))?;
+        if !warnings.is_empty() && self.tells(url, revision, chart) {
             self.trouble(url, Trouble::Entries(left_out(chart, &warnings, entries.len())));
         }
         if entries.is_empty() {
             let near = similar(index.charts(), chart);
             return Err(Error::NoChart { url: url.clone(), chart: chart.to_owned(), near });
         }
-        if let Some((_, before)) = before {
-            let now = self.fetcher.clock().now();
-            let seen: HashMap<&str, _> =
-                before.iter().map(|entry| (entry.text.as_str(), entry.first_seen)).collect();
-            for entry in &mut entries {
-                entry.first_seen = seen.get(entry.text.as_str()).copied().unwrap_or(Some(now));
-            }
-        }
+        let entries: Arc<[Entry]> = entries.into();
+        let kept = (revision.to_owned(), Arc::clone(&entries));
+        remember(&self.versions, KEPT_VERSIONS, key, kept);
         Ok(entries)
+    }
+
+    /// Whether the broken entries of a chart are still to be told.
+    fn tells(&self, url: &SafeUrl, revision: &str, chart: &str) -> bool {
+        let mut told = locked(&self.told);
+        let (known, charts) = told.entry(url.clone()).or_default();
+        if known != revision {
+            revision.clone_into(known);
+            charts.clear();
+        }
+        charts.insert(chart.to_owned())
     }
 
     /// Returns the versions of a chart that satisfy a constraint, newest first.
@@ -425,7 +333,7 @@ impl Repositories {
             locked(&self.undigested).insert(url.clone(), digest);
         }
         let now = self.fetcher.clock().now();
-        if let Err(error) = self.cache.put_archive(&digest, &bytes, now) {
+        if let Err(error) = self.indexes.cache().put_archive(&digest, &bytes, now) {
             self.uncached(&spec.url, &format!("{} {}", entry.name, entry.text), &error);
         }
         Ok(pulled)
@@ -438,7 +346,7 @@ impl Repositories {
         if let Some(kept) = recall(&self.charts, &digest) {
             return Ok(Some(kept));
         }
-        let bytes = self.cache.archive(&digest, self.fetcher.clock().now());
+        let bytes = self.indexes.cache().archive(&digest, self.fetcher.clock().now());
         bytes.map(|bytes| self.load(url, digest, &bytes)).transpose()
     }
 
@@ -448,18 +356,6 @@ impl Repositories {
         let pulled = Pulled { digest, chart: Arc::new(chart) };
         remember(&self.charts, KEPT, digest, pulled.clone());
         Ok(pulled)
-    }
-
-    fn index(&self, url: &SafeUrl, revision: &str) -> Result<Arc<Index>, Error> {
-        if let Some((known, index)) = locked(&self.indexes).get(url)
-            && known == revision
-        {
-            return Ok(Arc::clone(index));
-        }
-        let index = self.cache.index(url, revision).ok_or_else(|| Error::Damaged(url.clone()))?;
-        let index = Arc::new(index);
-        locked(&self.indexes).insert(url.clone(), (revision.to_owned(), Arc::clone(&index)));
-        Ok(index)
     }
 }
 

@@ -2,15 +2,13 @@
 //!
 //! Source: helm v4.3.1 pkg/cmd/search/search.go, pkg/cmd/search_repo.go.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use super::entry::{Entry, entry};
-use super::index::Index;
+use super::entry::Entry;
+use super::index::{Index, Row, Versions};
 use crate::base::constraint::Constraint;
-use crate::chart::sanitize;
 use crate::template::go_regex;
-use crate::yaml::Value;
 
 /// Stands between the parts of a line that is searched.
 const SEPARATOR: char = '\u{b}';
@@ -42,50 +40,29 @@ pub struct Hit {
 /// Looks for something in a line and returns its score.
 type Find = Box<dyn Fn(&str) -> Option<usize>>;
 
-#[derive(Debug, Clone, PartialEq)]
-struct Line {
-    text: String,
-    entry: Entry,
-    description: String,
+/// Charts of several repositories that can be searched.
+#[derive(Debug, Default)]
+pub struct Searchable {
+    indexes: Vec<(String, Arc<Index>)>,
 }
 
-/// Charts of several repositories that can be searched.
-#[derive(Debug, Clone, Default)]
-pub struct Searchable {
-    /// By the charts' names and the versions' texts: a version that is there twice counts once.
-    lines: BTreeMap<(String, String), Line>,
+/// A search that can be done.
+pub struct Found<'s> {
+    charts: &'s Searchable,
+    find: Find,
 }
 
 impl Searchable {
-    /// Adds the index of a repository. Charts and entries that cannot be read are left out.
-    ///
-    /// # Errors
-    /// A text for people: it is no index.
-    pub fn add(&mut self, repository: &str, text: &str) -> Result<(), String> {
-        let (index, rewritten) = Index::find(text)?;
-        let text = rewritten.as_deref().unwrap_or(text);
-        for chart in index.charts() {
-            let list = match index.list(chart, text) {
-                Ok(list) => list,
-                Err(error) => {
-                    tracing::warn!(repository, error, "chart is left out");
-                    continue;
-                }
-            };
-            for item in list.as_array().into_iter().flatten() {
-                let Ok(entry) = entry(item) else { continue };
-                let key = (format!("{repository}/{chart}"), entry.text.clone());
-                self.lines.insert(key, line(repository, item, entry));
-            }
-        }
-        Ok(())
+    /// Adds the index of a repository; one without a name is searched by the charts' names alone.
+    pub fn add(&mut self, repository: &str, index: Arc<Index>) {
+        self.indexes.push((repository.to_owned(), index));
     }
 
-    /// Searches; the best is first.
+    /// Prepares a search.
     ///
     /// # Errors
     /// Go's text about a regular expression.
-    pub fn search(&self, query: &Query) -> Result<Vec<Hit>, String> {
+    pub fn search(&self, query: &Query) -> Result<Found<'_>, String> {
         let find: Find = match query {
             Query::All => Box::new(|_| Some(0)),
             Query::Text(text) => {
@@ -102,45 +79,93 @@ impl Searchable {
                 })
             }
         };
-        let hit = |(name, line): (&String, &Line)| {
-            let score = find(&line.text)?;
-            let (name, description) = (name.clone(), line.description.clone());
-            Some(Hit { name, entry: line.entry.clone(), description, score })
-        };
-        let lines = self.lines.iter().map(|((name, _), line)| (name, line));
-        let mut hits: Vec<Hit> = lines.filter_map(hit).collect();
-        hits.sort_by(order);
-        Ok(hits)
+        Ok(Found { charts: self, find })
     }
 }
 
-/// Keeps what satisfies a constraint: of each chart the first, or `all`.
-pub fn keep(hits: Vec<Hit>, constraint: &Constraint, all: bool) -> Vec<Hit> {
-    let mut seen = HashSet::new();
-    let mut wanted = |hit: &Hit| {
-        constraint.matches(&hit.entry.version) && (seen.insert(hit.name.clone()) || all)
-    };
-    hits.into_iter().filter(|hit| wanted(hit)).collect()
-}
+impl Found<'_> {
+    /// Returns what satisfies a constraint, the best first: of each chart the first, or `all`.
+    /// Charts that cannot be read are left out.
+    pub fn keep(&self, constraint: &Constraint, all: bool) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        for (repository, index) in &self.charts.indexes {
+            for chart in index.charts() {
+                let look = |versions: &Versions<'_>| {
+                    let name = below(repository, chart);
+                    self.of_chart((repository, &name), versions, constraint, all)
+                };
+                match index.look(chart, look) {
+                    Ok(found) => hits.extend(found),
+                    Err(error) => {
+                        tracing::warn!(repository, %error, "chart is left out");
+                    }
+                }
+            }
+        }
+        // Of one chart, they are in order already.
+        hits.sort_by(|a, b| a.score.cmp(&b.score).then_with(|| a.name.cmp(&b.name)));
+        hits
+    }
 
-fn order(a: &Hit, b: &Hit) -> Ordering {
-    let newest_first = || b.entry.version.cmp(&a.entry.version);
-    a.score.cmp(&b.score).then_with(|| a.name.cmp(&b.name)).then_with(newest_first)
+    fn of_chart(
+        &self,
+        (repository, name): (&str, &str),
+        versions: &Versions<'_>,
+        constraint: &Constraint,
+        all: bool,
+    ) -> Vec<Hit> {
+        let mut scores = HashMap::new();
+        let mut scored = Vec::new();
+        for version in &versions.list {
+            let line = || (self.find)(&line(repository, version, versions.texts[version.text]));
+            let score = *scores.entry((version.name, version.text)).or_insert_with(line);
+            scored.push((score, version));
+        }
+        // Newest first among equals: as they are.
+        scored.retain(|(score, _)| score.is_some());
+        scored.sort_by_key(|(score, _)| *score);
+        let mut hits: Vec<Hit> = Vec::new();
+        let mut seen = HashSet::new();
+        for (score, version) in scored {
+            let newer = hits.last().filter(|last| !all && Some(last.score) == score);
+            if !all && !hits.is_empty() && newer.is_none() {
+                break;
+            }
+            let Some(entry) = version.entry().filter(|e| constraint.matches(&e.version)) else {
+                continue;
+            };
+            if newer.is_some_and(|newer| newer.entry.version != entry.version) {
+                break;
+            }
+            // A version that is there twice counts once.
+            if !seen.insert(version.version) {
+                continue;
+            }
+            let (description, score) = (versions.texts[version.text].0, score.unwrap_or_default());
+            let (name, description) = (name.to_owned(), description.to_owned());
+            hits.push(Hit { name, entry, description, score });
+        }
+        // Of equal precedence, by the text.
+        hits.sort_by(|a, b| {
+            let newest_first = || b.entry.version.cmp(&a.entry.version);
+            a.score
+                .cmp(&b.score)
+                .then_with(newest_first)
+                .then_with(|| a.entry.text.cmp(&b.entry.text))
+        });
+        hits.truncate(if all { hits.len() } else { 1 });
+        hits
+    }
 }
 
 /// Source: helm v4.3.1 pkg/cmd/search/search.go (`indstr`).
-fn line(repository: &str, item: &Value, entry: Entry) -> Line {
-    let clean = |value: &Value| {
-        let mut text = value.as_str().unwrap_or_default().to_owned();
-        sanitize(&mut text);
-        text
-    };
-    let description = item.get("description").map(clean).unwrap_or_default();
-    let keywords = item.get("keywords").and_then(Value::as_array).into_iter().flatten();
-    let keywords: Vec<String> = keywords.map(clean).collect();
-    let (name, keywords, s) = (&entry.name, keywords.join(" "), SEPARATOR);
-    let text = format!("{name}{s}{repository}/{name}{s}{description}{s}{keywords}");
-    Line { text, entry, description }
+fn line(repository: &str, version: &Row<'_>, (description, keywords): (&str, &str)) -> String {
+    let (name, s) = (version.name, SEPARATOR);
+    format!("{name}{s}{}{s}{description}{s}{keywords}", below(repository, name))
+}
+
+fn below(repository: &str, chart: &str) -> String {
+    if repository.is_empty() { chart.to_owned() } else { format!("{repository}/{chart}") }
 }
 
 /// Returns in which part of a line a place is.
@@ -160,8 +185,8 @@ mod tests {
 
     fn search(query: &Query, constraint: &str, all: bool) -> String {
         let mut charts = Searchable::default();
-        charts.add("one", INDEX).unwrap();
-        let hits = keep(charts.search(query).unwrap(), &constraint.parse().unwrap(), all);
+        charts.add("one", Arc::new(Index::of(INDEX).unwrap()));
+        let hits = charts.search(query).unwrap().keep(&constraint.parse().unwrap(), all);
         let shown: Vec<_> = hits
             .iter()
             .map(|hit| format!("{} {} {}", hit.name, hit.entry.text, hit.score))
@@ -185,7 +210,8 @@ mod tests {
         for (query, constraint, all, expected) in rows {
             assert_eq!(search(&query, constraint, all), expected, "{query:?}");
         }
-        let error = Searchable::default().search(&Query::Regex("(".to_owned())).unwrap_err();
+        let charts = Searchable::default();
+        let error = charts.search(&Query::Regex("(".to_owned())).err().unwrap();
         assert_eq!(error, "error parsing regexp: missing closing ): `(`");
     }
 }

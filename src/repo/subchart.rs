@@ -16,7 +16,7 @@ use super::helm_fetch::{download_archive, helm_text, outcome, refresh};
 use super::helm_file::{HelmFiles, Registered, RepositoryFile};
 use super::oci::is_oci;
 use super::provenance::Trust;
-use super::reference::{Located, copied_index, locate_in, versions};
+use super::reference::{Located, locate_in, versions};
 use super::repositories::chart_url;
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
@@ -295,8 +295,8 @@ impl Subcharts<'_> {
         let uncached = |why| {
             helm(format!("no cached repository for {name} found. (try 'helm repo update'): {why}"))
         };
-        let text = copied_index(self.files, name).map_err(uncached)?;
-        let entries = versions(&text, &dep.name).map_err(uncached)?.ok_or_else(|| {
+        let entries = self.files.ask(name, |index| versions(index, &dep.name));
+        let entries = entries.and_then(|found| found).map_err(uncached)?.ok_or_else(|| {
             helm(format!("{} chart not found in repo {}", dep.name, dep.repository))
         })?;
         let fits = entries.iter().find(|e| !e.urls.is_empty() && constraint.matches(&e.version));
@@ -441,13 +441,14 @@ impl Subcharts<'_> {
         let Some(entry) = by_url(list, &dep.repository) else {
             let url = dep.repository.clone();
             let entry = Registered { url, ..Registered::default() };
-            let found = locate_in(self.fetcher, &entry, &dep.name, &dep.version, self.timeout);
+            let from = (self.fetcher, self.files);
+            let found = locate_in(from, &entry, &dep.name, &dep.version, self.timeout);
             return found.await.map_err(|error| {
                 helm(format!("chart {} not found in {}: {error}", dep.name, dep.repository))
             });
         };
-        let text = copied_index(self.files, &entry.name).map_err(helm)?;
-        let entries = versions(&text, &dep.name).map_err(helm)?;
+        let entries = self.files.ask(&entry.name, |index| versions(index, &dep.name));
+        let entries = entries.and_then(|found| found).map_err(helm)?;
         let entries = entries.ok_or_else(|| helm("entry not found"))?;
         let same = |text: &str| match (text.parse::<Version>(), dep.version.parse::<Version>()) {
             (Ok(one), Ok(other)) => one.cmp(&other).is_eq(),

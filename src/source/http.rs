@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::path::PathBuf;
+use std::io::{Read as _, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -92,6 +93,20 @@ pub enum Fetched {
     },
 }
 
+/// An answer whose bytes went elsewhere while they came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Poured {
+    /// What is known is still right; there were no bytes.
+    NotModified,
+    /// New content.
+    Body {
+        /// Its `ETag`; may be empty.
+        etag: String,
+        /// Its `Last-Modified`; may be empty.
+        last_modified: String,
+    },
+}
+
 /// Fetches over HTTP(S), or from the folders of mirrors.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
@@ -132,11 +147,30 @@ impl Fetcher {
     /// # Errors
     /// See [`Error`].
     pub async fn fetch(&self, request: &Fetch) -> Result<Fetched, Error> {
+        let mut bytes = Vec::new();
+        Ok(match self.fetch_into(request, &mut bytes).await? {
+            Poured::NotModified => Fetched::NotModified,
+            Poured::Body { etag, last_modified } => {
+                Fetched::Body { bytes: bytes.into(), etag, last_modified }
+            }
+        })
+    }
+
+    /// Fetches one address and passes the bytes on while they come. When it fails, some may have
+    /// been passed on already.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn fetch_into(
+        &self,
+        request: &Fetch,
+        into: &mut (dyn Write + Send),
+    ) -> Result<Poured, Error> {
         match self.mirrors.place(&request.url) {
-            Place::Folder(path) => from_folder(request, path),
+            Place::Folder(path) => from_folder(request, &path, into),
             Place::Unusable(reason) => Err(Error::Unusable { url: request.url.clone(), reason }),
             Place::Url(url) => {
-                let answer = self.over_http(request, url);
+                let answer = self.over_http(request, url, into);
                 match tokio::time::timeout(request.timeout, answer).await {
                     Ok(answer) => answer,
                     Err(_) => {
@@ -147,7 +181,12 @@ impl Fetcher {
         }
     }
 
-    async fn over_http(&self, request: &Fetch, url: SafeUrl) -> Result<Fetched, Error> {
+    async fn over_http(
+        &self,
+        request: &Fetch,
+        url: SafeUrl,
+        into: &mut (dyn Write + Send),
+    ) -> Result<Poured, Error> {
         if !matches!(url.expose().scheme(), "http" | "https") {
             let reason = "only http:// and https:// are fetched";
             return Err(Error::Unusable { url, reason });
@@ -171,15 +210,15 @@ impl Fetcher {
         let answer = call.send().await.map_err(|error| connection(&url, &error))?;
         let conditional = !request.etag.is_empty() || !request.last_modified.is_empty();
         if answer.status() == reqwest::StatusCode::NOT_MODIFIED && conditional {
-            return Ok(Fetched::NotModified);
+            return Ok(Poured::NotModified);
         }
         self.refuse(&url, &answer)?;
         let text = |name| header_text(&answer, name).to_owned();
         let (etag, last_modified) = (text(header::ETAG), text(header::LAST_MODIFIED));
         let packed = header_text(&answer, header::CONTENT_ENCODING).eq_ignore_ascii_case("gzip");
         let packed = packed && request.kind == Kind::Text;
-        let bytes = body::read(&url, answer, request.limit_bytes, packed).await?;
-        Ok(Fetched::Body { bytes, etag, last_modified })
+        body::pour(&url, answer, (request.limit_bytes, packed), into).await?;
+        Ok(Poured::Body { etag, last_modified })
     }
 
     pub(super) fn client(
@@ -291,26 +330,39 @@ pub(super) fn connection(url: &SafeUrl, error: &reqwest::Error) -> Error {
 }
 
 /// A folder answers as a server would: its tag is size and time of the file.
-fn from_folder(request: &Fetch, path: PathBuf) -> Result<Fetched, Error> {
-    let meta = match std::fs::metadata(&path) {
+fn from_folder(
+    request: &Fetch,
+    path: &Path,
+    into: &mut (dyn Write + Send),
+) -> Result<Poured, Error> {
+    let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::NotFound { url: request.url.clone() });
         }
-        Err(error) => return Err(file::failed("read", &path)(error).into()),
+        Err(error) => return Err(file::failed("read", path)(error).into()),
+    };
+    let too_large = || {
+        let limit_bytes = request.limit_bytes;
+        Error::TooLarge { url: request.url.clone(), limit_bytes }
     };
     if meta.len() > request.limit_bytes {
-        let limit_bytes = request.limit_bytes;
-        return Err(Error::TooLarge { url: request.url.clone(), limit_bytes });
+        return Err(too_large());
     }
     let changed =
         meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let etag = format!("\"{}-{}\"", meta.len(), changed.map_or(0, |time| time.as_nanos()));
     if etag == request.etag {
-        return Ok(Fetched::NotModified);
+        return Ok(Poured::NotModified);
     }
-    let bytes = file::read_bytes(&path, request.limit_bytes)?.into();
-    Ok(Fetched::Body { bytes, etag, last_modified: String::new() })
+    let mut pour = || {
+        let file = std::fs::File::open(path)?;
+        std::io::copy(&mut file.take(request.limit_bytes + 1), into)
+    };
+    if pour().map_err(file::failed("read", path))? > request.limit_bytes {
+        return Err(too_large());
+    }
+    Ok(Poured::Body { etag, last_modified: String::new() })
 }
 
 #[cfg(test)]

@@ -10,5 +10,5 @@ mod mirror;
 pub mod oci;
 
 pub use error::Error;
-pub use http::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
+pub use http::{Credentials, Fetch, Fetched, Fetcher, Kind, Poured, Tls};
 pub use mirror::{Mirror, Mirrors};

@@ -1,6 +1,7 @@
 //! Repositories by name, beside the real Helm on the same kind of files.
 
 use crate::support::chart::web;
+use crate::support::leadsman::Leadsman;
 use crate::support::pack::Package;
 use crate::support::pair::Pair;
 use crate::support::repository::Repository;
@@ -273,4 +274,35 @@ async fn values_and_dependencies_are_fetched_for_a_rendering() {
     pair.same_error(&["template", "r", "app"]);
     pair.same(&["template", "r", "app", "--dependency-update"]);
     pair.same(&["template", "r", "app", "--dependency-update"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_was_never_added_is_searched() {
+    let repository = repository();
+    repository.publish_package(web("2.0.0-rc.1", ""));
+    let (leadsman, url) = (Leadsman::new(), repository.url());
+    let rows = [
+        (&["web"][..], "web 1.1.0"),
+        (&["web", "--version", "~1.0"], "web 1.0.0"),
+        (&["web", "--devel"], "web 2.0.0-rc.1"),
+        (&["--versions"], "web 1.1.0, web 1.0.0"),
+        (&["other"], ""),
+    ];
+    for (arguments, expected) in rows {
+        let fixed = ["search", "repo", "-o", "json", "--repo", &url];
+        let output = leadsman.run(&[&fixed, arguments].concat()).await.success();
+        let hits: Vec<serde_json::Value> = serde_json::from_str(&output).unwrap();
+        let shown = |hit: &serde_json::Value| {
+            format!("{} {}", hit["name"].as_str().unwrap(), hit["version"].as_str().unwrap())
+        };
+        let found: Vec<String> = hits.iter().map(shown).collect();
+        assert_eq!(found.join(", "), expected, "{arguments:?}");
+    }
+    assert_eq!(
+        (repository.count("/index.yaml", 200), repository.count("/index.yaml", 304)),
+        (1, 4)
+    );
+    let gone = leadsman.run(&["search", "repo", "--repo", &format!("{url}/none")]).await;
+    assert_eq!(gone.code, Some(1));
+    assert!(gone.stderr.contains("is not a valid chart repository"), "{}", gone.stderr);
 }

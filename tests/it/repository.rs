@@ -105,6 +105,15 @@ async fn many_who_want_one_archive_ask_once() {
 }
 
 #[tokio::test]
+async fn many_who_want_one_index_download_it_once() {
+    let setup = setup();
+    let refreshes = (0..20).map(|_| setup.ours.refresh(&setup.spec));
+    let refreshed = futures::future::join_all(refreshes).await;
+    assert_eq!(refreshed.iter().filter(|r| r.as_ref().unwrap().changed).count(), 1);
+    assert_eq!((setup.server.count(INDEX, 200), setup.server.count(INDEX, 304)), (1, 19));
+}
+
+#[tokio::test]
 async fn a_version_that_appears_is_found_and_dated() {
     let setup = setup();
     setup.refresh().await.unwrap();
@@ -314,8 +323,8 @@ async fn a_cache_that_is_damaged_or_deleted_is_filled_again() {
     setup.refresh().await.unwrap();
     let url: &SafeUrl = &setup.spec.url;
     let files = leadsman::base::file::list_tree(setup.cache.path()).unwrap();
-    let text = files.iter().find(|name| name.ends_with(".yaml")).unwrap();
-    std::fs::write(setup.cache.path().join(text), "x".repeat(4096)).unwrap();
+    let packed = files.iter().find(|name| name.ends_with(".packed")).unwrap();
+    std::fs::write(setup.cache.path().join(packed), "x".repeat(4096)).unwrap();
     let error = setup.ours.versions(url, "web").unwrap_err();
     assert!(matches!(error, Error::Damaged(_)), "{error}");
     assert!(setup.refresh().await.unwrap());
@@ -323,4 +332,60 @@ async fn a_cache_that_is_damaged_or_deleted_is_filled_again() {
     std::fs::remove_dir_all(setup.cache.path()).unwrap();
     assert!(setup.refresh().await.unwrap());
     assert_eq!(setup.newest().text, "1.1.0");
+}
+
+fn index_of(versions: &[&str], generated: &str) -> String {
+    let mut text = "apiVersion: v1\nentries:\n  web:\n".to_owned();
+    for version in versions {
+        text += &format!("  - name: web\n    urls: [web.tgz]\n    version: {version}\n");
+    }
+    text + &format!("generated: {generated}\n")
+}
+
+#[tokio::test]
+async fn what_says_the_same_is_no_change() {
+    let setup = setup();
+    setup.server.put_index(index_of(&["1.0.0"], "1"));
+    let first = setup.ours.refresh(&setup.spec).await.unwrap();
+    setup.server.put_index(index_of(&["1.0.0"], "2"));
+    let second = setup.ours.refresh(&setup.spec).await.unwrap();
+    assert!(first.changed && !second.changed);
+    assert_eq!(second.revision, first.revision);
+    // The new `ETag` counts from now on, in other processes too.
+    let other = repositories(setup.cache.path(), &[]);
+    assert!(!other.refresh(&setup.spec).await.unwrap().changed);
+    assert_eq!((setup.server.count(INDEX, 200), setup.server.count(INDEX, 304)), (2, 1));
+    setup.server.put_index(index_of(&["1.0.0", "1.0.1"], "2"));
+    assert!(setup.refresh().await.unwrap());
+    assert_eq!(setup.newest().text, "1.0.1");
+    assert_eq!(other.resolve(&setup.spec.url, "web", "1.x").unwrap()[0].text, "1.0.1");
+}
+
+/// Several processes that fetch and read the same index all the time, while it changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_share_a_cache() {
+    let setup = setup();
+    let (server, cache) = (&setup.server, setup.cache.path());
+    server.put_index(index_of(&["1.0.0"], "0"));
+    let reader = async |number: usize| {
+        let ours = repositories(cache, &[]);
+        for round in 0..40 {
+            if number == 0 {
+                let versions: Vec<String> = (0..=round).map(|n| format!("1.0.{n}")).collect();
+                let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
+                server.put_index(index_of(&versions, "0"));
+            }
+            ours.refresh(&setup.spec).await.unwrap();
+            let found = ours.resolve(&setup.spec.url, "web", "1.x").unwrap();
+            assert_eq!(found.last().unwrap().text, "1.0.0");
+            assert_eq!(found[0].text, format!("1.0.{}", found.len() - 1), "all of one index");
+        }
+    };
+    futures::future::join_all((0..4).map(reader)).await;
+    let last = repositories(cache, &[]);
+    last.refresh(&setup.spec).await.unwrap();
+    assert_eq!(last.resolve(&setup.spec.url, "web", "1.x").unwrap().len(), 40);
+    let files = leadsman::base::file::list_tree(cache).unwrap();
+    let packed = files.iter().filter(|name| name.ends_with(".packed")).count();
+    assert!(packed == 1 && !files.iter().any(|name| name.ends_with(".tmp")), "{files:?}");
 }

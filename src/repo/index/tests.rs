@@ -1,20 +1,34 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::super::entry::{Fields, entries_of};
+use super::reading::parse_whole;
 use super::*;
+use crate::yaml::{self, Numbers, Value};
 
 fn versions(text: &str, chart: &str) -> Vec<String> {
-    let (index, other) = Index::find(text).unwrap();
-    let (entries, _) = index.entries(chart, other.as_deref().unwrap_or(text)).unwrap();
+    let (entries, _) = Index::of(text).unwrap().entries(chart).unwrap();
     entries.into_iter().map(|entry| entry.text).collect()
+}
+
+/// Reads a text that comes in pieces, and whether it had to be parsed whole, or which charts again.
+fn read_in_pieces(text: &str, size: usize) -> Result<(Index, bool), String> {
+    let raw = Raw::Spool(Spool::in_memory());
+    let mut reading = Reading::new(raw, None, Before::default());
+    text.as_bytes().chunks(size).for_each(|part| reading.take(part));
+    let is_strange = reading.is_strange();
+    let made = reading.finish(None).map_err(|problem| problem.to_string())?;
+    let (bytes, _) = made.packed.keep().unwrap_err();
+    Ok((Index::of_packed(bytes).unwrap(), is_strange))
 }
 
 const INDEX: &str = "apiVersion: v1\nentries:\n  b:\n  - name: b\n    version: 1.0.0\n  a:\n  - name: a\n    version: 0.9.0\n    description: |\n      x:\n        y\n  - name: a\n    version: 0.10.0\n  - version: 1.0.0\n  - name: a\n    version: nope\n  - null\ngenerated: x\n";
 
 #[test]
 fn charts_are_found_and_broken_entries_left_out() {
-    let (index, rewritten) = Index::find(INDEX).unwrap();
-    assert!(rewritten.is_none());
+    let index = Index::of(INDEX).unwrap();
     assert_eq!(index.charts().collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(versions(INDEX, "a"), ["0.10.0", "0.9.0"]);
     assert!(versions(INDEX, "c").is_empty());
@@ -70,35 +84,58 @@ fn what_is_no_index_is_refused() {
         ("- a\n", "it is not a map"),
     ];
     for (text, want) in rows {
-        let error = Index::find(text).unwrap_err();
+        let error = Index::of(text).unwrap_err();
         assert!(error.to_lowercase().contains(&want.to_lowercase()), "{text}: {error}");
     }
-    assert!(Index::find("apiVersion: v1\nentries: {}\n").unwrap().0.charts().next().is_none());
+    assert!(Index::of("apiVersion: v1\nentries: {}\n").unwrap().charts().next().is_none());
 }
 
 #[test]
 fn a_broken_chart_does_not_hide_the_others() {
     let text =
         "apiVersion: v1\nentries:\n  a:\n  - name: [\n  b:\n  - name: b\n    version: 1.0.0\n";
-    let (index, _) = Index::find(text).unwrap();
-    assert!(index.entries("a", text).unwrap_err().contains("chart `a`"));
-    assert_eq!(index.entries("b", text).unwrap().0.len(), 1);
+    let index = Index::of(text).unwrap();
+    assert!(index.entries("a").unwrap_err().contains("chart `a`"));
+    assert_eq!(index.entries("b").unwrap().0.len(), 1);
 }
 
-/// What both ways make of a text.
+/// The texts that are searched, by the plainest way.
+fn searched(list: &Value) -> BTreeSet<(String, String, String)> {
+    let items = list.as_array().into_iter().flatten();
+    let text = |fields: Fields<'_>| {
+        let clean = |text: String| {
+            let mut text = text;
+            crate::chart::sanitize(&mut text);
+            text
+        };
+        let description = clean(fields.description.into());
+        (fields.version.into(), description, clean(fields.keywords.join(" ")))
+    };
+    items.filter_map(|item| Fields::of(item).ok()).map(|(fields, _)| text(fields)).collect()
+}
+
+/// What all ways make of a text.
 #[track_caller]
 fn agree(name: &str, text: &str) {
-    let (index, rewritten) = Index::find(text).unwrap();
-    assert!(rewritten.is_none(), "{name} is of the common style");
+    let (index, is_strange) = read_in_pieces(text, 1000).unwrap();
+    assert!(!is_strange, "{name} is of the common style");
     let whole = parse_whole(text).unwrap();
     assert!(index.charts().eq(whole.keys().map(String::as_str)), "{name}");
     for (chart, list) in &whole {
-        assert_eq!(index.entries(chart, text).unwrap(), entries_of(list), "{name} {chart}");
+        assert_eq!(index.entries(chart).unwrap(), entries_of(list), "{name} {chart}");
+        let look = |versions: &Versions<'_>| -> BTreeSet<_> {
+            let text = |row: &Row<'_>| {
+                let (description, keywords) = versions.texts[row.text];
+                (row.version.to_owned(), description.to_owned(), keywords.to_owned())
+            };
+            versions.list.iter().map(text).collect()
+        };
+        assert_eq!(index.look(chart, look).unwrap(), searched(list), "{name} {chart}");
     }
 }
 
 #[test]
-fn both_ways_agree_on_real_indexes() {
+fn all_ways_agree_on_real_indexes() {
     let Some(corpus) = crate::base::testing::corpus() else { return };
     for repository in ["podinfo", "prometheus-community", "grafana", "mixed", "bitnami"] {
         let path = corpus.join("charts").join(repository).join("index.yaml");
@@ -106,7 +143,11 @@ fn both_ways_agree_on_real_indexes() {
     }
     // The largest one takes too long to be parsed whole without optimization.
     for name in ["argo", "datadog"] {
-        agree(name, &unpacked(&corpus, name));
+        let text = unpacked(&corpus, name);
+        agree(name, &text);
+        let json = yaml::parse(&text, Numbers::Exact).unwrap();
+        agree(name, &json.to_string());
+        agree(name, &yaml::json::to_string_pretty(&json));
     }
 }
 
@@ -116,21 +157,35 @@ fn the_largest_index_is_of_the_common_style() {
     let rows = [("bitnami", 30_810), ("prometheus-community", 3_395), ("grafana", 3_591)];
     for (name, count) in rows {
         let text = unpacked(&corpus, name);
-        let ranges = scan(&text).unwrap();
-        let starts = [
-            "\n  - name:",
-            "\n  - annotations:",
-            "\n  - apiVersion:",
-            "\n  - appVersion:",
-            "\n  - created:",
-        ];
-        let items: usize = ranges
-            .values()
-            .map(|range| {
-                starts.iter().map(|s| text[range.clone()].matches(s).count()).sum::<usize>()
-            })
-            .sum();
-        assert_eq!(items, count, "{name}");
+        let (index, is_strange) = read_in_pieces(&text, 1 << 16).unwrap();
+        assert!(!is_strange, "{name}");
+        let items = index.charts().map(|chart| index.entries(chart).unwrap());
+        let items = items.map(|(good, bad)| good.len() + bad.len());
+        assert_eq!(items.sum::<usize>(), count, "{name}");
+    }
+}
+
+/// Nearly every real entry is read by lines: the others take much longer.
+#[test]
+fn entries_of_real_indexes_are_plain() {
+    let Some(corpus) = crate::base::testing::corpus() else { return };
+    for name in ["bitnami", "prometheus-community", "grafana", "argo", "datadog"] {
+        let text = unpacked(&corpus, name);
+        let mut starts: Vec<usize> = memchr::memmem::find_iter(text.as_bytes(), "\n  - ").collect();
+        let tops = memchr::memmem::find_iter(text.as_bytes(), "\n  ")
+            .filter(|at| !b" -".contains(&text.as_bytes()[at + 3]));
+        starts.extend(tops);
+        starts.extend(text.rfind("\ngenerated:"));
+        starts.sort_unstable();
+        let (mut all, mut plain_ones) = (0, 0);
+        for pair in starts.windows(2) {
+            let entry = &text[pair[0] + 1..=pair[1]];
+            if entry.starts_with("  - ") {
+                all += 1;
+                plain_ones += usize::from(plain::read(entry, 2).is_some());
+            }
+        }
+        assert!(plain_ones * 100 >= all * 99, "{name}: {plain_ones} of {all}");
     }
 }
 
@@ -165,29 +220,74 @@ fn item() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn both_ways_agree_on_generated_indexes(
-        charts in proptest::collection::btree_map("[a-z][a-z0-9.-]{0,6}", proptest::collection::vec(item(), 1..4), 0..5)
+    fn all_ways_agree_on_generated_indexes(
+        charts in proptest::collection::btree_map("[a-z][a-z0-9.-]{0,6}", proptest::collection::vec(item(), 1..4), 0..5),
+        size in 1_usize..300,
     ) {
         let index = json!({"apiVersion": "v1", "entries": charts, "generated": "now"});
-        let text = yaml::print_sorted(&index);
-        let (found, other) = Index::find(&text).unwrap();
-        let used = other.as_deref().unwrap_or(&text);
-        prop_assert!(found.charts().eq(charts.keys().map(String::as_str)));
-        for (chart, list) in &charts {
-            prop_assert_eq!(found.entries(chart, used).unwrap(), entries_of(&json!(list)));
+        let texts =
+            [yaml::print_sorted(&index), index.to_string(), yaml::json::to_string_pretty(&index)];
+        for text in texts {
+            let (found, _) = read_in_pieces(&text, size).unwrap();
+            prop_assert!(found.charts().eq(charts.keys().map(String::as_str)));
+            for (chart, list) in &charts {
+                prop_assert_eq!(found.entries(chart).unwrap(), entries_of(&json!(list)));
+            }
         }
     }
 
     #[test]
     fn no_text_makes_the_reader_panic(bytes: Vec<u8>, text in "\\PC*|[-a:\\[\\]{}&*!|>'\"%@` \n\t#,?0-9]*") {
         for text in [String::from_utf8_lossy(&bytes).into_owned(), text] {
-            let _ = Index::find(&text);
-            let _ = Index::find(&format!("apiVersion: v1\nentries:\n  a:\n  - {text}"));
+            let _ = Index::of(&text);
+            let _ = Index::of(&format!("apiVersion: v1\nentries:\n  a:\n  - {text}"));
         }
     }
 
     #[test]
     fn nothing_makes_the_reader_panic(text in "(apiVersion: v1\n|entries:\n|  [a-c]:\n|  - name: a\n|    version: 1.0.0\n|[ \"'{:\n-]){0,12}") {
-        let _ = Index::find(&text);
+        let _ = Index::of(&text);
     }
+
+    /// Whatever the quick reader of entries takes, the general one reads alike.
+    #[test]
+    fn a_plain_entry_is_read_as_yaml(lines in proptest::collection::vec(line(), 1..12)) {
+        let text = format!("  - {}\n", lines.join("\n    "));
+        if let Some(fields) = plain::read(&text, 2) {
+            let value = yaml::parse(&text, Numbers::Exact).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let general = Fields::of(&value[0]).map(|(fields, _)| fields);
+            let quick = fields.check().map(|_| fields);
+            prop_assert_eq!(quick, general, "{}", text);
+        }
+    }
+}
+
+/// A line of an entry, or several, mostly right.
+fn line() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        4 => "name|version|type|appVersion|kubeVersion|urls|digest|created|deprecated|description|keywords",
+        2 => "home|icon|annotations|dependencies|on|x/y.z",
+        1 => "[a-z\"'? -]{0,3}",
+    ];
+    let scalar = prop_oneof![
+        4 => "[a-z][a-z0-9.-]{0,5}",
+        3 => "[0-9]{1,2}(\\.[0-9]{1,2}){1,2}(-rc\\.1)?",
+        2 => "\"[a-z:# \\\\n]{0,6}\"|'[a-z:# \"]{0,5}'",
+        1 => "\"[a-z \\\\]{0,4}( *\n){1,3} {0,6}[a-z \\\\]{0,4}\"|'[a-z ]{0,4}( *\n){1,3} {0,6}[a-z ']{0,4}'",
+        1 => "\"[a-z]?\\\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U0001f5[0-9a-f]{2}|[ntr/ 0abe_x])[a-z]?\"",
+        2 => "[0-9a-fxo_.:eE+-]{1,6}",
+        1 => "true|false|null|~|yes|\\[\\]|\\{\\}|[|>]-?|&a|\\*a|!x|<<",
+        1 => "[ a-z:#\"'\\[\\]{}|>&*!%@`\\\\,?0-9.-]{0,8}",
+    ];
+    let more = prop_oneof![
+        6 => Just(String::new()),
+        2 => "\n    - [a-z0-9.:# \"'-]{0,6}",
+        1 => "\n      [a-z0-9.:# \"'|-]{0,8}",
+        1 => "\n    - [a-z]: [a-z0-9]\n      [b-y]: [a-z\"']{0,2}",
+        1 => "\n      - [a-z0-9]{0,2}",
+        1 => "\n *",
+    ];
+    let space = prop_oneof![8 => Just(" "), 1 => Just(""), 1 => Just("  ")];
+    (key, space, prop_oneof![3 => scalar.boxed(), 1 => Just(String::new()).boxed()], more)
+        .prop_map(|(key, space, scalar, more)| format!("{key}:{space}{scalar}{more}"))
 }

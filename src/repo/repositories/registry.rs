@@ -185,7 +185,7 @@ impl Repositories {
                 let digest = Digest::of(&got.bytes);
                 let pulled = self.load(url, digest, &got.bytes)?;
                 let now = self.fetcher.clock().now();
-                if let Err(error) = self.cache.put_archive(&digest, &got.bytes, now) {
+                if let Err(error) = self.indexes.cache().put_archive(&digest, &got.bytes, now) {
                     self.uncached(&spec.url, &format!("{} {}", entry.name, entry.text), &error);
                 }
                 pulled
@@ -269,12 +269,15 @@ impl Repositories {
         };
         let layer = selected(&manifest, media_type).map_err(ArtifactError::Layer)?;
         let now = self.fetcher.clock().now();
-        let known = layer.digest.parse().ok().and_then(|digest| self.cache.archive(&digest, now));
+        let known =
+            layer.digest.parse().ok().and_then(|digest| self.indexes.cache().archive(&digest, now));
         let bytes = match known {
             Some(bytes) => bytes,
             None => {
                 let bytes = session.blob(at, layer, limit::ARCHIVE_BYTES).await?;
-                if let Err(error) = self.cache.put_archive(&Digest::of(&bytes), &bytes, now) {
+                if let Err(error) =
+                    self.indexes.cache().put_archive(&Digest::of(&bytes), &bytes, now)
+                {
                     tracing::warn!(artifact = %at, error = chain(&error), "chart cache cannot be written");
                 }
                 bytes

@@ -6,6 +6,7 @@
 
 mod charts;
 mod expressions;
+mod resolve;
 
 use std::path::{Path, PathBuf};
 

@@ -121,7 +121,8 @@ impl Pair {
         command
     }
 
-    /// Asserts that both folders hold the same files below a path, byte for byte.
+    /// Asserts that both folders hold the same files below a path, byte for byte; our own cache
+    /// aside.
     #[track_caller]
     pub(crate) fn same_files(&self, below: &str) {
         let [helm, ours] = self.folders().map(|folder| tree(&folder.join(below)));
@@ -155,6 +156,7 @@ fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let names = leadsman::base::file::list_tree(folder).unwrap_or_default();
     names
         .into_iter()
+        .filter(|name| !name.starts_with("leadsman-cache/"))
         .map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap()))
         .collect()
 }

@@ -1,0 +1,136 @@
+//! Large indexes: `template --repo`, `repo update` and `search repo` of Leadsman against those of
+//! Helm; whole processes, in turns, on the same machine.
+//!
+//! `cargo bench --bench index` prints tables of medians for `docs/benchmarks.md`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "as in tests; the table is the result"
+)]
+#![allow(dead_code, reason = "not every benchmark uses all that they share")]
+
+mod contest;
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use contest::{contest, heads, measured};
+use support::corpus::corpus;
+use support::helm::Helm;
+use support::leadsman::Leadsman;
+use support::repository::Repository;
+
+/// What the chart is, and the range that its version is in.
+const CHART: &str = "nginx-22.1.1";
+const RANGE: &str = "22.1.x";
+/// How often the charts of the real index are in the made one, under other names.
+const COPIES: usize = 4;
+
+fn main() {
+    if measured() {
+        return;
+    }
+    let (Some(corpus), Some(helm)) = (corpus(), Helm::find()) else { return };
+    heads();
+    let real = corpus.index("bitnami");
+    let made = copied(&real, COPIES);
+    for index in [real, made] {
+        let repository = Repository::start();
+        repository.publish(&corpus.package("bitnami", CHART));
+        let size = index.len() / 1_000_000;
+        repository.put_index(index);
+        resolve(&helm, &repository, size);
+        copy(&helm, &repository, size);
+    }
+}
+
+/// Returns an index with the charts of this one, and the same again under other names.
+fn copied(index: &[u8], times: usize) -> Vec<u8> {
+    let text = std::str::from_utf8(index).unwrap();
+    let start = text.find("\nentries:\n").unwrap() + "\nentries:\n".len();
+    let end = text.rfind("\ngenerated:").unwrap() + 1;
+    let mut made = text[..start].to_owned();
+    for copy in 0..times {
+        for line in text[start..end].split_inclusive('\n') {
+            let is_name =
+                line.starts_with("  ") && !line.starts_with("   ") && !line.starts_with("  -");
+            match line.strip_suffix(":\n").filter(|_| is_name && copy > 0) {
+                Some(name) => made.push_str(&format!("{name}-{copy}:\n")),
+                None => made.push_str(line),
+            }
+        }
+    }
+    made.push_str(&text[end..]);
+    made.into_bytes()
+}
+
+/// `template --repo` of a small chart by a range.
+fn resolve(helm: &Helm, repository: &Repository, size: usize) {
+    let url = repository.url();
+    let arguments = ["template", "rel", "nginx", "--repo", &url, "--version", RANGE];
+    let limit = ["--limit", "index=200Mi"];
+    let ours: Vec<&str> = arguments.into_iter().chain(limit).collect();
+    let (warm, cold) = (Leadsman::new(), Leadsman::new());
+    // Both have the archive, so that the index is what is measured.
+    output(warm.command(&ours));
+    output(cold.command(&ours));
+    contest(
+        &format!("resolve `{RANGE}` in an index of {size} MB (`template --repo`)"),
+        &mut [
+            ("Helm", &mut || helm.command(&arguments)),
+            ("Leadsman, the first time", &mut || {
+                forget(cold.cache().join("index-v2").as_path());
+                cold.command(&ours)
+            }),
+            ("Leadsman, index unchanged", &mut || warm.command(&ours)),
+        ],
+    );
+}
+
+/// `repo update`, and `search repo` in the copy.
+fn copy(helm: &Helm, repository: &Repository, size: usize) {
+    let ours = Leadsman::new();
+    let url = repository.url();
+    let limit = ["--limit", "index=200Mi"];
+    let with = |arguments: &[&'static str]| -> Vec<&'static str> {
+        arguments.iter().copied().chain(limit).collect()
+    };
+    output(helm.command(&["repo", "add", "large", &url, "--force-update"]));
+    output(ours.command(&["repo", "add", "large", &url, limit[0], limit[1]]));
+    contest(
+        &format!("`repo update` of an index of {size} MB"),
+        &mut [
+            ("Helm", &mut || helm.command(&["repo", "update", "large"])),
+            ("Leadsman", &mut || ours.command(&with(&["repo", "update", "large"]))),
+        ],
+    );
+    let search = ["search", "repo", "large/nginx", "--version", RANGE];
+    contest(
+        &format!("`search repo` in an index of {size} MB"),
+        &mut [
+            ("Helm", &mut || helm.command(&search)),
+            ("Leadsman, the first time after Helm's `repo update`", &mut || {
+                forget(ours.cache().join("index-v2").as_path());
+                ours.command(&with(&search))
+            }),
+            ("Leadsman", &mut || ours.command(&with(&search))),
+        ],
+    );
+}
+
+fn forget(folder: &Path) {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+/// Returns what a command printed.
+fn output(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
