@@ -91,7 +91,9 @@ async fn run_all(
         run.started_at = rfc3339_nano(env.clock.now());
         run.completed_at.clear();
         run.phase = "Running".to_owned();
-        env.storage.update(record, env.holder, &*env.clock).await?;
+        if takes_time(&object) {
+            env.storage.update(record, env.holder, &*env.clock).await?;
+        }
         let ran = run_one(env, (&record.hooks[index], event), (&object, method)).await;
         if ran.as_ref().is_err_and(Error::is_outage) {
             return ran;
@@ -147,6 +149,12 @@ pub(super) async fn finish(
 }
 
 /// Returns how objects of hooks are made: as those of the release, but at its removal.
+/// Whether somebody may look meanwhile for what runs. The record of a large chart is more than all
+/// of its hooks: what is there as soon as it is made is told with what comes next.
+fn takes_time(hook: &Object) -> bool {
+    matches!(hook.kind(), "Job" | "Pod")
+}
+
 fn method(record: &Record, event: &str) -> Method {
     if event.ends_with("-delete") { Method::Server } else { Method::of(&record.apply_method) }
 }
