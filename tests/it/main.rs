@@ -36,6 +36,7 @@ mod registry;
 mod registry_faults;
 mod repos;
 mod repository;
+mod saved_plan;
 mod show;
 mod simulate;
 mod suite;

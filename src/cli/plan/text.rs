@@ -24,7 +24,7 @@ pub(super) fn write(report: &Report) -> String {
     let _ = writeln!(out, " → {}", state(&report.to));
     for change in &report.changes {
         out.push('\n');
-        write_change(&mut out, change);
+        write_change(&mut out, change, report.takes);
     }
     if !report.hooks.is_empty() {
         out.push_str("\nHooks that run:\n");
@@ -68,7 +68,7 @@ fn summary(report: &Report) -> String {
     parts.join(", ")
 }
 
-fn write_change(out: &mut String, change: &Change) {
+fn write_change(out: &mut String, change: &Change, takes: bool) {
     let sign = match &change.what {
         What::Create => '+',
         What::Update { .. } => '~',
@@ -91,20 +91,19 @@ fn write_change(out: &mut String, change: &Change) {
         }
     }
     for conflict in &change.conflicts {
-        let _ = writeln!(out, "    {} is taken from {}", conflict.field, conflict.manager);
+        let (field, manager) = (&conflict.field, &conflict.manager);
+        let _ = match takes {
+            true => writeln!(out, "    {field} is taken from {manager}"),
+            false => writeln!(out, "    {field} belongs to {manager}: needs --force-conflicts"),
+        };
     }
 }
 
 fn subject(subject: &Subject) -> String {
-    let Subject { kind, namespace, name, hook, .. } = subject;
-    let mut text = match namespace.as_str() {
-        "" => format!("{kind} {name}"),
-        namespace => format!("{kind} {namespace}/{name}"),
-    };
-    if !hook.is_empty() {
-        let _ = write!(text, " (hook: {})", hook.join(", "));
+    match &subject.hook[..] {
+        [] => subject.to_string(),
+        hook => format!("{subject} (hook: {})", hook.join(", ")),
     }
-    text
 }
 
 fn write_field(out: &mut String, field: &Field) {
