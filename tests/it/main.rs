@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod details;
 mod dry_run;
+mod every_call;
 mod exchange;
 mod exclusion;
 mod explain;
