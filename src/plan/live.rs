@@ -71,7 +71,14 @@ pub async fn against_cluster(
     next: Next<'_>,
 ) -> Result<(Vec<Finding>, usize), Error> {
     let tried = release::try_manifest(cluster, next.manifest, (next.name, next.namespace)).await?;
-    let mut found: Vec<Finding> = tried.iter().filter_map(|tried| finding(tried, &next)).collect();
+    let namespaces =
+        tried.iter().filter(|tried| tried.id.group.is_empty() && tried.id.kind == "Namespace");
+    let mut made: BTreeSet<&str> = namespaces.map(|tried| tried.id.name.as_str()).collect();
+    if next.makes_namespace {
+        made.insert(next.namespace);
+    }
+    let mut found: Vec<Finding> =
+        tried.iter().filter_map(|tried| finding(tried, next.defined, &made)).collect();
     let unchanged = tried.len() - found.len();
     if let Some(current) = next.current {
         let old = (current.manifest.as_str(), current.namespace.as_str());
@@ -85,14 +92,22 @@ pub async fn against_cluster(
     Ok((found, unchanged))
 }
 
-/// What happens to one object; none: nothing.
-fn finding(tried: &Tried, next: &Next<'_>) -> Option<Finding> {
+/// What happens to one object, where kinds are defined and namespaces made before it; none: nothing.
+fn finding(
+    tried: &Tried,
+    defined: &BTreeSet<(String, String)>,
+    made: &BTreeSet<&str>,
+) -> Option<Finding> {
     let object = Subject::new(tried.id.clone(), Vec::new());
     let kind = || (tried.id.group.clone(), tried.id.kind.clone());
     let what = match (&tried.live, &tried.would) {
-        (_, Err(cluster::Error::NoKind { .. })) if next.defined.contains(&kind()) => What::Create,
+        (_, Err(cluster::Error::NoKind { .. })) if defined.contains(&kind()) => What::Create,
         // What is not there is the namespace.
-        (None, Err(error)) if next.makes_namespace && error.is_not_found() => What::Create,
+        (None, Err(error))
+            if error.is_not_found() && made.contains(tried.id.namespace.as_str()) =>
+        {
+            What::Create
+        }
         (_, Err(error)) => What::Refuse { reason: error.to_string() },
         (None, Ok(_)) => What::Create,
         (Some(live), Ok(would)) => {
@@ -150,11 +165,6 @@ mod tests {
         Tried { id: object(1).id(), live, would, conflicts: Vec::new() }
     }
 
-    fn next(defined: &BTreeSet<(String, String)>) -> Next<'_> {
-        let (name, namespace, manifest) = ("web", "n", "");
-        Next { name, namespace, manifest, defined, current: None, makes_namespace: false }
-    }
-
     fn refused() -> cluster::Error {
         cluster::Error::Request("spec: Forbidden".to_owned())
     }
@@ -169,7 +179,7 @@ mod tests {
     fn what_the_cluster_said_tells_what_happens() {
         let none = BTreeSet::new();
         let what = |tried: Tried, defined: &BTreeSet<_>| {
-            finding(&tried, &next(defined)).map(|found| found.change.what)
+            finding(&tried, defined, &BTreeSet::new()).map(|found| found.change.what)
         };
         assert_eq!(what(tried(Some(object(1)), Ok(object(1))), &none), None);
         assert_eq!(what(tried(None, Ok(object(1))), &none), Some(What::Create));
@@ -184,6 +194,17 @@ mod tests {
             Some(What::Refuse { reason })
         );
         assert!(matches!(what(tried(None, Err(unserved())), &none), Some(What::Refuse { .. })));
+        let absent = || cluster::Error::Api {
+            code: 404,
+            reason: "NotFound".to_owned(),
+            message: "namespaces \"n\" not found".to_owned(),
+            causes: Vec::new(),
+            retry_after: None,
+        };
+        let made = BTreeSet::from(["n"]);
+        let made = finding(&tried(None, Err(absent())), &none, &made).unwrap().change.what;
+        assert_eq!(made, What::Create);
+        assert!(matches!(what(tried(None, Err(absent())), &none), Some(What::Refuse { .. })));
         let defined = BTreeSet::from([("apps".to_owned(), "Deployment".to_owned())]);
         assert_eq!(what(tried(None, Err(unserved())), &defined), Some(What::Create));
     }
@@ -196,7 +217,7 @@ mod tests {
             field: ".spec.replicas".to_owned(),
         };
         let tried = Tried { conflicts: vec![cause], ..tried(Some(object(1)), Ok(object(2))) };
-        let change = finding(&tried, &next(&BTreeSet::new())).unwrap().change;
+        let change = finding(&tried, &BTreeSet::new(), &BTreeSet::new()).unwrap().change;
         let conflict =
             Conflict { field: "spec.replicas".to_owned(), manager: "kubectl-edit".to_owned() };
         assert_eq!(change.conflicts, [conflict]);

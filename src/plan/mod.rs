@@ -9,6 +9,7 @@ mod compare;
 mod fields;
 mod live;
 mod mask;
+mod rehearsal;
 pub mod saved;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::yaml::Value;
 
 pub use compare::{Side, compare};
 pub use live::{Finding, Next, Standing, against_cluster};
+pub use rehearsal::{Failure, Rehearsal, Rehearsed};
 
 /// What happens to one object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -35,6 +35,7 @@ mod readiness;
 mod readme;
 mod registry;
 mod registry_faults;
+mod rehearsal;
 mod repos;
 mod repository;
 mod saved_plan;

@@ -12,15 +12,16 @@ use super::super::report::{self, Parts};
 use super::super::site::{Site, stop_on_signal};
 use super::super::ui::{self, Details};
 use super::args::Apply;
+use super::manner::{self, Ordered};
 use super::wanted::{self, Asked, Standing};
-use super::{defined, manner, save};
+use super::{defined, save};
 use crate::api::HelmRelease;
 use crate::base::file;
 use crate::chart::{self, Chart};
 use crate::plan::saved::check::{self, Difference};
-use crate::plan::saved::{Action, LIMIT_BYTES, Revision, Saved, Wait};
+use crate::plan::saved::{Action, LIMIT_BYTES, Revision, Saved};
 use crate::plan::{self, Next};
-use crate::release::{self, Deploy, Kind, Options, Origin, PostRendering, Record, RenderedRelease};
+use crate::release::{self, Origin, PostRendering, Record, RenderedRelease};
 use crate::template::ReleaseInfo;
 
 /// At most so many differences are told.
@@ -190,27 +191,8 @@ impl Plan<'_> {
         let origin = self.release.map(Origin::of);
         let how = (manner.crds, manner.method);
         release::install_crds(&site.env(), &self.processed, how, origin.as_ref()).await?;
-        let after = saved.seen.newest.as_ref().map_or(0, |newest| newest.number);
-        let mut options = Options {
-            method: manner.method,
-            replace: manner.replace,
-            fields: manner.fields,
-            description: manner.description.clone(),
-            stop: Some(stop_on_signal(&saved.release)?),
-            ..Options::default()
-        };
-        let kind = match (saved.action, standing.current) {
-            (Action::Upgrade, Some(current)) => Kind::Upgrade { current: Box::new(current), after },
-            (Action::Upgrade, None) => bail!("{:?} has no deployed releases", saved.release),
-            (Action::Install, _) => {
-                // A `HelmRelease` leaves the record of what was there before as it is.
-                let replaced = standing.newest.filter(|_| self.release.is_none());
-                options.replaced = replaced.map(Box::new);
-                Kind::Install { after }
-            }
-        };
-        let deploy = Deploy {
-            kind,
+        let ordered = Ordered {
+            action: saved.action,
             name: saved.release.clone(),
             namespace: saved.namespace.clone(),
             // What was shown, to the last random character.
@@ -221,16 +203,12 @@ impl Plan<'_> {
                 notes: saved.rendered.notes.clone(),
             },
             config: saved.values.clone(),
-            timeout: manner.timeout.0,
-            wait: manner.wait != Wait::Hooks,
-            wait_for_jobs: manner.wait_for_jobs,
-            hooks: manner.hooks,
-            take_ownership: manner.take_ownership,
-            create_namespace: manner.create_namespace,
-            cleanup_on_fail: manner.cleanup_on_fail,
-            max_history: manner.max_history,
-            options,
+            current: standing.current,
+            newest: standing.newest,
+            is_kept: self.release.is_some(),
         };
+        let mut deploy = manner::deploy(manner, ordered)?;
+        deploy.options.stop = Some(stop_on_signal(&saved.release)?);
         let word = saved.action.word();
         let failed = |(error, _): (release::Error, bool)| {
             anyhow::Error::new(error).context(format!("{} FAILED", word.to_uppercase()))

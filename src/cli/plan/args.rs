@@ -20,6 +20,10 @@ pub(crate) struct Plan {
     /// hold: only its owner may read it.
     #[arg(long, value_name = "FILE")]
     pub(super) save: Option<PathBuf>,
+    /// Play the action in a simulated cluster, too, that begins with the objects and records which
+    /// the real one has; exit code 1 where it fails there.
+    #[arg(long)]
+    pub(super) simulate: bool,
     #[command(flatten)]
     pub(super) acting: Acting,
     #[command(flatten)]

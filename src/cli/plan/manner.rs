@@ -12,7 +12,8 @@ use crate::cluster::wait::Rules;
 use crate::controller::manner;
 use crate::controller::next::Step;
 use crate::plan::saved::{Action, Manner, Wait};
-use crate::release::{Method, Options, Record};
+use crate::release::{Deploy, Kind, Method, Options, Record, RenderedRelease};
+use crate::yaml::Map;
 
 /// Longest wait of a step, and revisions that are kept, where nobody says so.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -112,6 +113,62 @@ pub(super) fn checks_schema(release: &HelmRelease, action: Action) -> bool {
         Action::Install => spec.install.disable_schema_validation,
         Action::Upgrade => spec.upgrade.disable_schema_validation,
     }
+}
+
+/// What is done in a manner.
+pub(super) struct Ordered {
+    pub(super) action: Action,
+    pub(super) name: String,
+    pub(super) namespace: String,
+    pub(super) rendered: RenderedRelease,
+    pub(super) config: Map,
+    /// The revision that objects are compared with.
+    pub(super) current: Option<Record>,
+    /// The newest revision, if it is another one.
+    pub(super) newest: Option<Record>,
+    /// Whether a `HelmRelease` keeps the release.
+    pub(super) is_kept: bool,
+}
+
+/// Returns the action.
+///
+/// # Errors
+/// There is nothing to upgrade.
+pub(super) fn deploy(manner: &Manner, ordered: Ordered) -> anyhow::Result<Deploy> {
+    let Ordered { current, newest, .. } = ordered;
+    let after = newest.as_ref().or(current.as_ref()).map_or(0, |record| record.version);
+    let mut options = Options {
+        method: manner.method,
+        replace: manner.replace,
+        fields: manner.fields,
+        description: manner.description.clone(),
+        ..Options::default()
+    };
+    let kind = match (ordered.action, current) {
+        (Action::Upgrade, Some(current)) => Kind::Upgrade { current: Box::new(current), after },
+        (Action::Upgrade, None) => bail!("{:?} has no deployed releases", ordered.name),
+        (Action::Install, _) => {
+            // A `HelmRelease` leaves the record of what was there before as it is.
+            options.replaced = newest.filter(|_| !ordered.is_kept).map(Box::new);
+            Kind::Install { after }
+        }
+    };
+    Ok(Deploy {
+        kind,
+        name: ordered.name,
+        namespace: ordered.namespace,
+        rendered: ordered.rendered,
+        config: ordered.config,
+        timeout: manner.timeout.0,
+        wait: manner.wait != Wait::Hooks,
+        wait_for_jobs: manner.wait_for_jobs,
+        hooks: manner.hooks,
+        take_ownership: manner.take_ownership,
+        create_namespace: manner.create_namespace,
+        cleanup_on_fail: manner.cleanup_on_fail,
+        max_history: manner.max_history,
+        options,
+    })
 }
 
 /// Returns when objects are taken for ready.

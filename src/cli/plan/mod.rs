@@ -5,6 +5,7 @@ mod apply;
 mod args;
 mod manner;
 mod save;
+mod simulate;
 mod text;
 mod wanted;
 
@@ -31,6 +32,7 @@ pub(super) use apply::apply;
 use args::Shown;
 pub(super) use args::{Apply, Diff, Plan};
 use save::Planned;
+use simulate::Simulation;
 
 /// Exit code where something would change.
 const DIFFERENCE: u8 = 3;
@@ -55,6 +57,9 @@ struct Report {
     /// Whether fields that others own are taken from them.
     #[serde(skip)]
     takes: bool,
+    /// How it went in a simulated cluster, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simulation: Option<Simulation>,
 }
 
 /// What a release is, or would be.
@@ -105,6 +110,9 @@ impl Shown {
 
     fn end(self, report: &Report) -> anyhow::Result<ExitCode> {
         ui::show(self.output, report, || text::write(report))?;
+        if report.simulation.as_ref().is_some_and(|simulation| !simulation.passes) {
+            return Ok(ExitCode::FAILURE);
+        }
         let differs = !report.changes.is_empty();
         Ok(if differs { ExitCode::from(DIFFERENCE) } else { ExitCode::SUCCESS })
     }
@@ -132,23 +140,36 @@ pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<
     };
     // Who applies decides which fields are whose.
     let (findings, unchanged) = plan::against_cluster(&site.cluster, next).await?;
-    let secrets = asking.shown.secrets();
+    let planned = Planned { found: &found, wanted, action, manner, findings, unchanged };
+    let simulation = match args.simulate {
+        true => Some(simulate::simulate(&planned, &site).await?),
+        false => None,
+    };
+    let report = report(&planned, simulation, asking.shown.secrets());
+    let code = asking.shown.end(&report)?;
+    if let Some(path) = &args.save {
+        if report.simulation.is_some_and(|simulation| !simulation.passes) {
+            bail!("the plan is not kept: it fails in the simulated cluster");
+        }
+        save::save(path, planned, &site).await?;
+    }
+    Ok(code)
+}
+
+fn report(planned: &Planned<'_>, simulation: Option<Simulation>, secrets: Secrets) -> Report {
+    let Planned { found, wanted, action, manner, findings, unchanged } = planned;
     let hooks = if manner.hooks { &wanted.rendered.hooks[..] } else { &[] };
-    let code = asking.shown.end(&Report {
+    Report {
         release: found.name.clone(),
         from: wanted.current.as_ref().map(State::of_record),
         to: State::of_chart(&wanted.rendered.chart),
         changes: findings.iter().map(|found| found.change.clone().shown(secrets)).collect(),
-        unchanged: Some(unchanged),
+        unchanged: Some(*unchanged),
         hooks: runs(hooks, action.word()),
         namespace: wanted.asked.namespace.clone(),
         takes: manner.fields == Fields::Taken || manner.method == Method::Client,
-    })?;
-    if let Some(path) = &args.save {
-        let planned = Planned { found: &found, wanted, action, manner, findings, unchanged };
-        save::save(path, planned, &site).await?;
+        simulation,
     }
-    Ok(code)
 }
 
 /// Returns where the release would be changed, and by whom.
@@ -184,6 +205,7 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
             release: found.name,
             namespace,
             takes: false,
+            simulation: None,
         }
     } else {
         let (before, after) = revisions(&found, args.revision, args.to).await?;
@@ -197,6 +219,7 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
             release: found.name,
             namespace: after.namespace,
             takes: false,
+            simulation: None,
         }
     };
     args.asking.shown.end(&report)

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
+use super::simulate::Simulation;
 use super::{Report, State};
 use crate::base::shorten::shorten;
 use crate::plan::{Change, Field, Subject, What};
@@ -33,7 +34,23 @@ pub(super) fn write(report: &Report) -> String {
         }
     }
     let _ = writeln!(out, "\n{}", summary(report));
+    if let Some(simulation) = &report.simulation {
+        write_simulation(&mut out, simulation);
+    }
     out
+}
+
+fn write_simulation(out: &mut String, simulation: &Simulation) {
+    let _ = match &simulation.reason {
+        None => writeln!(out, "\nIn the simulated cluster it runs through."),
+        Some(reason) => writeln!(out, "\nIn the simulated cluster it fails: {}", reason.trim_end()),
+    };
+    if !simulation.hint.is_empty() {
+        let _ = writeln!(out, "  hint: {}", simulation.hint);
+    }
+    for object in &simulation.left_out {
+        let _ = writeln!(out, "  {object} was left out: its kind cannot be simulated");
+    }
 }
 
 fn state(state: &State) -> String {
