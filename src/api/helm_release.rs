@@ -312,7 +312,7 @@ pub enum RemediationStrategy {
 }
 
 /// What to do with the objects of `crds/`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CrdPolicy {
     /// Nothing.
     Skip,

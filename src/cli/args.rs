@@ -147,6 +147,8 @@ pub(super) enum Command {
     /// Say what an upgrade would change in the cluster, which is asked by dry runs; exit code 3 where
     /// something would.
     Plan(Box<plan::Plan>),
+    /// Carry out a plan that `plan --save` kept: exactly what it showed, or nothing.
+    Apply(plan::Apply),
     /// Compare a release with a chart, or two of its revisions; exit code 3 where they differ.
     Diff(Box<plan::Diff>),
     /// Install a chart, as `helm install` does.

@@ -148,6 +148,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Resume(one) => edit::suspend(one, false, &connection).await,
         Command::Reconcile(reconcile) => edit::reconcile(reconcile, &connection).await,
         Command::Plan(args) => plan::plan(*args, &connection).await,
+        Command::Apply(args) => plan::apply(args, &connection, details).await,
         Command::Diff(args) => plan::diff(*args, &connection).await,
         Command::Install(install) => install::run(*install, &connection, details).await,
         Command::Upgrade(upgrade) => upgrade::run(*upgrade, &connection, details).await,

@@ -74,7 +74,7 @@ impl Site {
     }
 
     /// Says that a `HelmRelease` keeps the release.
-    fn keep(&mut self, name: String) {
+    pub(super) fn keep(&mut self, name: String) {
         self.cluster = self.cluster.with_manager(RELEASE_MANAGER);
         self.kept = Some(name);
     }

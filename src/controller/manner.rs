@@ -11,16 +11,18 @@ use crate::release::{Method, Options};
 
 /// Returns how objects are changed. What others own is taken over where the server computes changes,
 /// and objects are replaced only where it does not.
-pub(super) fn options(method: Method, force: bool) -> Options {
+pub fn options(method: Method, force: bool) -> Options {
     let replace = force && method == Method::Client;
     Options { method, fields: method.taking(), replace, ..Options::default() }
 }
 
-pub(super) fn of_install(applied: Option<bool>) -> Method {
+/// Returns who computes what changes of a first revision.
+pub fn of_install(applied: Option<bool>) -> Method {
     if applied == Some(false) { Method::Client } else { Method::Server }
 }
 
-pub(super) fn of_mode(mode: ServerSideApply) -> Method {
+/// Returns who computes what changes of a later one.
+pub fn of_mode(mode: ServerSideApply) -> Method {
     match mode {
         ServerSideApply::Enabled => Method::Server,
         ServerSideApply::Disabled => Method::Client,
@@ -29,7 +31,7 @@ pub(super) fn of_mode(mode: ServerSideApply) -> Method {
 }
 
 /// Reads what a release says about when its objects work; what it says amiss is told beside.
-pub(super) fn rules(release: &HelmRelease) -> (Rules, Option<String>) {
+pub fn rules(release: &HelmRelease) -> (Rules, Option<String>) {
     // Expressions that are wrong ended the reconciliation before.
     let health = health(&release.spec.health_check_exprs).unwrap_or_default();
     let legacy = release.spec.waits_as_helm_3();

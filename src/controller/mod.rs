@@ -23,7 +23,7 @@ pub mod history;
 mod ignore;
 pub mod lease;
 pub mod manager;
-mod manner;
+pub mod manner;
 pub mod memory;
 pub mod next;
 pub mod notice;

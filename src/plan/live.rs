@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::compare::gone;
 use super::{Change, Conflict, Secrets, Subject, What, mask};
 use crate::api::annotation::HELM_MANAGER;
+use crate::base::digest::Digest;
 use crate::cluster::{self, Cluster, Object};
 use crate::release::{self, Error, Record, Tried};
 use crate::yaml::Value;
@@ -26,6 +29,36 @@ pub struct Next<'a> {
     pub defined: &'a BTreeSet<(String, String)>,
     /// What it would replace.
     pub current: Option<&'a Record>,
+    /// Whether the namespace is made first, if it is not there.
+    pub makes_namespace: bool,
+}
+
+/// A change, and the object at which it was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finding {
+    /// What would happen; Secrets are shown.
+    pub change: Change,
+    /// The object as it is; none: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<Standing>,
+}
+
+/// What tells an object from another of its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// Its uid.
+    pub uid: String,
+    /// Digest of all that somebody set in it, where all of it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+impl Standing {
+    fn of(live: &Object) -> Self {
+        Self { uid: live.uid().to_owned(), digest: None }
+    }
 }
 
 /// Asks a cluster, by dry runs, what applying would change: objects that appear, change or are
@@ -36,35 +69,50 @@ pub struct Next<'a> {
 pub async fn against_cluster(
     cluster: &Cluster,
     next: Next<'_>,
-    secrets: Secrets,
-) -> Result<(Vec<Change>, usize), Error> {
+) -> Result<(Vec<Finding>, usize), Error> {
     let tried = release::try_manifest(cluster, next.manifest, (next.name, next.namespace)).await?;
-    let mut changes: Vec<Change> =
-        tried.iter().filter_map(|tried| change(tried, next.defined, secrets)).collect();
-    let unchanged = tried.len() - changes.len();
+    let namespaces =
+        tried.iter().filter(|tried| tried.id.group.is_empty() && tried.id.kind == "Namespace");
+    let mut made: BTreeSet<&str> = namespaces.map(|tried| tried.id.name.as_str()).collect();
+    if next.makes_namespace {
+        made.insert(next.namespace);
+    }
+    let mut found: Vec<Finding> =
+        tried.iter().filter_map(|tried| finding(tried, next.defined, &made)).collect();
+    let unchanged = tried.len() - found.len();
     if let Some(current) = next.current {
         let old = (current.manifest.as_str(), current.namespace.as_str());
         for object in release::surplus(cluster, old, &tried).await? {
-            let what = gone(&object, &[]);
-            changes.push(Change::new(Subject::new(object.id(), Vec::new()), what));
+            let digest = Digest::of(own_part(&object).to_string()).to_string();
+            let live = Standing { digest: Some(digest), ..Standing::of(&object) };
+            let change = Change::new(Subject::new(object.id(), Vec::new()), gone(&object, &[]));
+            found.push(Finding { change, live: Some(live) });
         }
     }
-    Ok((changes, unchanged))
+    Ok((found, unchanged))
 }
 
-/// What happens to one object; none: nothing.
-fn change(tried: &Tried, defined: &BTreeSet<(String, String)>, secrets: Secrets) -> Option<Change> {
+/// What happens to one object, where kinds are defined and namespaces made before it; none: nothing.
+fn finding(
+    tried: &Tried,
+    defined: &BTreeSet<(String, String)>,
+    made: &BTreeSet<&str>,
+) -> Option<Finding> {
     let object = Subject::new(tried.id.clone(), Vec::new());
+    let kind = || (tried.id.group.clone(), tried.id.kind.clone());
     let what = match (&tried.live, &tried.would) {
-        (_, Err(cluster::Error::NoKind { .. }))
-            if defined.contains(&(tried.id.group.clone(), tried.id.kind.clone())) =>
+        (_, Err(cluster::Error::NoKind { .. })) if defined.contains(&kind()) => What::Create,
+        // What is not there is the namespace.
+        (None, Err(error))
+            if error.is_not_found() && made.contains(tried.id.namespace.as_str()) =>
         {
             What::Create
         }
         (_, Err(error)) => What::Refuse { reason: error.to_string() },
         (None, Ok(_)) => What::Create,
         (Some(live), Ok(would)) => {
-            let fields = mask::fields(&object, (&own_part(live), &own_part(would)), secrets);
+            let sides = (&own_part(live), &own_part(would));
+            let fields = mask::fields(&object, sides, Secrets::Shown);
             if fields.is_empty() {
                 return None;
             }
@@ -77,7 +125,8 @@ fn change(tried: &Tried, defined: &BTreeSet<(String, String)>, secrets: Secrets)
         field: cause.field.trim_start_matches('.').to_owned(),
         manager: manager(&cause.message).to_owned(),
     });
-    Some(Change { conflicts: conflicts.collect(), ..Change::new(object, what) })
+    let change = Change { conflicts: conflicts.collect(), ..Change::new(object, what) };
+    Some(Finding { change, live: tried.live.as_ref().map(Standing::of) })
 }
 
 /// The manager of `conflict with "kubectl-edit" using apps/v1`.
@@ -130,7 +179,7 @@ mod tests {
     fn what_the_cluster_said_tells_what_happens() {
         let none = BTreeSet::new();
         let what = |tried: Tried, defined: &BTreeSet<_>| {
-            change(&tried, defined, Secrets::Masked).map(|change| change.what)
+            finding(&tried, defined, &BTreeSet::new()).map(|found| found.change.what)
         };
         assert_eq!(what(tried(Some(object(1)), Ok(object(1))), &none), None);
         assert_eq!(what(tried(None, Ok(object(1))), &none), Some(What::Create));
@@ -145,6 +194,17 @@ mod tests {
             Some(What::Refuse { reason })
         );
         assert!(matches!(what(tried(None, Err(unserved())), &none), Some(What::Refuse { .. })));
+        let absent = || cluster::Error::Api {
+            code: 404,
+            reason: "NotFound".to_owned(),
+            message: "namespaces \"n\" not found".to_owned(),
+            causes: Vec::new(),
+            retry_after: None,
+        };
+        let made = BTreeSet::from(["n"]);
+        let made = finding(&tried(None, Err(absent())), &none, &made).unwrap().change.what;
+        assert_eq!(made, What::Create);
+        assert!(matches!(what(tried(None, Err(absent())), &none), Some(What::Refuse { .. })));
         let defined = BTreeSet::from([("apps".to_owned(), "Deployment".to_owned())]);
         assert_eq!(what(tried(None, Err(unserved())), &defined), Some(What::Create));
     }
@@ -157,7 +217,7 @@ mod tests {
             field: ".spec.replicas".to_owned(),
         };
         let tried = Tried { conflicts: vec![cause], ..tried(Some(object(1)), Ok(object(2))) };
-        let change = change(&tried, &BTreeSet::new(), Secrets::Masked).unwrap();
+        let change = finding(&tried, &BTreeSet::new(), &BTreeSet::new()).unwrap().change;
         let conflict =
             Conflict { field: "spec.replicas".to_owned(), manager: "kubectl-edit".to_owned() };
         assert_eq!(change.conflicts, [conflict]);

@@ -23,7 +23,7 @@ pub(super) fn fields(
 }
 
 /// Hides the values of a Secret's fields; other objects hold none.
-fn hide(subject: &Subject, fields: &mut [Field]) {
+pub(super) fn hide(subject: &Subject, fields: &mut [Field]) {
     if subject.kind != "Secret" || subject.api_version != "v1" {
         return;
     }

@@ -2,23 +2,29 @@
 //! that differs.
 //!
 //! Invariants: nothing is written to a cluster, which is asked by dry runs only; what a Secret
-//! holds leaves this room as its size, unless somebody asked for it ([`Secrets::Shown`]).
+//! holds is shown as its size, unless somebody asks for it ([`Secrets::Shown`]); whether a kept plan
+//! ([`saved`]) still holds is decided by pure functions over what was seen then and now.
 
 mod compare;
 mod fields;
 mod live;
 mod mask;
+mod rehearsal;
+pub mod saved;
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cluster::ObjectId;
 use crate::yaml::Value;
 
 pub use compare::{Side, compare};
-pub use live::{Next, against_cluster};
+pub use live::{Finding, Next, Standing, against_cluster};
+pub use rehearsal::{Failure, Rehearsal, Rehearsed};
 
 /// What happens to one object.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Which.
@@ -27,12 +33,12 @@ pub struct Change {
     #[serde(flatten)]
     pub what: What,
     /// Fields that are taken from who owns them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
 }
 
 /// A field that somebody else owns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// Where, as the API server writes it.
     pub field: String,
@@ -44,10 +50,24 @@ impl Change {
     fn new(object: Subject, what: What) -> Self {
         Self { object, what, conflicts: Vec::new() }
     }
+
+    /// Returns the change as it may be shown.
+    #[must_use]
+    pub fn shown(mut self, secrets: Secrets) -> Self {
+        if let (Secrets::Masked, What::Update { fields }) = (secrets, &mut self.what) {
+            mask::hide(&self.object, fields);
+        }
+        self
+    }
+}
+
+/// A value that is there is there, also if it is null.
+fn there<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(input).map(Some)
 }
 
 /// An object by its identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
     /// Group and version.
@@ -55,17 +75,17 @@ pub struct Subject {
     /// Kind.
     pub kind: String,
     /// Namespace; empty: none, or not known without a cluster.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// Name.
     pub name: String,
     /// The events at which it runs, if it is a hook.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hook: Vec<String>,
 }
 
 /// What happens.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "camelCase")]
 pub enum What {
     /// It appears.
@@ -87,16 +107,16 @@ pub enum What {
 }
 
 /// A field that differs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Field {
     /// Where: `spec.template.spec.containers[web].image`. Items of lists are named by what names
     /// them, or by their number.
     pub path: String,
     /// What was there; none: nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// What will be there; none: nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }
 
@@ -107,6 +127,15 @@ pub enum Secrets {
     Masked,
     /// As it is.
     Shown,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace.as_str() {
+            "" => write!(f, "{} {}", self.kind, self.name),
+            namespace => write!(f, "{} {namespace}/{}", self.kind, self.name),
+        }
+    }
 }
 
 impl Subject {

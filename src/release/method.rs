@@ -2,10 +2,13 @@
 //!
 //! Source: helm v4.3.2 pkg/action/{install,upgrade,rollback}.go, pkg/kube/client.go (`Update`).
 
+use serde::{Deserialize, Serialize};
+
 use super::{Error, Fields};
 
 /// Who computes what changes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Method {
     /// Who did for the revision that is upgraded, or returned to; the server for a first one.
     #[default]

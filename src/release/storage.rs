@@ -19,6 +19,20 @@ const SYSTEM_LABELS: [&str; 6] = ["name", "owner", "status", "version", "created
 /// Annotation that names who wrote a pending record.
 pub(super) const HOLDER: &str = "leadsman.dev/holder";
 
+/// Tries to write a record that nobody else writes.
+const ATTEMPTS: u32 = 3;
+
+/// What became of a record that could not be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is there with the very same content: the answer to an earlier attempt was lost.
+    Ours,
+    /// It is as it was read or written last.
+    Untouched,
+    /// Somebody else wrote or deleted it.
+    Others,
+}
+
 /// Records of one namespace.
 #[derive(Debug, Clone)]
 pub struct Storage {
@@ -191,25 +205,28 @@ impl Storage {
                 Ok(())
             }
             Err(error) if error.is_already_exists() => {
-                if self.is_ours(&secret).await.map_err(failed)? {
-                    return Ok(());
+                match self.fate(&secret).await.map_err(failed)? {
+                    Fate::Ours => Ok(()),
+                    Fate::Untouched | Fate::Others => {
+                        Err(Error::Refused("release: already exists".to_owned()))
+                    }
                 }
-                Err(Error::Refused("release: already exists".to_owned()))
             }
             Err(error) => Err(failed(error)),
         }
     }
 
-    /// Whether a record is there with the very same content: the answer to an earlier attempt to
-    /// write it was lost.
-    async fn is_ours(&self, secret: &Object) -> Result<bool, cluster::Error> {
+    /// Looks what became of a record that could not be written.
+    async fn fate(&self, secret: &Object) -> Result<Fate, cluster::Error> {
         let data = |secret: &Object| secret.text("/data/release").to_owned();
-        let Some(live) = self.cluster.get(&secret.id()).await? else { return Ok(false) };
-        let same = data(&live) == data(secret) && live.label("status") == secret.label("status");
-        if same {
+        let Some(live) = self.cluster.get(&secret.id()).await? else { return Ok(Fate::Others) };
+        if data(&live) == data(secret) && live.label("status") == secret.label("status") {
             self.learn(&live);
+            return Ok(Fate::Ours);
         }
-        Ok(same)
+        let known = self.known(secret.name());
+        let is_known = known.is_some_and(|version| version == live.resource_version());
+        Ok(if is_known { Fate::Untouched } else { Fate::Others })
     }
 
     /// Overwrites a record, as it was read or written last by this storage or its clones.
@@ -231,20 +248,29 @@ impl Storage {
             doing: format!("update: failed to update {}", record.secret_name()),
             source,
         };
-        match self.cluster.replace(&secret).await {
-            Ok(live) => {
-                self.learn(&live);
-                Ok(())
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.cluster.replace(&secret).await {
+                Ok(live) => {
+                    self.learn(&live);
+                    return Ok(());
+                }
+                Err(error) if !error.is_conflict() => return Err(failed(error)),
+                Err(error) => match self.fate(&secret).await.map_err(failed)? {
+                    Fate::Ours => return Ok(()),
+                    // The conflict was about something else, such as a quota's bookkeeping.
+                    Fate::Untouched if attempts < ATTEMPTS => {}
+                    Fate::Untouched => return Err(failed(error)),
+                    Fate::Others => {
+                        return Err(Error::Refused(format!(
+                            "update: {} was changed by somebody else meanwhile, and is left as it \
+                             is",
+                            record.secret_name()
+                        )));
+                    }
+                },
             }
-            Err(error) if error.is_conflict() => match self.is_ours(&secret).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(Error::Refused(format!(
-                    "update: {} was changed by somebody else meanwhile, and is left as it is",
-                    record.secret_name()
-                ))),
-                Err(error) => Err(failed(error)),
-            },
-            Err(error) => Err(failed(error)),
         }
     }
 
@@ -326,4 +352,53 @@ fn head(secret: &Object) -> Option<Head> {
         status: secret.label("status").unwrap_or_default().to_owned(),
         holder: secret.annotation(HOLDER).unwrap_or_default().to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::SystemClock;
+    use crate::release::record::Info;
+    use crate::sim::{Fault, Rule, Sim, SimOptions};
+
+    fn record(status: &str) -> Record {
+        let info = Info { status: status.to_owned(), ..Info::default() };
+        Record { name: "web".to_owned(), version: 1, info, ..Record::default() }
+    }
+
+    /// A 409 may be about something else than the record.
+    #[tokio::test(start_paused = true)]
+    async fn a_conflict_over_a_record_that_nobody_wrote_is_tried_again() {
+        for (times, somebody_writes, wanted) in [
+            (2, false, Ok("deployed")),
+            (3, false, Err("update: failed to update sh.helm.release.v1.web.v1")),
+            (1, true, Err("was changed by somebody else meanwhile")),
+        ] {
+            let sim = Sim::new(SimOptions::default());
+            let storage = || Storage::new(&Cluster::new(sim.client("default"), "Helm"), "default");
+            let (ours, others) = (storage(), storage());
+            ours.create(&record("pending-install"), "", &SystemClock).await.unwrap();
+            if somebody_writes {
+                others.update(&record("failed"), "", &SystemClock).await.unwrap();
+            }
+            sim.faults().add(Rule {
+                verbs: vec!["update".to_owned()],
+                resources: vec!["secrets".to_owned()],
+                times: Some(times),
+                fault: Some(Fault::status(409)),
+                ..Rule::default()
+            });
+            let written = ours.update(&record("deployed"), "", &SystemClock).await;
+            match wanted {
+                Ok(status) => {
+                    written.unwrap();
+                    assert_eq!(ours.heads("web").await.unwrap()[0].status, status);
+                }
+                Err(text) => {
+                    let error = written.unwrap_err().to_string();
+                    assert!(error.contains(text), "{error}");
+                }
+            }
+        }
+    }
 }

@@ -40,6 +40,7 @@ mod protobuf;
 mod quantity;
 mod request;
 mod resource;
+mod seed;
 mod selector;
 mod serve;
 mod status;

@@ -212,6 +212,14 @@ impl Registry {
         self.resources.iter().any(|one| one.group == group && one.version == version)
     }
 
+    /// Keeps of the built-in kinds only these, each as `apps/v1/Deployment`.
+    pub(crate) fn restrict(&mut self, served: &std::collections::BTreeSet<String>) {
+        self.resources.retain(|one| {
+            one.custom.is_some() || served.contains(&format!("{}/{}", one.api_version(), one.kind))
+        });
+        self.index();
+    }
+
     /// Replaces the resources of one CRD.
     pub(crate) fn replace_custom(&mut self, crd: &str, resources: Vec<Resource>) {
         self.resources.retain(|one| one.custom.as_ref().is_none_or(|custom| custom.crd != crd));

@@ -1,6 +1,11 @@
-//! `leadsman plan` and `leadsman diff`: what would change, before it does.
+//! `leadsman plan` and `leadsman diff`: what would change, before it does; `leadsman apply`: what
+//! was shown, later.
 
+mod apply;
 mod args;
+mod manner;
+mod save;
+mod simulate;
 mod text;
 mod wanted;
 
@@ -11,18 +16,23 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::args::Connection;
-use super::connect;
+use super::connect::{self, Connected};
 use super::inspect::{self, Found};
+use super::site::Site;
 use super::ui;
-use crate::api::annotation::HELM_MANAGER;
 use crate::chart::{self, Chart};
+use crate::controller::target::Target;
+use crate::plan::saved::Action;
 use crate::plan::{self, Change, Next, Secrets, Side};
-use crate::release::Record;
 use crate::release::manifest::Hook;
+use crate::release::{Fields, Method, Record};
 use crate::yaml::{self, Numbers, Value};
 
+pub(super) use apply::apply;
 use args::Shown;
-pub(super) use args::{Diff, Plan};
+pub(super) use args::{Apply, Diff, Plan};
+use save::Planned;
+use simulate::Simulation;
 
 /// Exit code where something would change.
 const DIFFERENCE: u8 = 3;
@@ -44,6 +54,12 @@ struct Report {
     /// Hooks that would run, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hooks: Vec<Run>,
+    /// Whether fields that others own are taken from them.
+    #[serde(skip)]
+    takes: bool,
+    /// How it went in a simulated cluster, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simulation: Option<Simulation>,
 }
 
 /// What a release is, or would be.
@@ -94,41 +110,80 @@ impl Shown {
 
     fn end(self, report: &Report) -> anyhow::Result<ExitCode> {
         ui::show(self.output, report, || text::write(report))?;
+        if report.simulation.as_ref().is_some_and(|simulation| !simulation.passes) {
+            return Ok(ExitCode::FAILURE);
+        }
         let differs = !report.changes.is_empty();
         Ok(if differs { ExitCode::from(DIFFERENCE) } else { ExitCode::SUCCESS })
     }
 }
 
-/// Says what an upgrade would change in the cluster.
+/// Says what an upgrade would change in the cluster, and keeps that if asked to.
 pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<ExitCode> {
     let connected = connect::cluster(connection).await?;
     let found = inspect::find(&connected, &args.release).await?;
     let asking = &args.asking;
     let wanted = wanted::find(&connected, &found, args.chart.as_deref(), asking).await?;
+    let action = if wanted.current.is_some() { Action::Upgrade } else { Action::Install };
+    let site = site(connected, &found).await?;
+    let manner = match &found.release {
+        Some(release) => manner::of_release(&args.acting, (action, wanted.last()), release)?,
+        None => manner::of_arguments(&args.acting, (action, wanted.last()), &site)?,
+    };
     let next = Next {
         name: &found.name,
-        namespace: &wanted.namespace,
-        manifest: &wanted.manifest,
-        defined: &defined(&wanted.chart),
+        namespace: &wanted.asked.namespace,
+        manifest: &wanted.rendered.manifest,
+        defined: &defined(&wanted.rendered.chart),
         current: wanted.current.as_ref(),
+        makes_namespace: manner.create_namespace,
     };
     // Who applies decides which fields are whose.
-    let cluster = match &found.release {
-        Some(_) => connected.cluster.clone(),
-        None => connected.cluster.with_manager(HELM_MANAGER),
+    let (findings, unchanged) = plan::against_cluster(&site.cluster, next).await?;
+    let planned = Planned { found: &found, wanted, action, manner, findings, unchanged };
+    let simulation = match args.simulate {
+        true => Some(simulate::simulate(&planned, &site).await?),
+        false => None,
     };
-    let (changes, unchanged) =
-        plan::against_cluster(&cluster, next, args.asking.shown.secrets()).await?;
-    let action = if wanted.current.is_some() { "upgrade" } else { "install" };
-    args.asking.shown.end(&Report {
-        release: found.name,
+    let report = report(&planned, simulation, asking.shown.secrets());
+    let code = asking.shown.end(&report)?;
+    if let Some(path) = &args.save {
+        if report.simulation.is_some_and(|simulation| !simulation.passes) {
+            bail!("the plan is not kept: it fails in the simulated cluster");
+        }
+        save::save(path, planned, &site).await?;
+    }
+    Ok(code)
+}
+
+fn report(planned: &Planned<'_>, simulation: Option<Simulation>, secrets: Secrets) -> Report {
+    let Planned { found, wanted, action, manner, findings, unchanged } = planned;
+    let hooks = if manner.hooks { &wanted.rendered.hooks[..] } else { &[] };
+    Report {
+        release: found.name.clone(),
         from: wanted.current.as_ref().map(State::of_record),
-        to: State::of_chart(&wanted.chart),
-        changes,
-        unchanged: Some(unchanged),
-        hooks: runs(&wanted.hooks, action),
-        namespace: wanted.namespace,
-    })
+        to: State::of_chart(&wanted.rendered.chart),
+        changes: findings.iter().map(|found| found.change.clone().shown(secrets)).collect(),
+        unchanged: Some(*unchanged),
+        hooks: runs(hooks, action.word()),
+        namespace: wanted.asked.namespace.clone(),
+        takes: manner.fields == Fields::Taken || manner.method == Method::Client,
+        simulation,
+    }
+}
+
+/// Returns where the release would be changed, and by whom.
+async fn site(connected: Connected, found: &Found) -> anyhow::Result<Site> {
+    let namespace = match &found.release {
+        Some(release) => Target::of(release).storage_namespace,
+        None => connected.namespace,
+    };
+    let cluster = connected.cluster;
+    let mut site = Site::within(Connected { cluster, namespace }, &found.name).await?;
+    if let Some(release) = &found.release {
+        site.keep(release.metadata.name.clone());
+    }
+    Ok(site)
 }
 
 /// Compares what was rendered: of a release and a chart, or of two revisions.
@@ -139,15 +194,18 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
     let report = if args.chart.is_some() {
         let wanted = wanted::find(&connected, &found, args.chart.as_deref(), &args.asking).await?;
         let before = wanted.current.as_ref().map(Side::of_record).transpose()?.unwrap_or_default();
-        let after = Side::read(&wanted.manifest, &wanted.hooks, &wanted.namespace)?;
+        let (rendered, namespace) = (&wanted.rendered, wanted.asked.namespace.clone());
+        let after = Side::read(&rendered.manifest, &rendered.hooks, &namespace)?;
         Report {
             from: wanted.current.as_ref().map(State::of_record),
-            to: State::of_chart(&wanted.chart),
+            to: State::of_chart(&rendered.chart),
             changes: plan::compare(&side(before), &side(after), args.asking.shown.secrets()),
             unchanged: None,
             hooks: Vec::new(),
             release: found.name,
-            namespace: wanted.namespace,
+            namespace,
+            takes: false,
+            simulation: None,
         }
     } else {
         let (before, after) = revisions(&found, args.revision, args.to).await?;
@@ -160,6 +218,8 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
             hooks: Vec::new(),
             release: found.name,
             namespace: after.namespace,
+            takes: false,
+            simulation: None,
         }
     };
     args.asking.shown.end(&report)

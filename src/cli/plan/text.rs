@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
+use super::simulate::Simulation;
 use super::{Report, State};
 use crate::base::shorten::shorten;
 use crate::plan::{Change, Field, Subject, What};
@@ -24,7 +25,7 @@ pub(super) fn write(report: &Report) -> String {
     let _ = writeln!(out, " → {}", state(&report.to));
     for change in &report.changes {
         out.push('\n');
-        write_change(&mut out, change);
+        write_change(&mut out, change, report.takes);
     }
     if !report.hooks.is_empty() {
         out.push_str("\nHooks that run:\n");
@@ -33,7 +34,23 @@ pub(super) fn write(report: &Report) -> String {
         }
     }
     let _ = writeln!(out, "\n{}", summary(report));
+    if let Some(simulation) = &report.simulation {
+        write_simulation(&mut out, simulation);
+    }
     out
+}
+
+fn write_simulation(out: &mut String, simulation: &Simulation) {
+    let _ = match &simulation.reason {
+        None => writeln!(out, "\nIn the simulated cluster it runs through."),
+        Some(reason) => writeln!(out, "\nIn the simulated cluster it fails: {}", reason.trim_end()),
+    };
+    if !simulation.hint.is_empty() {
+        let _ = writeln!(out, "  hint: {}", simulation.hint);
+    }
+    for object in &simulation.left_out {
+        let _ = writeln!(out, "  {object} was left out: its kind cannot be simulated");
+    }
 }
 
 fn state(state: &State) -> String {
@@ -68,7 +85,7 @@ fn summary(report: &Report) -> String {
     parts.join(", ")
 }
 
-fn write_change(out: &mut String, change: &Change) {
+fn write_change(out: &mut String, change: &Change, takes: bool) {
     let sign = match &change.what {
         What::Create => '+',
         What::Update { .. } => '~',
@@ -91,20 +108,19 @@ fn write_change(out: &mut String, change: &Change) {
         }
     }
     for conflict in &change.conflicts {
-        let _ = writeln!(out, "    {} is taken from {}", conflict.field, conflict.manager);
+        let (field, manager) = (&conflict.field, &conflict.manager);
+        let _ = match takes {
+            true => writeln!(out, "    {field} is taken from {manager}"),
+            false => writeln!(out, "    {field} belongs to {manager}: needs --force-conflicts"),
+        };
     }
 }
 
 fn subject(subject: &Subject) -> String {
-    let Subject { kind, namespace, name, hook, .. } = subject;
-    let mut text = match namespace.as_str() {
-        "" => format!("{kind} {name}"),
-        namespace => format!("{kind} {namespace}/{name}"),
-    };
-    if !hook.is_empty() {
-        let _ = write!(text, " (hook: {})", hook.join(", "));
+    match &subject.hook[..] {
+        [] => subject.to_string(),
+        hook => format!("{subject} (hook: {})", hook.join(", ")),
     }
-    text
 }
 
 fn write_field(out: &mut String, field: &Field) {

@@ -10,57 +10,90 @@ use super::super::inspect::Found;
 use super::super::{chart as named, values};
 use super::args::Asking;
 use crate::chart::{self, Chart, merge_values};
+use crate::cluster::Cluster;
 use crate::controller::target::Target;
-use crate::release::manifest::Hook;
+use crate::plan::saved::Action;
 use crate::release::{
     self, ClusterLookup, Head, PostRendering, Record, RenderRequest, RenderedRelease, Renderer,
+    Storage,
 };
-use crate::template::ReleaseInfo;
+use crate::template::{Capabilities, ReleaseInfo};
 use crate::yaml::Map;
 
 /// A revision that might be.
-pub(super) struct Wanted {
-    pub(super) chart: Arc<Chart>,
-    pub(super) manifest: String,
-    pub(super) hooks: Vec<Hook>,
-    pub(super) namespace: String,
+pub(super) struct Wanted<'a> {
+    /// What it is made of.
+    pub(super) asked: Asked<'a>,
+    pub(super) info: ReleaseInfo,
+    /// What it is told of the cluster.
+    pub(super) capabilities: Capabilities,
+    pub(super) rendered: RenderedRelease,
     /// What it would replace; none: it would be the first.
     pub(super) current: Option<Record>,
+    /// The newest revision, if it is another than the current one.
+    pub(super) newest: Option<Record>,
+}
+
+/// A chart, and what it is rendered with.
+pub(super) struct Asked<'a> {
+    pub(super) chart: Arc<Chart>,
+    pub(super) values: Map,
+    pub(super) namespace: String,
+    /// What the `HelmRelease` has done to the objects, if there is one.
+    pub(super) post: Option<PostRendering<'a>>,
+    /// Whether values are checked against schemas.
+    pub(super) check_schema: bool,
+}
+
+impl Wanted<'_> {
+    /// Returns the newest revision, whatever became of it.
+    pub(super) fn last(&self) -> Option<&Record> {
+        self.newest.as_ref().or(self.current.as_ref())
+    }
 }
 
 /// Finds and renders it.
-pub(super) async fn find(
+pub(super) async fn find<'a>(
     connected: &Connected,
-    found: &Found,
+    found: &'a Found,
     chart: Option<&str>,
     asking: &Asking,
-) -> anyhow::Result<Wanted> {
-    let heads = found.storage.heads(&found.name).await?;
-    let after = heads.first().map_or(0, |head| head.version);
-    let current = match Head::current(&heads) {
-        Some(head) if head.status != "uninstalled" => {
-            found.storage.get(&found.name, head.version).await?
-        }
-        _ => None,
-    };
+) -> anyhow::Result<Wanted<'a>> {
+    let Standing { current, newest } = standing(&found.storage, &found.name).await?;
+    let after = newest.as_ref().or(current.as_ref()).map_or(0, |record| record.version);
     let asked = asked(connected, found, (chart, asking), current.as_ref()).await?;
-    let release = ReleaseInfo {
+    let info = ReleaseInfo {
         name: found.name.clone(),
         namespace: asked.namespace.clone(),
         revision: after + 1,
         is_upgrade: current.is_some(),
     };
-    let RenderedRelease { chart, manifest, hooks, .. } = render(connected, &asked, release).await?;
-    Ok(Wanted { chart, manifest, hooks, namespace: asked.namespace, current })
+    let capabilities = release::of_cluster(&connected.cluster).await?;
+    let rendered = render(&connected.cluster, &asked, (info.clone(), &capabilities)).await?;
+    Ok(Wanted { asked, info, capabilities, rendered, current, newest })
 }
 
-/// A chart, and what it is rendered with.
-struct Asked<'a> {
-    chart: Arc<Chart>,
-    values: Map,
-    namespace: String,
-    /// What the `HelmRelease` has done to the objects, if there is one.
-    post: Option<PostRendering<'a>>,
+/// Where a release is.
+pub(super) struct Standing {
+    /// The revision that a next one is compared with.
+    pub(super) current: Option<Record>,
+    /// The newest revision, if it is another one.
+    pub(super) newest: Option<Record>,
+}
+
+/// Finds out where a release is.
+pub(super) async fn standing(storage: &Storage, name: &str) -> anyhow::Result<Standing> {
+    let heads = storage.heads(name).await?;
+    let current = match Head::current(&heads) {
+        Some(head) if head.status != "uninstalled" => storage.get(name, head.version).await?,
+        Some(_) | None => None,
+    };
+    let known = current.as_ref().map(|record| record.version);
+    let newest = match heads.first() {
+        Some(head) if Some(head.version) != known => storage.get(name, head.version).await?,
+        Some(_) | None => None,
+    };
+    Ok(Standing { current, newest })
 }
 
 /// Finds the chart and the values: those of the `HelmRelease`, if there is one, below those of the
@@ -82,6 +115,7 @@ async fn asked<'a>(
     if let Some(helm_release) = &found.release {
         let mut composed = Map::new();
         let sources = &asking.from.sources;
+        let action = if current.is_some() { Action::Upgrade } else { Action::Install };
         let own = explain::preview(connected, sources, helm_release, &mut composed).await?;
         let (mut chart, mut values) = (named.unwrap_or(own), merge_values(composed, given));
         if let Some(last) = current.filter(|_| helm_release.spec.upgrade.preserve_values) {
@@ -93,6 +127,7 @@ async fn asked<'a>(
             values,
             namespace: Target::of(helm_release).namespace,
             post: Some(PostRendering::of(helm_release)),
+            check_schema: super::manner::checks_schema(helm_release, action),
         });
     }
     let (name, namespace) = (&found.name, &connected.namespace);
@@ -105,25 +140,24 @@ async fn asked<'a>(
     // Without any of its own an upgrade goes on with the values of the release.
     let last = current.map(Record::values);
     let values = if given.is_empty() { last.unwrap_or_default() } else { given };
-    Ok(Asked { chart, values, namespace: namespace.clone(), post: None })
+    Ok(Asked { chart, values, namespace: namespace.clone(), post: None, check_schema: true })
 }
 
 /// Renders for the cluster, whose answers to `lookup` count.
-async fn render(
-    connected: &Connected,
+pub(super) async fn render(
+    cluster: &Cluster,
     asked: &Asked<'_>,
-    release: ReleaseInfo,
+    (release, capabilities): (ReleaseInfo, &Capabilities),
 ) -> anyhow::Result<RenderedRelease> {
-    let capabilities = release::of_cluster(&connected.cluster).await?;
-    let lookup = ClusterLookup::new(connected.cluster.clone());
+    let lookup = ClusterLookup::new(cluster.clone());
     let request = RenderRequest {
         chart: &asked.chart,
         values: &asked.values,
         release,
-        capabilities: &capabilities,
+        capabilities,
         lookup: Some(&lookup),
         hosts: None,
-        check_schema: true,
+        check_schema: asked.check_schema,
     };
     let renderer = Renderer::default();
     let rendered = tokio::task::block_in_place(|| match &asked.post {
