@@ -106,8 +106,8 @@ impl Renderer {
         self.loaded.load(packed)
     }
 
-    /// Leaves what was made of the archive that was loaded last to later processes. It takes some
-    /// milliseconds, the first time; that it cannot be written is no harm.
+    /// Leaves what was made of the archive that was loaded last to later processes, if it was seen
+    /// before: that takes some milliseconds. That it cannot be written is no harm.
     pub fn keep(&self) {
         self.loaded.keep();
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::saved::{self, Part, Saved};
-use super::store::Store;
+use super::store::{Found, Store};
 use crate::base::digest::Digest;
 use crate::chart::{self, Chart, Unpacked};
 use crate::template::{ParseAhead, Parsed};
@@ -17,7 +17,7 @@ pub(super) struct Loaded {
     store: Option<Store>,
     /// Its templates, until a chart is compiled.
     ahead: Mutex<Option<ParseAhead>>,
-    /// What the store does not have yet.
+    /// What the store does not have yet; no parts of an archive that it has not seen.
     unsaved: Mutex<Option<(Digest, Vec<Part>)>>,
 }
 
@@ -38,12 +38,16 @@ impl Loaded {
     pub(super) fn load(&self, packed: &Bytes) -> Result<Chart, chart::Error> {
         let Some(store) = &self.store else { return self.unpack(packed)?.load() };
         let digest = Digest::of(packed);
-        let found = store.open(&digest).and_then(|file| saved::read(file, packed));
-        if let Some(unpacked) = found.and_then(|saved| self.take_up(saved)) {
+        let found = store.find(&digest);
+        let is_new = matches!(found, Found::Nothing);
+        if let Found::Made(file) = found
+            && let Some(unpacked) = saved::read(file, packed).and_then(|saved| self.take_up(saved))
+        {
             return unpacked.load();
         }
         let unpacked = self.unpack(packed)?;
-        *self.unsaved() = Some((digest, parts(&unpacked)));
+        let parts = if is_new { Vec::new() } else { parts(&unpacked) };
+        *self.unsaved() = Some((digest, parts));
         unpacked.load()
     }
 
@@ -84,7 +88,11 @@ impl Loaded {
     /// Writes what is new into the store.
     pub(super) fn keep(&self) {
         if let (Some(store), Some((digest, parts))) = (&self.store, self.unsaved().take()) {
-            store.write(&digest, &saved::write(&parts));
+            if parts.is_empty() {
+                store.note(&digest);
+            } else {
+                store.write(&digest, &saved::write(&parts));
+            }
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -30,14 +31,17 @@ fn request<'a>(
     }
 }
 
+fn packed(corpus: &Path, repository: &str, archive: &str) -> Bytes {
+    read_bytes(&corpus.join("charts").join(repository).join(archive), 1 << 26).unwrap().into()
+}
+
 /// Renders one case of the corpus as `leadsman template rel CHART --namespace prod [-f VALUES]`: an
 /// archive that was rendered before, as it was left in the store.
 fn render(corpus: &Path, repository: &str, case: &Value, store: &Path) -> Result<String, String> {
-    let archive = case["chart"].as_str().unwrap();
-    let bytes = read_bytes(&corpus.join("charts").join(repository).join(archive), 1 << 26).unwrap();
+    let bytes = packed(corpus, repository, case["chart"].as_str().unwrap());
     let say = |error: &(dyn std::error::Error + 'static)| crate::base::class::chain(error);
     let renderer = Renderer::with_store(store.to_owned());
-    let chart = Arc::new(renderer.load_archive(&bytes.into()).map_err(|error| say(&error))?);
+    let chart = Arc::new(renderer.load_archive(&bytes).map_err(|error| say(&error))?);
     let values = match case["values"].as_str() {
         None => Map::new(),
         Some(name) => {
@@ -85,10 +89,17 @@ fn check(repository: &str) {
     let Some(corpus) = corpus() else { return };
     let folder = corpus.join("golden").join(repository);
     let store = tempfile::tempdir().unwrap();
-    let (mut total, mut wrong) = (0, Vec::new());
+    let (mut total, mut wrong, mut seen) = (0, Vec::new(), HashSet::new());
     for line in read_text(&folder.join("cases.jsonl"), 1 << 26).unwrap().lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         total += 1;
+        let archive = case["chart"].as_str().unwrap();
+        if seen.insert(archive.to_owned()) {
+            // What is made of an archive is kept from the second time on.
+            let renderer = Renderer::with_store(store.path().to_owned());
+            drop(renderer.load_archive(&packed(&corpus, repository, archive)));
+            renderer.keep();
+        }
         let got = render(&corpus, repository, &case, store.path());
         let problem = match (&got, case["golden"].as_str()) {
             (Ok(got), Some(file)) => {
@@ -229,8 +240,10 @@ fn what_another_process_has_left_is_what_this_one_would_make() {
     let first = rendered();
     assert!(first.contains("README.md") && first.contains("1e+300"), "{first}");
     let read = || read_bytes(&kept(), 1 << 20).unwrap();
+    assert_eq!(read(), b"", "only that it was seen");
+    assert_eq!(rendered(), first);
     let written = read();
-    assert!(written.len() < 8_000, "large files are not kept twice");
+    assert!((1..8_000).contains(&written.len()), "large files are not kept twice");
     assert_eq!(rendered(), first);
     // What is damaged is made and written again.
     write_atomic(&kept(), &written[..written.len() / 2]).unwrap();
