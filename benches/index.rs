@@ -15,10 +15,7 @@ mod contest;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
-use std::path::Path;
-use std::process::Command;
-
-use contest::{Make, contest, heads, measured, tried};
+use contest::{Make, contest, forget, heads, measured, output, tried};
 use support::corpus::corpus;
 use support::helm::Helm;
 use support::leadsman::Leadsman;
@@ -87,7 +84,7 @@ fn resolve(helm: Option<&Helm>, repository: &Repository, size: usize) {
     output(warm.command(&ours));
     output(cold.command(&ours));
     let mut first = || {
-        forget(cold.cache().join("index-v2").as_path());
+        forget(&cold.cache().join("index-v2"));
         cold.command(&ours)
     };
     let mut again = || warm.command(&ours);
@@ -125,23 +122,10 @@ fn copy(helm: &Helm, repository: &Repository, size: usize) {
         &mut [
             ("Helm", &mut || helm.command(&search)),
             ("Leadsman, the first time after Helm's `repo update`", &mut || {
-                forget(ours.cache().join("index-v2").as_path());
+                forget(&ours.cache().join("index-v2"));
                 ours.command(&with(&search))
             }),
             ("Leadsman", &mut || ours.command(&with(&search))),
         ],
     );
-}
-
-fn forget(folder: &Path) {
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-}
-
-/// Returns what a command printed.
-fn output(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }

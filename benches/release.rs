@@ -18,7 +18,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use contest::{contest, heads, measured, mebibytes};
+use contest::{contest, heads, measured, mebibytes, output};
 use support::control_plane::ControlPlane;
 use support::corpus::corpus;
 use support::helm::Helm;
@@ -71,17 +71,15 @@ fn upgraded(charts: &Charts, command: impl Fn(&[&str]) -> Command) -> Command {
         let release = ["upgrade", "--install", "stack", &chart, "--namespace", "bench"];
         command(&[&release[..], &["--create-namespace", "--wait", "--timeout", "5m"]].concat())
     };
-    let output = upgrade(&charts.old).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output(upgrade(&charts.old));
     upgrade(&charts.new)
 }
 
 /// Prints what one upgrade says to the API server.
 fn watch(program: &str, proxy: &Proxy, make: &mut dyn FnMut() -> Command) {
-    let mut command = make();
+    let command = make();
     proxy.forget();
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output(command);
     let calls = proxy.calls();
     let changes = calls.iter().filter(|call| call.is_change()).count();
     let bytes = mebibytes(proxy.body_bytes());

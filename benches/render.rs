@@ -15,11 +15,12 @@ mod contest;
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use contest::{Make, contest, costs, heads, measured, median, rounds, tried, umbrella};
+use contest::{
+    Make, contest, costs, forget, heads, measured, median, output, rounds, tried, umbrella,
+};
 use leadsman::release::{RenderRequest, Renderer, offline};
 use leadsman::template::ReleaseInfo;
 use leadsman::yaml::Map;
@@ -64,13 +65,14 @@ fn compete(helm: &Helm, what: &str, chart: &Path) {
     let arguments = ["template", "rel", chart.as_ref()];
     let theirs = [output(helm.command(&arguments)), output(helm.command(&arguments))];
     assert!(alike(&theirs, &output(leadsman.command(&arguments))), "{what} is not rendered alike");
+    let compiled = leadsman.cache().join("compiled-v1");
     let mut theirs = || helm.command(&arguments);
     let mut first = || {
-        forget(&leadsman);
+        forget(&compiled);
         leadsman.command(&arguments)
     };
     let mut second = || {
-        forget(&leadsman);
+        forget(&compiled);
         output(leadsman.command(&arguments));
         leadsman.command(&arguments)
     };
@@ -83,21 +85,6 @@ fn compete(helm: &Helm, what: &str, chart: &Path) {
     }
     programs.push(("Leadsman", &mut later));
     contest(&format!("`template` of {what}"), &mut programs);
-}
-
-/// Removes what earlier processes have made of archives.
-fn forget(leadsman: &Leadsman) {
-    let folder = leadsman.cache().join("compiled-v1");
-    if folder.exists() {
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-}
-
-/// Returns what a command printed.
-fn output(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Whether our rendering is Helm's, outside the lines that Helm prints otherwise a second time:

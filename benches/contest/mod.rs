@@ -2,6 +2,7 @@
 
 pub(crate) mod umbrella;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,20 @@ pub(crate) fn measured() -> bool {
 pub(crate) fn heads() {
     println!("| what | program | wall, median | CPU, median | peak memory |");
     println!("|---|---|---|---|---|");
+}
+
+/// Runs a command that is not measured and returns what it printed.
+pub(crate) fn output(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Removes what earlier processes have left in a folder.
+pub(crate) fn forget(folder: &Path) {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }
 
 /// Returns how often each program runs.
