@@ -14,7 +14,7 @@ use crate::base::file;
 /// So many archives are kept; the oldest go.
 const KEPT: usize = 64;
 /// So many are remembered as seen.
-const SEEN: usize = 1024;
+const SEEN: usize = 256;
 /// What one build has written is nothing to another.
 const BUILD: &str = env!("LEADSMAN_SOURCES");
 
@@ -44,18 +44,14 @@ impl Store {
 
     /// Leaves word that an archive was seen.
     pub(super) fn note(&self, archive: &Digest) {
-        self.put(archive, &[]);
+        self.write(archive, &[]);
     }
 
     /// Writes what was made of an archive. That it cannot be written is no harm.
     pub(super) fn write(&self, archive: &Digest, bytes: &[u8]) {
-        self.put(archive, bytes);
-        self.tidy();
-    }
-
-    fn put(&self, archive: &Digest, bytes: &[u8]) {
-        if let Err(error) = file::write_unsynced(&self.file(archive), bytes) {
-            tracing::debug!(%error, "a compiled chart is not kept");
+        match file::write_unsynced(&self.file(archive), bytes) {
+            Ok(()) => self.tidy(),
+            Err(error) => tracing::debug!(%error, "a compiled chart is not kept"),
         }
     }
 
@@ -124,6 +120,14 @@ mod tests {
         assert_eq!(file::read_text(&store.file(&digests[2]), 9).unwrap(), "kept");
         let seen = (0..KEPT + 2).map(|age| store.find(&Digest::of(format!("seen {age}"))));
         assert!(seen.into_iter().all(|found| matches!(found, Found::Seen)));
+    }
+
+    #[test]
+    fn what_is_only_seen_is_bounded_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("below"));
+        (0..SEEN + 3).for_each(|index| store.note(&Digest::of(index.to_string())));
+        assert_eq!(files(&store.folder).count(), SEEN);
     }
 
     #[test]
