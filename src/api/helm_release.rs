@@ -419,6 +419,12 @@ pub struct ValuesReference {
 }
 
 impl HelmReleaseSpec {
+    /// Returns how many revisions are kept; 0: all.
+    #[must_use]
+    pub fn kept_revisions(&self) -> usize {
+        self.max_history.unwrap_or(5) as usize
+    }
+
     /// Returns the limit of an action: its own, else `spec.timeout`, else five minutes.
     pub fn action_timeout(&self, own: Option<GoDuration>) -> GoDuration {
         own.or(self.timeout).unwrap_or(GoDuration(std::time::Duration::from_secs(300)))

@@ -196,7 +196,7 @@ impl Work<'_> {
             take_ownership: !pick(i.disable_take_ownership, u.disable_take_ownership),
             create_namespace: install && i.create_namespace && !spec.target_namespace.is_empty(),
             cleanup_on_fail: !install && u.cleanup_on_fail,
-            max_history: spec.max_history.unwrap_or(5) as usize,
+            max_history: spec.kept_revisions(),
             options,
         })
     }
@@ -304,7 +304,7 @@ impl Work<'_> {
                     wait_for_jobs: !spec.rollback.disable_wait_for_jobs,
                     hooks: !spec.rollback.disable_hooks,
                     cleanup_on_fail: spec.rollback.cleanup_on_fail,
-                    max_history: spec.max_history.unwrap_or(5) as usize,
+                    max_history: spec.kept_revisions(),
                     options: options(method, spec.rollback.force),
                 };
                 release::rollback(env, rollback).await

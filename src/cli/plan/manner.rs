@@ -18,8 +18,6 @@ use crate::yaml::Map;
 /// Longest wait of a step, and revisions that are kept, where nobody says so.
 const TIMEOUT: Duration = Duration::from_secs(300);
 const HISTORY: usize = 10;
-/// Revisions that a `HelmRelease` keeps by itself.
-const KEPT_HISTORY: u32 = 5;
 
 /// Returns what the command line says; `last` is the newest revision.
 ///
@@ -98,7 +96,7 @@ pub(super) fn of_release(
         take_ownership: !pick(i.disable_take_ownership, u.disable_take_ownership),
         create_namespace: install && i.create_namespace && !spec.target_namespace.is_empty(),
         cleanup_on_fail: !install && u.cleanup_on_fail,
-        max_history: spec.max_history.unwrap_or(KEPT_HISTORY) as usize,
+        max_history: spec.kept_revisions(),
         method: options.method,
         fields: options.fields,
         replace: options.replace,
