@@ -4,6 +4,7 @@ use crate::support::chart::{web, yaml};
 use crate::support::fixtures;
 use crate::support::helm::Helm;
 use crate::support::leadsman::Leadsman;
+use crate::support::port;
 use crate::support::repository::Repository;
 use crate::support::wait::SOON;
 
@@ -96,9 +97,7 @@ async fn real_helm_works_in_the_simulated_cluster_and_leadsman_reads_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_of_packages_is_served_and_what_vanishes_is_pruned() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = port::hold().local_addr().unwrap();
     let leadsman = Leadsman::new();
     let charts = leadsman.folder().join("charts");
     std::fs::create_dir(&charts).unwrap();

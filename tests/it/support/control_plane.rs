@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
@@ -13,9 +12,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::api::{Api, condition};
-use super::parts;
 use super::serve::Identity;
 use super::wait::until;
+use super::{parts, port};
 
 const START: Duration = Duration::from_secs(120);
 const NODE: &str = "/api/v1/nodes/node-1";
@@ -86,8 +85,8 @@ impl ControlPlane {
 
     fn launch(programs: &Path) -> Self {
         let folder = tempfile::Builder::new().prefix("leadsman-cluster-").tempdir().unwrap().keep();
-        // Each port is free when it is looked for, and all are held until each is found.
-        let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        // All are held until each is found.
+        let held = [(); 3].map(|()| port::hold());
         let ports = held.each_ref().map(|listener| listener.local_addr().unwrap().port());
         drop(held);
         let [api, _, _] = ports;

@@ -25,6 +25,7 @@ pub(crate) mod leadsman;
 pub(crate) mod pack;
 pub(crate) mod pair;
 pub(crate) mod parts;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod registry;

@@ -1,13 +1,13 @@
 //! A registry of other people's making on loopback: that of the Distribution project.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::parts;
 use super::process::Kept;
 use super::serve::Identity;
+use super::{parts, port};
 
 const START: Duration = Duration::from_secs(60);
 
@@ -50,8 +50,7 @@ impl Registry {
     fn with(auth: Auth<'_>, identity: Option<Identity>) -> Option<Self> {
         let program = parts::registry()?;
         let folder = tempfile::tempdir().unwrap();
-        // Free now; whoever takes it meanwhile makes the start fail, and is told below.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = port::hold().local_addr().unwrap().to_string();
         let at = |name: &str| folder.path().join(name).display().to_string();
         let mut config = format!(
             "version: 0.1\nlog: {{level: warn}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  \

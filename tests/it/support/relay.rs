@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use super::port;
 use super::wait::{SOON, until_blocking};
 
 /// A running relay; it ends when dropped.
@@ -30,7 +31,7 @@ struct State {
 impl Relay {
     /// Starts one in front of the server at `address` (`127.0.0.1:4711`).
     pub(crate) fn start(address: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = port::hold();
         let port = listener.local_addr().unwrap().port();
         let relay = Self(Arc::new(Inner {
             port,
