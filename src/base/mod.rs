@@ -12,6 +12,7 @@ pub mod content;
 pub mod digest;
 pub mod duration;
 pub mod file;
+pub mod heap;
 pub mod life;
 pub mod limit;
 pub mod name;

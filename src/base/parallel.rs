@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 
+use super::heap;
+
 /// More threads than this do not pay for what is done here: milliseconds.
 const MOST_THREADS: usize = 8;
 /// Fewer items than this for each thread do not pay for starting it.
@@ -119,7 +121,11 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
         let started = (0..(processors() - 1).max(1)).map(|_| {
             let rest = Arc::clone(&rest);
             let builder = thread::Builder::new().stack_size(stack_bytes);
-            builder.spawn(move || do_rest(&rest, work)).expect("a thread can be started")
+            let begin = move || {
+                heap::begin_thread();
+                do_rest(&rest, work)
+            };
+            builder.spawn(begin).expect("a thread can be started")
         });
         let started = started.collect();
         Self { give, waiting: Vec::new(), batch, rest, work, stack_bytes, started }
@@ -178,7 +184,11 @@ fn start<'scope, T: Send + 'scope>(
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, T> {
     let builder = thread::Builder::new().stack_size(stack_bytes);
-    builder.spawn_scoped(scope, work).expect("a thread can be started")
+    let begin = || {
+        heap::begin_thread();
+        work()
+    };
+    builder.spawn_scoped(scope, begin).expect("a thread can be started")
 }
 
 fn join<T>(started: ScopedJoinHandle<'_, T>) -> T {

@@ -163,23 +163,25 @@ pub fn parse_values(text: &[u8]) -> Result<Map, Error> {
 /// Something stands behind `---`.
 pub fn documents(text: &str) -> Result<Vec<&str>, Error> {
     let mut found = Vec::new();
-    let (mut start, mut at) = (0, 0);
-    for line in text.split_inclusive('\n') {
-        if let Some(behind) = line.strip_prefix("---") {
-            let behind = behind.trim();
-            if !behind.is_empty() && !behind.starts_with('#') {
-                let text = format!("invalid Yaml document separator: {behind}");
-                return Err(Error::Values(format!("error reading yaml document: {text}")));
-            }
-            if at > start {
-                found.push(&text[start..at]);
-                start = at + line.len();
-            }
+    let mut start = 0;
+    let first = text.starts_with("---").then_some(0);
+    let later = memchr::memmem::find_iter(text.as_bytes(), "\n---").map(|at| at + 1);
+    for at in first.into_iter().chain(later) {
+        let behind = at + "---".len();
+        let end = memchr::memchr(b'\n', &text.as_bytes()[behind..]);
+        let end = end.map_or(text.len(), |length| behind + length + 1);
+        let said = text[behind..end].trim();
+        if !said.is_empty() && !said.starts_with('#') {
+            let text = format!("invalid Yaml document separator: {said}");
+            return Err(Error::Values(format!("error reading yaml document: {text}")));
         }
-        at += line.len();
+        if at > start {
+            found.push(&text[start..at]);
+            start = end;
+        }
     }
-    if at > start {
-        found.push(&text[start..at]);
+    if text.len() > start {
+        found.push(&text[start..]);
     }
     Ok(found)
 }

@@ -53,7 +53,6 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -64,7 +63,7 @@ use crate::base::limit::{self, Limits};
 
 /// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     start_log(args.verbose);
     match limits(&args.limits) {
         Ok(limits) => limit::install(limits),

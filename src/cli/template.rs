@@ -15,10 +15,14 @@ use super::ui::Details;
 use super::values::Merged;
 use super::{chart as named, home, name, namespace, refresh, ui, values};
 use crate::base::class::chain;
+use crate::base::heap;
 use crate::chart::{self, Chart};
 use crate::release::manifest::{self, Hook, Selection, template_output};
 use crate::release::{Conflicts, Error, RenderRequest, Trial, offline};
 use crate::template::{Hosts, ReleaseInfo};
+
+/// Memory that each thread takes at once: a large chart needs so much.
+const AT_ONCE: usize = 8 << 20;
 
 impl Template {
     /// Whether a cluster is asked.
@@ -38,6 +42,7 @@ pub(super) async fn run(
     verbosity: Details,
 ) -> anyhow::Result<ExitCode> {
     // The process ends here: taking trees and texts apart first would only cost time.
+    heap::end_soon(AT_ONCE);
     let renderer = ManuallyDrop::new(home::renderer());
     let plugin = Plugin::find(&args.post).map_err(anyhow::Error::msg)?;
     let offline = offline(&args.kube_version, &args.api_versions)?;

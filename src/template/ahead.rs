@@ -17,8 +17,8 @@ use crate::base::parallel::Background;
 #[derive(Debug)]
 pub struct ParseAhead(Background<Source, Vec<(Bytes, parser::Parsed)>>);
 
-/// So many texts wake a thread.
-const BATCH: usize = 8;
+/// So many texts wake a thread. More, and one thread has some left when the others are done.
+const BATCH: usize = 3;
 
 /// Where parsed texts come from.
 enum Source {

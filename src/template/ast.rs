@@ -224,13 +224,16 @@ impl Unit {
         index(self.numbers.len() - 1)
     }
 
-    /// Adds a function, unless it is known.
+    /// Returns the index of a function, if it was added.
+    pub(super) fn known_function(&self, name: &[u8]) -> Option<u32> {
+        let known = self.functions.iter().position(|known| known.name.as_bytes() == name);
+        known.map(index)
+    }
+
+    /// Adds a function.
     pub(super) fn add_function(&mut self, function: &'static Func) -> u32 {
-        let known = self.functions.iter().position(|known| std::ptr::eq(*known, function));
-        index(known.unwrap_or_else(|| {
-            self.functions.push(function);
-            self.functions.len() - 1
-        }))
+        self.functions.push(function);
+        index(self.functions.len() - 1)
     }
 
     /// Returns the nodes or variables of a list.

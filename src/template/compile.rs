@@ -17,7 +17,7 @@ use super::parser::{self, ParseError};
 use super::value::{Str, Watch};
 use super::{Context, Rendered, Scope, TemplateFile, convert};
 use crate::base::limit::Limits;
-use crate::base::parallel;
+use crate::base::{heap, parallel};
 
 /// Most `tpl` texts that a program remembers.
 const MAX_TPL_TEXTS: usize = 4_096;
@@ -278,8 +278,11 @@ impl Program {
                 }
             }
         }
-        machine.release();
         part.changed = watch.get();
+        if !heap::is_left() {
+            machine.release();
+        }
+        heap::leave((machine, roots));
         part
     }
 

@@ -197,6 +197,12 @@ impl<'a> Parser<'a> {
         self.known.string(part)
     }
 
+    /// Returns the index of a function; most are used again and again.
+    fn function(&mut self, name: &[u8]) -> Option<u32> {
+        let known = self.unit.known_function(name);
+        known.or_else(|| Some(self.unit.add_function(funcs::find(name)?)))
+    }
+
     /// Completes the list of nodes that were opened since.
     fn close(&mut self, mark: usize) -> Span {
         let span = self.unit.add_ids(&self.open[mark..]);
@@ -660,8 +666,8 @@ impl<'a> Parser<'a> {
         let token = self.next();
         let text = &self.text[token.range()];
         let kind = match token.kind {
-            TokenKind::Identifier => match funcs::find(text) {
-                Some(func) => Kind::Function(self.unit.add_function(func)),
+            TokenKind::Identifier => match self.function(text) {
+                Some(function) => Kind::Function(function),
                 None => {
                     let name = strconv::quote(text);
                     return self.fail(format!("function {name} not defined"));

@@ -11,6 +11,8 @@ use super::{Document, Map, Value};
 
 /// A key this long is not a simple one for the general reader.
 const LONGEST_KEY: usize = 1000;
+/// So many bytes are looked at together.
+const ODD_BYTES: usize = 4096;
 /// Deeper texts are left to the general reader, whose bound they may pass.
 const DEEPEST: usize = 100;
 
@@ -53,10 +55,10 @@ pub(super) fn read(text: &str, options: Options, keep: Keep<'_>) -> Option<Docum
 
 /// Whether a text has no characters that are forbidden or break lines in unusual ways.
 fn is_plain(text: &str) -> bool {
-    let plain = |byte: u8| (byte >= b' ' && byte != 0x7f) || byte == b'\n' || byte == b'\t';
-    // No short cut: the whole loop runs many bytes at a time.
-    let plain = text.bytes().fold(true, |all, byte| all & plain(byte));
-    plain
+    let odd = |byte: u8| (byte < b' ' && byte != b'\n' && byte != b'\t') || byte == 0x7f;
+    // No short cut inside a piece: the loop runs many bytes at a time.
+    let any = |piece: &[u8]| piece.iter().fold(0, |any, byte| any | u8::from(odd(*byte))) > 0;
+    !text.as_bytes().chunks(ODD_BYTES).any(any)
         && (text.is_ascii()
             || !text.contains(|c| {
                 matches!(c, '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}')

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::saved::{self, Part, Saved};
-use super::store::{Found, Store};
+use super::store::Store;
 use crate::base::digest::Digest;
 use crate::chart::{self, Chart, Unpacked};
 use crate::template::{ParseAhead, Parsed};
@@ -17,8 +17,17 @@ pub(super) struct Loaded {
     store: Option<Store>,
     /// Its templates, until a chart is compiled.
     ahead: Mutex<Option<ParseAhead>>,
-    /// What the store does not have yet; no parts of an archive that it has not seen.
-    unsaved: Mutex<Option<(Digest, Vec<Part>)>>,
+    /// What the store does not have yet.
+    unsaved: Mutex<Option<Unsaved>>,
+}
+
+/// What is to be left in the store.
+#[derive(Debug)]
+enum Unsaved {
+    /// Word that this archive was seen.
+    Mark(Bytes),
+    /// What was made of the archive of this digest.
+    Parts(Digest, Vec<Part>),
 }
 
 impl Loaded {
@@ -30,24 +39,25 @@ impl Loaded {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn unsaved(&self) -> MutexGuard<'_, Option<(Digest, Vec<Part>)>> {
+    fn unsaved(&self) -> MutexGuard<'_, Option<Unsaved>> {
         self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Loads a chart, and begins to parse its templates.
     pub(super) fn load(&self, packed: &Bytes) -> Result<Chart, chart::Error> {
         let Some(store) = &self.store else { return self.unpack(packed)?.load() };
+        if !store.was_seen(packed) {
+            let unpacked = self.unpack(packed)?;
+            *self.unsaved() = Some(Unsaved::Mark(packed.clone()));
+            return unpacked.load();
+        }
         let digest = Digest::of(packed);
-        let found = store.find(&digest);
-        let is_new = matches!(found, Found::Nothing);
-        if let Found::Made(file) = found
-            && let Some(unpacked) = saved::read(file, packed).and_then(|saved| self.take_up(saved))
-        {
+        let saved = store.find(&digest).and_then(|file| saved::read(file, packed));
+        if let Some(unpacked) = saved.and_then(|saved| self.take_up(saved)) {
             return unpacked.load();
         }
         let unpacked = self.unpack(packed)?;
-        let parts = if is_new { Vec::new() } else { parts(&unpacked) };
-        *self.unsaved() = Some((digest, parts));
+        *self.unsaved() = Some(Unsaved::Parts(digest, parts(&unpacked)));
         unpacked.load()
     }
 
@@ -77,7 +87,7 @@ impl Loaded {
     /// Returns the templates that were parsed, for the chart that was loaded.
     pub(super) fn parsed(&self) -> Parsed {
         let parsed = self.ahead().take().map(ParseAhead::finish).unwrap_or_default();
-        if let Some((_, parts)) = &mut *self.unsaved() {
+        if let Some(Unsaved::Parts(_, parts)) = &mut *self.unsaved() {
             for part in parts.iter_mut().filter(|part| is_template(&part.file.name)) {
                 part.tree = part.file.data.ready().and_then(|text| parsed.save(text));
             }
@@ -87,12 +97,12 @@ impl Loaded {
 
     /// Writes what is new into the store.
     pub(super) fn keep(&self) {
-        if let (Some(store), Some((digest, parts))) = (&self.store, self.unsaved().take()) {
-            if parts.is_empty() {
-                store.note(&digest);
-            } else {
+        match (&self.store, self.unsaved().take()) {
+            (Some(store), Some(Unsaved::Mark(packed))) => store.note(&packed),
+            (Some(store), Some(Unsaved::Parts(digest, parts))) => {
                 store.write(&digest, &saved::write(&parts));
             }
+            (None, _) | (_, None) => {}
         }
     }
 }

@@ -28,6 +28,8 @@ use crate::yaml::Map;
 const MAGIC: [u8; 4] = *b"LMC1";
 /// Length of what stands before the first part.
 const HEAD_BYTES: usize = 20;
+/// So much is read at once: it is summed up while it is still in the processor's cache.
+const PIECE_BYTES: usize = 128 << 10;
 /// Largest file that is read.
 const MOST_BYTES: u64 = 256 << 20;
 
@@ -166,10 +168,18 @@ pub(super) fn read(mut file: Handle, packed: &Bytes) -> Option<Saved> {
     Some(Saved { files, values, templates })
 }
 
-fn read_part(file: &mut Handle, length: u32, sum: u32) -> Option<Bytes> {
+fn read_part(file: &mut Handle, length: u32, wanted: u32) -> Option<Bytes> {
     let mut bytes = Vec::with_capacity(length as usize);
-    file.take(length.into()).read_to_end(&mut bytes).ok()?;
-    (bytes.len() == length as usize && checksum(&bytes) == sum).then(|| bytes.into())
+    let mut sum = Crc::new();
+    while bytes.len() < length as usize {
+        let known = bytes.len();
+        let piece = PIECE_BYTES.min(length as usize - known);
+        if file.take(piece as u64).read_to_end(&mut bytes).ok()? < piece {
+            return None;
+        }
+        sum.update(&bytes[known..]);
+    }
+    (sum.sum() == wanted).then(|| bytes.into())
 }
 
 fn checksum(bytes: &[u8]) -> u32 {

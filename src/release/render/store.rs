@@ -2,7 +2,10 @@
 //! several processes may use it: files are written whole under another name and renamed.
 //!
 //! Writing takes a third of the time of what it spares, and most archives are rendered once: the
-//! first time only an empty file is left, which says that the archive was seen.
+//! first time only an empty file is left, which says that the archive was seen. Its name is what the
+//! archive says of itself (its length, and the check that ends it), so that who sees an archive for
+//! the first time need not compute a digest. Two that say the same are both taken for seen, no more:
+//! what was made of an archive is named by its digest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +18,8 @@ use crate::base::file;
 const KEPT: usize = 64;
 /// So many are remembered as seen.
 const SEEN: usize = 256;
+/// A gzip stream ends with the checksum and the length of what it holds.
+const CHECK_BYTES: usize = 8;
 /// What one build has written is nothing to another.
 const BUILD: &str = env!("LEADSMAN_SOURCES");
 
@@ -33,23 +38,36 @@ impl Store {
         self.folder.join(format!("{}-{BUILD}", archive.to_hex()))
     }
 
-    /// Looks for what was made of an archive.
-    pub(super) fn find(&self, archive: &Digest) -> Found {
-        let Ok(file) = fs::File::open(self.file(archive)) else { return Found::Nothing };
-        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-            return Found::Seen;
-        }
-        Found::Made(file)
+    /// The file that says that an archive was seen.
+    fn mark(&self, packed: &[u8]) -> PathBuf {
+        let end = &packed[packed.len().saturating_sub(CHECK_BYTES)..];
+        let check = end.iter().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
+        self.folder.join(format!("seen-{}-{check:016x}", packed.len()))
+    }
+
+    /// Whether an archive may have been seen; if not, nothing was made of it.
+    pub(super) fn was_seen(&self, packed: &[u8]) -> bool {
+        self.mark(packed).exists()
     }
 
     /// Leaves word that an archive was seen.
-    pub(super) fn note(&self, archive: &Digest) {
-        self.write(archive, &[]);
+    pub(super) fn note(&self, packed: &[u8]) {
+        self.put(&self.mark(packed), &[]);
     }
 
-    /// Writes what was made of an archive. That it cannot be written is no harm.
+    /// Opens what was made of an archive.
+    pub(super) fn find(&self, archive: &Digest) -> Option<fs::File> {
+        fs::File::open(self.file(archive)).ok()
+    }
+
+    /// Writes what was made of an archive.
     pub(super) fn write(&self, archive: &Digest, bytes: &[u8]) {
-        match file::write_unsynced(&self.file(archive), bytes) {
+        self.put(&self.file(archive), bytes);
+    }
+
+    /// That it cannot be written is no harm.
+    fn put(&self, path: &Path, bytes: &[u8]) {
+        match file::write_unsynced(path, bytes) {
             Ok(()) => self.tidy(),
             Err(error) => tracing::debug!(%error, "a compiled chart is not kept"),
         }
@@ -70,17 +88,6 @@ impl Store {
     }
 }
 
-/// What is known of an archive.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// It was never seen.
-    Nothing,
-    /// It was seen.
-    Seen,
-    /// This was made of it.
-    Made(fs::File),
-}
-
 /// Returns the files of a folder: length, when written, path.
 fn files(folder: &Path) -> impl Iterator<Item = (u64, SystemTime, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -94,17 +101,13 @@ fn files(folder: &Path) -> impl Iterator<Item = (u64, SystemTime, PathBuf)> {
 mod tests {
     use super::*;
 
-    fn is_made(store: &Store, archive: &Digest) -> bool {
-        matches!(store.find(archive), Found::Made(_))
-    }
-
     #[test]
     fn the_oldest_go() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("below"));
         let digests: Vec<_> = (0..KEPT + 2).map(|index| Digest::of(index.to_string())).collect();
         for (age, digest) in digests.iter().enumerate() {
-            store.note(&Digest::of(format!("seen {age}")));
+            store.note(format!("seen {age}").as_bytes());
             store.write(digest, b"kept");
             let path = store.file(digest);
             let written = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(age as u64);
@@ -114,32 +117,33 @@ mod tests {
                 file.set_modified(written).unwrap();
             }
         }
-        let kept: Vec<_> = digests.iter().map(|digest| is_made(&store, digest)).collect();
+        let kept: Vec<_> = digests.iter().map(|digest| store.find(digest).is_some()).collect();
         assert_eq!(kept.iter().filter(|kept| **kept).count(), KEPT);
         assert_eq!(kept[..2], [false, false], "the oldest");
         assert_eq!(file::read_text(&store.file(&digests[2]), 9).unwrap(), "kept");
-        let seen = (0..KEPT + 2).map(|age| store.find(&Digest::of(format!("seen {age}"))));
-        assert!(seen.into_iter().all(|found| matches!(found, Found::Seen)));
+        assert!((0..KEPT + 2).all(|age| store.was_seen(format!("seen {age}").as_bytes())));
     }
 
     #[test]
     fn what_is_only_seen_is_bounded_too() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("below"));
-        (0..SEEN + 3).for_each(|index| store.note(&Digest::of(index.to_string())));
+        (0..SEEN + 3).for_each(|index| store.note(format!("archive {index}").as_bytes()));
         assert_eq!(files(&store.folder).count(), SEEN);
     }
 
     #[test]
-    fn what_was_seen_may_be_made() {
+    fn archives_are_told_apart_by_their_length_and_their_end() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().join("below"));
-        let archive = Digest::of("a");
-        assert!(matches!(store.find(&archive), Found::Nothing));
-        store.note(&archive);
-        assert!(matches!(store.find(&archive), Found::Seen));
-        store.write(&archive, b"kept");
-        assert!(is_made(&store, &archive));
+        let archive = b"some archive 12345678";
+        assert!(!store.was_seen(archive));
+        store.note(archive);
+        assert!(store.was_seen(archive));
+        for other in [&b"some archive 12345679"[..], b"an archive 12345678", b"5678", b""] {
+            assert!(!store.was_seen(other), "{other:?}");
+        }
+        assert!(store.find(&Digest::of(archive)).is_none(), "nothing was made of it");
     }
 
     #[test]
@@ -148,8 +152,8 @@ mod tests {
         let occupied = folder.path().join("file");
         file::write_atomic(&occupied, b"").unwrap();
         let store = Store::new(occupied.join("below"));
-        store.note(&Digest::of("a"));
+        store.note(b"a");
         store.write(&Digest::of("a"), b"kept");
-        assert!(matches!(store.find(&Digest::of("a")), Found::Nothing));
+        assert!(!store.was_seen(b"a") && store.find(&Digest::of("a")).is_none());
     }
 }
