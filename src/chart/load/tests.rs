@@ -139,3 +139,31 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn values_are_split_where_kubernetes_splits_them() {
+    for (text, wanted) in [
+        ("", Ok(&[][..])),
+        ("a: 1", Ok(&["a: 1"])),
+        ("---\na: 1\n", Ok(&["---\na: 1\n"])),
+        ("a: 1\n---\nb: 1", Ok(&["a: 1\n", "b: 1"])),
+        ("a: 1\n---\n", Ok(&["a: 1\n"])),
+        ("a: 1\n---", Ok(&["a: 1\n"])),
+        ("a: 1\n--- # b\nb: 1\n", Ok(&["a: 1\n", "b: 1\n"])),
+        ("a: 1\r\n---\r\nb: 1\n", Ok(&["a: 1\r\n", "b: 1\n"])),
+        ("a: 1\n---\n---\nb: 1\n", Ok(&["a: 1\n", "---\nb: 1\n"])),
+        ("a: |\n ---\nb: x---\n", Ok(&["a: |\n ---\nb: x---\n"])),
+        ("a: 1\n---b: 1\n", Err("b: 1")),
+        ("--- a: 1\n", Err("a: 1")),
+        ("a: 1\n----\n", Err("-")),
+    ] {
+        let got = documents(text).map_err(|error| error.to_string());
+        let wanted = wanted.map(<[&str]>::to_vec).map_err(|behind: &str| {
+            format!("error reading yaml document: invalid Yaml document separator: {behind}")
+        });
+        match (got, wanted) {
+            (Err(got), Err(wanted)) => assert!(got.contains(&wanted), "{text:?}: {got}"),
+            (got, wanted) => assert_eq!(got, wanted, "{text:?}"),
+        }
+    }
+}
