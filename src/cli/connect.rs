@@ -10,6 +10,7 @@ use crate::api::annotation::RELEASE_MANAGER;
 use crate::base::file::env_var;
 use crate::base::secret::Secret;
 use crate::cluster::{Access, Cluster};
+use crate::release::{Driver, Storage};
 use crate::repo::Repositories;
 use crate::source::{Fetcher, Mirrors};
 
@@ -17,12 +18,27 @@ use crate::source::{Fetcher, Mirrors};
 pub(super) struct Connected {
     pub(super) cluster: Cluster,
     pub(super) namespace: String,
+    /// In what the records of releases are kept that no `HelmRelease` keeps.
+    pub(super) driver: Driver,
+}
+
+impl Connected {
+    /// Returns a place in a cluster, whose records are where `HELM_DRIVER` says.
+    pub(super) fn new(cluster: Cluster, namespace: String) -> anyhow::Result<Self> {
+        let driver = env_var("HELM_DRIVER").unwrap_or_default().parse();
+        Ok(Self { cluster, namespace, driver: driver.map_err(anyhow::Error::msg)? })
+    }
+
+    /// Returns the records of releases that no `HelmRelease` keeps.
+    pub(super) fn storage(&self) -> Storage {
+        Storage::with_driver(&self.cluster, &self.namespace, self.driver)
+    }
 }
 
 /// Connects to the cluster that the arguments or the environment name.
 pub(super) async fn cluster(connection: &Connection) -> anyhow::Result<Connected> {
     let cluster = Cluster::of(&access(connection, &env_var), RELEASE_MANAGER).await?;
-    Ok(Connected { cluster, namespace: namespace::of(connection) })
+    Connected::new(cluster, namespace::of(connection))
 }
 
 /// Returns what the arguments say of the cluster, or else Helm's variables.

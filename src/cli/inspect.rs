@@ -33,7 +33,7 @@ pub(super) async fn find(connected: &Connected, name: &str) -> anyhow::Result<Fo
     let served = connected.cluster.resource(HELM_RELEASE_API, "HelmRelease").await?.is_some();
     let found = if served { connected.cluster.get(&id).await? } else { None };
     let Some(found) = found else {
-        let storage = Storage::new(&connected.cluster, &connected.namespace);
+        let storage = connected.storage();
         return Ok(Found { release: None, storage, name: name.to_owned() });
     };
     let release: HelmRelease = serde_json::from_value(found.0)?;

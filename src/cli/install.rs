@@ -86,7 +86,7 @@ pub(super) async fn install(args: &Install, connection: &Connection) -> anyhow::
         return tried(args, (&name, &ordered), connection, Some(target)).await;
     }
     let namespace = namespace::of(connection);
-    let mut site = Site::within(Connected { cluster: target.cluster, namespace }, &name).await?;
+    let mut site = Site::within(Connected::new(target.cluster, namespace)?, &name).await?;
     site.rules = common.waiting.rules();
     whole(args, (&name, &ordered), &site, method).await
 }

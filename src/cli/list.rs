@@ -108,7 +108,7 @@ struct Row {
 pub(super) async fn run(args: List, connection: &Connection) -> anyhow::Result<ExitCode> {
     let filter = go_regex(&args.filter).map_err(anyhow::Error::msg)?;
     let connected = connect::cluster(connection).await?;
-    let storage = Storage::new(&connected.cluster, &connected.namespace);
+    let storage = connected.storage();
     let heads = storage.heads_with("", args.all_namespaces).await?;
     let mut heads = chosen(heads, &args.states.list());
     heads.retain(|head| args.filter.is_empty() || filter.is_match(head.name.as_bytes()));
@@ -118,7 +118,7 @@ pub(super) async fn run(args: List, connection: &Connection) -> anyhow::Result<E
     }
     let mut records = Vec::new();
     for head in heads {
-        let storage = Storage::new(&connected.cluster, &head.namespace);
+        let storage = Storage::with_driver(&connected.cluster, &head.namespace, connected.driver);
         records.extend(storage.outline(&head.name, head.version).await?);
     }
     let records = page(sorted(records, &args), &args);

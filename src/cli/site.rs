@@ -16,7 +16,7 @@ use crate::base::clock::SystemClock;
 use crate::cluster::wait::{Progress, Rules};
 use crate::cluster::{Cluster, Selection};
 use crate::controller::target::Target;
-use crate::release::{Env, Fields, Method, Options, Record, Storage};
+use crate::release::{Driver, Env, Fields, Method, Options, Record, Storage};
 
 /// Field manager of Helm's records.
 const RECORDS: &str = "Helm";
@@ -44,8 +44,9 @@ impl Site {
         let kept = keeper(&connected, name).await?;
         let manager = if kept.is_some() { RELEASE_MANAGER } else { HELM_MANAGER };
         let records = connected.cluster.with_manager(RECORDS);
+        let driver = if kept.is_some() { Driver::default() } else { connected.driver };
         Ok(Self {
-            storage: Storage::new(&records, &connected.namespace),
+            storage: Storage::with_driver(&records, &connected.namespace, driver),
             cluster: connected.cluster.with_manager(manager),
             namespace: connected.namespace,
             kept,
@@ -65,7 +66,7 @@ impl Site {
             Some(release) => Target::of(release).storage_namespace,
             None => connected.namespace,
         };
-        let connected = Connected { cluster: connected.cluster, namespace };
+        let connected = Connected { namespace, ..connected };
         let mut site = Self::within(connected, &found.name).await?;
         if let Some(release) = found.release {
             site.keep(release.metadata.name);
@@ -76,6 +77,7 @@ impl Site {
     /// Says that a `HelmRelease` keeps the release.
     pub(super) fn keep(&mut self, name: String) {
         self.cluster = self.cluster.with_manager(RELEASE_MANAGER);
+        self.storage = Storage::new(&self.cluster.with_manager(RECORDS), &self.namespace);
         self.kept = Some(name);
     }
 

@@ -18,7 +18,7 @@ use crate::base::clock::SystemClock;
 use crate::chart::Chart;
 use crate::cluster::wait::Rules;
 use crate::cluster::{self, Cluster, Object, ObjectId, Selection};
-use crate::release::{self, Deploy, Env, Error, Kind, Origin, Storage, manifest};
+use crate::release::{self, Deploy, Driver, Env, Error, Kind, Origin, Storage, manifest};
 use crate::sim::{Sim, SimOptions};
 
 /// Longest wait for a hook: the simulated ones take moments.
@@ -38,6 +38,8 @@ pub struct Rehearsal<'a> {
     pub real: &'a Cluster,
     /// Namespace of the records.
     pub storage_namespace: &'a str,
+    /// In what its records are kept.
+    pub driver: Driver,
     /// The chart, dependencies processed, whose definitions come first.
     pub chart: &'a Chart,
     /// What is done about them.
@@ -78,7 +80,7 @@ impl Rehearsal<'_> {
         let cluster = Cluster::new(client(), self.real.manager());
         let left_out = self.leave_out(&cluster).await?;
         let env = Env {
-            storage: Storage::new(&cluster, self.storage_namespace),
+            storage: Storage::with_driver(&cluster, self.storage_namespace, self.driver),
             cluster,
             clock: Arc::new(SystemClock),
             holder: "simulation",
@@ -114,7 +116,7 @@ impl Rehearsal<'_> {
         }
         let labels = format!("owner=helm,name={}", self.deploy.name);
         let records = Selection::namespace(self.storage_namespace).labels(labels);
-        for record in self.real.list("v1", "Secret", &records).await? {
+        for record in self.real.list("v1", self.driver.kind(), &records).await? {
             sim.seed(record.0);
         }
         let ids = self.ids().await?;

@@ -16,7 +16,7 @@ use super::{Error, members};
 use crate::chart::{self, Chart, File, Metadata};
 use crate::yaml::{self, Map, Value};
 
-/// Largest Secret that Kubernetes stores.
+/// Largest record that Kubernetes stores in an object.
 pub const LIMIT_BYTES: usize = 1 << 20;
 /// Largest record that is read, unpacked.
 const UNPACKED_BYTES: u64 = 64 << 20;
@@ -52,7 +52,7 @@ pub struct Record {
     /// `ssa` or `csa`; empty means `csa`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub apply_method: String,
-    /// Labels that people gave the release; they are the Secret's, not the record's.
+    /// Labels that people gave the release; they are its object's, not the record's.
     #[serde(skip)]
     pub labels: BTreeMap<String, String>,
 }
@@ -181,10 +181,10 @@ impl Record {
         self.info.status.starts_with("pending-")
     }
 
-    /// Returns the text that the Secret holds.
+    /// Returns the text that an object holds.
     ///
     /// # Errors
-    /// It would not fit into a Secret.
+    /// It would not fit into an object.
     pub fn encode(&self) -> Result<String, Error> {
         let pack = |level| self.pack(level).map(|packed| STANDARD.encode(packed));
         // The slowest level gains two in a hundred: it is tried where that may decide.
@@ -194,16 +194,16 @@ impl Record {
         }
         if text.len() > LIMIT_BYTES {
             let reason = format!(
-                "it would have {} bytes, a Secret holds at most {LIMIT_BYTES}: make the chart smaller (its files count, and values)",
+                "it would have {} bytes, an object holds at most {LIMIT_BYTES}: make the chart smaller (its files count, and values)",
                 text.len()
             );
-            return Err(Error::Record { name: self.secret_name(), reason });
+            return Err(Error::Record { name: self.object_name(), reason });
         }
         Ok(text)
     }
 
     fn pack(&self, level: flate2::Compression) -> Result<Vec<u8>, Error> {
-        let refuse = |reason: String| Error::Record { name: self.secret_name(), reason };
+        let refuse = |reason: String| Error::Record { name: self.object_name(), reason };
         let packer = flate2::write::GzEncoder::new(Vec::new(), level);
         let buffer = std::io::BufWriter::with_capacity(1 << 16, packer);
         let mut writer = serde_json::Serializer::with_formatter(buffer, GoJson);
@@ -212,7 +212,7 @@ impl Record {
         packer.finish().map_err(|error| refuse(error.to_string()))
     }
 
-    /// Reads what a Secret holds.
+    /// Reads what an object holds.
     ///
     /// # Errors
     /// It is no record.
@@ -228,7 +228,7 @@ impl Record {
         serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))
     }
 
-    /// Reads what a Secret holds, without the files of the chart, which are most of it: they are
+    /// Reads what an object holds, without the files of the chart, which are most of it: they are
     /// passed over while the text is inflated.
     ///
     /// # Errors
@@ -250,8 +250,8 @@ impl Record {
         go_json(self)
     }
 
-    /// Returns the name of the Secret.
-    pub fn secret_name(&self) -> String {
+    /// Returns the name of its object.
+    pub fn object_name(&self) -> String {
         format!("sh.helm.release.v1.{}.v{}", self.name, self.version)
     }
 }
@@ -372,7 +372,7 @@ mod tests {
         let text = record.encode().unwrap();
         let read = Record::decode("x", text.as_bytes()).unwrap();
         assert_eq!((&read.name, read.version, &read.manifest), (&record.name, 3, &record.manifest));
-        assert_eq!(record.secret_name(), "sh.helm.release.v1.web.v3");
+        assert_eq!(record.object_name(), "sh.helm.release.v1.web.v3");
         assert!(Record::decode("x", b"!").is_err());
         let plain = STANDARD.encode(r#"{"name":"old","hooks":null,"version":1}"#);
         assert_eq!(Record::decode("x", plain.as_bytes()).unwrap().name, "old");
@@ -388,7 +388,7 @@ mod tests {
             })
             .collect();
         let record = Record { manifest: noise, ..Record::default() };
-        assert!(record.encode().unwrap_err().to_string().contains("a Secret holds at most"));
+        assert!(record.encode().unwrap_err().to_string().contains("an object holds at most"));
     }
 
     #[test]

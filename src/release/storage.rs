@@ -1,15 +1,13 @@
-//! Records as Secrets.
+//! Records in a cluster.
 //!
-//! Source: helm v4.3.1 pkg/storage (storage.go, driver/secrets.go).
+//! Source: helm v4.3.1 pkg/storage (storage.go, driver/secrets.go, driver/cfgmaps.go).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::{Error, Record};
+use super::{Driver, Error, Record};
 use crate::base::clock::Clock;
 use crate::cluster::{self, Cluster, Object, ObjectId, Propagation, Selection};
 use crate::yaml::Value;
@@ -38,6 +36,7 @@ enum Fate {
 pub struct Storage {
     cluster: Cluster,
     namespace: String,
+    driver: Driver,
     /// As which `resourceVersion` each record was read or written last. A record is only written
     /// over what is known: whoever hung for long must not undo what others did meanwhile.
     known: Arc<Mutex<HashMap<String, String>>>,
@@ -67,19 +66,34 @@ impl Head {
 }
 
 impl Storage {
-    /// Returns the records of a namespace.
+    /// Returns the records of a namespace that are Secrets.
     pub fn new(cluster: &Cluster, namespace: &str) -> Self {
-        Self { cluster: cluster.clone(), namespace: namespace.to_owned(), known: Arc::default() }
+        Self::with_driver(cluster, namespace, Driver::default())
     }
 
-    fn learn(&self, secret: &Object) {
+    /// Returns the records of a namespace.
+    pub fn with_driver(cluster: &Cluster, namespace: &str, driver: Driver) -> Self {
+        let (cluster, namespace) = (cluster.clone(), namespace.to_owned());
+        Self { cluster, namespace, driver, known: Arc::default() }
+    }
+
+    /// Returns in what the records are kept.
+    pub fn driver(&self) -> Driver {
+        self.driver
+    }
+
+    fn id(&self, name: &str) -> ObjectId {
+        ObjectId::new("v1", self.driver.kind(), &self.namespace, name)
+    }
+
+    fn learn(&self, object: &Object) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(secret.name().to_owned(), secret.resource_version().to_owned());
+        known.insert(object.name().to_owned(), object.resource_version().to_owned());
     }
 
-    fn known(&self, secret: &str) -> Option<String> {
+    fn known(&self, object: &str) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(secret).cloned()
+        known.get(object).cloned()
     }
 
     /// Returns the heads of a release's records, newest first; of all releases for an empty name.
@@ -92,7 +106,7 @@ impl Storage {
             release => format!("name={release},owner=helm"),
         };
         let selection = Selection::namespace(&self.namespace).labels(labels);
-        heads_of(&self.cluster, &selection).await
+        self.heads_of(&selection).await
     }
 
     /// Returns the heads of the records with these labels, of all releases and, if asked for, of
@@ -107,7 +121,7 @@ impl Storage {
         };
         let separator = if selector.is_empty() { "" } else { "," };
         let labels = format!("owner=helm{separator}{selector}");
-        heads_of(&self.cluster, &selection.labels(labels)).await
+        self.heads_of(&selection.labels(labels)).await
     }
 
     /// Returns all labels of a record, Helm's own included.
@@ -115,9 +129,9 @@ impl Storage {
     /// # Errors
     /// The API cannot be asked.
     pub async fn labels(&self, record: &Record) -> Result<BTreeMap<String, String>, Error> {
-        let id = ObjectId::new("v1", "Secret", &self.namespace, &record.secret_name());
-        let secret = self.cluster.get(&id).await?.unwrap_or_default();
-        let labels = secret.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        let id = self.id(&record.object_name());
+        let object = self.cluster.get(&id).await?.unwrap_or_default();
+        let labels = object.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
         let text =
             |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
         Ok(labels.filter_map(text).collect())
@@ -146,16 +160,14 @@ impl Storage {
         decode: fn(&str, &[u8]) -> Result<Record, Error>,
     ) -> Result<Option<Record>, Error> {
         let name = format!("sh.helm.release.v1.{release}.v{version}");
-        let id = ObjectId::new("v1", "Secret", &self.namespace, &name);
-        let Some(secret) = self.cluster.get(&id).await? else {
+        let Some(object) = self.cluster.get(&self.id(&name)).await? else {
             return Ok(None);
         };
-        self.learn(&secret);
-        let data = secret.text("/data/release");
+        self.learn(&object);
         let refuse = |reason: String| Error::Record { name: name.clone(), reason };
-        let text = STANDARD.decode(data).map_err(|error| refuse(error.to_string()))?;
+        let text = self.driver.text(&object).map_err(|error| refuse(error.to_string()))?;
         let mut record = decode(&name, &text)?;
-        let given = secret.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
+        let given = object.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
         let own = given.filter(|(key, _)| !SYSTEM_LABELS.contains(&key.as_str()));
         record.labels = own
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
@@ -197,15 +209,15 @@ impl Storage {
         clock: &dyn Clock,
     ) -> Result<(), Error> {
         let now = clock.now().as_second().to_string();
-        let secret = self.secret(record, ("createdAt", &now), holder)?;
+        let object = self.object(record, ("createdAt", &now), holder)?;
         let failed = |source| Error::Doing { doing: "create: failed to create".to_owned(), source };
-        match self.cluster.create_repeatedly(&secret).await {
+        match self.cluster.create_repeatedly(&object).await {
             Ok(live) => {
                 self.learn(&live);
                 Ok(())
             }
             Err(error) if error.is_already_exists() => {
-                match self.fate(&secret).await.map_err(failed)? {
+                match self.fate(&object).await.map_err(failed)? {
                     Fate::Ours => Ok(()),
                     Fate::Untouched | Fate::Others => {
                         Err(Error::Refused("release: already exists".to_owned()))
@@ -217,14 +229,14 @@ impl Storage {
     }
 
     /// Looks what became of a record that could not be written.
-    async fn fate(&self, secret: &Object) -> Result<Fate, cluster::Error> {
-        let data = |secret: &Object| secret.text("/data/release").to_owned();
-        let Some(live) = self.cluster.get(&secret.id()).await? else { return Ok(Fate::Others) };
-        if data(&live) == data(secret) && live.label("status") == secret.label("status") {
+    async fn fate(&self, object: &Object) -> Result<Fate, cluster::Error> {
+        let data = |object: &Object| object.text("/data/release").to_owned();
+        let Some(live) = self.cluster.get(&object.id()).await? else { return Ok(Fate::Others) };
+        if data(&live) == data(object) && live.label("status") == object.label("status") {
             self.learn(&live);
             return Ok(Fate::Ours);
         }
-        let known = self.known(secret.name());
+        let known = self.known(object.name());
         let is_known = known.is_some_and(|version| version == live.resource_version());
         Ok(if is_known { Fate::Untouched } else { Fate::Others })
     }
@@ -240,24 +252,24 @@ impl Storage {
         clock: &dyn Clock,
     ) -> Result<(), Error> {
         let now = clock.now().as_second().to_string();
-        let mut secret = self.secret(record, ("modifiedAt", &now), holder)?;
-        if let Some(version) = self.known(secret.name()) {
-            secret.0["metadata"]["resourceVersion"] = version.into();
+        let mut object = self.object(record, ("modifiedAt", &now), holder)?;
+        if let Some(version) = self.known(object.name()) {
+            object.0["metadata"]["resourceVersion"] = version.into();
         }
         let failed = |source| Error::Doing {
-            doing: format!("update: failed to update {}", record.secret_name()),
+            doing: format!("update: failed to update {}", record.object_name()),
             source,
         };
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match self.cluster.replace(&secret).await {
+            match self.cluster.replace(&object).await {
                 Ok(live) => {
                     self.learn(&live);
                     return Ok(());
                 }
                 Err(error) if !error.is_conflict() => return Err(failed(error)),
-                Err(error) => match self.fate(&secret).await.map_err(failed)? {
+                Err(error) => match self.fate(&object).await.map_err(failed)? {
                     Fate::Ours => return Ok(()),
                     // The conflict was about something else, such as a quota's bookkeeping.
                     Fate::Untouched if attempts < ATTEMPTS => {}
@@ -266,7 +278,7 @@ impl Storage {
                         return Err(Error::Refused(format!(
                             "update: {} was changed by somebody else meanwhile, and is left as it \
                              is",
-                            record.secret_name()
+                            record.object_name()
                         )));
                     }
                 },
@@ -280,8 +292,7 @@ impl Storage {
     /// The API refuses.
     pub async fn delete(&self, release: &str, version: u32) -> Result<(), Error> {
         let name = format!("sh.helm.release.v1.{release}.v{version}");
-        let id = ObjectId::new("v1", "Secret", &self.namespace, &name);
-        self.cluster.delete(&id, Propagation::Background).await?;
+        self.cluster.delete(&self.id(&name), Propagation::Background).await?;
         Ok(())
     }
 
@@ -305,7 +316,7 @@ impl Storage {
         Ok(())
     }
 
-    fn secret(&self, record: &Record, time: (&str, &str), holder: &str) -> Result<Object, Error> {
+    fn object(&self, record: &Record, time: (&str, &str), holder: &str) -> Result<Object, Error> {
         let mut labels = json!({
             "name": record.name,
             "owner": "helm",
@@ -317,40 +328,34 @@ impl Storage {
             labels[key] = value.as_str().into();
         }
         let mut metadata = json!({
-            "name": record.secret_name(),
+            "name": record.object_name(),
             "namespace": self.namespace,
             "labels": labels,
         });
         if record.is_pending() && !holder.is_empty() {
             metadata["annotations"] = json!({HOLDER: holder});
         }
-        Ok(Object(json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": metadata,
-            "type": "helm.sh/release.v1",
-            "data": {"release": STANDARD.encode(record.encode()?)},
-        })))
+        Ok(self.driver.object(metadata, record.encode()?))
+    }
+
+    async fn heads_of(&self, selection: &Selection) -> Result<Vec<Head>, Error> {
+        let found = self.cluster.list_metadata("v1", self.driver.kind(), selection).await?;
+        let mut heads: Vec<Head> = found.iter().filter_map(head).collect();
+        heads.sort_by(|a, b| {
+            let by_name = a.name.cmp(&b.name).then_with(|| a.namespace.cmp(&b.namespace));
+            by_name.then(b.version.cmp(&a.version))
+        });
+        Ok(heads)
     }
 }
 
-async fn heads_of(cluster: &Cluster, selection: &Selection) -> Result<Vec<Head>, Error> {
-    let found = cluster.list_metadata("v1", "Secret", selection).await?;
-    let mut heads: Vec<Head> = found.iter().filter_map(head).collect();
-    heads.sort_by(|a, b| {
-        let by_name = a.name.cmp(&b.name).then_with(|| a.namespace.cmp(&b.namespace));
-        by_name.then(b.version.cmp(&a.version))
-    });
-    Ok(heads)
-}
-
-fn head(secret: &Object) -> Option<Head> {
+fn head(object: &Object) -> Option<Head> {
     Some(Head {
-        name: secret.label("name")?.to_owned(),
-        namespace: secret.namespace().to_owned(),
-        version: secret.label("version")?.parse().ok()?,
-        status: secret.label("status").unwrap_or_default().to_owned(),
-        holder: secret.annotation(HOLDER).unwrap_or_default().to_owned(),
+        name: object.label("name")?.to_owned(),
+        namespace: object.namespace().to_owned(),
+        version: object.label("version")?.parse().ok()?,
+        status: object.label("status").unwrap_or_default().to_owned(),
+        holder: object.annotation(HOLDER).unwrap_or_default().to_owned(),
     })
 }
 

@@ -12,6 +12,7 @@ mod contract;
 mod crash;
 mod demo;
 mod details;
+mod driver;
 mod dry_run;
 mod every_call;
 mod exchange;

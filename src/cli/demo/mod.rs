@@ -117,7 +117,7 @@ impl Stage {
             bail!("the YAML of the demo could not be applied; what is wrong is said above");
         }
         tokio::spawn(async move { Manager::new(context).run(None).await });
-        Ok(Self { connected: Connected { cluster, namespace: NAMESPACE.to_owned() } })
+        Ok(Self { connected: Connected::new(cluster, NAMESPACE.to_owned())? })
     }
 
     async fn installed(&self, version: &str) -> anyhow::Result<()> {

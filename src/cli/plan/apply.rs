@@ -73,8 +73,8 @@ async fn site(
     release: Option<&HelmRelease>,
     connection: &Connection,
 ) -> anyhow::Result<Site> {
-    let Connected { cluster, .. } = connect::cluster(connection).await?;
-    let connected = Connected { cluster, namespace: saved.storage_namespace.clone() };
+    let connected = connect::cluster(connection).await?;
+    let connected = Connected { namespace: saved.storage_namespace.clone(), ..connected };
     let mut site = Site::within(connected, &saved.release).await?;
     if let Some(release) = release {
         site.keep(release.metadata.name.clone());

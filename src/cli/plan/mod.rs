@@ -178,8 +178,8 @@ async fn site(connected: Connected, found: &Found) -> anyhow::Result<Site> {
         Some(release) => Target::of(release).storage_namespace,
         None => connected.namespace,
     };
-    let cluster = connected.cluster;
-    let mut site = Site::within(Connected { cluster, namespace }, &found.name).await?;
+    let connected = Connected { namespace, ..connected };
+    let mut site = Site::within(connected, &found.name).await?;
     if let Some(release) = &found.release {
         site.keep(release.metadata.name.clone());
     }

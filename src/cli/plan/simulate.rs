@@ -41,6 +41,7 @@ pub(super) async fn simulate(planned: &Planned<'_>, site: &Site) -> anyhow::Resu
     let rehearsal = Rehearsal {
         real: &site.cluster,
         storage_namespace: &site.namespace,
+        driver: site.storage.driver(),
         chart: &wanted.rendered.chart,
         crds: manner.crds,
         origin: found.release.as_ref().map(Origin::of),
