@@ -116,6 +116,9 @@ pub(crate) enum Kind {
     /// Nodes, one after the other.
     List(Span),
     Action(NodeId),
+    /// An action that prints a raw string and nothing else: what stands between the two offsets.
+    /// Charts hold whole dashboards in one.
+    Literal(u32, u32),
     Branch {
         kind: Branch,
         pipe: NodeId,
@@ -332,6 +335,11 @@ impl Unit {
                 out.extend_from_slice(self.slice(start, end));
             }
             Kind::List(nodes) => self.ids(nodes).iter().for_each(|&node| self.print_to(node, out)),
+            Kind::Literal(start, end) => {
+                for part in [b"{{`", self.slice(start, end), b"`}}"] {
+                    out.extend_from_slice(part);
+                }
+            }
             Kind::Action(pipe) => {
                 out.extend_from_slice(b"{{");
                 self.print_to(pipe, out);

@@ -461,6 +461,11 @@ impl<'p> Machine<'p> {
                 Ok(Flow::Next)
             }
             Kind::Action(pipe) => self.walk_action(code, pipe, dot),
+            Kind::Literal(start, end) => {
+                self.out.extend_from_slice(code.unit.slice(start, end));
+                self.check_output(code)?;
+                Ok(Flow::Next)
+            }
             Kind::Branch { kind: Branch::Range, pipe, list, other } => {
                 let mark = self.variables.len();
                 let flow = self.walk_range(code, [id, pipe, list], other, dot)?;

@@ -398,6 +398,10 @@ impl<'a> Parser<'a> {
             TokenKind::Range => self.control(Branch::Range)?,
             TokenKind::With => self.control(Branch::With)?,
             TokenKind::Template => self.template_control()?,
+            TokenKind::RawString if self.is_literal(token) => {
+                self.next();
+                self.unit.add(token.start, Kind::Literal(token.start + 1, token.end - 1))
+            }
             _ => {
                 self.backup();
                 let start = self.peek().start;
@@ -406,6 +410,15 @@ impl<'a> Parser<'a> {
             }
         };
         Ok(Item::Node(node))
+    }
+
+    /// Whether a raw string, which was just read, is all that its action holds.
+    fn is_literal(&mut self, token: Token) -> bool {
+        let ends = self.peek().kind == TokenKind::RightDelim;
+        // Both may be read again.
+        self.tokens[1] = token;
+        // Go leaves carriage returns out.
+        ends && memchr::memchr(b'\r', self.text_of(token)).is_none()
     }
 
     fn jump(&mut self, token: Token, kind: Kind, name: &str) -> Result<NodeId> {

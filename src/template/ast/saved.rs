@@ -88,6 +88,7 @@ mod tag {
     pub(super) const BOOL: u32 = 18;
     pub(super) const NUMBER: u32 = 19;
     pub(super) const STRING: u32 = 20;
+    pub(super) const LITERAL: u32 = 21;
 }
 
 impl Records {
@@ -128,6 +129,7 @@ fn node([tag, pos, a, b, c]: [u32; NUMBERS]) -> Node {
         tag::BOOL => Kind::Bool(a != 0),
         tag::NUMBER => Kind::Number(a),
         tag::STRING => Kind::String(a, b, c),
+        tag::LITERAL => Kind::Literal(a, b),
         // Nothing else is written but `NIL`.
         _ => Kind::Nil,
     };
@@ -167,6 +169,7 @@ fn record(Node { pos, kind }: Node, strings: &mut impl FnMut(u32) -> u32) -> [u3
         Kind::Bool(value) => [tag::BOOL, value.into(), 0, 0],
         Kind::Number(number) => [tag::NUMBER, number, 0, 0],
         Kind::String(start, end, string) => [tag::STRING, start, end, strings(string)],
+        Kind::Literal(start, end) => [tag::LITERAL, start, end, 0],
     };
     [tag, pos, a, b, c]
 }
