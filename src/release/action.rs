@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::StoredChart;
 use super::apply::{self, Created, Owner};
 use super::method::{Asked, Baseline, How, Verb};
-use super::record::{Info, Record, chart_value};
+use super::record::{Info, Record};
 use super::{Error, Method, Options, RenderedRelease, Storage, hook, preflight};
 use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
@@ -123,7 +124,7 @@ impl Deploy {
                 notes: self.rendered.notes.clone(),
                 ..Info::default()
             },
-            chart: Arc::new(chart_value(&self.rendered.chart)),
+            chart: StoredChart::of(&self.rendered.chart),
             config: (!self.config.is_empty()).then(|| self.config.clone()),
             manifest: self.rendered.manifest.clone(),
             hooks: self.rendered.hooks.clone(),

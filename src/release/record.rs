@@ -4,24 +4,23 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::Error;
 use super::manifest::Hook;
-use super::{Error, members};
-use crate::chart::{self, Chart, File, Metadata};
+use super::stored::StoredChart;
+use crate::chart::{self, Chart, Metadata};
 use crate::yaml::{self, Map, Value};
 
 /// Largest record that Kubernetes stores in an object.
 pub const LIMIT_BYTES: usize = 1 << 20;
 /// Largest record that is read, unpacked.
 const UNPACKED_BYTES: u64 = 64 << 20;
-/// A time that was never set, as Go writes it.
-const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+/// Text of charts shrinks to this part at most, seldom to less.
+const LIKELY_RATIO: usize = 20;
 
 /// One revision of a release.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -31,9 +30,9 @@ pub struct Record {
     pub name: String,
     /// What happened to it.
     pub info: Info,
-    /// The chart, as Helm stores it; shared, because it is large.
-    #[serde(skip_serializing_if = "is_missing", serialize_with = "members::chart")]
-    pub chart: Arc<Value>,
+    /// The chart, as Helm stores it.
+    #[serde(skip_serializing_if = "StoredChart::is_missing")]
+    pub chart: StoredChart,
     /// The user's values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Map>,
@@ -84,7 +83,7 @@ impl From<Outline> for Record {
         Self {
             name: outline.name,
             info: outline.info,
-            chart: Arc::new(serde_json::json!({"metadata": outline.chart.metadata})),
+            chart: StoredChart::of_metadata(&outline.chart.metadata),
             config: outline.config,
             manifest: outline.manifest,
             hooks: outline.hooks,
@@ -130,10 +129,6 @@ pub struct Info {
     pub resources: Option<Value>,
 }
 
-fn is_missing(chart: &Arc<Value>) -> bool {
-    chart.is_null()
-}
-
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -141,15 +136,14 @@ fn is_zero(number: &u32) -> bool {
 impl Record {
     /// Returns the chart's metadata.
     pub fn metadata(&self) -> Metadata {
-        let metadata = self.chart.get("metadata").cloned().unwrap_or(Value::Null);
-        serde_json::from_value(metadata).unwrap_or_default()
+        Metadata::deserialize(self.chart.metadata()).unwrap_or_default()
     }
 
     /// Returns what the record knows of the chart's values: its own, those of dependencies only as
     /// far as they were imported, because Helm stores no dependencies.
     pub fn chart(&self) -> Chart {
         let metadata = self.metadata();
-        let mut values = self.chart.get("values").cloned().unwrap_or_default();
+        let mut values = self.chart.values().clone();
         floats(&mut values);
         let values = values.as_object().cloned().unwrap_or_default();
         Chart { metadata, values, ..Chart::default() }
@@ -220,7 +214,7 @@ impl Record {
         let refuse = |reason: String| Error::Record { name: name.to_owned(), reason };
         let mut bytes = STANDARD.decode(text).map_err(|error| refuse(error.to_string()))?;
         if bytes.starts_with(&[0x1f, 0x8b]) {
-            let mut unpacked = Vec::new();
+            let mut unpacked = Vec::with_capacity(unpacked_bytes(&bytes));
             let reader = flate2::read::GzDecoder::new(&bytes[..]).take(UNPACKED_BYTES);
             { reader }.read_to_end(&mut unpacked).map_err(|error| refuse(error.to_string()))?;
             bytes = unpacked;
@@ -254,6 +248,12 @@ impl Record {
     pub fn object_name(&self) -> String {
         format!("sh.helm.release.v1.{}.v{}", self.name, self.version)
     }
+}
+
+/// How many bytes a gzip stream holds, as it says itself at its end: a hint, and bounded.
+fn unpacked_bytes(packed: &[u8]) -> usize {
+    let said = packed.last_chunk().map_or(0, |end| u32::from_le_bytes(*end) as usize);
+    said.min(packed.len() * LIKELY_RATIO)
 }
 
 /// Makes every number a float, as Go's JSON reader does.
@@ -309,24 +309,6 @@ pub fn go_json(value: &impl Serialize) -> String {
     String::from_utf8(writer.into_inner()).unwrap_or_default()
 }
 
-/// Returns a chart as Helm stores it: without its dependencies.
-pub(super) fn chart_value(chart: &Chart) -> Value {
-    let file = |file: &File| json!({"name": file.name, "data": STANDARD.encode(&file.data[..])});
-    let files = |files: &[File]| match files {
-        [] => Value::Null,
-        files => files.iter().map(file).collect(),
-    };
-    json!({
-        "metadata": chart.metadata,
-        "lock": chart.lock,
-        "templates": files(&chart.templates),
-        "values": chart.values,
-        "schema": chart.schema.as_ref().map(|schema| STANDARD.encode(schema)),
-        "schemamodtime": ZERO_TIME,
-        "files": files(&chart.files),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,7 +322,7 @@ mod tests {
         });
         let whole = Record {
             name: "r".to_owned(),
-            chart: Arc::new(chart),
+            chart: serde_json::from_value(chart).unwrap(),
             config: serde_json::json!({"b": [1, "x"]}).as_object().cloned(),
             manifest: "---\na: 1\n".to_owned(),
             version: 7,
@@ -350,9 +332,9 @@ mod tests {
         };
         let text = whole.encode().unwrap();
         let outline = Record::decode_outline("r", text.as_bytes()).unwrap();
-        assert_eq!(outline.chart.as_object().unwrap().len(), 1);
+        assert_eq!(go_json(&outline.chart), r#"{"metadata":{"name":"c","version":"1.0.0"}}"#);
         assert_eq!(outline.metadata(), whole.metadata());
-        let same = Record { chart: Arc::clone(&whole.chart), ..outline };
+        let same = Record { chart: whole.chart.clone(), ..outline };
         assert_eq!(
             serde_json::to_value(&same).unwrap(),
             serde_json::to_value(Record::decode("r", text.as_bytes()).unwrap()).unwrap()

@@ -1,7 +1,5 @@
 //! Helm's commands of releases: Leadsman and the real Helm say the same, command by command.
 
-use std::sync::Arc;
-
 use leadsman::base::clock::SystemClock;
 use leadsman::cluster::Cluster;
 use leadsman::release::{Record, Storage};
@@ -302,7 +300,8 @@ async fn a_rollback_records_how_objects_were_applied() {
     // Records without a method, as Helm 3 wrote them, in the hands of both.
     for name in ["x", "y"] {
         let mut old = Record { name: name.to_owned(), ..record("superseded") };
-        old.chart = Arc::new(json!({"metadata": {"name": "c", "version": "1.0.0"}}));
+        old.chart =
+            serde_json::from_value(json!({"metadata": {"name": "c", "version": "1.0.0"}})).unwrap();
         old.manifest = format!(
             "---\n# Source: a\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m-{name}}}\n"
         );
