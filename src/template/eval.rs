@@ -461,11 +461,7 @@ impl<'p> Machine<'p> {
                 Ok(Flow::Next)
             }
             Kind::Action(pipe) => self.walk_action(code, pipe, dot),
-            Kind::Literal(start, end) => {
-                self.out.extend_from_slice(code.unit.slice(start, end));
-                self.check_output(code)?;
-                Ok(Flow::Next)
-            }
+            Kind::Literal(start, end) => self.walk_literal(code, (start, end)),
             Kind::Branch { kind: Branch::Range, pipe, list, other } => {
                 let mark = self.variables.len();
                 let flow = self.walk_range(code, [id, pipe, list], other, dot)?;
@@ -494,6 +490,13 @@ impl<'p> Machine<'p> {
             Kind::Continue => Ok(Flow::Continue),
             _ => self.fail(code, "unknown node"),
         }
+    }
+
+    /// Apart from `walk`, whose stack must stay small: it recurses.
+    fn walk_literal(&mut self, code: &Template, (start, end): (u32, u32)) -> Result<Flow> {
+        self.out.extend_from_slice(code.unit.slice(start, end));
+        self.check_output(code)?;
+        Ok(Flow::Next)
     }
 
     fn walk_action(&mut self, code: &Template, id: NodeId, dot: &Slot) -> Result<Flow> {
