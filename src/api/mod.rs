@@ -32,7 +32,9 @@ pub use oci_repository::{
 pub use post_renderer::{
     CommonMetadata, Image, Kustomize, Patch, PostRenderStrategy, PostRenderer,
 };
-pub use status::{Action, HelmReleaseStatus, Inventory, InventoryEntry, Snapshot};
+pub use status::{
+    Action, AvailableUpdates, HelmReleaseStatus, Inventory, InventoryEntry, Snapshot,
+};
 
 use serde::{Deserialize, Serialize};
 

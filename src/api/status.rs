@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Condition;
 use crate::yaml::Value;
 
-/// `status` of a `HelmRelease`, field for field Flux's.
+/// `status` of a `HelmRelease`: Flux's fields, and one more.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HelmReleaseStatus {
@@ -70,6 +70,27 @@ pub struct HelmReleaseStatus {
     /// Last value of the reset annotation that was seen.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_handled_reset_at: String,
+    /// Newer versions than the one that runs; absent without any. Not a field of Flux's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub available_updates: Option<AvailableUpdates>,
+}
+
+/// The newest versions above the one that runs, by the size of the step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AvailableUpdates {
+    /// The newest patch.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub patch: String,
+    /// The newest minor version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub minor: String,
+    /// The newest major version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub major: String,
+    /// Whether the version that runs is deprecated.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deprecated: bool,
 }
 
 fn is_zero(number: &i64) -> bool {

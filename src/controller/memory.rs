@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::api::HelmRelease;
 use crate::api::crd::HELM_RELEASE_API;
+use crate::api::{AvailableUpdates, HelmRelease};
 use crate::cluster::{ApplyOptions, Cluster, Error, Object, ObjectId};
 use crate::policy::Quarantine;
 
@@ -29,6 +29,30 @@ pub struct Memory {
     pub automatic: String,
     /// Versions that failed.
     pub quarantine: Quarantine,
+    /// What was told of newer versions.
+    #[serde(skip_serializing_if = "Told::is_nothing")]
+    pub told: Told,
+}
+
+/// What was told of newer versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Told {
+    /// Versions that an event told of, the latest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// What the status was given last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updates: Option<AvailableUpdates>,
+    /// Whether the status did not keep it: its CRD has no such field.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
+}
+
+impl Told {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Name of the ConfigMap of a release.

@@ -28,6 +28,7 @@ pub mod memory;
 pub mod next;
 pub mod notice;
 mod oci_repository;
+pub mod offer;
 mod postrender;
 mod prerequisite;
 pub mod progress;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::chart_ref::{self, Chosen};
 use super::context::Context;
 use super::memory::Memory;
+use super::offer::{self, Offered};
 use super::values::{self, Fetched, Receiver};
 use super::{access, dependency, history, manner, repository};
 use crate::api::annotation::{HOLD, PIN, REQUESTED_AT};
@@ -37,6 +38,8 @@ pub(super) struct Prerequisites {
     pub constraint: String,
     /// Digest of the source, of an `OCIRepository`.
     pub oci_digest: String,
+    /// All that the source has, as far as it is known.
+    pub offered: Option<Offered>,
 }
 
 /// How conditions, but no events, begin about what only a change of the object can put right.
@@ -123,6 +126,7 @@ pub(super) async fn gather(
             decision,
             constraint,
             oci_digest,
+            offered: offer::by_artifact(context, &source),
         });
     }
     let repository = source(context, release).await?;
@@ -136,7 +140,8 @@ pub(super) async fn gather(
     say_troubles(context, &repository).await;
     let pulled = pulled?;
     let oci_digest = String::new();
-    Ok(Prerequisites { pulled, values, config_digest, decision, constraint, oci_digest })
+    let offered = offer::by_repository(context, release, &repository);
+    Ok(Prerequisites { pulled, values, config_digest, decision, constraint, oci_digest, offered })
 }
 
 /// Finds the chart that a release would run now and gives its values to whoever merges them, as

@@ -18,7 +18,7 @@ use super::removal;
 use super::suite::{self, Tests};
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{drift, history, lease, postrender, request, status, unreadable, values};
+use super::{drift, history, lease, offer, postrender, request, status, unreadable, values};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
@@ -153,12 +153,15 @@ async fn go(work: &mut Work<'_>, id: &ObjectId) -> Result<Report, Failure> {
     }
     let result = run(work, id, &needs, &mut remembered, requests.force).await;
     let good = matches!(&result, Ok(report) if report.phase == Phase::Ready);
+    let mut news = Vec::new();
     if good {
         remembered.constraint.clone_from(&needs.constraint);
+        news = offer::note(work, &needs, &mut remembered);
     }
     if remembered != before {
         memory::write(&work.context.cluster, work.release, &remembered).await?;
     }
+    offer::tell(work, news).await;
     result
 }
 

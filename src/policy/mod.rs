@@ -9,8 +9,10 @@
 //!   → run 61.8.0, held: 61.9.0 (quarantine: Deployment web: container crashes)
 //! ```
 
+mod offer;
 mod quarantine;
 
+pub use offer::{Level, Offer, Offers, Published, Standing, offers};
 pub use quarantine::{Evidence, Quarantine, Quarantined};
 
 use crate::base::version::Version;
@@ -84,6 +86,10 @@ pub enum Rule {
     Quarantine,
     /// It is older than what runs.
     Downgrade,
+    /// The range does not allow it.
+    Constraint,
+    /// The release is left alone.
+    Suspend,
 }
 
 impl Rule {
@@ -94,6 +100,8 @@ impl Rule {
             Self::Hold => "hold",
             Self::Quarantine => "quarantine",
             Self::Downgrade => "downgrade",
+            Self::Constraint => "constraint",
+            Self::Suspend => "suspend",
         }
     }
 }

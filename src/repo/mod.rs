@@ -33,5 +33,6 @@ pub use reference::{Located, fetch_whole, locate, locate_in};
 pub use repositories::{
     ArtifactError, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec, Trouble,
 };
+pub use resolve::allowed;
 pub use search::{Found, Hit, Query, Searchable};
 pub use subchart::{Registries, Subcharts, Verify};

@@ -179,7 +179,7 @@ pub async fn versions(session: &Session, of: &Reference) -> Result<Vec<Version>,
     Ok(versions_of(&tags))
 }
 
-fn versions_of(tags: &[String]) -> Vec<Version> {
+pub(super) fn versions_of(tags: &[String]) -> Vec<Version> {
     let strict = |tag: &String| Version::parse_strict(&tag.replace('_', "+")).ok();
     let mut versions: Vec<Version> = tags.iter().filter_map(strict).collect();
     versions.sort_by_key(|version| Reverse(version.clone()));

@@ -21,14 +21,8 @@ pub(super) enum Choice {
 ///
 /// Source: fluxcd/source-controller v1.9.1 internal/helm/repository (`getChartVersion`).
 pub(super) fn choose(entries: &[Entry], wanted: &str) -> Result<Choice, constraint::Error> {
-    if let Some(exact) = entries.iter().find(|entry| entry.text == wanted) {
-        return Ok(Choice::Found(vec![exact.clone()]));
-    }
-    let constraint: Constraint = if wanted.is_empty() { "*" } else { wanted }.parse()?;
-    // A version of fewer than three parts is found by its exact text only.
-    let whole = |entry: &&Entry| entry.text.matches('.').count() >= 2;
-    let satisfies = |entry: &&Entry| constraint.matches(&entry.version);
-    let found: Vec<Entry> = entries.iter().filter(whole).filter(satisfies).cloned().collect();
+    let allows = allowed(entries, wanted)?;
+    let found: Vec<Entry> = entries.iter().filter(|entry| allows(entry)).cloned().collect();
     if !found.is_empty() {
         return Ok(Choice::Found(found));
     }
@@ -45,6 +39,30 @@ pub(super) fn choose(entries: &[Entry], wanted: &str) -> Result<Choice, constrai
         .collect();
     let near = if prereleases.is_empty() { nearest(entries, wanted) } else { prereleases };
     Ok(Choice::Nothing(near))
+}
+
+/// Returns what tells whether a constraint allows a version of these: the one that is exactly its
+/// text alone, if there is such a one. An empty constraint is `*`.
+///
+/// # Errors
+/// The constraint is none.
+pub fn allowed(
+    entries: &[Entry],
+    wanted: &str,
+) -> Result<impl Fn(&Entry) -> bool, constraint::Error> {
+    let constraint = if entries.iter().any(|entry| entry.text == wanted) {
+        None
+    } else {
+        Some(if wanted.is_empty() { "*" } else { wanted }.parse::<Constraint>()?)
+    };
+    let wanted = wanted.to_owned();
+    Ok(move |entry: &Entry| match &constraint {
+        None => entry.text == wanted,
+        // A version of fewer than three parts is found by its exact text only.
+        Some(constraint) => {
+            entry.text.matches('.').count() >= 2 && constraint.matches(&entry.version)
+        }
+    })
 }
 
 /// Returns the versions around the first version that a constraint names, newest first.

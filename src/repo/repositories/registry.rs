@@ -200,7 +200,20 @@ impl Repositories {
     /// # Errors
     /// They cannot be had.
     pub async fn oci_tags(&self, access: &Access, of: &Reference) -> Result<Vec<String>, Error> {
-        Ok(Session::new(&self.fetcher, access.clone()).tags(of).await?)
+        let tags = Session::new(&self.fetcher, access.clone()).tags(of).await?;
+        let key = of.to_string();
+        let name = of.repository.rsplit('/').next().unwrap_or_default();
+        let entries = oci::versions_of(&tags).into_iter().map(|version| entry(name, version));
+        let listed = Listed { at: self.fetcher.clock().now(), entries: entries.collect() };
+        // No key of `list`, whose addresses have a scheme: who may ask there may not ask here.
+        locked(&self.listed).insert(key, listed);
+        Ok(tags)
+    }
+
+    /// Returns the versions among the tags that [`Repositories::oci_tags`] saw last, newest first;
+    /// none if it was never asked.
+    pub fn oci_versions(&self, of: &Reference) -> Option<Vec<Entry>> {
+        locked(&self.listed).get(&of.to_string()).map(|listed| listed.entries.clone())
     }
 
     /// Returns the digest that a tag has now.

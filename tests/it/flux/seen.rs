@@ -12,8 +12,13 @@ use crate::support::api::Api;
 /// Conditions about versions, which Flux does not have.
 const OURS: &[&str] = &["VersionHeld"];
 /// Parts of a status that no second run repeats, or that Leadsman chose not to have.
-const VOLATILE: &[&str] =
-    &["conditions", "history", "lastAttemptedReleaseActionDuration", "helmChart"];
+const VOLATILE: &[&str] = &[
+    "conditions",
+    "history",
+    "lastAttemptedReleaseActionDuration",
+    "helmChart",
+    "availableUpdates",
+];
 
 /// What is compared, each with a name to report.
 #[derive(Debug)]
@@ -346,6 +351,10 @@ fn plain_events(events: &[Value]) -> Value {
         // What Flux says of its `HelmChart`, Leadsman says of the release.
         let reason = event["reason"].as_str().unwrap_or_default();
         if kind != "HelmRelease" || reason.starts_with("HelmChart") || reason == "SourceNotReady" {
+            continue;
+        }
+        // Flux does not tell of what it does not take.
+        if reason == "NewVersionAvailable" {
             continue;
         }
         let name = object.get("name").or(event.get("object")).cloned().unwrap_or_default();
