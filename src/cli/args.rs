@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::{
-    chart_args, get, history, inspect, install, list, plan, registry, rollback, template_args,
-    test, uninstall, upgrade, verify,
+    chart_args, get, history, inspect, install, list, outdated, plan, registry, rollback,
+    template_args, test, uninstall, upgrade, verify,
 };
 use crate::base::duration::GoDuration;
 use crate::base::limit::Limits;
@@ -149,6 +149,8 @@ pub(super) enum Command {
     Status(inspect::Status),
     /// Explain which version runs, which are held back, and what failed.
     Why(One),
+    /// List the newer versions of what runs, and why they are not taken.
+    Outdated(Box<outdated::Outdated>),
     /// Show parts of a release's record.
     Get(get::Get),
     /// Run exactly one version of the chart, until `unpin`.

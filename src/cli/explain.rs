@@ -120,7 +120,7 @@ pub(super) async fn preview(
 }
 
 /// What `run` has; nothing of it writes until it is told to.
-fn context(connected: &Connected, sources: &Sources) -> anyhow::Result<Context> {
+pub(super) fn context(connected: &Connected, sources: &Sources) -> anyhow::Result<Context> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Ok(Context {
         cluster: connected.cluster.clone(),

@@ -23,6 +23,7 @@ mod lint;
 mod list;
 mod name;
 mod namespace;
+mod outdated;
 mod package;
 mod plan;
 mod plugin;
@@ -138,6 +139,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::History(history) => history::run(history, &connection).await,
         Command::Status(status) => inspect::status(status, &connection).await,
         Command::Why(why) => inspect::why(why, &connection).await,
+        Command::Outdated(outdated) => outdated::run(*outdated, &connection).await,
         Command::Get(get) => get::run(get, &connection).await,
         Command::Pin(pin) => edit::pin(pin, &connection).await,
         Command::Unpin(unpin) => edit::unpin(unpin, &connection).await,

@@ -98,12 +98,20 @@ pub(super) struct LogOut {
 
 /// Returns a session of what was typed and what is kept.
 pub(super) fn session(login: &Login) -> anyhow::Result<Session> {
-    let keys = if login.username.is_empty() || login.password.is_empty() {
+    session_of(login, keys(login))
+}
+
+fn keys(login: &Login) -> Keys {
+    if login.username.is_empty() || login.password.is_empty() {
         Keys::Stores(home::registry_files().into_iter().map(Store::File).collect())
     } else {
         fixed(&login.username, &login.password)
-    };
-    session_of(login, keys)
+    }
+}
+
+/// Returns how a registry is asked, by what was typed and what is kept.
+pub(super) fn access(login: &Login) -> anyhow::Result<Access> {
+    access_of(login, keys(login))
 }
 
 fn fixed(user: &str, password: &str) -> Keys {
@@ -112,11 +120,14 @@ fn fixed(user: &str, password: &str) -> Keys {
 }
 
 fn session_of(login: &Login, keys: Keys) -> anyhow::Result<Session> {
+    Ok(Session::new(&fetcher()?, access_of(login, keys)?))
+}
+
+fn access_of(login: &Login, keys: Keys) -> anyhow::Result<Access> {
     let tls = registered(login).tls()?;
     // With certificates, Helm asks over TLS whatever else is said.
     let plain_http = login.plain_http && tls.is_none();
-    let access = Access { plain_http, keys, tls, timeout: TIMEOUT, retries: RETRIES };
-    Ok(Session::new(&fetcher()?, access))
+    Ok(Access { plain_http, keys, tls, timeout: TIMEOUT, retries: RETRIES })
 }
 
 /// Certificates are always verified: what says otherwise is refused before anything is asked.

@@ -28,6 +28,7 @@ mod judge;
 mod kubectl;
 mod lint;
 mod oci_source;
+mod outdated;
 mod package;
 mod patched;
 mod plan;
