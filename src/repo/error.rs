@@ -69,6 +69,14 @@ pub enum Error {
         /// The nearest versions.
         near: Vec<String>,
     },
+    /// It could not be had a moment ago.
+    #[error("{text}")]
+    Again {
+        /// Why.
+        text: String,
+        /// What to do about it.
+        class: Class,
+    },
     /// The entry says nowhere to get it.
     #[error("chart `{0}` has no downloadable URLs")]
     NoUrl(String),
@@ -126,6 +134,7 @@ impl Error {
         match self {
             Self::Fetch(error) => error.class(),
             Self::Registry(error) => error.class(),
+            Self::Again { class, .. } => *class,
             Self::Index { .. }
             | Self::Unfetched(_)
             | Self::Damaged(_)

@@ -1,5 +1,6 @@
 //! Fetches, remembers and answers: all repositories of a process.
 
+mod failure;
 mod registry;
 
 use std::collections::{HashMap, HashSet};
@@ -23,6 +24,7 @@ use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 
 pub use self::registry::{ArtifactError, OciArtifact};
 
+use self::failure::{Failures, Wanted};
 use self::registry::Listed;
 
 /// Loaded charts that are kept.
@@ -96,6 +98,7 @@ pub struct Repositories {
     /// Digests of archives whose entry names none, by address.
     undigested: Mutex<HashMap<SafeUrl, Digest>>,
     gates: Mutex<HashMap<SafeUrl, Gate>>,
+    failures: Failures,
     troubles: Mutex<Vec<(SafeUrl, Trouble)>>,
     /// Charts whose broken entries were told, by revision.
     told: Mutex<HashMap<SafeUrl, (String, HashSet<String>)>>,
@@ -136,6 +139,7 @@ impl Repositories {
             charts: Mutex::default(),
             undigested: Mutex::default(),
             gates: Mutex::default(),
+            failures: Failures::default(),
             troubles: Mutex::default(),
             told: Mutex::default(),
         }
@@ -280,7 +284,8 @@ impl Repositories {
         Ok(entries.iter().find(|entry| entry.text == text).cloned())
     }
 
-    /// Returns a chart: from memory, from the cache, or from the repository.
+    /// Returns a chart: from memory, from the cache, or from the repository. Soon after it could not
+    /// be had, the repository is not asked again, however many ask for it here.
     ///
     /// # Errors
     /// It cannot be fetched, is not what the index says, or is no chart.
@@ -298,16 +303,32 @@ impl Repositories {
         }
         let gate = Arc::clone(locked(&self.gates).entry(url.clone()).or_default());
         let passed = gate.lock().await;
-        // Another task may have fetched it meanwhile.
-        let pulled = match self.known(&url, promised)? {
-            Some(known) => Ok(known),
-            None => match &spec.registry {
-                Some(access) => self.download_oci((spec, access), entry, &url).await,
-                None => self.download(spec, entry, &url, promised).await,
-            },
-        };
+        let pulled = self.pull_alone(spec, entry, (&url, promised)).await;
         drop(passed);
         locked(&self.gates).remove(&url);
+        pulled
+    }
+
+    /// Fetches a chart, unless another task has done so meanwhile, or has just failed to.
+    async fn pull_alone(
+        &self,
+        spec: &RepositorySpec,
+        entry: &Entry,
+        (url, promised): (&SafeUrl, Option<Digest>),
+    ) -> Result<Pulled, Error> {
+        if let Some(known) = self.known(url, promised)? {
+            return Ok(known);
+        }
+        let wanted = Wanted::of(spec, entry, url);
+        let now = || self.fetcher.clock().now();
+        if let Some(error) = self.failures.recent(&wanted, now()) {
+            return Err(error);
+        }
+        let pulled = match &spec.registry {
+            Some(access) => self.download_oci((spec, access), entry, url).await,
+            None => self.download(spec, entry, url, promised).await,
+        };
+        self.failures.note(&wanted, now(), &pulled);
         pulled
     }
 

@@ -1,9 +1,11 @@
 //! Repositories over real HTTP: what is asked for, what is not asked for again, and how each kind
 //! of misbehaviour is said.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use leadsman::base::class::{Class, chain};
+use leadsman::base::clock::ManualClock;
 use leadsman::base::secret::{SafeUrl, Secret};
 use leadsman::repo::{Error, Repositories, RepositorySpec};
 use leadsman::source::{self, Credentials, Fetcher, Mirrors, Tls};
@@ -206,7 +208,10 @@ async fn each_fault_of_an_index_is_said_and_heals() {
 
 #[tokio::test]
 async fn each_fault_of_an_archive_is_said_and_heals() {
-    let setup = setup();
+    let mut setup = setup();
+    let clock = Arc::new(ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
+    let fetcher = Fetcher::new(Mirrors::default()).unwrap().with_clock(Arc::clone(&clock) as _);
+    setup.ours = Repositories::new(fetcher, setup.cache.path());
     setup.refresh().await.unwrap();
     let entry = setup.newest();
     let rows = [
@@ -225,6 +230,13 @@ async fn each_fault_of_an_archive_is_said_and_heals() {
             failed.push(format!("{name}: {text}"));
         }
         setup.server.behave();
+        // Soon after, nothing is asked, and the same is said.
+        let asked = setup.server.asked().len();
+        let again = chain(&setup.ours.pull(&setup.spec, &entry).await.unwrap_err());
+        if again != text || setup.server.asked().len() != asked {
+            failed.push(format!("{name}, again: {again}"));
+        }
+        clock.advance(Duration::from_secs(61));
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert_eq!(setup.ours.pull(&setup.spec, &entry).await.unwrap().chart.metadata.version, "1.1.0");
