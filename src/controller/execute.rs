@@ -267,7 +267,7 @@ impl Work<'_> {
         };
         let post = PostRendering::of(self.release);
         let renderer = &self.context.renderer;
-        let rendered = tokio::task::block_in_place(|| renderer.render_for(&request, &post));
+        let rendered = release::in_place(|| renderer.render_for(&request, &post));
         // Compiling takes milliseconds, and the next release of this chart may be weeks away.
         self.context.renderer.forget();
         // What the template says then is not the template's fault.

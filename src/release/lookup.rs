@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::cluster::{self, Cluster, ObjectId, Resource};
 use crate::template::Lookup;
@@ -76,6 +76,15 @@ impl Lookup for ClusterLookup {
         let id = ObjectId::new(api_version, kind, namespace, name);
         let found = self.runtime.block_on(self.ask(&id))?;
         Ok(found.unwrap_or_else(|| Value::Object(Map::new())))
+    }
+}
+
+/// Renders where it holds up no other task. A runtime of one thread has no such place: no template
+/// may look anything up there.
+pub fn in_place<T>(render: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => render(),
+        _ => tokio::task::block_in_place(render),
     }
 }
 

@@ -47,7 +47,7 @@ pub use drift::{Drift, Ignore, correct, find as find_drift};
 pub use driver::Driver;
 pub use error::Error;
 pub use live::{Form, Live, live};
-pub use lookup::ClusterLookup;
+pub use lookup::{ClusterLookup, in_place};
 pub use method::Method;
 pub use options::{Fields, Options, merge_labels};
 pub use origin::Origin;

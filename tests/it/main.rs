@@ -43,6 +43,7 @@ mod repository;
 mod saved_plan;
 mod show;
 mod simulate;
+mod storm;
 mod suite;
 mod support;
 mod template;

@@ -15,15 +15,22 @@ use sha2::Digest as _;
 
 use super::fault::Fault;
 use super::pack::{Package, hex};
-use super::serve::Server;
+use super::serve::{Beside, Server};
 
 const INDEX: &str = "/index.yaml";
 
 /// A running repository; it ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Repository {
-    server: Server,
+    server: Serving,
     shelf: Arc<Mutex<Shelf>>,
+}
+
+/// Where a repository is served.
+#[derive(Debug)]
+enum Serving {
+    Apart(Server),
+    Beside(Beside),
 }
 
 /// One request that was answered (or is being left to hang).
@@ -54,23 +61,44 @@ impl Repository {
     /// Starts an empty one over HTTP.
     pub(crate) fn start() -> Self {
         let (app, shelf) = app();
-        Self { server: Server::http(app), shelf }
+        Self { server: Serving::Apart(Server::http(app)), shelf }
+    }
+
+    /// Starts an empty one over HTTP, in the runtime of the test.
+    pub(crate) async fn beside() -> Self {
+        let (app, shelf) = app();
+        Self { server: Serving::Beside(Beside::http(app).await), shelf }
     }
 
     /// Starts an empty one over HTTPS; [`Self::authority`] has the certificate to trust.
     pub(crate) fn start_tls() -> Self {
         let (app, shelf) = app();
-        Self { server: Server::https(app), shelf }
+        Self { server: Serving::Apart(Server::https(app)), shelf }
     }
 
     /// Returns the URL for `HelmRepository.spec.url`.
     pub(crate) fn url(&self) -> String {
-        self.server.url()
+        match &self.server {
+            Serving::Apart(server) => server.url(),
+            Serving::Beside(server) => server.url(),
+        }
     }
 
     /// Returns the authority's certificate in PEM, over HTTPS.
     pub(crate) fn authority(&self) -> Option<&str> {
-        self.server.authority()
+        match &self.server {
+            Serving::Apart(server) => server.authority(),
+            Serving::Beside(_) => None,
+        }
+    }
+
+    /// Goes away, or comes back; only one that is beside the test can.
+    pub(crate) async fn be_there(&mut self, there: bool) {
+        match &mut self.server {
+            Serving::Apart(_) => panic!("it is not beside"),
+            Serving::Beside(server) if there => server.come_back().await,
+            Serving::Beside(server) => server.leave().await,
+        }
     }
 
     /// Adds a finished archive and indexes it.

@@ -81,6 +81,54 @@ impl Drop for Server {
     }
 }
 
+/// A server in the runtime of the test, whose clock may be paused: both ends of a connection are on
+/// one thread then, and time moves on only while neither has anything to do.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    app: Router,
+    address: SocketAddr,
+    serving: Option<(tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<()>)>,
+}
+
+impl Beside {
+    /// Serves plain HTTP on a free port.
+    pub(crate) async fn http(app: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = Some(serve_beside(listener, app.clone()));
+        Self { app, address, serving }
+    }
+
+    /// Returns the address without a path.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Goes away: connections end, and others are refused.
+    pub(crate) async fn leave(&mut self) {
+        let (stop, serving) = self.serving.take().expect("it is there");
+        stop.send(()).unwrap();
+        serving.await.unwrap();
+    }
+
+    /// Comes back at the same address.
+    pub(crate) async fn come_back(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.serving = Some(serve_beside(listener, self.app.clone()));
+    }
+}
+
+fn serve_beside(
+    listener: TcpListener,
+    app: Router,
+) -> (tokio::sync::oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    (stop, tokio::spawn(async move { serving.await.unwrap() }))
+}
+
 /// A key with a certificate for loopback, and the authority that signed it; all in PEM.
 #[derive(Debug)]
 pub(crate) struct Identity {
