@@ -105,6 +105,7 @@ pub fn newer(entries: &[Entry], running: Running<'_>) -> Result<Offers, String> 
             },
             suspended: release.is_some_and(|release| release.spec.suspend),
             quarantine: running.keeper.map_or(&none, |(_, _, quarantine)| quarantine),
+            numbered: release.is_some_and(|release| release.spec.chart_ref.is_some()),
         },
     ))
 }

@@ -65,6 +65,16 @@ pub struct Standing<'a> {
     pub suspended: bool,
     /// Versions that failed here.
     pub quarantine: &'a Quarantine,
+    /// Whether versions that ran carry a digest (`1.2.0+0cc9a8446c95`) that the source's lack.
+    pub numbered: bool,
+}
+
+impl Standing<'_> {
+    /// Whether a version that ran, or is to run, is one of the source's.
+    fn is_it(&self, known: &str, text: &str) -> bool {
+        let plain = known.split_once('+').map_or(known, |(plain, _)| plain);
+        known == text || self.numbered && plain == text.split('+').next().unwrap_or_default()
+    }
 }
 
 /// The newest versions above the one that runs, by the size of the step.
@@ -148,7 +158,7 @@ fn held(offer: &Published, standing: &Standing<'_>) -> Option<(Rule, String)> {
         return Some((Rule::Suspend, "the HelmRelease is suspended".to_owned()));
     }
     match (rules.pin, rules.hold) {
-        (Some(pin), _) if pin == offer.text => return None,
+        (Some(pin), _) if standing.is_it(pin, &offer.text) => return None,
         (Some(pin), _) => return Some((Rule::Pin, format!("pinned to {pin}"))),
         (None, Some(reason)) => return Some((Rule::Hold, reason.to_owned())),
         (None, None) => {}
@@ -156,7 +166,8 @@ fn held(offer: &Published, standing: &Standing<'_>) -> Option<(Rule, String)> {
     if !offer.allowed {
         return Some((Rule::Constraint, format!("{range} does not allow it")));
     }
-    let failed = standing.quarantine.find(&offer.text);
+    let mut failed = standing.quarantine.versions.iter();
+    let failed = failed.find(|failed| standing.is_it(&failed.version, &offer.text));
     failed.map(|failed| (Rule::Quarantine, failed.reason()))
 }
 

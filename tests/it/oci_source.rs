@@ -225,7 +225,7 @@ async fn a_release_names_an_artifact() {
     world.push(&web("1.1.0", "")).await;
     world.runs("web", "1.1.0+").await;
     world.push(&web("1.2.0", "unready")).await;
-    until("1.2.0 is rolled back", SOON, async || {
+    until("1.2.0 is rolled back", SOON / 3, async || {
         let release = world.release("web").await;
         let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
         let newest = &release["status"]["history"][0];
@@ -261,6 +261,70 @@ async fn a_release_names_an_artifact() {
         }
     })
     .await;
+}
+
+/// Runs `outdated` and returns its rows.
+async fn outdated(world: &World, more: &[&str]) -> Vec<Value> {
+    let arguments = [&["outdated", "-n", &world.namespace, "-o", "json"][..], more].concat();
+    serde_json::from_str(&world.leadsman.run(&arguments).await.success()).unwrap()
+}
+
+/// Waits until the status of a release tells of this.
+async fn tells(world: &World, name: &str, want: &Value) {
+    until(&format!("{name} tells {want}"), SOON, async || {
+        let status = world.release(name).await["status"].clone();
+        if status["availableUpdates"] == *want { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_newer_is_told_by_the_tags() {
+    let Some(mut world) = World::start("oci-newer").await else { return };
+    for version in ["1.0.0", "1.0.1+b.1", "2.0.0"] {
+        world.push(&web(version, "")).await;
+    }
+    let yaml = REPOSITORY.to_owned()
+        + &release("range", "web", "1.x")
+        + &SOURCE.replace("semver: \"1.x\"", "tag: \"1.0.0\"")
+        + NAMING;
+    world.run(&yaml);
+    world.runs("range", "1.0.1+b.1").await;
+    world.runs("web", "1.0.0+").await;
+    tells(&world, "range", &json!({"major": "2.0.0"})).await;
+    // The tags of an artifact that is named by its tag are asked for by nobody but the command.
+    let held =
+        |range: &str| json!({"rule": "constraint", "reason": format!("{range} does not allow it")});
+    let newer = |version: &str, range: &str| json!({"version": version, "inRange": false, "deprecated": false, "held": held(range)});
+    let rows = outdated(&world, &[]).await;
+    assert_eq!((&rows[0]["name"], &rows[1]["name"]), (&json!("range"), &json!("web")));
+    assert_eq!(rows[0]["major"], newer("2.0.0", "1.x"));
+    assert_eq!(rows[1]["patch"], newer("1.0.1+b.1", "1.0.0"));
+    assert_eq!(rows[1]["major"], newer("2.0.0", "1.0.0"));
+    // A version that failed is told with the reason, though its own text carries a digest.
+    world.push(&web("1.2.0", "unready")).await;
+    drop(world.running.take());
+    world.run(&yaml.replace("tag: \"1.0.0\"", "semver: \"1.x\""));
+    until("1.2.0 is rolled back", SOON, async || {
+        let release = world.release("web").await;
+        let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
+        if held { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    tells(&world, "web", &json!({"patch": "1.0.1+b.1", "minor": "1.2.0", "major": "2.0.0"})).await;
+    let rows = outdated(&world, &["web"]).await;
+    assert_eq!(rows[0]["minor"]["held"]["rule"], "quarantine", "{rows:?}");
+    // A release that nobody keeps, by the registry that is named.
+    let plain = world.api.create_namespace("oci-plain").await;
+    let install = ["install", "site", "./web-1.0.0.tgz", "-n", &plain];
+    world.leadsman.run(&install).await.success();
+    let url = world.registry.oci("charts");
+    let login = ["--plain-http", "--username", "me", "--password", "s3cret", "--repo", &url];
+    let arguments = [&["outdated", "-n", &plain, "-o", "json"][..], &login].concat();
+    let rows: Vec<Value> =
+        serde_json::from_str(&world.leadsman.run(&arguments).await.success()).unwrap();
+    assert_eq!(rows[0]["patch"]["version"], "1.0.1+b.1", "{rows:?}");
+    assert_eq!(rows[0]["major"]["version"], "2.0.0", "{rows:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

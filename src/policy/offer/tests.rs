@@ -11,6 +11,7 @@ struct Row {
     rules: Rules<'static>,
     suspended: bool,
     quarantine: &'static [&'static str],
+    numbered: bool,
     want: &'static str,
 }
 
@@ -22,6 +23,7 @@ const PLAIN: Row = Row {
     rules: Rules { pin: None, hold: None },
     suspended: false,
     quarantine: &[],
+    numbered: false,
     want: "",
 };
 
@@ -157,6 +159,31 @@ fn the_newest_of_each_level_is_told_with_what_holds_it() {
             ..PLAIN
         },
         Row {
+            name: "artifacts carry a digest",
+            running: "1.1.0+0cc9a8446c95",
+            published: &["1.3.0", "1.2.0", "1.1.1+b", "1.1.0"],
+            quarantine: &["1.3.0+0123456789ab", "1.1.1+fedcba987654"],
+            numbered: true,
+            want: "patch 1.1.1+b quarantine, minor 1.3.0 quarantine",
+            ..PLAIN
+        },
+        Row {
+            name: "a pinned artifact",
+            running: "1.1.0+0cc9a8446c95",
+            published: &["1.2.0", "1.1.0"],
+            rules: Rules { pin: Some("1.2.0+0123456789ab"), hold: None },
+            numbered: true,
+            want: "minor 1.2.0 free",
+            ..PLAIN
+        },
+        Row {
+            name: "others carry none",
+            published: &["1.2.0", "1.1.0"],
+            quarantine: &["1.2.0+b"],
+            want: "minor 1.2.0 free",
+            ..PLAIN
+        },
+        Row {
             name: "any order",
             published: &["1.2.0", "1.10.0", "1.9.0"],
             want: "minor 1.10.0 free",
@@ -177,6 +204,7 @@ fn the_newest_of_each_level_is_told_with_what_holds_it() {
             rules: row.rules,
             suspended: row.suspended,
             quarantine: &quarantine,
+            numbered: row.numbered,
         };
         let got = text(&offers(&all, &standing));
         if got != row.want {
@@ -195,6 +223,7 @@ fn without_a_range_nothing_holds_a_version() {
         rules: Rules::default(),
         suspended: false,
         quarantine: &Quarantine::default(),
+        numbered: false,
     };
     assert_eq!(text(&offers(&all, &standing)), "major 2.0.0 free");
 }
