@@ -255,7 +255,7 @@ impl Fetcher {
         Ok(client)
     }
 
-    fn refuse(&self, url: &SafeUrl, answer: &reqwest::Response) -> Result<(), Error> {
+    pub(super) fn refuse(&self, url: &SafeUrl, answer: &reqwest::Response) -> Result<(), Error> {
         let (url, status) = (url.clone(), answer.status());
         let pause = self.pause(header_text(answer, header::RETRY_AFTER));
         let text = status.to_string();
@@ -296,7 +296,7 @@ pub(super) fn header_text(answer: &reqwest::Response, name: header::HeaderName) 
     answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn same_host(a: &SafeUrl, b: &SafeUrl) -> bool {
+pub(super) fn same_host(a: &SafeUrl, b: &SafeUrl) -> bool {
     let (a, b) = (a.expose(), b.expose());
     a.scheme() == b.scheme()
         && a.host_str() == b.host_str()

@@ -1,10 +1,11 @@
-//! Bytes from HTTP(S) repositories, from mirrors of them, from folders, and from OCI registries.
+//! Bytes from HTTP(S) repositories, from mirrors of them, from folders, from OCI registries, and from Git.
 //!
 //! Invariants: every answer has a limit that holds while it is read; a credential goes only to the
 //! host it is for; every error names the address and what to do. Knows nothing of charts.
 
 mod body;
 mod error;
+pub mod git;
 mod http;
 mod mirror;
 pub mod oci;

@@ -22,6 +22,7 @@ mod faults;
 mod flags;
 mod flagship;
 mod flux;
+mod git;
 mod golden;
 mod harness;
 mod judge;

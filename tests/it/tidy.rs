@@ -41,7 +41,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("flate2", &["chart", "source", "repo", "release"]),
     ("handlebars", &["controller", "web", "cli"]),
     ("semver", &["base"]),
-    ("sha1", &["template"]),
+    ("sha1", &["template", "source"]),
     ("similar", &["plan", "cli"]),
     ("json_patch", &["cluster", "release", "sim"]),
 ];

@@ -20,6 +20,7 @@ pub(crate) mod chart;
 pub(crate) mod control_plane;
 pub(crate) mod corpus;
 pub(crate) mod fault;
+pub(crate) mod git;
 pub(crate) mod helm;
 pub(crate) mod leadsman;
 pub(crate) mod pack;

@@ -1,0 +1,313 @@
+//! Requests to Git servers, over HTTP(S).
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response, header};
+use url::Url;
+
+use super::error::Error;
+use super::object::Id;
+use super::pack::Pack;
+use super::receive::{self, Depth, Receiver, Refusal};
+use super::refs::{self, Manner, Ref};
+use super::tree::{Checkout, Selection};
+use super::wanted::{Found, Wanted};
+use crate::base::limit::{self, Limit};
+use crate::base::secret::{SafeUrl, Secret};
+use crate::source::body;
+use crate::source::http::{Fetcher, Tls, connection, header_text, same_host};
+
+/// Largest answer that lists branches and tags.
+const REFS_BYTES: u64 = 64 << 20;
+/// A pack is this much larger than the files that are taken of it, at most.
+const PACK_TIMES: u64 = 4;
+
+/// How a repository is asked.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// Its address.
+    pub url: SafeUrl,
+    /// Who asks.
+    pub login: Login,
+    /// Certificates.
+    pub tls: Option<Tls>,
+    /// Limit of one operation.
+    pub timeout: Duration,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Default)]
+pub enum Login {
+    /// Nobody in particular.
+    #[default]
+    Anonymous,
+    /// A user with a password.
+    Password(String, Secret<String>),
+    /// Who has this token.
+    Bearer(Secret<String>),
+}
+
+/// What is known of servers: the second question needs no introduction.
+#[derive(Debug, Default)]
+pub struct Servers(Mutex<HashMap<SafeUrl, Server>>);
+
+#[derive(Debug, Clone)]
+struct Server {
+    /// Where it answers, after redirects.
+    base: Url,
+    manner: Manner,
+}
+
+/// A repository that is asked.
+#[derive(Debug)]
+pub struct Remote<'a> {
+    /// Asks.
+    pub fetcher: &'a Fetcher,
+    /// What is known of servers.
+    pub servers: &'a Servers,
+    /// How it is asked.
+    pub access: &'a Access,
+}
+
+impl Remote<'_> {
+    /// Returns the commit that is meant; one that is named by its hash costs no request.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or has no such commit.
+    pub async fn find(&self, wanted: &Wanted) -> Result<Found, Error> {
+        if let Some(known) = wanted.known() {
+            return Ok(known);
+        }
+        self.in_time(async {
+            let refs = self.refs(&wanted.prefixes()).await?;
+            match wanted.choose(&refs) {
+                // An empty repository is told apart from a name that is wrong.
+                Err(error) if refs.is_empty() => {
+                    let all = self.refs(&[]).await?;
+                    Err(if all.is_empty() { Error::Empty } else { error })
+                }
+                result => result,
+            }
+        })
+        .await
+    }
+
+    /// Fetches a commit, and selects its files. The pack is kept in `file` as long as they are used.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or what comes cannot be used.
+    pub async fn fetch(
+        &self,
+        wanted: &Wanted,
+        found: &Found,
+        selection: &Selection,
+        file: impl Fn() -> std::io::Result<File> + Sync,
+    ) -> Result<Checkout, Error> {
+        let pack = self.in_time(self.pack(wanted, found, &file)).await?;
+        let (url, id, selection) = (self.access.url.clone(), found.commit, selection.clone());
+        let checkout = move || {
+            let content = |reason| Error::Content { url: url.clone(), reason };
+            let pack = Pack::open(pack).map_err(content)?;
+            Checkout::new(pack, (&url, id), &selection)
+        };
+        let url = self.access.url.clone();
+        let ended = tokio::task::spawn_blocking(checkout).await;
+        ended.map_err(|error| Error::Content { url, reason: error.to_string() })?
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let (url, after) = (self.access.url.clone(), self.access.timeout);
+        let timeout = |_| Error::from(crate::source::Error::Timeout { url, after });
+        tokio::time::timeout(after, work).await.map_err(timeout)?
+    }
+
+    /// Gets the commit alone; where the server gives nothing by hash, the history in which it is.
+    async fn pack(
+        &self,
+        wanted: &Wanted,
+        found: &Found,
+        file: &(impl Fn() -> std::io::Result<File> + Sync),
+    ) -> Result<File, Error> {
+        let create =
+            || file().map_err(|error| self.content(format!("no file can be made for it: {error}")));
+        let alone = self.receive(found.commit, Depth::One, create()?).await;
+        let Err(Error::Protocol { .. }) = &alone else { return alone };
+        let history = match (found.history, wanted.place()) {
+            (Some(history), _) => history,
+            (None, place) => self.tip(&place).await?,
+        };
+        match self.receive(history, Depth::All, create()?).await {
+            Err(Error::Protocol { .. }) => alone,
+            other => other,
+        }
+    }
+
+    async fn tip(&self, name: &str) -> Result<Id, Error> {
+        let refs = self.refs(&[name.to_owned()]).await?;
+        let tip = refs.iter().find(|one| one.name == name);
+        tip.map(Ref::commit).ok_or_else(|| Error::NoRef(name.to_owned()))
+    }
+
+    fn content(&self, reason: String) -> Error {
+        Error::Content { url: self.access.url.clone(), reason }
+    }
+
+    fn protocol(&self, reason: String) -> Error {
+        Error::Protocol { url: self.access.url.clone(), reason }
+    }
+
+    /// Returns refs whose names begin so (others may come as well).
+    async fn refs(&self, prefixes: &[String]) -> Result<Vec<Ref>, Error> {
+        let known = self.known();
+        let server = match known.filter(|server| server.manner.second) {
+            Some(server) => server,
+            None => {
+                let (server, refs) = self.greet().await?;
+                if !server.manner.second {
+                    return Ok(refs);
+                }
+                server
+            }
+        };
+        let answer = self.post(&server, refs::question(prefixes)).await;
+        // Whatever became of the server is found out the next time.
+        let answer = answer.inspect_err(|_| self.forget())?;
+        let bytes = body::read(&self.access.url, answer, REFS_BYTES, false).await?;
+        refs::answer(&bytes).map_err(|reason| {
+            self.forget();
+            self.protocol(reason)
+        })
+    }
+
+    fn known(&self) -> Option<Server> {
+        let servers = self.servers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.get(&self.access.url).cloned()
+    }
+
+    fn forget(&self) {
+        let mut servers = self.servers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.remove(&self.access.url);
+    }
+
+    /// Asks what the server can do; in the first version, also for its refs.
+    async fn greet(&self) -> Result<(Server, Vec<Ref>), Error> {
+        let mut url = below(self.access.url.expose(), "info/refs");
+        url.query_pairs_mut().append_pair("service", "git-upload-pack");
+        let answer = self.send(self.client()?.get(url.clone()), &url).await?;
+        let kind = header_text(&answer, header::CONTENT_TYPE);
+        if kind != "application/x-git-upload-pack-advertisement" {
+            return Err(self.protocol(format!(
+                "it answers with {kind:?}, not as a Git server does: check the address"
+            )));
+        }
+        let base = base(answer.url()).ok_or_else(|| {
+            self.protocol(format!("it leads to {}, which is no repository", answer.url().path()))
+        })?;
+        let bytes = body::read(&self.access.url, answer, REFS_BYTES, false).await?;
+        let (manner, refs) = refs::greeting(&bytes).map_err(|reason| self.protocol(reason))?;
+        let server = Server { base, manner };
+        let mut servers = self.servers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.insert(self.access.url.clone(), server.clone());
+        Ok((server, refs))
+    }
+
+    async fn receive(&self, want: Id, depth: Depth, file: File) -> Result<File, Error> {
+        let server = match self.known() {
+            Some(server) => server,
+            None => self.greet().await?.0,
+        };
+        let answer = self.post(&server, receive::question(&server.manner, want, depth)).await?;
+        let limits = limit::current();
+        let limit_bytes = limits.of(Limit::Unpacked).saturating_mul(PACK_TIMES);
+        let mut receiver = Receiver::new(file, limit_bytes);
+        let poured = body::pour(&self.access.url, answer, (u64::MAX, false), &mut receiver).await;
+        match (receiver.finish(), poured) {
+            (Ok(file), Ok(())) => Ok(file),
+            (Err(Refusal::TooLarge), _) => {
+                let url = self.access.url.clone();
+                let reason = format!(
+                    "more than {limit_bytes} bytes come, {PACK_TIMES} times the largest tree: {}",
+                    limits.hint(Limit::Unpacked)
+                );
+                Err(Error::TooLarge { url, reason })
+            }
+            (Err(Refusal::Said(reason)), Ok(())) => Err(self.protocol(reason)),
+            // An answer that is refused ends the connection as well.
+            (Err(Refusal::Said(reason)), Err(crate::source::Error::Compressed { .. })) => {
+                Err(self.protocol(reason))
+            }
+            (_, Err(error)) => Err(error.into()),
+        }
+    }
+
+    async fn post(&self, server: &Server, question: Vec<u8>) -> Result<Response, Error> {
+        let url = below(&server.base, "git-upload-pack");
+        let request = self
+            .client()?
+            .post(url.clone())
+            .header(header::CONTENT_TYPE, "application/x-git-upload-pack-request")
+            .header(header::ACCEPT, "application/x-git-upload-pack-result")
+            .body(question);
+        self.send(request, &url).await
+    }
+
+    fn client(&self) -> Result<reqwest::Client, Error> {
+        Ok(self.fetcher.client(self.access.tls.as_ref(), &self.access.url)?)
+    }
+
+    async fn send(&self, request: RequestBuilder, url: &Url) -> Result<Response, Error> {
+        let url = SafeUrl::from(url.clone());
+        let mut request = request.header("Git-Protocol", "version=2");
+        // A server that a redirect led to is another one.
+        if same_host(&self.access.url, &url) {
+            request = match &self.access.login {
+                Login::Anonymous => request,
+                Login::Password(user, password) => {
+                    request.basic_auth(user, Some(password.expose()))
+                }
+                Login::Bearer(token) => request.bearer_auth(token.expose()),
+            };
+        }
+        let answer = request.send().await.map_err(|error| connection(&url, &error))?;
+        self.fetcher.refuse(&url, &answer)?;
+        Ok(answer)
+    }
+}
+
+/// Returns an address below a repository.
+fn below(repository: &Url, path: &str) -> Url {
+    let mut url = repository.clone();
+    let path = format!("{}/{path}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    // They go with the request where they are meant to.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+/// Returns the repository whose `info/refs` an address is.
+fn base(url: &Url) -> Option<Url> {
+    let mut base = url.clone();
+    let path = url.path().strip_suffix("/info/refs")?.to_owned();
+    base.set_path(&path);
+    base.set_query(None);
+    Some(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_lead_to_a_repository_and_back() {
+        let url: Url = "https://me:pw@git.example/a/b.git/?x=1".parse().unwrap();
+        let mut refs = below(&url, "info/refs");
+        assert_eq!(refs.as_str(), "https://git.example/a/b.git/info/refs?x=1");
+        refs.set_query(Some("service=git-upload-pack"));
+        assert_eq!(base(&refs).unwrap().as_str(), "https://git.example/a/b.git");
+        assert_eq!(base(&url), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! A Git server on loopback: Git's own `http-backend` behind a small bridge from HTTP to CGI, over
+//! repositories that tests commit to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response, StatusCode, header};
+use base64::Engine as _;
+
+use super::parts;
+use super::serve::Server;
+
+/// A running server over one repository, `web.git`; it ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Git {
+    server: Server,
+    shelf: Arc<Shelf>,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    folder: tempfile::TempDir,
+    state: Mutex<Manner>,
+}
+
+#[derive(Debug, Default)]
+struct Manner {
+    /// The header that is asked for.
+    login: Option<String>,
+    /// Whether version 2 of the protocol is not spoken.
+    old: bool,
+    /// The status of every answer, if it is to be an error.
+    away: Option<u16>,
+    asked: Vec<String>,
+    commits: i64,
+}
+
+impl Git {
+    /// Starts one over HTTP with an empty repository, or says that the test is skipped.
+    pub(crate) fn start() -> Option<Self> {
+        Self::with(Server::http)
+    }
+
+    /// Starts one over HTTPS.
+    pub(crate) fn start_tls() -> Option<Self> {
+        Self::with(Server::https)
+    }
+
+    fn with(serve: impl FnOnce(Router) -> Server) -> Option<Self> {
+        let found = Command::new("git").arg("version").output();
+        if !found.is_ok_and(|output| output.status.success()) {
+            return parts::skip("git", "no git");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Arc::new(Shelf { folder, state: Mutex::default() });
+        std::fs::create_dir_all(shelf.folder.path().join("work")).unwrap();
+        let app = Router::new().fallback(answer).with_state(Arc::clone(&shelf));
+        let git = Self { server: serve(app), shelf };
+        let place = git.folder().join("web.git");
+        git.git(&["init", "-q", "-b", "main", "--separate-git-dir", place.to_str().unwrap()]);
+        git.git(&["config", "http.uploadpack", "true"]);
+        Some(git)
+    }
+
+    /// Returns the address of the repository.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/web.git", self.server.url())
+    }
+
+    /// Returns the authority's certificate in PEM, over HTTPS.
+    pub(crate) fn authority(&self) -> Option<&str> {
+        self.server.authority()
+    }
+
+    /// Returns the folder with the repository and its working tree.
+    pub(crate) fn folder(&self) -> &Path {
+        self.shelf.folder.path()
+    }
+
+    /// Runs Git in the working tree and returns what it prints.
+    #[track_caller]
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        let commits = self.shelf.state.lock().unwrap().commits;
+        let output = git(&self.folder().join("work"), commits).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned()
+    }
+
+    /// Writes files and commits them (with all else that changed); returns the commit.
+    #[track_caller]
+    pub(crate) fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
+        for (name, text) in files {
+            let path = self.folder().join("work").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        self.shelf.state.lock().unwrap().commits += 1;
+        self.git(&["add", "--all", "--force"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Asks for a name and password from now on.
+    pub(crate) fn require(&self, user: &str, password: &str) {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        self.shelf.state.lock().unwrap().login = Some(format!("Basic {pair}"));
+    }
+
+    /// Asks for this header from now on.
+    pub(crate) fn require_header(&self, authorization: &str) {
+        self.shelf.state.lock().unwrap().login = Some(authorization.to_owned());
+    }
+
+    /// Speaks only the first version of the protocol from now on.
+    pub(crate) fn be_old(&self) {
+        self.shelf.state.lock().unwrap().old = true;
+    }
+
+    /// Answers everything with this status, or as it should.
+    pub(crate) fn misbehave(&self, status: Option<u16>) {
+        self.shelf.state.lock().unwrap().away = status;
+    }
+
+    /// Returns the requests so far, such as `POST /web.git/git-upload-pack ls-refs`.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.shelf.state.lock().unwrap().asked.clone()
+    }
+}
+
+/// Git without anybody's configuration, at a fixed time.
+fn git(folder: &Path, commits: i64) -> Command {
+    let mut command = Command::new("git");
+    let date = format!("{} +0000", 1_700_000_000 + commits * 60);
+    command.current_dir(folder).stdin(Stdio::null());
+    command.envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")]);
+    for who in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{who}_NAME"), "tests");
+        command.env(format!("GIT_{who}_EMAIL"), "tests@example.com");
+        command.env(format!("GIT_{who}_DATE"), &date);
+    }
+    command
+}
+
+/// Which question of the protocol a body is.
+fn question(body: &[u8]) -> &'static str {
+    let has = |word: &str| body.windows(word.len()).any(|part| part == word.as_bytes());
+    if has("command=ls-refs") {
+        " ls-refs"
+    } else if has("want ") {
+        " fetch"
+    } else {
+        ""
+    }
+}
+
+async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+    let plain = |status: u16| {
+        let challenge = (header::WWW_AUTHENTICATE, "Basic realm=\"tests\"");
+        let builder = Response::builder().status(status).header(challenge.0, challenge.1);
+        builder.body(Body::from("no")).unwrap()
+    };
+    let old = {
+        let mut state = shelf.state.lock().unwrap();
+        state.asked.push(format!("{} {}{}", head.method, head.uri.path(), question(&body)));
+        if let Some(status) = state.away {
+            return plain(status);
+        }
+        let given = head.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        if state.login.is_some() && state.login.as_deref() != given {
+            return plain(401);
+        }
+        state.old
+    };
+    let variables = variables(&shelf, (&head.uri, head.method.as_str()), &head.headers, old);
+    let folder = shelf.folder.path().to_owned();
+    let ran = tokio::task::spawn_blocking(move || run(&folder, &variables, &body)).await.unwrap();
+    let Some(at) = ran.windows(4).position(|part| part == b"\r\n\r\n") else { return plain(500) };
+    let mut builder = Response::builder().status(StatusCode::OK);
+    for line in String::from_utf8_lossy(&ran[..at]).lines() {
+        let Some((name, value)) = line.split_once(": ") else { continue };
+        builder = match name {
+            "Status" => builder.status(value[..3].parse::<u16>().unwrap()),
+            name => builder.header(name, value),
+        };
+    }
+    builder.body(Body::from(Bytes::copy_from_slice(&ran[at + 4..]))).unwrap()
+}
+
+fn variables(
+    shelf: &Shelf,
+    (uri, method): (&axum::http::Uri, &str),
+    headers: &HeaderMap,
+    old: bool,
+) -> BTreeMap<&'static str, String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let protocol = if old { "" } else { text("git-protocol") };
+    BTreeMap::from([
+        ("GIT_PROJECT_ROOT", shelf.folder.path().display().to_string()),
+        ("GIT_HTTP_EXPORT_ALL", "1".to_owned()),
+        ("PATH_INFO", uri.path().to_owned()),
+        ("QUERY_STRING", uri.query().unwrap_or("").to_owned()),
+        ("REQUEST_METHOD", method.to_owned()),
+        ("CONTENT_TYPE", text("content-type").to_owned()),
+        ("GIT_PROTOCOL", protocol.to_owned()),
+    ])
+}
+
+fn run(folder: &Path, variables: &BTreeMap<&'static str, String>, body: &[u8]) -> Vec<u8> {
+    let mut command = git(folder, 0);
+    command.args(["-c", "safe.directory=*", "http-backend"]).envs(variables);
+    command.env("CONTENT_LENGTH", body.len().to_string());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let _ = std::io::Write::write_all(&mut stdin, body);
+    drop(stdin);
+    child.wait_with_output().unwrap().stdout
+}
