@@ -36,7 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("libyaml_safer", &["yaml"]),
     ("cel", &["cluster"]),
     ("jsonschema", &["chart", "sim"]),
-    ("tar", &["chart"]),
+    ("tar", &["chart", "repo"]),
     ("pgp", &["chart"]),
     ("flate2", &["chart", "source", "repo", "release"]),
     ("handlebars", &["controller", "web", "cli"]),
