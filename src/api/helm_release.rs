@@ -95,6 +95,8 @@ pub struct ChartSpec {
     pub source_ref: SourceRef,
     /// How often the version is resolved.
     pub interval: Option<GoDuration>,
+    /// Of a chart in Git: whether each commit counts (`Revision`), or each version of the chart.
+    pub reconcile_strategy: String,
     /// Values files inside the chart.
     pub values_files: Vec<String>,
     /// Signature check.
@@ -105,7 +107,7 @@ pub struct ChartSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SourceRef {
-    /// `HelmRepository`; in `chartRef` `OCIRepository`.
+    /// `HelmRepository` or `GitRepository`; in `chartRef` `OCIRepository`.
     pub kind: String,
     /// Name.
     pub name: String,

@@ -1,4 +1,5 @@
-//! The shapes of Flux's objects: `HelmRepository`, `OCIRepository` and `HelmRelease`, and their CRDs.
+//! The shapes of Flux's objects: `HelmRepository`, `OCIRepository`, `GitRepository` and
+//! `HelmRelease`, and their CRDs.
 //!
 //! Invariants: plain data, no I/O; what a user may write is read leniently (unknown fields are
 //! ignored, as an API server does), what Leadsman writes is exactly what Flux writes. Fields that
@@ -10,6 +11,7 @@
 pub mod annotation;
 pub mod condition;
 pub mod crd;
+mod git_repository;
 mod helm_release;
 mod helm_repository;
 mod oci_repository;
@@ -17,6 +19,7 @@ mod post_renderer;
 mod status;
 
 pub use condition::Condition;
+pub use git_repository::{GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus};
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,
     HealthCheckExpr, HelmRelease, HelmReleaseSpec, Install, Remediation, RemediationStrategy,

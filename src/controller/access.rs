@@ -17,7 +17,7 @@ use crate::source::{Credentials, Tls};
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
 /// Reason and text of the condition, and what to do about it.
-type Problem = (&'static str, String, Class);
+pub(super) type Problem = (&'static str, String, Class);
 
 /// Returns how a repository is asked.
 ///
@@ -43,7 +43,7 @@ pub(super) async fn spec(
     let mut spec = RepositorySpec { url, timeout, credentials: None, tls: None, registry: None };
     let mut docker = None;
     if let Some(reference) = &repository.spec.secret_ref {
-        let data = secret(cluster, repository, &reference.name).await?;
+        let data = secret(cluster, &repository.metadata.namespace, &reference.name).await?;
         let login = login(&data).map_err(|text| lacks(repository, &reference.name, text))?;
         spec.credentials = login.map(|(user, password)| Credentials {
             user,
@@ -62,7 +62,7 @@ pub(super) async fn spec(
         }
     }
     if let Some(reference) = &repository.spec.cert_secret_ref {
-        let data = secret(cluster, repository, &reference.name).await?;
+        let data = secret(cluster, &repository.metadata.namespace, &reference.name).await?;
         let found = tls(&data).map_err(|text| lacks(repository, &reference.name, text))?;
         let text = "it has neither `ca.crt` nor `tls.crt` and `tls.key`";
         spec.tls = Some(found.ok_or_else(|| lacks(repository, &reference.name, text))?);
@@ -151,13 +151,13 @@ fn lacks(repository: &HelmRepository, name: &str, text: &str) -> Problem {
     ("AuthenticationFailed", format!("secret '{namespace}/{name}': {text}"), Class::Retry)
 }
 
-async fn secret(
+pub(super) async fn secret(
     cluster: &Cluster,
-    repository: &HelmRepository,
+    namespace: &str,
     name: &str,
 ) -> Result<BTreeMap<String, String>, Problem> {
     let fail = |text: String| ("AuthenticationFailed", text, Class::Retry);
-    let id = ObjectId::new("v1", "Secret", &repository.metadata.namespace, name);
+    let id = ObjectId::new("v1", "Secret", namespace, name);
     let found = cluster.get(&id).await.map_err(|error| fail(error.to_string()))?;
     let found = found.ok_or_else(|| fail(format!("secrets \"{name}\" not found")))?;
     Ok(super::prerequisite::decoded(&found))
@@ -175,7 +175,7 @@ fn login(
 }
 
 /// An authority, a certificate with its key, or all of them; keys of before Flux 2.0 count, too.
-fn tls(data: &BTreeMap<String, String>) -> Result<Option<Tls>, &'static str> {
+pub(super) fn tls(data: &BTreeMap<String, String>) -> Result<Option<Tls>, &'static str> {
     let text = |new: &str, old: &str| {
         let found = data.get(new).or_else(|| data.get(old));
         found.filter(|text| !text.is_empty()).cloned()

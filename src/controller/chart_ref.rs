@@ -12,11 +12,11 @@ use super::{history, oci_repository};
 use crate::api::annotation::{HOLD, PIN};
 use crate::api::condition::{self, READY, STALLED, Truth};
 use crate::api::crd::OCI_REPOSITORY_API;
-use crate::api::{HelmRelease, OciRepository, SourceRef};
+use crate::api::{Condition, HelmRelease, OciRepository, SourceRef};
 use crate::base::class::{Class, chain};
 use crate::base::version::Version;
 use crate::cluster::ObjectId;
-use crate::policy::{Candidate, Decision, Rules, Seen, Verdict, decide};
+use crate::policy::{Candidate, Decision, Quarantine, Rules, Seen, Verdict, decide};
 use crate::repo::{ArtifactError, Pulled};
 use crate::source::oci::{Access, Reference};
 
@@ -38,9 +38,61 @@ struct Numbered {
     digest: String,
 }
 
-fn not_ready(source: &OciRepository, text: &str) -> Problem {
-    let text = format!("OCIRepository '{}' is not ready: {text}", source.metadata.key());
+/// Says that a source, given by kind and name, cannot be used now.
+pub(super) fn not_ready((kind, name): (&str, &str), text: &str) -> Problem {
+    let text = format!("{kind} '{name}' is not ready: {text}");
     Problem::new("SourceNotReady", text, Class::Retry).waiting()
+}
+
+fn away(source: &OciRepository, text: &str) -> Problem {
+    not_ready((oci_repository::KIND, &source.metadata.key().to_string()), text)
+}
+
+/// What the status of a source says.
+pub(super) struct Standing<'a> {
+    pub(super) is_observed: bool,
+    pub(super) conditions: &'a [Condition],
+    pub(super) has_artifact: bool,
+}
+
+/// Checks that a source, given by kind and name, is ready.
+pub(super) fn check_ready(of: (&str, &str), standing: &Standing<'_>) -> Result<(), Problem> {
+    let find = |kind| condition::find(standing.conditions, kind);
+    if !standing.is_observed {
+        let failed = find(READY).filter(|ready| ready.status == Truth::False);
+        let text = "latest generation of object has not been reconciled";
+        return Err(not_ready(of, failed.map_or(text, |ready| &ready.message)));
+    }
+    if let Some(stalled) = find(STALLED).filter(|stalled| stalled.status == Truth::True) {
+        return Err(not_ready(of, &stalled.message));
+    }
+    if !standing.has_artifact {
+        return Err(not_ready(of, "does not have an artifact"));
+    }
+    Ok(())
+}
+
+/// Decides among candidates by the rules of a release: whether a step back was asked for, and what
+/// is quarantined.
+pub(super) fn decided(
+    release: &HelmRelease,
+    candidates: &[Candidate],
+    (constraint_changed, quarantine): (bool, &Quarantine),
+) -> Result<Decision, Problem> {
+    let rules = Rules {
+        pin: release.metadata.annotation(PIN).filter(|pin| !pin.is_empty()),
+        hold: release.metadata.annotation(HOLD),
+    };
+    let newest = history::newest_good(&release.status.history);
+    let deployed = newest.map(|entry| entry.chart_version.as_str());
+    let decision = decide(candidates, rules, &Seen { deployed, constraint_changed, quarantine });
+    if decision.verdict == Verdict::Nothing {
+        let held: Vec<_> =
+            decision.held.iter().map(|h| format!("{} ({})", h.version, h.reason)).collect();
+        let text = format!("no version may be installed: {}", held.join("; "));
+        return Err(Problem::new("VersionHeld", text, Class::Stalled).stalled());
+    }
+    Ok(decision)
 }
 
 /// Returns the source that a release names, if it is ready.
@@ -65,18 +117,12 @@ pub(super) async fn source(
     };
     let source: OciRepository = serde_json::from_value(found.0).unwrap_or_default();
     let status = &source.status;
-    let of = |kind| condition::find(&status.conditions, kind);
-    if status.observed_generation != source.metadata.generation {
-        let failed = of(READY).filter(|ready| ready.status == Truth::False);
-        let text = "latest generation of object has not been reconciled";
-        return Err(not_ready(&source, failed.map_or(text, |ready| &ready.message)));
-    }
-    if let Some(stalled) = of(STALLED).filter(|stalled| stalled.status == Truth::True) {
-        return Err(not_ready(&source, &stalled.message));
-    }
-    if status.artifact.is_none() {
-        return Err(not_ready(&source, "does not have an artifact"));
-    }
+    let standing = Standing {
+        is_observed: status.observed_generation == source.metadata.generation,
+        conditions: &status.conditions,
+        has_artifact: status.artifact.is_some(),
+    };
+    check_ready((oci_repository::KIND, &source.metadata.key().to_string()), &standing)?;
     Ok(source)
 }
 
@@ -89,7 +135,7 @@ pub(super) async fn choose(
 ) -> Result<Chosen, Problem> {
     let revision = source.status.artifact.as_ref().map_or("", |artifact| &artifact.revision);
     let place = oci_repository::place(context, source).await;
-    let (at, access) = place.map_err(|(_, text, _)| not_ready(source, &text))?;
+    let (at, access) = place.map_err(|(_, text, _)| away(source, &text))?;
     let pulled = pull(context, source, (&at, &access), revision).await?;
     let numbered = numbered(&pulled.chart.metadata.version, revision)
         .map_err(|why| Problem::new("ArtifactFailed", why, Class::Retry))?;
@@ -100,22 +146,11 @@ pub(super) async fn choose(
         Problem::new("ArtifactFailed", format!("{}: {error}", numbered.version), Class::Retry)
     })?;
     let candidates = [Candidate { text: numbered.version.clone(), version }];
-    let rules = Rules {
-        pin: release.metadata.annotation(PIN).filter(|pin| !pin.is_empty()),
-        hold: release.metadata.annotation(HOLD),
-    };
-    let newest = history::newest_good(&release.status.history);
-    let seen = Seen {
-        deployed: newest.map(|entry| entry.chart_version.as_str()),
-        constraint_changed: memory.constraint != constraint,
-        quarantine: &memory.quarantine,
-    };
-    let decision = decide(&candidates, rules, &seen);
-    let Verdict::Run(wanted) = &decision.verdict else {
-        let held: Vec<_> =
-            decision.held.iter().map(|h| format!("{} ({})", h.version, h.reason)).collect();
-        let text = format!("no version may be installed: {}", held.join("; "));
-        return Err(Problem::new("VersionHeld", text, Class::Stalled).stalled());
+    let changed = memory.constraint != constraint;
+    let decision = decided(release, &candidates, (changed, &memory.quarantine))?;
+    let wanted = match &decision.verdict {
+        Verdict::Run(wanted) => wanted,
+        Verdict::Nothing => &numbered.version,
     };
     let (pulled, numbered) = if *wanted == numbered.version {
         (pulled, numbered)
@@ -141,7 +176,7 @@ async fn before(
     };
     let Some(entry) = history.iter().find(known) else {
         let text = format!("version {wanted} is not the artifact's, and no digest of it is known");
-        return Err(not_ready(source, &text));
+        return Err(away(source, &text));
     };
     let pulled = pull(context, source, place, &entry.oci_digest).await?;
     let (version, digest) = (wanted.to_owned(), entry.oci_digest.clone());

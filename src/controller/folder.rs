@@ -122,6 +122,7 @@ impl Folder {
             (crate::api::crd::HELM_RELEASE_API, "HelmRelease"),
             (crate::api::crd::HELM_REPOSITORY_API, "HelmRepository"),
             (crate::api::crd::OCI_REPOSITORY_API, "OCIRepository"),
+            (crate::api::crd::GIT_REPOSITORY_API, "GitRepository"),
             ("v1", "ConfigMap"),
             ("v1", "Secret"),
         ];
@@ -178,7 +179,7 @@ fn rank(kind: &str) -> u8 {
     match kind {
         "Namespace" => 0,
         "CustomResourceDefinition" => 1,
-        "HelmRepository" => 3,
+        "HelmRepository" | "OCIRepository" | "GitRepository" => 3,
         "HelmRelease" => 4,
         _ => 2,
     }

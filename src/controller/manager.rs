@@ -13,10 +13,14 @@ use tokio::task::JoinSet;
 
 use super::context::Context;
 use super::queue::{Phase, Report, Requeue, Waker, attend};
-use super::{oci_repository, reconcile, repository};
+use super::{git_repository, oci_repository, reconcile, repository};
 use crate::api::annotation::REQUESTED_AT;
-use crate::api::crd::{HELM_RELEASE_API, HELM_REPOSITORY_API, OCI_REPOSITORY_API};
-use crate::api::{HelmRelease, HelmRepository, OciRepository};
+use crate::api::crd::{
+    GIT_REPOSITORY_API, HELM_RELEASE_API, HELM_REPOSITORY_API, OCI_REPOSITORY_API,
+};
+use crate::api::{
+    Artifact, Condition, GitRepository, HelmRelease, HelmRepository, Meta, OciRepository,
+};
 use crate::base::class::chain;
 use crate::base::name::NamespacedName;
 use crate::cluster::{self, Change, Object, Selection};
@@ -31,12 +35,14 @@ pub enum Kind {
     Repository,
     /// `OCIRepository`.
     Artifact,
+    /// `GitRepository`.
+    Git,
     /// `HelmRelease`.
     Release,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 3;
+const KINDS: usize = 4;
 
 type Key = (Kind, NamespacedName);
 
@@ -121,9 +127,13 @@ impl Manager {
         let repositories = cluster.watch(HELM_REPOSITORY_API, "HelmRepository", select());
         let releases = cluster.watch(HELM_RELEASE_API, "HelmRelease", select());
         let artifacts = cluster.watch(OCI_REPOSITORY_API, oci_repository::KIND, select());
+        let commits = cluster.watch(GIT_REPOSITORY_API, git_repository::KIND, select());
         let sources = futures::stream::select(
             repositories.map(|change| (Kind::Repository, change)),
-            artifacts.map(|change| (Kind::Artifact, change)),
+            futures::stream::select(
+                artifacts.map(|change| (Kind::Artifact, change)),
+                commits.map(|change| (Kind::Git, change)),
+            ),
         );
         let releases = releases.map(|change| (Kind::Release, change));
         let mut changes = futures::stream::select(sources, releases);
@@ -247,6 +257,7 @@ async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> Report 
     match key.0 {
         Kind::Repository => repository::reconcile(context, &key.1).await,
         Kind::Artifact => oci_repository::reconcile(context, &key.1).await,
+        Kind::Git => git_repository::reconcile(context, &key.1).await,
         Kind::Release => {
             let report = reconcile::reconcile(context, &key.1).await;
             let gone = report.requeue == Requeue::Gone;
@@ -272,6 +283,22 @@ fn wake_dependents(attended: &BTreeMap<Key, Attended>, key: &Key) {
 }
 
 impl Seen {
+    /// Of a source whose artifact releases take.
+    fn of_artifact(
+        meta: &Meta,
+        (observed, artifact, conditions): (i64, Option<&Artifact>, &[Condition]),
+    ) -> Self {
+        let revision = artifact.map(|artifact| (&artifact.revision, &artifact.digest));
+        let ready = crate::api::condition::find(conditions, "Ready");
+        let ready = ready.map(|c| (&c.status, &c.message));
+        let observed = observed == meta.generation;
+        Self {
+            own: own(meta),
+            outward: format!("{revision:?} {ready:?} {observed}"),
+            refers_to: BTreeSet::new(),
+        }
+    }
+
     fn of(kind: Kind, object: &Value) -> Self {
         match kind {
             Kind::Repository => {
@@ -292,15 +319,17 @@ impl Seen {
                 let source: OciRepository =
                     serde_json::from_value(object.clone()).unwrap_or_default();
                 let status = &source.status;
-                let revision = status.artifact.as_ref().map(|artifact| &artifact.revision);
-                let ready = crate::api::condition::find(&status.conditions, "Ready");
-                let ready = ready.map(|c| (&c.status, &c.message));
-                let observed = status.observed_generation == source.metadata.generation;
-                Self {
-                    own: own(&source.metadata),
-                    outward: format!("{revision:?} {ready:?} {observed}"),
-                    refers_to: BTreeSet::new(),
-                }
+                let artifact = status.artifact.as_ref();
+                let seen = (status.observed_generation, artifact, &status.conditions[..]);
+                Self::of_artifact(&source.metadata, seen)
+            }
+            Kind::Git => {
+                let source: GitRepository =
+                    serde_json::from_value(object.clone()).unwrap_or_default();
+                let status = &source.status;
+                let artifact = status.artifact.as_ref();
+                let seen = (status.observed_generation, artifact, &status.conditions[..]);
+                Self::of_artifact(&source.metadata, seen)
             }
             Kind::Release => {
                 let release: HelmRelease =
@@ -318,7 +347,7 @@ impl Seen {
     }
 }
 
-fn own(meta: &crate::api::Meta) -> (i64, bool, BTreeMap<String, String>) {
+fn own(meta: &Meta) -> (i64, bool, BTreeMap<String, String>) {
     let ours = |key: &str| key == REQUESTED_AT || key.starts_with("leadsman.dev/");
     let annotations = meta.annotations.iter().filter(|(key, _)| ours(key));
     let annotations = annotations.map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -333,7 +362,11 @@ fn references(release: &HelmRelease) -> BTreeSet<Key> {
         (kind, NamespacedName::new(namespace, name))
     };
     let source = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
-    let source = source.map(|source| key(Kind::Repository, &source.namespace, &source.name));
+    let source = source.map(|source| {
+        let is_git = source.kind == git_repository::KIND;
+        let kind = if is_git { Kind::Git } else { Kind::Repository };
+        key(kind, &source.namespace, &source.name)
+    });
     let named = release.spec.chart_ref.as_ref();
     let named = named.map(|source| key(Kind::Artifact, &source.namespace, &source.name));
     let others = release.spec.depends_on.iter();

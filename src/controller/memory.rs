@@ -1,12 +1,15 @@
 //! What is remembered of a release beside its status: versions that failed, and the constraint
-//! under which the running version was chosen.
+//! under which the running version was chosen, and the commits that versions came from.
 //!
 //! It lives in a ConfigMap beside the `HelmRelease`, so that it survives restarts, a re-apply from
 //! Git, the truncation of the history, and CRDs that prune unknown status fields.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::git_chart::Origins;
 use crate::api::crd::HELM_RELEASE_API;
 use crate::api::{AvailableUpdates, HelmRelease};
 use crate::cluster::{ApplyOptions, Cluster, Error, Object, ObjectId};
@@ -27,6 +30,9 @@ pub struct Memory {
     /// Version that Leadsman takes, or took last, by itself; empty after a change of the user.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub automatic: String,
+    /// Where versions came from, of charts in Git.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub origins: Origins,
     /// Versions that failed.
     pub quarantine: Quarantine,
     /// What was told of newer versions.

@@ -1,4 +1,5 @@
-//! Reconcilers: they keep each `HelmRepository`, `OCIRepository` and `HelmRelease` as its spec says.
+//! Reconcilers: they keep each `HelmRepository`, `OCIRepository`, `GitRepository` and `HelmRelease`
+//! as its spec says.
 //!
 //! Each object has a task of its own that sleeps until its interval or until something that it
 //! depends on changes; a release that waits for readiness therefore holds up no other. What a
@@ -19,6 +20,9 @@ pub mod determine;
 mod drift;
 mod execute;
 pub mod folder;
+mod git_access;
+pub mod git_chart;
+mod git_repository;
 pub mod history;
 mod ignore;
 pub mod lease;

@@ -9,10 +9,10 @@ use super::context::Context;
 use super::memory::Memory;
 use super::offer::{self, Offered};
 use super::values::{self, Fetched, Receiver};
-use super::{access, dependency, history, manner, repository};
+use super::{access, dependency, git_chart, git_repository, history, manner, repository};
 use crate::api::annotation::{HOLD, PIN, REQUESTED_AT};
 use crate::api::crd::HELM_REPOSITORY_API;
-use crate::api::{HelmRelease, HelmRepository, ValuesReference};
+use crate::api::{GitRepository, HelmRelease, HelmRepository, OciRepository, ValuesReference};
 use crate::base::class::{Class, chain};
 use crate::chart::Chart;
 use crate::cluster::{Cluster, Object, ObjectId};
@@ -113,11 +113,10 @@ pub(super) async fn gather(
             Problem::new("DependencyNotReady", error.to_string(), Class::Retry).waiting()
         }
     })?;
-    if let Some(reference) = &release.spec.chart_ref {
-        let source = chart_ref::source(context, release, reference).await?;
+    if let Some(artifact) = Artifact::of(context, release).await? {
         let values = compose(&context.cluster, release).await?;
         let config_digest = values::digest(&values);
-        let chosen = chart_ref::choose(context, (release, &source), &config_digest, memory).await?;
+        let chosen = artifact.choose(context, release, &config_digest, memory).await?;
         let Chosen { pulled, decision, constraint, oci_digest } = chosen;
         return Ok(Prerequisites {
             pulled,
@@ -144,6 +143,44 @@ pub(super) async fn gather(
     Ok(Prerequisites { pulled, values, config_digest, decision, constraint, oci_digest, offered })
 }
 
+/// A source whose artifact is a chart, or has one in it.
+enum Artifact {
+    Oci(OciRepository),
+    Git(GitRepository),
+}
+
+impl Artifact {
+    /// Returns the one that a release names; none where it names an index.
+    async fn of(context: &Context, release: &HelmRelease) -> Result<Option<Self>, Problem> {
+        if let Some(reference) = &release.spec.chart_ref {
+            let source = chart_ref::source(context, release, reference).await?;
+            return Ok(Some(Self::Oci(source)));
+        }
+        let reference = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
+        let Some(reference) = reference.filter(|one| one.kind == git_repository::KIND) else {
+            return Ok(None);
+        };
+        git_chart::source(context, release, reference).await.map(|source| Some(Self::Git(source)))
+    }
+
+    async fn choose(
+        &self,
+        context: &Context,
+        release: &HelmRelease,
+        config_digest: &str,
+        memory: &mut Memory,
+    ) -> Result<Chosen, Problem> {
+        match self {
+            Self::Oci(source) => {
+                chart_ref::choose(context, (release, source), config_digest, memory).await
+            }
+            Self::Git(source) => {
+                git_chart::choose(context, (release, source), config_digest, memory).await
+            }
+        }
+    }
+}
+
 /// Finds the chart that a release would run now and gives its values to whoever merges them, as
 /// [`gather`] does, without its dependencies; the repository is asked for news first, and nothing
 /// is written or remembered.
@@ -160,14 +197,13 @@ pub async fn preview(
         return Err(format!("not supported: {}", unsupported.join(", ")));
     }
     let said = |problem: Problem| problem.message;
-    if let Some(reference) = &release.spec.chart_ref {
-        let source = chart_ref::source(context, release, reference).await.map_err(said)?;
+    if let Some(artifact) = Artifact::of(context, release).await.map_err(said)? {
         let values = compose(&context.cluster, release).await.map_err(said)?;
         let digest = values::digest(&values);
         let meta = &release.metadata;
         let memory = super::memory::read(&context.cluster, &meta.namespace, &meta.name).await;
         let mut memory = memory.map_err(|error| chain(&error))?;
-        let chosen = chart_ref::choose(context, (release, &source), &digest, &mut memory).await;
+        let chosen = artifact.choose(context, release, &digest, &mut memory).await;
         let pulled = chosen.map_err(said)?.pulled;
         compose_into(into, &context.cluster, release).await.map_err(said)?;
         return Ok(pulled.chart);

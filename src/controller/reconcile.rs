@@ -148,7 +148,7 @@ async fn go(work: &mut Work<'_>, id: &ObjectId) -> Result<Report, Failure> {
     }
     say_held(work, &needs).await;
     note_origin(work, &mut remembered, &needs);
-    if remembered.automatic != before.automatic {
+    if remembered.automatic != before.automatic || remembered.origins != before.origins {
         memory::write(&work.context.cluster, work.release, &remembered).await?;
     }
     let result = run(work, id, &needs, &mut remembered, requests.force).await;

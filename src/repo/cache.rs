@@ -9,6 +9,9 @@
 //!     index-<revision>.packed                      the packed index: drawn in `index/store.rs`
 //!     helm.packed                                  that of Helm's copy
 //!   chart-v1/sha256/<digest>.tgz                   as downloaded, checked when read
+//!   git-v1/<sha256 of address, login, commit and selection>/
+//!     tree-<digest>.tgz                            the files of the commit
+//!     chart-<sha256 of its path>-<digest>.tgz      a chart of them, with its dependencies
 //! ```
 //!
 //! Every file is written whole under another name and renamed. Archives beyond a total size go,
@@ -31,7 +34,9 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a cache of chart repositories: it may be deleted at any time.\n";
 /// Folder of the indexes.
 const INDEXES: &str = "index-v2";
-/// Sum of the archives that are kept.
+/// Folder of the commits of Git repositories.
+const GIT: &str = "git-v1";
+/// Sum of the archives that are kept; as much of commits.
 const ARCHIVES_BYTES: u64 = 1 << 30;
 /// Age at which an index that nobody refreshes goes.
 const INDEX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -190,6 +195,46 @@ impl Cache {
         self.sweep(&path, now);
         self.sweep_indexes(now);
         Ok(())
+    }
+
+    /// Returns where the files of a commit are.
+    pub(super) fn git_folder(&self, key: &Digest) -> PathBuf {
+        self.folder.join(GIT).join(key.to_hex())
+    }
+
+    /// Lets go commits when there is too much of them, those fetched first before others.
+    pub(super) fn sweep_git(&self, keep: &Path, now: Timestamp) {
+        if let Err(error) = self.tag() {
+            tracing::warn!(
+                error = crate::base::class::chain(&error),
+                "chart cache cannot be written"
+            );
+        }
+        let mut folders = Vec::new();
+        for folder in files(&self.folder.join(GIT)) {
+            let (mut size, mut newest) = (0, SystemTime::UNIX_EPOCH);
+            for path in files(&folder) {
+                let Ok(meta) = std::fs::metadata(&path) else { continue };
+                let time = meta.modified().unwrap_or(now.into());
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if name.starts_with('.') && older(now, time, UNFINISHED_AGE) {
+                    let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
+                }
+                (size, newest) = (size + meta.len(), newest.max(time));
+            }
+            folders.push((newest, size, folder));
+        }
+        folders.sort();
+        let mut total: u64 = folders.iter().map(|(_, size, _)| size).sum();
+        for (_, size, folder) in folders {
+            if total <= self.archives_bytes {
+                break;
+            }
+            if folder != keep {
+                total -= size;
+                let _ = std::fs::remove_dir_all(folder);
+            }
+        }
     }
 
     fn tag(&self) -> Result<(), file::Error> {

@@ -1,4 +1,4 @@
-//! Repositories: index, cache, resolve, pull; charts in OCI registries.
+//! Repositories: index, cache, resolve, pull; charts in OCI registries and in Git.
 //!
 //! Invariants: an unchanged index costs one conditional request and no parsing, and no index is ever
 //! in memory as a whole, unless it is of a strange style; an unchanged chart costs nothing; a broken entry never hides the others; what is in the cache may be deleted at any
@@ -7,6 +7,7 @@
 mod cache;
 mod entry;
 mod error;
+mod git;
 mod helm_fetch;
 mod helm_file;
 mod index;
@@ -23,6 +24,7 @@ mod subchart;
 
 pub use entry::{Entry, Warning};
 pub use error::Error;
+pub use git::{ChartError, FilesError, GitChart, GitFiles, Lender};
 pub use helm_fetch::{download_archive, download_file, helm_text, outcome, refresh};
 pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;

@@ -4,10 +4,11 @@ mod failure;
 mod registry;
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::cache::Cache;
 use super::entry::{Entry, Warning};
 use super::error::Error;
 use super::indexes::{Indexes, refused};
@@ -19,6 +20,7 @@ use crate::base::secret::SafeUrl;
 use crate::base::similar::similar;
 use crate::base::{file, limit};
 use crate::chart::{self, Chart};
+use crate::source::git::Servers;
 use crate::source::oci::Access;
 use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 
@@ -31,6 +33,9 @@ use self::registry::Listed;
 const KEPT: usize = 8;
 /// Charts whose versions are kept.
 const KEPT_VERSIONS: usize = 32;
+
+/// Archives that are known to be undamaged.
+const KEPT_VERIFIED: usize = 4096;
 
 /// Troubles that wait to be asked for.
 const KEPT_TROUBLES: usize = 64;
@@ -100,6 +105,10 @@ pub struct Repositories {
     gates: Mutex<HashMap<SafeUrl, Gate>>,
     failures: Failures,
     troubles: Mutex<Vec<(SafeUrl, Trouble)>>,
+    /// What is known of Git servers.
+    servers: Servers,
+    /// Archives of the cache that are what their names say.
+    verified: Mutex<HashSet<PathBuf>>,
     /// Charts whose broken entries were told, by revision.
     told: Mutex<HashMap<SafeUrl, (String, HashSet<String>)>>,
 }
@@ -141,8 +150,50 @@ impl Repositories {
             gates: Mutex::default(),
             failures: Failures::default(),
             troubles: Mutex::default(),
+            servers: Servers::default(),
+            verified: Mutex::default(),
             told: Mutex::default(),
         }
+    }
+
+    pub(super) fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
+    }
+
+    pub(super) fn git_servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        self.indexes.cache()
+    }
+
+    /// Returns what only one task at a time passes, of those that want something of an address.
+    pub(super) fn gate(&self, url: &SafeUrl) -> Gate {
+        let mut gates = locked(&self.gates);
+        // Nobody waits at those that nobody else holds.
+        gates.retain(|_, gate| Arc::strong_count(gate) > 1);
+        Arc::clone(gates.entry(url.clone()).or_default())
+    }
+
+    pub(super) fn is_verified(&self, path: &Path) -> bool {
+        locked(&self.verified).contains(path)
+    }
+
+    pub(super) fn verified(&self, path: &Path) {
+        let mut verified = locked(&self.verified);
+        if verified.len() >= KEPT_VERIFIED {
+            verified.clear();
+        }
+        verified.insert(path.to_owned());
+    }
+
+    pub(super) fn kept_chart(&self, digest: &Digest) -> Option<Pulled> {
+        recall(&self.charts, digest)
+    }
+
+    pub(super) fn keep_chart(&self, pulled: &Pulled) {
+        remember(&self.charts, KEPT, pulled.digest, pulled.clone());
     }
 
     /// Returns what was found amiss with a repository since the last time this was asked.

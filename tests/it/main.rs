@@ -23,6 +23,7 @@ mod flags;
 mod flagship;
 mod flux;
 mod git;
+mod git_source;
 mod golden;
 mod harness;
 mod judge;

@@ -10,6 +10,12 @@ pub(crate) fn web(version: &str, fate: &str) -> Package {
 
 /// The same with further files.
 pub(crate) fn web_with(version: &str, fate: &str, more: &[(&str, &str)]) -> Package {
+    let more = more.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    Package::files(web_files(version, fate).into_iter().chain(more))
+}
+
+/// The files of the chart.
+pub(crate) fn web_files(version: &str, fate: &str) -> Vec<(String, String)> {
     let chart = format!(
         "apiVersion: v2\nname: web\nversion: {version}\nappVersion: \"{version}\"\ntype: application\n"
     );
@@ -34,7 +40,7 @@ pub(crate) fn web_with(version: &str, fate: &str, more: &[(&str, &str)]) -> Pack
         ("templates/deployment.yaml", deployment.as_str()),
         ("templates/config.yaml", config),
     ];
-    Package::files(files.into_iter().chain(more.iter().copied()))
+    files.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec()
 }
 
 /// Returns the YAML of a repository and of a release `name` of the chart `web`.

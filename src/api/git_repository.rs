@@ -1,0 +1,109 @@
+//! `GitRepository`: the files of a commit of a Git repository.
+
+use serde::{Deserialize, Serialize};
+
+use super::helm_repository::{Artifact, LocalRef};
+use super::{Condition, Meta};
+use crate::base::duration::GoDuration;
+use crate::yaml::Value;
+
+/// A `source.toolkit.fluxcd.io/v1` `GitRepository`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct GitRepository {
+    /// Name and bookkeeping.
+    pub metadata: Meta,
+    /// What the user wants.
+    pub spec: GitRepositorySpec,
+    /// What was seen.
+    pub status: GitRepositoryStatus,
+}
+
+/// What the user wants of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GitRepositorySpec {
+    /// The repository, `http(s)://…` or `ssh://…`.
+    pub url: String,
+    /// Which commit of it (the branch `master` when absent).
+    #[serde(rename = "ref")]
+    pub reference: Option<GitReference>,
+    /// How often the server is asked.
+    pub interval: Option<GoDuration>,
+    /// Limit of one operation (60s when absent).
+    pub timeout: Option<GoDuration>,
+    /// Secret with a login and certificates.
+    pub secret_ref: Option<LocalRef>,
+    /// Whose credentials are used without a login.
+    pub provider: String,
+    /// Account whose credentials are used.
+    pub service_account_name: String,
+    /// Signature check.
+    pub verify: Option<Value>,
+    /// Secret with the address of a proxy.
+    pub proxy_secret_ref: Option<LocalRef>,
+    /// Files that are left out, in the notation of `.gitignore`.
+    pub ignore: Option<String>,
+    /// Whether nothing is fetched.
+    pub suspend: bool,
+    /// Whether repositories in the repository are fetched, too.
+    pub recurse_submodules: bool,
+    /// Other `GitRepository` objects whose files are added.
+    pub include: Vec<Value>,
+    /// Folders that are taken; all when there are none.
+    pub sparse_checkout: Vec<String>,
+}
+
+impl GitRepositorySpec {
+    /// Returns the fields that are set and not supported.
+    pub fn unsupported(&self) -> Vec<&'static str> {
+        let set = [
+            (!matches!(self.provider.as_str(), "" | "generic"), "spec.provider"),
+            (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
+            (self.verify.is_some(), "spec.verify"),
+            (self.proxy_secret_ref.is_some(), "spec.proxySecretRef"),
+            (self.recurse_submodules, "spec.recurseSubmodules"),
+            (!self.include.is_empty(), "spec.include"),
+        ];
+        set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
+    }
+}
+
+/// Which commit; a hash counts before a name, that before a range, then a tag, then a branch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GitReference {
+    /// Branch.
+    pub branch: String,
+    /// Tag.
+    pub tag: String,
+    /// Range of versions, which tags are.
+    pub semver: String,
+    /// Whole name, such as `refs/pull/1/head`.
+    pub name: String,
+    /// Hash of a commit.
+    pub commit: String,
+}
+
+/// What was seen of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GitRepositoryStatus {
+    /// Generation that was finished last; -1 at first.
+    pub observed_generation: i64,
+    /// Conditions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// The artifact that is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+    /// The rules by which files of it were left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_ignore: Option<String>,
+    /// The folders that are in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observed_sparse_checkout: Vec<String>,
+    /// Last request that was answered.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub last_handled_reconcile_at: String,
+}

@@ -1,0 +1,219 @@
+//! How a Git repository is asked, and what is asked of it.
+//!
+//! Source: fluxcd/source-controller internal/controller/gitrepository_controller.go,
+//! fluxcd/pkg git/options.go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::access::{self, Problem};
+use super::context::Context;
+use crate::api::crd::HELM_REPOSITORY_API;
+use crate::api::{GitReference, GitRepository, HelmRepository};
+use crate::base::class::Class;
+use crate::base::secret::{SafeUrl, Secret};
+use crate::cluster::{Cluster, Selection as Listed};
+use crate::repo::{Lender, RepositorySpec};
+use crate::source::git::{Access, Login, Selection, Wanted};
+
+/// The branch that is meant where nothing is said.
+const BRANCH: &str = "master";
+
+/// Returns how a repository is asked.
+///
+/// # Errors
+/// Its address cannot be used, or its Secret is missing or lacks what it needs.
+pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<Access, Problem> {
+    let spec = &repository.spec;
+    let unsupported = spec.unsupported();
+    if !unsupported.is_empty() {
+        let text = format!(
+            "not supported by this version of Leadsman: {}; remove it or leave this repository to Flux",
+            unsupported.join(", ")
+        );
+        return Err(("Unsupported", text, Class::Stalled));
+    }
+    let invalid = |text: String| ("URLInvalid", text, Class::Stalled);
+    let url: SafeUrl = spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
+        invalid(format!("failed to parse url '{error}'"))
+    })?;
+    match url.expose().scheme() {
+        "http" | "https" => {}
+        "ssh" => {
+            let text = "ssh:// is not supported by this version of Leadsman; use https://";
+            return Err(("Unsupported", text.to_owned(), Class::Stalled));
+        }
+        scheme => return Err(invalid(format!("URL scheme '{scheme}' is not supported"))),
+    }
+    let timeout = spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
+    let mut found = Access { login: of_url(&url), url, tls: None, timeout };
+    if let Some(reference) = &spec.secret_ref {
+        let namespace = &repository.metadata.namespace;
+        let lacks = |text: &str| {
+            let text = format!("secret '{namespace}/{}': {text}", reference.name);
+            ("AuthenticationFailed", text, Class::Retry)
+        };
+        let data = access::secret(cluster, namespace, &reference.name).await?;
+        found.login = login(&data, &found.login).map_err(lacks)?;
+        found.tls = access::tls(&data).map_err(lacks)?;
+    }
+    Ok(found)
+}
+
+/// User and password that stand in an address.
+fn of_url(url: &SafeUrl) -> Login {
+    let url = url.expose();
+    let plain = |text: &str| {
+        let pairs = format!("={}", text.replace('+', "%2B"));
+        let mut decoded = url::form_urlencoded::parse(pairs.as_bytes());
+        decoded.next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
+    match (url.username(), url.password()) {
+        ("", None) => Login::Anonymous,
+        (user, password) => {
+            Login::Password(plain(user), Secret::new(plain(password.unwrap_or_default())))
+        }
+    }
+}
+
+/// A token counts before user and password; what of these a Secret lacks is that of the address.
+fn login(data: &BTreeMap<String, String>, known: &Login) -> Result<Login, &'static str> {
+    let text = |key: &str| data.get(key).filter(|text| !text.is_empty()).cloned();
+    if let Some(token) = text("bearerToken") {
+        return Ok(Login::Bearer(Secret::new(token)));
+    }
+    let (user, password) = match known {
+        Login::Password(user, password) => (user.clone(), password.clone()),
+        Login::Anonymous | Login::Bearer(_) => (String::new(), Secret::default()),
+    };
+    let user = text("username").unwrap_or(user);
+    let password = text("password").map_or(password, Secret::new);
+    match (user.is_empty(), password.expose().is_empty()) {
+        (true, true) => Ok(Login::Anonymous),
+        (true, false) => Err("`password` requires `username`"),
+        (false, _) => Ok(Login::Password(user, password)),
+    }
+}
+
+/// Returns which commit is wanted.
+///
+/// # Errors
+/// The range or the hash is none.
+pub(super) fn wanted(reference: Option<&GitReference>) -> Result<Wanted, String> {
+    let reference = reference.cloned().unwrap_or_default();
+    let GitReference { branch, tag, semver, name, commit } = reference;
+    if !commit.is_empty() {
+        let branch = (!branch.is_empty()).then_some(branch);
+        let commit = commit.parse().map_err(|error| format!("ref.commit: {error}"))?;
+        return Ok(Wanted::Commit(commit, branch));
+    }
+    if !name.is_empty() {
+        return Ok(Wanted::Name(name));
+    }
+    if !tag.is_empty() {
+        return Ok(Wanted::Tag(tag));
+    }
+    if !semver.is_empty() {
+        let range = semver.parse().map_err(|error| format!("semver parse error: {error}"))?;
+        return Ok(Wanted::Semver(range, semver));
+    }
+    Ok(Wanted::Branch(if branch.is_empty() { BRANCH.to_owned() } else { branch }))
+}
+
+/// Returns which files are wanted.
+pub(super) fn selection(repository: &GitRepository) -> Selection {
+    let spec = &repository.spec;
+    Selection { ignore: spec.ignore.clone(), folders: spec.sparse_checkout.clone() }
+}
+
+/// Lends the logins of the `HelmRepository` objects of a namespace.
+pub(super) struct Neighbors<'a> {
+    pub(super) context: &'a Context,
+    pub(super) namespace: &'a str,
+}
+
+#[async_trait::async_trait]
+impl Lender for Neighbors<'_> {
+    async fn lend(&self, addresses: &[&str]) -> Result<Vec<RepositorySpec>, String> {
+        let cluster = &self.context.cluster;
+        let selection = Listed { namespace: Some(self.namespace.to_owned()), ..Listed::default() };
+        let found = cluster.list(HELM_REPOSITORY_API, super::repository::KIND, &selection).await;
+        let found = found.map_err(|error| format!("list repositories: {error}"))?;
+        let mut specs = Vec::new();
+        for object in found {
+            let repository: HelmRepository = serde_json::from_value(object.0).unwrap_or_default();
+            let plain = |url: &str| url.trim_end_matches('/').to_owned();
+            let url = plain(&repository.spec.url);
+            if !addresses.iter().any(|address| plain(address) == url) {
+                continue;
+            }
+            let spec = access::spec(cluster, &repository).await;
+            specs.push(spec.map_err(|(_, text, _)| {
+                format!("HelmRepository '{}': {text}", repository.metadata.key())
+            })?);
+        }
+        Ok(specs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_certain_reference_counts() {
+        let hash = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+        let rows: &[(&[(&str, &str)], &str)] = &[
+            (&[], "Branch(\"master\")"),
+            (&[("branch", "main")], "Branch(\"main\")"),
+            (&[("branch", "main"), ("tag", "v1")], "Tag(\"v1\")"),
+            (&[("tag", "v1"), ("semver", "1.x")], "Tag(\"v1\")"),
+            (&[("semver", "1.x"), ("branch", "main")], "Semver(Constraint"),
+            (&[("semver", "1.x"), ("name", "refs/heads/a")], "Name(\"refs/heads/a\")"),
+            (&[("name", "refs/heads/a"), ("commit", hash)], "Commit(4b82"),
+            (&[("branch", "main"), ("commit", hash)], "Commit(4b82"),
+            (&[("commit", "4b82")], "ref.commit: `4b82` is not the hash of a commit"),
+            (&[("semver", "latest")], "semver parse error: improper constraint"),
+        ];
+        for (fields, want) in rows {
+            let mut reference = GitReference::default();
+            for (field, value) in *fields {
+                let place = match *field {
+                    "branch" => &mut reference.branch,
+                    "tag" => &mut reference.tag,
+                    "semver" => &mut reference.semver,
+                    "name" => &mut reference.name,
+                    _ => &mut reference.commit,
+                };
+                (*value).clone_into(place);
+            }
+            let got = wanted(Some(&reference)).map_or_else(|why| why, |got| format!("{got:?}"));
+            assert!(got.starts_with(want), "{fields:?}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_of_the_secret_or_of_the_address() {
+        type Row = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+        let rows: &[Row] = &[
+            ("https://g.example/a", &[], "-"),
+            ("https://g.example/a", &[("username", "me"), ("password", "pw")], "me:pw"),
+            ("https://g.example/a", &[("username", "me")], "me:"),
+            ("https://g.example/a", &[("password", "pw")], "`password` requires `username`"),
+            ("https://you:o%2Bx@g.example/a", &[], "you:o+x"),
+            ("https://you:old@g.example/a", &[("password", "pw")], "you:pw"),
+            ("https://you@g.example/a", &[("bearerToken", "t"), ("username", "me")], "token t"),
+        ];
+        for (url, data, want) in rows {
+            let data = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            let got = login(&data.collect(), &of_url(&url.parse().unwrap()));
+            let got = match got {
+                Ok(Login::Anonymous) => "-".to_owned(),
+                Ok(Login::Password(user, password)) => format!("{user}:{}", password.expose()),
+                Ok(Login::Bearer(token)) => format!("token {}", token.expose()),
+                Err(why) => why.to_owned(),
+            };
+            assert_eq!(got, *want, "{url}");
+        }
+    }
+}

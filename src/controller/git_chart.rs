@@ -1,0 +1,217 @@
+//! A release whose chart is in the files of a `GitRepository`.
+//!
+//! Source: fluxcd/source-controller internal/controller/helmchart_controller.go
+//! (`buildFromTarballArtifact`), internal/helm/chart/builder_local.go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::chart_ref::{Chosen, Standing, check_ready, decided, not_ready};
+use super::context::Context;
+use super::git_access::{self, Neighbors};
+use super::git_repository::KIND;
+use super::memory::Memory;
+use super::prerequisite::Problem;
+use crate::api::crd::GIT_REPOSITORY_API;
+use crate::api::{ChartSpec, GitRepository, HelmRelease, SourceRef};
+use crate::base::class::{Class, chain};
+use crate::base::version::Version;
+use crate::cluster::ObjectId;
+use crate::policy::{Candidate, Verdict};
+use crate::repo::{GitChart, Pulled};
+use crate::source::git::{Access, Found, Wanted};
+
+/// As many digits of the commit are a part of the version.
+const DIGITS: usize = 12;
+
+/// Where a version that ran, or was to run, came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Origin {
+    /// Revision of the `GitRepository`.
+    pub revision: String,
+    /// Path of the chart.
+    pub path: String,
+    /// What was asked for then.
+    pub wish: String,
+}
+
+/// Returns the source that a release names, if it is ready.
+pub(super) async fn source(
+    context: &Context,
+    release: &HelmRelease,
+    reference: &SourceRef,
+) -> Result<GitRepository, Problem> {
+    let own = &release.metadata.namespace;
+    let namespace = if reference.namespace.is_empty() { own } else { &reference.namespace };
+    let id = ObjectId::new(GIT_REPOSITORY_API, KIND, namespace, &reference.name);
+    let found = context.cluster.get(&id).await.map_err(|error| {
+        let text = format!("could not get Source object: {error}");
+        Problem::new("ArtifactFailed", text, error.class())
+    })?;
+    let name = format!("{namespace}/{}", reference.name);
+    let Some(found) = found else {
+        let text = "it does not exist; create it or correct sourceRef";
+        return Err(Problem { class: Class::Stalled, ..not_ready((KIND, &name), text) });
+    };
+    let source: GitRepository = serde_json::from_value(found.0).unwrap_or_default();
+    let status = &source.status;
+    check_ready(
+        (KIND, &name),
+        &Standing {
+            is_observed: status.observed_generation == source.metadata.generation,
+            conditions: &status.conditions,
+            has_artifact: status.artifact.is_some(),
+        },
+    )?;
+    Ok(source)
+}
+
+/// A source, and how it is asked.
+struct Place<'a> {
+    context: &'a Context,
+    source: &'a GitRepository,
+    access: Access,
+    wanted: Wanted,
+}
+
+/// Chooses the chart of the newest commit, or a version that ran before where a rule says so.
+pub(super) async fn choose(
+    context: &Context,
+    (release, source): (&HelmRelease, &GitRepository),
+    config_digest: &str,
+    memory: &mut Memory,
+) -> Result<Chosen, Problem> {
+    let template = release.spec.chart.as_ref().map(|chart| chart.spec.clone()).unwrap_or_default();
+    let place = Place::of(context, source).await?;
+    let revision = source.status.artifact.as_ref().map_or("", |artifact| &artifact.revision);
+    let constraint = constraint(source, &template);
+    let origin = |revision: &str| Origin {
+        revision: revision.to_owned(),
+        path: template.chart.clone(),
+        wish: constraint.clone(),
+    };
+    let mut from = origin(revision);
+    let mut pulled = place.pull(&from).await?;
+    let version = version(&pulled.chart.metadata.version, revision, &template).map_err(|why| {
+        place.not_ready(&format!("chart metadata patch error: {why}"), Class::Stalled)
+    })?;
+    // A chart whose version stays is the one that was packed first.
+    if let Some(first) = memory.origins.get(&version).filter(|first| first.wish == from.wish)
+        && first.revision != from.revision
+        && let Ok(earlier) = place.pull(first).await
+    {
+        (pulled, from) = (earlier, first.clone());
+    }
+    let parsed: Version = version.parse().map_err(|error| {
+        Problem::new("ArtifactFailed", format!("{version}: {error}"), Class::Retry)
+    })?;
+    let candidates = [Candidate { text: version.clone(), version: parsed }];
+    let quarantine = std::mem::take(&mut memory.quarantine);
+    memory.quarantine = quarantine.still_valid(&constraint, config_digest);
+    // A commit is somebody's wish, also where it leads back.
+    let decision = decided(release, &candidates, (true, &memory.quarantine))?;
+    let mut chosen = version;
+    if let Verdict::Run(wanted) = &decision.verdict
+        && *wanted != chosen
+    {
+        from = memory.origins.get(wanted).cloned().ok_or_else(|| {
+            let text = format!("version {wanted} is not in it, and no commit is known that had it");
+            place.not_ready(&text, Class::Retry)
+        })?;
+        pulled = place.pull(&from).await?;
+        chosen.clone_from(wanted);
+    }
+    let ran: Vec<_> = release.status.history.iter().map(|entry| &entry.chart_version).collect();
+    memory.origins.retain(|version, _| ran.contains(&version));
+    memory.origins.insert(chosen.clone(), from);
+    let mut chart = (*pulled.chart).clone();
+    chart.metadata.version = chosen;
+    let pulled = Pulled { digest: pulled.digest, chart: Arc::new(chart) };
+    Ok(Chosen { pulled, decision, constraint, oci_digest: String::new() })
+}
+
+/// Where versions came from, by version.
+pub type Origins = BTreeMap<String, Origin>;
+
+impl<'a> Place<'a> {
+    async fn of(context: &'a Context, source: &'a GitRepository) -> Result<Self, Problem> {
+        let name = source.metadata.key().to_string();
+        let refused = |text: &str, class| Problem { class, ..not_ready((KIND, &name), text) };
+        let access = git_access::of(&context.cluster, source).await;
+        let access = access.map_err(|(_, text, class)| refused(&text, class))?;
+        let wanted = git_access::wanted(source.spec.reference.as_ref());
+        let wanted = wanted.map_err(|why| refused(&why, Class::Stalled))?;
+        Ok(Self { context, source, access, wanted })
+    }
+
+    /// What cannot pass by itself waits for another commit.
+    fn not_ready(&self, text: &str, class: Class) -> Problem {
+        let name = self.source.metadata.key().to_string();
+        let problem = Problem { class, ..not_ready((KIND, &name), text) };
+        if class == Class::Stalled { problem.stalled() } else { problem }
+    }
+
+    async fn pull(&self, from: &Origin) -> Result<Pulled, Problem> {
+        let (repositories, source) = (&self.context.repositories, self.source);
+        let found = Found::of_revision(&from.revision).ok_or_else(|| {
+            self.not_ready(&format!("revision '{}' names no commit", from.revision), Class::Retry)
+        })?;
+        let selection = git_access::selection(source);
+        let files = repositories.git_files(&self.access, (&self.wanted, &found), &selection).await;
+        let files = files.map_err(|error| self.not_ready(&chain(&error), Class::Retry))?;
+        let lender = Neighbors { context: self.context, namespace: &source.metadata.namespace };
+        let wanted = GitChart { path: &from.path, lender: &lender };
+        let pulled = repositories.git_chart(&files, wanted).await;
+        pulled.map_err(|error| self.not_ready(&error.to_string(), error.class()))
+    }
+}
+
+/// What a person wants of the source.
+fn constraint(source: &GitRepository, chart: &ChartSpec) -> String {
+    let spec = &source.spec;
+    let reference = spec.reference.clone().unwrap_or_default();
+    let wanted = serde_json::to_string(&reference).unwrap_or_default();
+    let url: Result<crate::base::secret::SafeUrl, _> = spec.url.parse();
+    let url = url.map(|url| url.to_string()).unwrap_or_default();
+    format!("{url} {wanted} {} {}", chart.chart, chart.reconcile_strategy)
+}
+
+/// Returns the version that a chart gets.
+fn version(of_chart: &str, revision: &str, template: &ChartSpec) -> Result<String, String> {
+    if template.reconcile_strategy != "Revision" {
+        return Ok(of_chart.to_owned());
+    }
+    let invalid = |_| format!("invalid chart version {of_chart}");
+    let version: Version = of_chart.parse().map_err(invalid)?;
+    let wrong = || format!("invalid revision {revision}");
+    let build =
+        revision.rsplit(':').next().and_then(|hash| hash.get(..DIGITS)).ok_or_else(wrong)?;
+    let version = version.with_build(build).map_err(|_| wrong())?;
+    Ok(version.original().trim_start_matches('v').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_carry_the_commit_where_they_are_to() {
+        let revision = "main@sha1:4e5cbb7b97d0aaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+        let rows = [
+            ("6.0.3", "", Ok("6.0.3")),
+            ("v6.0.3+x", "ChartVersion", Ok("v6.0.3+x")),
+            ("6.0.3", "Revision", Ok("6.0.3+4e5cbb7b97d0")),
+            ("v6.0.3-rc.1+x", "Revision", Ok("6.0.3-rc.1+4e5cbb7b97d0")),
+            ("one", "Revision", Err("invalid chart version one")),
+        ];
+        for (of_chart, strategy, want) in rows {
+            let template =
+                ChartSpec { reconcile_strategy: strategy.to_owned(), ..ChartSpec::default() };
+            let got = version(of_chart, revision, &template);
+            assert_eq!(got, want.map(str::to_owned).map_err(str::to_owned), "{of_chart}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Keeps one `GitRepository` fresh: which commit its branch, tag, range or name means, and the
+//! files of it. A server where nothing moved is asked one question, and nothing is written.
+//!
+//! Source: fluxcd/source-controller internal/controller/gitrepository_controller.go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::access::Problem;
+use super::context::Context;
+use super::notice::{Severity, Subject};
+use super::queue::{Phase, Report, Requeue, jittered};
+use super::{git_access, status, unreadable};
+use crate::api::annotation::REQUESTED_AT;
+use crate::api::condition::{
+    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth,
+};
+use crate::api::crd::GIT_REPOSITORY_API;
+use crate::api::{Artifact, GitRepository};
+use crate::base::class::{Class, chain};
+use crate::base::clock::rfc3339_seconds;
+use crate::base::name::NamespacedName;
+use crate::base::secret::SafeUrl;
+use crate::cluster::ObjectId;
+use crate::repo::{FilesError, GitFiles};
+use crate::source::git::{Error as GitError, Found};
+
+/// Kind of the objects.
+pub(super) const KIND: &str = "GitRepository";
+/// As much of a commit's message is said.
+const SUBJECT: usize = 50;
+/// Reason where files cannot be stored.
+const UNSTORED: &str = "ArchiveOperationFailed";
+
+/// What was found.
+struct Seen {
+    found: Found,
+    /// None: what is stored is still right.
+    files: Option<GitFiles>,
+}
+
+/// Asks the server if it is time, and says how it went.
+pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
+    match reconcile_inner(context, key).await {
+        Ok(report) => report,
+        Err(error) => {
+            tracing::warn!(repository = %key, error = chain(&error), "trying again");
+            Report::new(Requeue::Backoff, Phase::Failed)
+        }
+    }
+}
+
+async fn reconcile_inner(
+    context: &Context,
+    key: &NamespacedName,
+) -> Result<Report, crate::cluster::Error> {
+    let id = ObjectId::new(GIT_REPOSITORY_API, KIND, &key.namespace, &key.name);
+    let repository: GitRepository =
+        match unreadable::read(context, &id, (GIT_REPOSITORY_API, KIND)).await? {
+            Ok(repository) => repository,
+            Err(report) => return Ok(report),
+        };
+    if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
+        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
+    }
+    let result = look(context, &repository).await;
+    let interval = repository.spec.interval.map_or(Duration::from_secs(60), |interval| interval.0);
+    let interval = context.options.interval.unwrap_or(interval);
+    let report = match &result {
+        Ok(_) => Report::new(Requeue::After(jittered(interval)), Phase::Ready),
+        Err((_, _, Class::Wait(pause))) => Report::new(Requeue::After(*pause), Phase::Failed),
+        Err((_, _, Class::Stalled)) => Report::new(Requeue::OnChange, Phase::Failed),
+        Err(_) => Report::new(Requeue::Backoff, Phase::Failed),
+    };
+    note(context, &repository, &id, result).await?;
+    Ok(report)
+}
+
+async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Problem> {
+    let access = git_access::of(&context.cluster, repository).await?;
+    let url = &access.url;
+    let doing = "failed to checkout and determine revision";
+    let wanted = git_access::wanted(repository.spec.reference.as_ref());
+    let wanted =
+        wanted.map_err(|why| ("GitOperationFailed", format!("{doing}: {why}"), Class::Stalled))?;
+    let failed = |step: &str, error: &GitError| match error {
+        GitError::Empty => ("EmptyGitRepository", error.to_string(), error.class()),
+        _ => {
+            let text = format!("{doing}: {step} '{url}': {}", chain(error));
+            ("GitOperationFailed", text, error.class())
+        }
+    };
+    let found = context.repositories.git_find(&access, &wanted).await;
+    let found = found.map_err(|error| match &error {
+        GitError::NoRef(_) | GitError::NoTag(_) => failed("unable to clone", &error),
+        _ => failed("unable to list remote for", &error),
+    })?;
+    if is_known(repository, &found) {
+        return Ok(Seen { found, files: None });
+    }
+    let selection = git_access::selection(repository);
+    let files = context.repositories.git_files(&access, (&wanted, &found), &selection).await;
+    let files = files.map_err(|error| match &error {
+        FilesError::Fetch(inner) => failed("unable to clone", inner),
+        FilesError::Store(_) => (UNSTORED, chain(&error), Class::Retry),
+    })?;
+    Ok(Seen { found, files: Some(files) })
+}
+
+/// Whether the artifact in the status is what is wanted.
+fn is_known(repository: &GitRepository, found: &Found) -> bool {
+    let (spec, status) = (&repository.spec, &repository.status);
+    let same = status.artifact.as_ref().is_some_and(|artifact| {
+        artifact.revision == found.revision && artifact.url == address(repository, found)
+    });
+    let stored = crate::api::condition::find(&status.conditions, ARTIFACT_IN_STORAGE);
+    same && stored.is_some_and(|stored| stored.status == Truth::True)
+        && status.observed_ignore == spec.ignore
+        && status.observed_sparse_checkout == spec.sparse_checkout
+}
+
+/// Where the files are from; without a login that may stand in the address.
+fn address(repository: &GitRepository, found: &Found) -> String {
+    let url = repository.spec.url.parse().map(|url: SafeUrl| url.to_string());
+    format!("{}@{}", url.unwrap_or_default(), found.commit)
+}
+
+async fn note(
+    context: &Context,
+    repository: &GitRepository,
+    id: &ObjectId,
+    result: Result<Seen, Problem>,
+) -> Result<(), crate::cluster::Error> {
+    let now = context.clock.now();
+    let meta = &repository.metadata;
+    let mut new = repository.status.clone();
+    let mut list = std::mem::take(&mut new.conditions);
+    let mut conditions = Conditions::new(&mut list, meta.generation, now);
+    let subject = Subject::new(GIT_REPOSITORY_API, KIND, meta);
+    conditions.delete(STALLED);
+    let mut event = None;
+    match result {
+        Ok(Seen { found, files }) => {
+            let revision = &found.revision;
+            let message = format!("stored artifact for revision '{revision}'");
+            conditions.delete(FETCH_FAILED);
+            conditions.delete(STORAGE_FAILED);
+            conditions.set(READY, Truth::True, "Succeeded", &message);
+            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, "Succeeded", &message);
+            if let Some(files) = files {
+                let said = said(files.subject.as_deref().unwrap_or(revision));
+                let said = format!("stored artifact for commit '{said}'");
+                event = Some((Severity::Normal, "NewArtifact", said));
+                new.artifact = Some(stored(repository, &found, &files, rfc3339_seconds(now)));
+                new.observed_ignore.clone_from(&repository.spec.ignore);
+                new.observed_sparse_checkout.clone_from(&repository.spec.sparse_checkout);
+            }
+            new.observed_generation = meta.generation;
+        }
+        Err((reason, message, class)) => {
+            conditions.set(READY, Truth::False, reason, &message);
+            if class == Class::Stalled {
+                conditions.set(STALLED, Truth::True, reason, &message);
+                new.observed_generation = meta.generation;
+            } else {
+                let kind = if reason == UNSTORED { STORAGE_FAILED } else { FETCH_FAILED };
+                conditions.set(kind, Truth::True, reason, &message);
+            }
+            event = Some((Severity::Warning, reason, message));
+        }
+    }
+    new.conditions = list;
+    if let Some(requested) = meta.annotation(REQUESTED_AT) {
+        requested.clone_into(&mut new.last_handled_reconcile_at);
+    }
+    if let Some((severity, reason, message)) = event {
+        context.recorder.record(&subject, severity, reason, message, &BTreeMap::new()).await;
+    }
+    status::write(&context.cluster, id, &repository.status, &new).await
+}
+
+/// The first line of a message, not longer than others say it.
+fn said(subject: &str) -> String {
+    match subject.char_indices().nth(SUBJECT) {
+        Some((at, _)) => format!("{}...", &subject[..at]),
+        None => subject.to_owned(),
+    }
+}
+
+fn stored(repository: &GitRepository, found: &Found, files: &GitFiles, time: String) -> Artifact {
+    let meta = &repository.metadata;
+    let commit = found.commit;
+    Artifact {
+        path: format!("gitrepository/{}/{}/{commit}.tar.gz", meta.namespace, meta.name),
+        url: address(repository, found),
+        revision: found.revision.clone(),
+        digest: files.digest.to_string(),
+        last_update_time: time,
+        size: files.size,
+        metadata: BTreeMap::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_messages_are_cut() {
+        assert_eq!(said("short"), "short");
+        assert_eq!(said(&"é".repeat(50)), "é".repeat(50));
+        assert_eq!(said(&"é".repeat(51)), format!("{}...", "é".repeat(50)));
+    }
+}

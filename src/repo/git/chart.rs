@@ -1,0 +1,273 @@
+//! A chart in the files of a commit.
+//!
+//! Source: fluxcd/source-controller internal/helm/chart/builder_local.go, dependency_manager.go.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{GitFiles, login, tree};
+use crate::base::class::{Class, chain};
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
+use crate::base::{file, limit};
+use crate::chart::{self, Chart, Dependency, Stamp, load_archive, load_folder};
+use crate::repo::helm_file::HelmFiles;
+use crate::repo::repositories::{Pulled, Repositories, RepositorySpec};
+use crate::repo::subchart::{Registries, Subcharts, Verify};
+use crate::source::oci::Session;
+
+/// Longest time of one download of a dependency.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which chart is wanted.
+#[derive(Clone, Copy)]
+pub struct GitChart<'a> {
+    /// Its path: a folder, or an archive.
+    pub path: &'a str,
+    /// How repositories of its dependencies are asked.
+    pub lender: &'a dyn Lender,
+}
+
+/// Lends logins to dependencies.
+#[async_trait::async_trait]
+pub trait Lender: Send + Sync {
+    /// Returns how these repositories are asked, those that are known.
+    async fn lend(&self, addresses: &[&str]) -> Result<Vec<RepositorySpec>, String>;
+}
+
+/// Why there is no chart.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartError {
+    /// There is none at the path.
+    #[error("invalid chart reference: {0}")]
+    Reference(String),
+    /// A dependency cannot be had.
+    #[error("dependency build error: {0}")]
+    Dependency(String),
+    /// It cannot be packed.
+    #[error("chart package error: {0}")]
+    Package(String),
+    /// The cache.
+    #[error("chart cache: {}", chain(.0))]
+    Store(file::Error),
+}
+
+impl ChartError {
+    /// Returns what to do about it.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Reference(_) => Class::Stalled,
+            Self::Dependency(_) | Self::Package(_) | Self::Store(_) => Class::Retry,
+        }
+    }
+}
+
+impl Repositories {
+    /// Returns the chart at a path in the files of a commit, with its dependencies.
+    ///
+    /// # Errors
+    /// There is none, or a dependency cannot be had.
+    pub async fn git_chart(
+        &self,
+        files: &GitFiles,
+        wanted: GitChart<'_>,
+    ) -> Result<Pulled, ChartError> {
+        let folder = files.path.parent().unwrap_or(Path::new(".")).to_owned();
+        let prefix = format!("chart-{}-", &Digest::of(wanted.path).to_hex()[..16]);
+        if let Some(pulled) = self.known_chart(&folder, &prefix) {
+            return Ok(pulled);
+        }
+        let place = tempfile::tempdir_in(&folder);
+        let place = place.map_err(file::failed("create folder", &folder));
+        let place = place.map_err(ChartError::Store)?;
+        let root = place.path().join("files");
+        let (archive, target) = (files.path.clone(), root.clone());
+        blocking(move || tree::unpack(&archive, &target).map_err(ChartError::Store)).await?;
+        let chart = self.assembled(&root, wanted).await?;
+        let saved = move || {
+            let saved = chart::save(&chart, Stamp::Now(Timestamp::UNIX_EPOCH));
+            let bytes = saved.map_err(|error| ChartError::Package(chain(&error)))?;
+            // What is used is what others would unpack.
+            let chart = load_archive(&bytes);
+            let chart = chart.map_err(|error| ChartError::Package(chain(&error)))?;
+            Ok((bytes, chart))
+        };
+        let (bytes, chart) = blocking(saved).await?;
+        let digest = Digest::of(&bytes);
+        let path = folder.join(format!("{prefix}{}.tgz", digest.to_hex()));
+        if let Err(error) = file::write_atomic(&path, &bytes) {
+            tracing::warn!(error = chain(&error), "chart cache cannot be written");
+        }
+        let pulled = Pulled { digest, chart: Arc::new(chart) };
+        self.keep_chart(&pulled);
+        Ok(pulled)
+    }
+
+    fn known_chart(&self, folder: &Path, prefix: &str) -> Option<Pulled> {
+        let (digest, size, path) = self.known_archive(folder, prefix)?;
+        if let Some(pulled) = self.kept_chart(&digest) {
+            return Some(pulled);
+        }
+        let chart = load_archive(&file::read_bytes(&path, size).ok()?).ok()?;
+        let pulled = Pulled { digest, chart: Arc::new(chart) };
+        self.keep_chart(&pulled);
+        Some(pulled)
+    }
+
+    /// Loads the chart, and gets the dependencies that a folder lacks.
+    async fn assembled(&self, root: &Path, wanted: GitChart<'_>) -> Result<Chart, ChartError> {
+        let path = confined(root, wanted.path)?;
+        let (at, shown) = (path.clone(), wanted.path.to_owned());
+        let chart = blocking(move || loaded(&at, &shown)).await?;
+        if !path.is_dir() || has_all(&chart) {
+            return Ok(chart);
+        }
+        let declared = &chart.metadata.dependencies;
+        check_local(root, &path, declared)?;
+        self.complete(root, &path, declared, wanted.lender).await?;
+        let shown = wanted.path.to_owned();
+        let chart = blocking(move || loaded(&path, &shown)).await?;
+        let missing = chart::check_dependencies_present(&chart);
+        missing.map_err(|error| ChartError::Dependency(chain(&error)))?;
+        Ok(chart)
+    }
+
+    /// Gets the dependencies of a chart's folder into it.
+    async fn complete(
+        &self,
+        root: &Path,
+        chart: &Path,
+        declared: &[Dependency],
+        lender: &dyn Lender,
+    ) -> Result<(), ChartError> {
+        let failed = |error: crate::repo::Error| ChartError::Dependency(chain(&error));
+        let configuration = root.with_file_name("helm");
+        let files = HelmFiles {
+            config: configuration.join("repositories.yaml"),
+            cache: configuration.join("cache"),
+            packed: configuration.join("packed"),
+        };
+        let mut addresses: Vec<&str> = declared.iter().map(|one| one.repository.as_str()).collect();
+        addresses.retain(|address| address.contains("://") && !address.starts_with("file://"));
+        let specs = match addresses.is_empty() {
+            true => Vec::new(),
+            false => lender.lend(&addresses).await.map_err(ChartError::Dependency)?,
+        };
+        let list = login::registered(&addresses, &specs, &configuration);
+        let list = list.map_err(ChartError::Store)?;
+        files.write(&list).map_err(failed)?;
+        let session = Session::new(self.fetcher(), login::registries(&specs));
+        let subcharts = Subcharts {
+            folder: chart,
+            files: &files,
+            fetcher: self.fetcher(),
+            registries: Registries { session: &session, say: &quiet },
+            skip_refresh: false,
+            timeout: TIMEOUT,
+            stamp: Stamp::Now(Timestamp::UNIX_EPOCH),
+            verify: Verify::Never,
+            say: &quiet,
+        };
+        subcharts.build().await.map_err(failed)
+    }
+}
+
+fn quiet(text: &str) {
+    tracing::debug!(text = text.trim_end(), "getting dependencies");
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ChartError> + Send + 'static,
+) -> Result<T, ChartError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| ChartError::Package(error.to_string()))?
+}
+
+fn has_all(chart: &Chart) -> bool {
+    chart::check_dependencies_present(chart).is_ok()
+}
+
+/// Returns a path inside of the files.
+fn confined(root: &Path, path: &str) -> Result<PathBuf, ChartError> {
+    let inside = inside(Path::new(""), path);
+    let inside = inside.filter(|_| !Path::new(path).is_absolute());
+    let outside = || ChartError::Reference(format!("path '{path}' leads out of the repository"));
+    Ok(root.join(inside.ok_or_else(outside)?))
+}
+
+/// Joins a path to a folder, both relative to the root; none if it leads out of it.
+fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
+    let mut found = folder.to_owned();
+    for part in Path::new(path).components() {
+        match part {
+            Component::Normal(name) => found.push(name),
+            Component::ParentDir => {
+                found.file_name()?;
+                found.pop();
+            }
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(found)
+}
+
+/// Dependencies in folders are inside of the files.
+fn check_local(root: &Path, chart: &Path, declared: &[Dependency]) -> Result<(), ChartError> {
+    let folder = chart.strip_prefix(root).unwrap_or(Path::new(""));
+    for dependency in declared {
+        let Some(path) = dependency.repository.strip_prefix("file://") else { continue };
+        if inside(folder, path).is_none() {
+            let text = format!(
+                "repository '{}' of dependency {} leads out of the source",
+                dependency.repository, dependency.name
+            );
+            return Err(ChartError::Dependency(text));
+        }
+    }
+    Ok(())
+}
+
+/// `shown` is the path as people know it.
+fn loaded(path: &Path, shown: &str) -> Result<Chart, ChartError> {
+    let wrong = |why: String| ChartError::Reference(format!("chart at '{shown}': {why}"));
+    if path.is_dir() {
+        if !path.join("Chart.yaml").is_file() {
+            return Err(wrong("there is no Chart.yaml".to_owned()));
+        }
+        return load_folder(path).map_err(|error| wrong(chain(&error)));
+    }
+    if !path.is_file() {
+        return Err(ChartError::Reference(format!("there is nothing at '{shown}'")));
+    }
+    let bytes = file::read_bytes(path, limit::ARCHIVE_BYTES).map_err(|error| match error {
+        file::Error::TooLarge { limit_bytes, .. } => {
+            wrong(format!("it is larger than {limit_bytes} bytes"))
+        }
+        error => ChartError::Store(error),
+    })?;
+    load_archive(&bytes).map_err(|error| wrong(chain(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_in_the_files() {
+        let rows = [
+            ("charts/web", "", Some("charts/web")),
+            ("./charts/../web", "", Some("web")),
+            ("", "", Some("")),
+            ("..", "", None),
+            ("a/../../b", "", None),
+            ("../common", "charts/web", Some("charts/common")),
+            ("../../..", "charts/web", None),
+            ("/etc", "charts/web", None),
+        ];
+        for (path, folder, want) in rows {
+            assert_eq!(inside(Path::new(folder), path), want.map(PathBuf::from), "{path}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Archives of trees: packed when they are fetched, unpacked when a chart is looked for.
+//!
+//! The same files give the same bytes: times, owners and the rest of the modes are left out.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use sha2::{Digest as _, Sha256};
+
+use super::FilesError;
+use crate::base::digest::Digest;
+use crate::base::file::{self, failed};
+use crate::source::git::Checkout;
+
+/// How the names of these archives begin.
+pub(super) const PREFIX: &str = "tree-";
+
+/// Counts and digests what is written.
+struct Counted<W> {
+    into: W,
+    hash: Sha256,
+    size: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        let written = self.into.write(part)?;
+        self.hash.update(&part[..written]);
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.into.flush()
+    }
+}
+
+/// Packs the files of a commit into a folder of the cache.
+pub(super) fn pack(
+    mut checkout: Checkout,
+    folder: &Path,
+) -> Result<(Digest, u64, PathBuf), FilesError> {
+    let stored = |error: io::Error| FilesError::Store(failed("write", folder)(error));
+    let (file, temporary) = tempfile::NamedTempFile::new_in(folder).map_err(stored)?.into_parts();
+    let file = BufWriter::new(file);
+    let counted = Counted { into: file, hash: Sha256::new(), size: 0 };
+    let mut archive = tar::Builder::new(GzEncoder::new(counted, Compression::default()));
+    for file in checkout.files.clone() {
+        let data = checkout.read(&file)?;
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_size(data.len() as u64);
+        header.set_mode(if file.is_program { 0o755 } else { 0o644 });
+        header.set_mtime(0);
+        archive.append_data(&mut header, &file.path, &data[..]).map_err(stored)?;
+    }
+    let mut counted = archive.into_inner().and_then(GzEncoder::finish).map_err(stored)?;
+    counted.flush().map_err(stored)?;
+    let (digest, size) = (Digest::from_bytes(counted.hash.finalize().into()), counted.size);
+    drop(counted.into);
+    let path = folder.join(format!("{PREFIX}{}.tgz", digest.to_hex()));
+    temporary.persist(&path).map_err(|error| stored(error.error))?;
+    Ok((digest, size, path))
+}
+
+/// Returns digest and size of a file.
+pub(super) fn digest(path: &Path) -> io::Result<(Digest, u64)> {
+    let mut counted = Counted { into: io::sink(), hash: Sha256::new(), size: 0 };
+    io::copy(&mut BufReader::new(File::open(path)?), &mut counted)?;
+    Ok((Digest::from_bytes(counted.hash.finalize().into()), counted.size))
+}
+
+/// Unpacks an archive of ours into an empty folder.
+pub(super) fn unpack(archive: &Path, folder: &Path) -> Result<(), file::Error> {
+    let file = File::open(archive).map_err(failed("read", archive))?;
+    let mut entries = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
+    let entries = entries.entries().map_err(failed("read", archive))?;
+    for entry in entries {
+        let mut entry = entry.map_err(failed("read", archive))?;
+        let name = entry.path().map_err(failed("read", archive))?.into_owned();
+        let path = folder.join(name);
+        let parent = path.parent().unwrap_or(folder);
+        std::fs::create_dir_all(parent).map_err(failed("create folder", parent))?;
+        let mut data = Vec::new();
+        entry.read_to_end(&mut data).map_err(failed("read", archive))?;
+        let mut options = File::options();
+        // The names of a tree are unique: one that is there already is something else.
+        let created = options.write(true).create_new(true).open(&path);
+        let written = created.and_then(|mut file| file.write_all(&data));
+        written.map_err(failed("write", &path))?;
+    }
+    Ok(())
+}

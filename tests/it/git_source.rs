@@ -1,0 +1,510 @@
+//! Releases whose charts are in Git, on the simulated API server and on a real one.
+
+use std::time::Duration;
+
+use leadsman::sim::{Served, Sim, SimOptions};
+use serde_json::{Value, json};
+
+use crate::support::api::{Api, condition};
+use crate::support::chart::web_files;
+use crate::support::control_plane::ControlPlane;
+use crate::support::git::Git;
+use crate::support::leadsman::{Leadsman, Running};
+use crate::support::pack::Package;
+use crate::support::repository::Repository;
+use crate::support::wait::{SOON, throughout, until};
+
+/// A Git server, and releases under `leadsman run`.
+struct World {
+    api: Api,
+    namespace: String,
+    git: Git,
+    leadsman: Leadsman,
+    running: Option<Running>,
+    _simulated: Option<Served>,
+}
+
+const RELEASES: &str = "helm.toolkit.fluxcd.io/v2/helmreleases";
+const SOURCES: &str = "source.toolkit.fluxcd.io/v1/gitrepositories";
+
+impl World {
+    /// On the simulated API server.
+    async fn start() -> Option<Self> {
+        let git = Git::start()?;
+        let served = Sim::new(SimOptions::default()).serve(([127, 0, 0, 1], 0).into()).await;
+        let served = served.unwrap();
+        let leadsman = Leadsman::new();
+        let kubeconfig = leadsman.file("kubeconfig", &served.kubeconfig);
+        let world =
+            Self::on(git, leadsman.kubeconfig(&kubeconfig), &kubeconfig, Some(served)).await;
+        Some(world)
+    }
+
+    /// On a real one.
+    async fn real() -> Option<Self> {
+        let cluster = ControlPlane::shared()?;
+        let (git, leadsman) = (Git::start()?, Leadsman::new());
+        let kubeconfig = cluster.kubeconfig();
+        Some(Self::on(git, leadsman.kubeconfig(&kubeconfig), &kubeconfig, None).await)
+    }
+
+    async fn on(
+        git: Git,
+        leadsman: Leadsman,
+        kubeconfig: &std::path::Path,
+        _simulated: Option<Served>,
+    ) -> Self {
+        let api = Api::connect(kubeconfig).await;
+        let namespace = api.create_namespace("git").await;
+        Self { api, namespace, git, leadsman, running: None, _simulated }
+    }
+
+    /// Commits the chart `web` at `charts/web`, with further files.
+    fn web(&self, version: &str, fate: &str, more: &[(&str, &str)]) -> String {
+        let files = web_files(version, fate);
+        let files = files.iter().map(|(name, text)| (format!("charts/web/{name}"), text.as_str()));
+        let files: Vec<(String, &str)> = files.collect();
+        let files = files.iter().map(|(name, text)| (name.as_str(), *text));
+        let files: Vec<(&str, &str)> = files.chain(more.iter().copied()).collect();
+        self.git.commit(&format!("web {version}"), &files)
+    }
+
+    /// Runs `leadsman` with these objects.
+    fn run(&mut self, yaml: &str) {
+        let yaml = yaml.replace("NAMESPACE", &self.namespace).replace("URL", &self.git.url());
+        self.leadsman.file("source/all.yaml", &yaml);
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        drop(self.running.take());
+        let arguments = ["run", "source", "-n", &self.namespace, "--interval", "1s"];
+        self.running = Some(self.leadsman.spawn(&arguments));
+    }
+
+    async fn object(&self, group: &str, name: &str) -> Value {
+        let (group, plural) = group.rsplit_once('/').unwrap();
+        let namespace = &self.namespace;
+        let path = format!("/apis/{group}/namespaces/{namespace}/{plural}/{name}");
+        self.api.get(&path).await.unwrap_or_default()
+    }
+
+    /// Changes an object; the folder is not looked at any more.
+    async fn change(&self, group: &str, name: &str, patch: &Value) {
+        let (group, plural) = group.rsplit_once('/').unwrap();
+        let namespace = &self.namespace;
+        let path = format!("/apis/{group}/namespaces/{namespace}/{plural}/{name}");
+        self.api.merge(&path, patch).await;
+    }
+
+    async fn release(&self) -> Value {
+        self.object(RELEASES, "web").await
+    }
+
+    /// Waits until a version runs that begins so.
+    async fn runs(&self, version: &str) -> Value {
+        until(&format!("{version} runs"), SOON, async || {
+            let release = self.release().await;
+            let newest = &release["status"]["history"][0];
+            let ready = condition(&release, "Ready").is_some_and(|c| c["status"] == "True");
+            let is_it = newest["chartVersion"].as_str().is_some_and(|v| v.starts_with(version));
+            let good = is_it && newest["status"] == "deployed" && ready;
+            if good { Ok(release) } else { Err(release["status"].to_string()) }
+        })
+        .await
+    }
+
+    /// Waits until the artifact is of this revision.
+    async fn stored(&self, revision: &str) -> Value {
+        until(&format!("{revision} is stored"), SOON, async || {
+            let source = self.object(SOURCES, "web").await;
+            let ready = condition(&source, "Ready").is_some_and(|c| c["status"] == "True");
+            let good = ready && source["status"]["artifact"]["revision"] == revision;
+            if good { Ok(source) } else { Err(source["status"].to_string()) }
+        })
+        .await
+    }
+
+    /// Waits until an object says that it is not ready, for this reason and in such words.
+    async fn refuses(&self, group: &str, reason: &str, words: &str) -> Value {
+        until(&format!("{reason}: {words}"), SOON, async || {
+            let object = self.object(group, "web").await;
+            let ready = condition(&object, "Ready").cloned().unwrap_or_default();
+            let said = ready["message"].as_str().is_some_and(|text| text.contains(words));
+            let good = ready["status"] == "False" && ready["reason"] == reason && said;
+            if good { Ok(object) } else { Err(object["status"].to_string()) }
+        })
+        .await
+    }
+
+    async fn stays(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        throughout(what, Duration::from_secs(3), async || {
+            let release = self.release().await;
+            if is_so(&release) { Ok(()) } else { Err(release["status"].to_string()) }
+        })
+        .await;
+    }
+}
+
+const SOURCE: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec: {interval: 1s, timeout: 20s, url: \"URL\", ref: {branch: main}}\n---\n";
+
+const RELEASE: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec:\n  interval: 1s\n  timeout: 6s\n  chart:\n    spec:\n      chart: charts/web\n      \
+    sourceRef: {kind: GitRepository, name: web}\n";
+
+fn strategy(release: &str, strategy: &str) -> String {
+    release.replace(
+        "chart: charts/web\n",
+        &format!("chart: charts/web\n      reconcileStrategy: {strategy}\n"),
+    )
+}
+
+fn both() -> String {
+    SOURCE.to_owned() + RELEASE
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_is_followed_on_a_real_server() {
+    let Some(mut world) = World::real().await else { return };
+    let first = world.web("1.0.0", "", &[]);
+    world.run(&both());
+    let release = world.runs("1.0.0").await;
+    assert_eq!(release["status"]["lastAttemptedRevision"], "1.0.0");
+    let source = world.stored(&format!("main@sha1:{first}")).await;
+    let status = &source["status"];
+    let (name, url) = (&world.namespace, world.git.url());
+    assert_eq!(
+        status["artifact"]["path"],
+        json!(format!("gitrepository/{name}/web/{first}.tar.gz"))
+    );
+    assert_eq!(status["artifact"]["url"], json!(format!("{url}@{first}")));
+    assert!(status["artifact"]["digest"].as_str().unwrap().starts_with("sha256:"), "{status}");
+    let message = format!("stored artifact for revision 'main@sha1:{first}'");
+    for kind in ["Ready", "ArtifactInStorage"] {
+        let found = condition(&source, kind).unwrap();
+        assert_eq!((&found["reason"], &found["message"]), (&json!("Succeeded"), &json!(message)));
+    }
+    let event = format!("/api/v1/namespaces/{name}/events");
+    until("the event of the commit", SOON, async || {
+        let events = world.api.list(&event).await;
+        let is_it = |event: &&Value| {
+            event["reason"] == "NewArtifact"
+                && event["message"] == "stored artifact for commit 'web 1.0.0'"
+        };
+        if events.iter().any(|event| is_it(&event)) {
+            Ok(())
+        } else {
+            Err(json!(events).to_string())
+        }
+    })
+    .await;
+    world.web("1.1.0", "", &[]);
+    world.runs("1.1.0").await;
+    // One that never becomes ready is rolled back, and not tried again.
+    world.web("1.2.0", "unready", &[]);
+    until("1.2.0 is rolled back", SOON, async || {
+        let release = world.release().await;
+        let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
+        let newest = &release["status"]["history"][0];
+        let back = held && newest["action"] == "rollback";
+        if back { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    let back = world.runs("1.1.0").await;
+    let revision = back["status"]["history"][0]["version"].clone();
+    world
+        .stays("1.1.0 stays", |release| release["status"]["history"][0]["version"] == revision)
+        .await;
+    // A commit that mends it is taken, one that leads back as well.
+    world.web("1.2.1", "", &[]);
+    world.runs("1.2.1").await;
+    world.web("1.0.0", "", &[]);
+    world.runs("1.0.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_but_what_a_branch_means() {
+    let Some(mut world) = World::start().await else { return };
+    world.web("1.0.0", "", &[]);
+    world.run(&both());
+    world.runs("1.0.0").await;
+    let asked = world.git.asked();
+    let fetches = |asked: &[String]| asked.iter().filter(|one| one.ends_with("fetch")).count();
+    assert_eq!(fetches(&asked), 1, "{asked:?}");
+    let (source, release) = (world.object(SOURCES, "web").await, world.release().await);
+    let before = asked.len();
+    until("three more questions", SOON, async || {
+        let asked = world.git.asked();
+        if asked.len() >= before + 3 { Ok(()) } else { Err(format!("{asked:?}")) }
+    })
+    .await;
+    let more = world.git.asked()[before..].to_vec();
+    assert!(more.iter().all(|one| one == "POST /web.git/git-upload-pack ls-refs"), "{more:?}");
+    // And nothing was written.
+    let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+    assert_eq!(version(&world.object(SOURCES, "web").await), version(&source));
+    assert_eq!(version(&world.release().await), version(&release));
+    // A process that starts anew finds all in the cache.
+    world.restart();
+    let before = world.git.asked().len();
+    until("a question", SOON, async || {
+        let asked = world.git.asked();
+        if asked.len() > before + 2 { Ok(()) } else { Err(format!("{asked:?}")) }
+    })
+    .await;
+    assert_eq!(fetches(&world.git.asked()), 1);
+    assert_eq!(world.release().await["status"]["history"][0]["version"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_away_stops_nothing_that_runs() {
+    let Some(mut world) = World::start().await else { return };
+    world.web("1.0.0", "", &[]);
+    world.run(&both());
+    world.runs("1.0.0").await;
+    world.git.misbehave(Some(500));
+    world.refuses(SOURCES, "GitOperationFailed", "the server is at fault").await;
+    let ready = |release: &Value| {
+        condition(release, "Ready").is_some_and(|c| c["status"] == "True")
+            && release["status"]["history"][0]["version"] == 1
+    };
+    world.stays("web stays ready", ready).await;
+    // Not even a process that starts anew without its cache.
+    std::fs::remove_dir_all(world.leadsman.cache()).unwrap();
+    world.restart();
+    world.refuses(RELEASES, "SourceNotReady", "the server is at fault").await;
+    world
+        .stays("web stays", |release| release["status"]["history"][0]["status"] == "deployed")
+        .await;
+    world.git.misbehave(None);
+    world.runs("1.0.0").await;
+    world.web("1.1.0", "", &[]);
+    world.runs("1.1.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_or_each_commit_counts() {
+    let Some(mut world) = World::start().await else { return };
+    world.web("1.0.0", "", &[]);
+    world.run(&both());
+    world.runs("1.0.0").await;
+    // Another text under the same version is not rolled out, not even with other values.
+    let values = |text: &str| format!("replicas: 1\nmessage: {text}\n");
+    let second = world.web("1.0.0", "", &[("charts/web/values.yaml", &values("later"))]);
+    world.stored(&format!("main@sha1:{second}")).await;
+    world.stays("one revision", |release| release["status"]["history"][0]["version"] == 1).await;
+    world.change(RELEASES, "web", &json!({"spec": {"values": {"replicas": 2}}})).await;
+    until("a second revision", SOON, async || {
+        let release = world.release().await;
+        let newest = &release["status"]["history"][0];
+        let done = newest["version"] == 2 && newest["status"] == "deployed";
+        if done { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    let config = format!("/api/v1/namespaces/{}/configmaps/web", world.namespace);
+    let message =
+        async || world.api.get(&config).await.unwrap_or_default()["data"]["message"].clone();
+    assert_eq!(message().await, "hello");
+    // Where each commit counts, it is.
+    let each = json!({"spec": {"chart": {"spec": {"reconcileStrategy": "Revision"}}}});
+    world.change(RELEASES, "web", &each).await;
+    let version = |commit: &str| format!("1.0.0+{}", &commit[..12]);
+    world.runs(&version(&second)).await;
+    assert_eq!(message().await, "later");
+    let third = world.web("1.0.0", "unready", &[]);
+    until("the third is rolled back", SOON, async || {
+        let release = world.release().await;
+        let held = condition(&release, "VersionHeld").cloned().unwrap_or_default();
+        let said = held["message"].as_str().is_some_and(|text| text.starts_with(&version(&third)));
+        if said { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    world.runs(&version(&second)).await;
+    let fourth = world.web("1.0.0", "", &[("charts/web/values.yaml", &values("fourth"))]);
+    world.runs(&version(&fourth)).await;
+    // A person may pin what ran before.
+    let pin = json!({"metadata": {"annotations": {"leadsman.dev/pin": version(&second)}}});
+    world.change(RELEASES, "web", &pin).await;
+    world.runs(&version(&second)).await;
+    assert_eq!(message().await, "later");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_ranges_names_and_hashes_are_followed() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]);
+    world.git.git(&["tag", "-a", "-m", "x", "v1.0.0"]);
+    let second = world.web("1.1.0", "", &[]);
+    world.git.git(&["tag", "v1.1.0"]);
+    world.git.git(&["update-ref", "refs/pull/7/head", &first]);
+    world.run(&both().replace("{branch: main}", "{semver: 1.0.x}"));
+    world.runs("1.0.0").await;
+    world.stored(&format!("v1.0.0@sha1:{first}")).await;
+    let none = json!({"branch": null, "tag": null, "semver": null, "name": null, "commit": null});
+    let rows = [
+        (json!({"semver": ">=1.0.0"}), format!("v1.1.0@sha1:{second}"), "1.1.0"),
+        (json!({"tag": "v1.0.0"}), format!("v1.0.0@sha1:{first}"), "1.0.0"),
+        (json!({"commit": second, "branch": "main"}), format!("main@sha1:{second}"), "1.1.0"),
+        (json!({"name": "refs/pull/7/head"}), format!("refs/pull/7/head@sha1:{first}"), "1.0.0"),
+        (json!({"commit": second}), format!("sha1:{second}"), "1.1.0"),
+    ];
+    for (reference, revision, version) in rows {
+        let mut wanted = none.clone();
+        wanted.as_object_mut().unwrap().extend(reference.as_object().unwrap().clone());
+        world.change(SOURCES, "web", &json!({"spec": {"ref": wanted}})).await;
+        world.stored(&revision).await;
+        world.runs(version).await;
+    }
+    // A commit costs nothing once it is known.
+    let before = world.git.asked().len();
+    world
+        .stays("it runs", |release| release["status"]["history"][0]["chartVersion"] == "1.1.0")
+        .await;
+    assert_eq!(world.git.asked().len(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_source_is_said() {
+    let Some(mut world) = World::start().await else { return };
+    world.run(&both());
+    world.refuses(SOURCES, "EmptyGitRepository", "git repository is empty").await;
+    world.refuses(RELEASES, "SourceNotReady", "GitRepository '").await;
+    let first = world.web("1.0.0", "", &[("README.md", "x")]);
+    world.runs("1.0.0").await;
+    let url = world.git.url();
+    let rows = [
+        (
+            json!({"ref": {"branch": "none"}}),
+            "GitOperationFailed",
+            format!(
+                "failed to checkout and determine revision: unable to clone '{url}': couldn't find remote ref \"refs/heads/none\""
+            ),
+        ),
+        (
+            json!({"ref": {"branch": null, "semver": "9.x"}}),
+            "GitOperationFailed",
+            format!("unable to clone '{url}': no match found for semver: 9.x"),
+        ),
+        (
+            json!({"ref": {"semver": null, "commit": "abc"}}),
+            "GitOperationFailed",
+            "`abc` is not the hash of a commit".to_owned(),
+        ),
+        (
+            json!({"ref": {"branch": "main", "commit": null}, "sparseCheckout": ["none"]}),
+            "GitOperationFailed",
+            "failed to sparse checkout directories".to_owned(),
+        ),
+        (
+            json!({"sparseCheckout": null, "verify": {"secretRef": {"name": "x"}}}),
+            "Unsupported",
+            "spec.verify".to_owned(),
+        ),
+        (
+            json!({"verify": null, "secretRef": {"name": "nobody"}}),
+            "AuthenticationFailed",
+            "secrets \"nobody\" not found".to_owned(),
+        ),
+    ];
+    for (change, reason, words) in rows {
+        world.change(SOURCES, "web", &json!({"spec": change})).await;
+        let source = world.refuses(SOURCES, reason, &words).await;
+        // What was fetched stays.
+        assert_eq!(source["status"]["artifact"]["revision"], json!(format!("main@sha1:{first}")));
+    }
+    world.git.require("me", "s3cret");
+    let secrets = format!("/api/v1/namespaces/{}/secrets", world.namespace);
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login"},
+        "stringData": {"username": "me", "password": "wrong"}});
+    world.api.create(&secrets, &secret).await.unwrap();
+    world.change(SOURCES, "web", &json!({"spec": {"secretRef": {"name": "login"}}})).await;
+    world.refuses(SOURCES, "GitOperationFailed", "401 Unauthorized").await;
+    let right = json!({"stringData": {"password": "s3cret"}});
+    world.api.merge(&format!("{secrets}/login"), &right).await;
+    world.stored(&format!("main@sha1:{first}")).await;
+    let source = world.object(SOURCES, "web").await;
+    assert!(condition(&source, "FetchFailed").is_none(), "{source}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_no_chart_waits_for_another_commit() {
+    let Some(mut world) = World::start().await else { return };
+    world.git.commit("first", &[("README.md", "x")]);
+    world.run(&both());
+    let words = "invalid chart reference: there is nothing at 'charts/web'";
+    let release = world.refuses(RELEASES, "SourceNotReady", words).await;
+    assert!(condition(&release, "Stalled").is_some_and(|c| c["status"] == "True"), "{release}");
+    world.git.commit("second", &[("charts/web/values.yaml", "a: 1\n")]);
+    world
+        .refuses(RELEASES, "SourceNotReady", "chart at 'charts/web': there is no Chart.yaml")
+        .await;
+    world.web("1.0.0", "", &[]);
+    let release = world.runs("1.0.0").await;
+    assert!(condition(&release, "Stalled").is_none(), "{release}");
+    let away = json!({"spec": {"chart": {"spec": {"chart": "../web"}}}});
+    world.change(RELEASES, "web", &away).await;
+    world.refuses(RELEASES, "SourceNotReady", "path '../web' leads out of the repository").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dependencies_of_a_folder_are_gotten() {
+    let Some(mut world) = World::start().await else { return };
+    let repository = Repository::start();
+    repository.require("you", "pw");
+    let map = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{a: {{{{ .Values.a }}}}}}\n"
+        )
+    };
+    let far = [
+        ("Chart.yaml", "apiVersion: v2\nname: far\nversion: 3.0.0\n".to_owned()),
+        ("values.yaml", "a: far\n".to_owned()),
+        ("templates/a.yaml", map("far")),
+    ];
+    repository.publish_package(Package::files(far));
+    let remote = repository.url();
+    let chart = format!(
+        "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies:\n\
+         - {{name: common, version: 1.x, repository: \"file://../common\"}}\n\
+         - {{name: far, version: 3.x, repository: \"{remote}/\"}}\n"
+    );
+    let common = map("common");
+    let more = [
+        ("charts/web/Chart.yaml", chart.as_str()),
+        ("charts/common/Chart.yaml", "apiVersion: v2\nname: common\nversion: 1.2.0\n"),
+        ("charts/common/values.yaml", "a: b\n"),
+        ("charts/common/templates/a.yaml", common.as_str()),
+    ];
+    world.web("1.0.0", "", &more);
+    let lender = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: login, namespace: NAMESPACE}}\n\
+         stringData: {{username: you, password: pw}}\n---\n\
+         apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {{name: far, namespace: NAMESPACE}}\n\
+         spec: {{url: \"{remote}\", secretRef: {{name: login}}}}\n---\n"
+    );
+    world.run(&both());
+    world.refuses(RELEASES, "SourceNotReady", "dependency build error: ").await;
+    world.run(&(lender + &both()));
+    world.runs("1.0.0").await;
+    let path = |name: &str| format!("/api/v1/namespaces/{}/configmaps/{name}", world.namespace);
+    for (name, text) in [("common", "b"), ("far", "far")] {
+        let found = world.api.get(&path(name)).await.unwrap_or_default();
+        assert_eq!(found["data"]["a"], text, "{name}");
+    }
+    // A folder outside of the repository is none.
+    let outside = chart.replace("../common", "../../../../etc").replace("1.0.0", "1.1.0");
+    world.web("1.1.0", "", &[("charts/web/Chart.yaml", &outside)]);
+    world.refuses(RELEASES, "SourceNotReady", "leads out of the source").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packed_chart_is_taken_as_it_is() {
+    let Some(mut world) = World::start().await else { return };
+    let package = crate::support::chart::web("1.0.0", "");
+    std::fs::create_dir_all(world.git.folder().join("work/packed")).unwrap();
+    std::fs::write(world.git.folder().join("work/packed/web.tgz"), package.bytes).unwrap();
+    let commit = world.git.commit("packed", &[]);
+    world.run(&strategy(&both(), "Revision").replace("charts/web", "./packed/web.tgz"));
+    world.runs(&format!("1.0.0+{}", &commit[..12])).await;
+}
