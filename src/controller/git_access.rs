@@ -14,7 +14,7 @@ use crate::base::class::Class;
 use crate::base::secret::{SafeUrl, Secret};
 use crate::cluster::{Cluster, Selection as Listed};
 use crate::repo::{Lender, RepositorySpec};
-use crate::source::git::{Access, Login, Selection, Wanted};
+use crate::source::git::{Access, Key, Login, Selection, Wanted};
 
 /// The branch that is meant where nothing is said.
 const BRANCH: &str = "master";
@@ -37,16 +37,14 @@ pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<
     let url: SafeUrl = spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
         invalid(format!("failed to parse url '{error}'"))
     })?;
-    match url.expose().scheme() {
-        "http" | "https" => {}
-        "ssh" => {
-            let text = "ssh:// is not supported by this version of Leadsman; use https://";
-            return Err(("Unsupported", text.to_owned(), Class::Stalled));
-        }
+    let by_ssh = match url.expose().scheme() {
+        "http" | "https" => false,
+        "ssh" => true,
         scheme => return Err(invalid(format!("URL scheme '{scheme}' is not supported"))),
-    }
+    };
     let timeout = spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
-    let mut found = Access { login: of_url(&url), url, tls: None, timeout };
+    let given = if by_ssh { Login::Anonymous } else { of_url(&url) };
+    let mut found = Access { login: given, url, tls: None, timeout };
     if let Some(reference) = &spec.secret_ref {
         let namespace = &repository.metadata.namespace;
         let lacks = |text: &str| {
@@ -54,8 +52,15 @@ pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<
             ("AuthenticationFailed", text, Class::Retry)
         };
         let data = access::secret(cluster, namespace, &reference.name).await?;
+        if by_ssh {
+            found.login = Login::Key(key(&data).map_err(lacks)?);
+            return Ok(found);
+        }
         found.login = login(&data, &found.login).map_err(lacks)?;
         found.tls = access::tls(&data).map_err(lacks)?;
+    } else if by_ssh {
+        let text = "invalid 'ssh' auth option: 'identity' is required; name a Secret in secretRef";
+        return Err(("AuthenticationFailed", text.to_owned(), Class::Stalled));
     }
     Ok(found)
 }
@@ -84,7 +89,7 @@ fn login(data: &BTreeMap<String, String>, known: &Login) -> Result<Login, &'stat
     }
     let (user, password) = match known {
         Login::Password(user, password) => (user.clone(), password.clone()),
-        Login::Anonymous | Login::Bearer(_) => (String::new(), Secret::default()),
+        Login::Anonymous | Login::Bearer(_) | Login::Key(_) => (String::new(), Secret::default()),
     };
     let user = text("username").unwrap_or(user);
     let password = text("password").map_or(password, Secret::new);
@@ -93,6 +98,16 @@ fn login(data: &BTreeMap<String, String>, known: &Login) -> Result<Login, &'stat
         (true, false) => Err("`password` requires `username`"),
         (false, _) => Ok(Login::Password(user, password)),
     }
+}
+
+/// A key, and the keys of servers: nobody is trusted at first sight.
+fn key(data: &BTreeMap<String, String>) -> Result<Key, &'static str> {
+    let text = |name: &str| data.get(name).filter(|text| !text.trim().is_empty()).cloned();
+    let identity = text("identity").ok_or("invalid 'ssh' auth option: 'identity' is required")?;
+    let hosts =
+        text("known_hosts").ok_or("invalid 'ssh' auth option: 'known_hosts' is required")?;
+    let password = Secret::new(text("password").unwrap_or_default());
+    Ok(Key { identity: Secret::new(identity), password, known_hosts: hosts })
 }
 
 /// Returns which commit is wanted.
@@ -193,6 +208,27 @@ mod tests {
     }
 
     #[test]
+    fn a_key_comes_with_known_hosts() {
+        let of = |names: &[&str]| {
+            key(&names.iter().map(|name| ((*name).to_owned(), format!("<{name}>"))).collect())
+        };
+        let key = of(&["identity", "known_hosts", "password"]).unwrap();
+        assert_eq!(
+            (key.identity.expose().as_str(), key.known_hosts.as_str()),
+            ("<identity>", "<known_hosts>")
+        );
+        assert_eq!(key.password.expose(), "<password>");
+        assert_eq!(
+            of(&["identity"]).unwrap_err(),
+            "invalid 'ssh' auth option: 'known_hosts' is required"
+        );
+        assert_eq!(
+            of(&["known_hosts"]).unwrap_err(),
+            "invalid 'ssh' auth option: 'identity' is required"
+        );
+    }
+
+    #[test]
     fn a_login_is_of_the_secret_or_of_the_address() {
         type Row = (&'static str, &'static [(&'static str, &'static str)], &'static str);
         let rows: &[Row] = &[
@@ -211,6 +247,7 @@ mod tests {
                 Ok(Login::Anonymous) => "-".to_owned(),
                 Ok(Login::Password(user, password)) => format!("{user}:{}", password.expose()),
                 Ok(Login::Bearer(token)) => format!("token {}", token.expose()),
+                Ok(Login::Key(_)) => "key".to_owned(),
                 Err(why) => why.to_owned(),
             };
             assert_eq!(got, *want, "{url}");

@@ -129,6 +129,7 @@ fn key(access: &Access, found: &Found, selection: &Selection) -> Digest {
         Login::Anonymous => String::new(),
         Login::Password(user, password) => format!("{user}\0{}", password.expose()),
         Login::Bearer(token) => format!("\0{}", token.expose()),
+        Login::Key(key) => format!("\0\0{}", key.identity.expose()),
     };
     let parts = [
         access.url.expose().as_str(),

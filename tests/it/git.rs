@@ -1,14 +1,15 @@
-//! Git repositories over real HTTP, as Git itself serves them.
+//! Git repositories over real HTTP and SSH, as Git itself serves them.
 
 use std::time::Duration;
 
 use leadsman::base::secret::Secret;
 use leadsman::source::git::{
-    Access, Checkout, Error, Found, Ignore, Login, Remote, Selection, Servers, Wanted,
+    Access, Checkout, Error, Found, Ignore, Key, Login, Remote, Selection, Servers, Wanted,
 };
 use leadsman::source::{Fetcher, Mirrors, Tls};
 
 use crate::support::git::Git;
+use crate::support::sshd::Sshd;
 
 struct Setup {
     git: Git,
@@ -216,6 +217,58 @@ async fn who_asks_is_told_only_to_the_host_and_as_it_wants() {
     assert!(setup.find(&main).await.is_err());
     setup.access.login = Login::Bearer(Secret::new("t0ken".to_owned()));
     setup.find(&main).await.unwrap();
+}
+
+#[tokio::test]
+async fn servers_are_asked_over_ssh() {
+    let Some(git) = Git::start() else { return };
+    let Some(sshd) = Sshd::start() else { return };
+    let mut setup = Setup::new(git);
+    let first = setup.git.commit("first", &[("a.txt", "1")]);
+    setup.git.commit("second", &[("a.txt", "2")]);
+    setup.access.url = sshd.url(&setup.git.folder().join("web.git")).parse().unwrap();
+    let key = |name: &str, password: &str, known_hosts: &str| {
+        Login::Key(Key {
+            identity: Secret::new(sshd.key(name)),
+            password: Secret::new(password.to_owned()),
+            known_hosts: known_hosts.to_owned(),
+        })
+    };
+    let (main, all) = (branch("main"), Selection::default());
+    let known = sshd.known_hosts();
+    let old = Wanted::Commit(first.parse().unwrap(), None);
+    for login in [key("user", "", &known), key("locked", "open sesame", &known)] {
+        setup.access.login = login;
+        assert_eq!(setup.files(&main, &all).await, pairs(&[("a.txt", "2")]));
+        assert_eq!(setup.files(&old, &all).await, pairs(&[("a.txt", "1")]));
+    }
+    let Some(old_sshd) = Sshd::start_old() else { return };
+    let new_url = setup.access.url.clone();
+    let new_login = setup.access.login.clone();
+    setup.access.url = old_sshd.url(&setup.git.folder().join("web.git")).parse().unwrap();
+    setup.access.login = Login::Key(Key {
+        identity: Secret::new(old_sshd.key("user")),
+        known_hosts: old_sshd.known_hosts(),
+        ..Key::default()
+    });
+    assert_eq!(setup.files(&main, &all).await, pairs(&[("a.txt", "2")]));
+    assert_eq!(setup.files(&old, &all).await, pairs(&[("a.txt", "1")]));
+    (setup.access.url, setup.access.login) = (new_url, new_login);
+    let none = setup.find(&branch("none")).await.unwrap_err();
+    assert_eq!(none.to_string(), "couldn't find remote ref \"refs/heads/none\"");
+    let other = known.replace("AAAAC3", "AAAAC4");
+    let unlisted = known.replace("127.0.0.1", "127.0.0.2");
+    let rows = [
+        (key("user", "", &other), "put its key into `known_hosts`"),
+        (key("user", "", &unlisted), "put its key into `known_hosts`"),
+        (key("host", "", &known), "check `identity`"),
+        (key("locked", "wrong", &known), "check `identity`"),
+    ];
+    for (login, words) in rows {
+        setup.access.login = login;
+        let said = setup.find(&main).await.unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Requests to Git servers, over HTTP(S).
+//! Requests to Git servers: over HTTP(S), and over SSH by [`super::ssh`].
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,6 +13,7 @@ use super::object::Id;
 use super::pack::Pack;
 use super::receive::{self, Depth, Receiver, Refusal};
 use super::refs::{self, Manner, Ref};
+use super::ssh::{Conversation, Key};
 use super::tree::{Checkout, Selection};
 use super::wanted::{Found, Wanted};
 use crate::base::limit::{self, Limit};
@@ -48,6 +49,8 @@ pub enum Login {
     Password(String, Secret<String>),
     /// Who has this token.
     Bearer(Secret<String>),
+    /// Who has this key, over SSH.
+    Key(Key),
 }
 
 /// What is known of servers: the second question needs no introduction.
@@ -161,6 +164,9 @@ impl Remote<'_> {
 
     /// Returns refs whose names begin so (others may come as well).
     async fn refs(&self, prefixes: &[String]) -> Result<Vec<Ref>, Error> {
+        if let Some(key) = self.key()? {
+            return self.refs_by_ssh(key, prefixes).await.map_err(|why| self.protocol(why));
+        }
         let known = self.known();
         let server = match known.filter(|server| server.manner.second) {
             Some(server) => server,
@@ -214,16 +220,49 @@ impl Remote<'_> {
         Ok((server, refs))
     }
 
+    /// Returns the key, where it is asked over SSH.
+    fn key(&self) -> Result<Option<&Key>, Error> {
+        match (&self.access.login, self.access.url.expose().scheme()) {
+            (Login::Key(key), "ssh") => Ok(Some(key)),
+            (_, "ssh") => Err(self.protocol("a key is needed".to_owned())),
+            _ => Ok(None),
+        }
+    }
+
+    async fn refs_by_ssh(&self, key: &Key, prefixes: &[String]) -> Result<Vec<Ref>, String> {
+        let opened = Conversation::open(&self.access.url, key, REFS_BYTES).await?;
+        let (mut conversation, manner, mut refs) = opened;
+        if manner.second {
+            conversation.say(&refs::question(prefixes)).await?;
+            refs = refs::answer(&conversation.message().await?)?;
+        }
+        conversation.end().await;
+        Ok(refs)
+    }
+
+    async fn pour_by_ssh(
+        &self,
+        key: &Key,
+        (want, depth): (Id, Depth),
+        into: &mut Receiver,
+    ) -> Result<(), String> {
+        let opened = Conversation::open(&self.access.url, key, REFS_BYTES).await?;
+        let (mut conversation, manner, _) = opened;
+        conversation.say(&receive::question(&manner, want, depth)).await?;
+        conversation.hear(into).await
+    }
+
     async fn receive(&self, want: Id, depth: Depth, file: File) -> Result<File, Error> {
-        let server = match self.known() {
-            Some(server) => server,
-            None => self.greet().await?.0,
-        };
-        let answer = self.post(&server, receive::question(&server.manner, want, depth)).await?;
         let limits = limit::current();
         let limit_bytes = limits.of(Limit::Unpacked).saturating_mul(PACK_TIMES);
         let mut receiver = Receiver::new(file, limit_bytes);
-        let poured = body::pour(&self.access.url, answer, (u64::MAX, false), &mut receiver).await;
+        let poured = match self.key()? {
+            Some(key) => {
+                let poured = self.pour_by_ssh(key, (want, depth), &mut receiver).await;
+                poured.map_err(|why| self.protocol(why))
+            }
+            None => self.pour(want, depth, &mut receiver).await,
+        };
         match (receiver.finish(), poured) {
             (Ok(file), Ok(())) => Ok(file),
             (Err(Refusal::TooLarge), _) => {
@@ -235,11 +274,20 @@ impl Remote<'_> {
                 Err(Error::TooLarge { url, reason })
             }
             (Err(Refusal::Said(reason)), Ok(())) => Err(self.protocol(reason)),
-            // An answer that is refused ends the connection as well.
-            (Err(Refusal::Said(reason)), Err(crate::source::Error::Compressed { .. })) => {
-                Err(self.protocol(reason))
-            }
-            (_, Err(error)) => Err(error.into()),
+            (_, Err(error)) => Err(error),
+        }
+    }
+
+    async fn pour(&self, want: Id, depth: Depth, into: &mut Receiver) -> Result<(), Error> {
+        let server = match self.known() {
+            Some(server) => server,
+            None => self.greet().await?.0,
+        };
+        let answer = self.post(&server, receive::question(&server.manner, want, depth)).await?;
+        match body::pour(&self.access.url, answer, (u64::MAX, false), into).await {
+            // An answer that the receiver refuses ends the connection as well: it knows why.
+            Ok(()) | Err(crate::source::Error::Compressed { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -264,7 +312,7 @@ impl Remote<'_> {
         // A server that a redirect led to is another one.
         if same_host(&self.access.url, &url) {
             request = match &self.access.login {
-                Login::Anonymous => request,
+                Login::Anonymous | Login::Key(_) => request,
                 Login::Password(user, password) => {
                     request.basic_auth(user, Some(password.expose()))
                 }

@@ -2,7 +2,8 @@
 //!
 //! Version 2 of Git's protocol is spoken, and the first one where a server knows no other. Asking
 //! what something means is one request; of the commit itself its own files alone are fetched, not
-//! its history. It is written down while it comes and never in memory as a whole.
+//! its history. HTTP(S) is asked by the same client as all else, SSH by the program `ssh`. A pack is
+//! written down while it comes, and never in memory as a whole.
 //!
 //! Invariants: nothing that comes is trusted: sizes, counts and depths have limits, names stay in
 //! their folders, every object is named by its own content; a credential goes only to the host it
@@ -18,6 +19,7 @@ mod pack;
 mod packet;
 mod receive;
 mod refs;
+mod ssh;
 mod tree;
 mod wanted;
 
@@ -26,5 +28,6 @@ pub use error::Error;
 pub use ignore::Ignore;
 pub use object::{Commit, Id, IdError};
 pub use refs::Ref;
+pub use ssh::Key;
 pub use tree::{Checkout, Selection, TreeFile};
 pub use wanted::{Found, Wanted};

@@ -13,6 +13,8 @@ use super::object::{self, Id, Kind, Naming};
 
 /// Most objects.
 const MOST: u32 = 2_000_000;
+/// Most bytes of all objects, unpacked: as much is worked through.
+const ALL_BYTES: u64 = 8 << 30;
 /// Largest object that is ever in memory.
 const OBJECT_BYTES: u64 = 64 << 20;
 /// Most differences one upon another (Git itself makes 50).
@@ -85,6 +87,7 @@ impl Pack {
     fn scan(&mut self, count: u32) -> Result<()> {
         // Where each entry begins, in the order of the file.
         let mut starts: Vec<u64> = Vec::new();
+        let mut left_bytes = ALL_BYTES;
         for _ in 0..count {
             let start = self.file.stream_position().map_err(broken)?;
             let (kind, size) = self.entry_head().map_err(broken)?;
@@ -107,6 +110,8 @@ impl Pack {
                 other => return Err(format!("an object is of kind {other}")),
             };
             starts.push(start);
+            let too_much = || format!("it unpacks to more than {ALL_BYTES} bytes");
+            left_bytes = left_bytes.checked_sub(size).ok_or_else(too_much)?;
             let at = self.file.stream_position().map_err(broken)?;
             let number = self.places.len();
             self.places.push(Place { at, size, form });

@@ -96,6 +96,11 @@ impl Receiver {
         }
     }
 
+    /// Whether the pack came as a whole, as far as the packets say it.
+    pub(super) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
     fn take(&mut self, part: &[u8]) -> Result<(), Refusal> {
         self.rest.extend_from_slice(part);
         let all = std::mem::take(&mut self.rest);

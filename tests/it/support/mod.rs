@@ -34,6 +34,7 @@ pub(crate) mod relay;
 pub(crate) mod repository;
 pub(crate) mod serve;
 pub(crate) mod single;
+pub(crate) mod sshd;
 pub(crate) mod terminal;
 pub(crate) mod token;
 pub(crate) mod wait;
