@@ -97,8 +97,11 @@ pub struct ChartSpec {
     pub interval: Option<GoDuration>,
     /// Of a chart in Git: whether each commit counts (`Revision`), or each version of the chart.
     pub reconcile_strategy: String,
-    /// Values files inside the chart.
+    /// Values files whose merged values become the chart's own; of a chart in Git by their paths
+    /// in the repository.
     pub values_files: Vec<String>,
+    /// Whether those that are not there are passed over.
+    pub ignore_missing_values_files: bool,
     /// Signature check.
     pub verify: Option<Value>,
 }
@@ -113,6 +116,13 @@ pub struct SourceRef {
     pub name: String,
     /// Namespace (the release's when absent).
     pub namespace: String,
+}
+
+impl SourceRef {
+    /// Whether it names a `GitRepository`.
+    pub fn is_git(&self) -> bool {
+        self.kind == "GitRepository"
+    }
 }
 
 /// A release that must be ready first.
@@ -457,7 +467,10 @@ impl HelmReleaseSpec {
                 self.chart_ref.as_ref().is_some_and(|source| source.kind != "OCIRepository"),
                 "spec.chartRef",
             ),
-            (chart.is_some_and(|c| !c.values_files.is_empty()), "spec.chart.spec.valuesFiles"),
+            (
+                chart.is_some_and(|c| !c.values_files.is_empty() && !c.source_ref.is_git()),
+                "spec.chart.spec.valuesFiles",
+            ),
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
             (self.kube_config.is_some(), "spec.kubeConfig"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),

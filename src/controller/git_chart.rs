@@ -12,6 +12,7 @@ use super::chart_ref::{Chosen, Standing, check_ready, decided, not_ready};
 use super::context::Context;
 use super::git_access::{self, Neighbors};
 use super::git_repository::KIND;
+use super::history;
 use super::memory::Memory;
 use super::prerequisite::Problem;
 use crate::api::crd::GIT_REPOSITORY_API;
@@ -34,8 +35,42 @@ pub struct Origin {
     pub revision: String,
     /// Path of the chart.
     pub path: String,
+    /// Values files that were merged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values_files: Vec<String>,
+    /// Whether those that were not there were passed over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_missing: bool,
     /// What was asked for then.
     pub wish: String,
+}
+
+/// A description of a chart, counted as Flux counts the generations of its `HelmChart`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Template {
+    /// What was described.
+    pub wish: String,
+    /// How often it changed.
+    pub generation: u64,
+}
+
+impl Template {
+    /// Whether none was needed.
+    pub fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Notes what is described now; at first it is counted on from the version that runs.
+    fn note(&mut self, wish: &str, deployed: Option<&str>) {
+        if self.wish == wish {
+            return;
+        }
+        let build = deployed.and_then(|version| version.split_once('+')).map(|(_, build)| build);
+        let known = build.and_then(|build| build.rsplit('.').next()?.parse().ok());
+        self.generation = if self.is_unset() { known.unwrap_or(1) } else { self.generation + 1 };
+        wish.clone_into(&mut self.wish);
+    }
 }
 
 /// Returns the source that a release names, if it is ready.
@@ -91,11 +126,24 @@ pub(super) async fn choose(
     let origin = |revision: &str| Origin {
         revision: revision.to_owned(),
         path: template.chart.clone(),
+        values_files: values_files(&template).to_vec(),
+        ignore_missing: template.ignore_missing_values_files,
         wish: constraint.clone(),
     };
     let mut from = origin(revision);
     let mut pulled = place.pull(&from).await?;
-    let version = version(&pulled.chart.metadata.version, revision, &template).map_err(|why| {
+    let newest = history::newest_good(&release.status.history);
+    let files = values_files(&template);
+    if files.is_empty() {
+        memory.template = Template::default();
+    } else {
+        let deployed = newest.map(|entry| entry.chart_version.as_str());
+        memory.template.note(&described(&template), deployed);
+    }
+    let generation = (!files.is_empty()).then_some(memory.template.generation);
+    let by_commit = template.reconcile_strategy == "Revision";
+    let build = build(by_commit.then_some(revision), generation);
+    let version = version(&pulled.chart.metadata.version, &build).map_err(|why| {
         place.not_ready(&format!("chart metadata patch error: {why}"), Class::Stalled)
     })?;
     // A chart whose version stays is the one that was packed first.
@@ -163,33 +211,60 @@ impl<'a> Place<'a> {
         let files = repositories.git_files(&self.access, (&self.wanted, &found), &selection).await;
         let files = files.map_err(|error| self.not_ready(&chain(&error), Class::Retry))?;
         let lender = Neighbors { context: self.context, namespace: &source.metadata.namespace };
-        let wanted = GitChart { path: &from.path, lender: &lender };
+        let wanted = GitChart {
+            path: &from.path,
+            values_files: &from.values_files,
+            ignore_missing: from.ignore_missing,
+            lender: &lender,
+        };
         let pulled = repositories.git_chart(&files, wanted).await;
         pulled.map_err(|error| self.not_ready(&error.to_string(), error.class()))
     }
 }
 
-/// What a person wants of the source.
-fn constraint(source: &GitRepository, chart: &ChartSpec) -> String {
+/// The values files that count: the chart's own is no other.
+fn values_files(template: &ChartSpec) -> &[String] {
+    match &template.values_files[..] {
+        [one] if one == "values.yaml" => &[],
+        files => files,
+    }
+}
+
+/// What a person wants of the chart.
+fn described(template: &ChartSpec) -> String {
+    let ChartSpec { chart, reconcile_strategy, source_ref, .. } = template;
+    let files = template.values_files.join(" ");
+    let missing = if template.ignore_missing_values_files { " missing ignored" } else { "" };
+    format!("{} {chart} {reconcile_strategy} {files}{missing}", source_ref.name)
+}
+
+/// What a person wants of the source and of the chart.
+fn constraint(source: &GitRepository, template: &ChartSpec) -> String {
     let spec = &source.spec;
     let reference = spec.reference.clone().unwrap_or_default();
     let wanted = serde_json::to_string(&reference).unwrap_or_default();
     let url: Result<crate::base::secret::SafeUrl, _> = spec.url.parse();
     let url = url.map(|url| url.to_string()).unwrap_or_default();
-    format!("{url} {wanted} {} {}", chart.chart, chart.reconcile_strategy)
+    format!("{url} {wanted} {}", described(template))
+}
+
+/// Returns what is added to the version of a chart: the beginning of the commit, where each
+/// counts, and the generation, where values files are merged.
+fn build(revision: Option<&str>, generation: Option<u64>) -> String {
+    let hash = revision.and_then(|revision| revision.rsplit(':').next());
+    let hash = hash.map(|hash| hash.get(..DIGITS).unwrap_or(hash).to_owned());
+    let generation = generation.map(|generation| generation.to_string());
+    hash.into_iter().chain(generation).collect::<Vec<_>>().join(".")
 }
 
 /// Returns the version that a chart gets.
-fn version(of_chart: &str, revision: &str, template: &ChartSpec) -> Result<String, String> {
-    if template.reconcile_strategy != "Revision" {
+fn version(of_chart: &str, build: &str) -> Result<String, String> {
+    if build.is_empty() {
         return Ok(of_chart.to_owned());
     }
-    let invalid = |_| format!("invalid chart version {of_chart}");
-    let version: Version = of_chart.parse().map_err(invalid)?;
-    let wrong = || format!("invalid revision {revision}");
-    let build =
-        revision.rsplit(':').next().and_then(|hash| hash.get(..DIGITS)).ok_or_else(wrong)?;
-    let version = version.with_build(build).map_err(|_| wrong())?;
+    let version: Version =
+        of_chart.parse().map_err(|_| format!("invalid chart version {of_chart}"))?;
+    let version = version.with_build(build).map_err(|error| error.to_string())?;
     Ok(version.original().trim_start_matches('v').to_owned())
 }
 
@@ -198,20 +273,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_carry_the_commit_where_they_are_to() {
-        let revision = "main@sha1:4e5cbb7b97d0aaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    fn versions_carry_the_commit_and_the_generation_where_they_are_to() {
+        let revision = Some("main@sha1:4e5cbb7b97d0aaaaaaaaaaaaaaaaaaaaaaaaaaaa");
         let rows = [
-            ("6.0.3", "", Ok("6.0.3")),
-            ("v6.0.3+x", "ChartVersion", Ok("v6.0.3+x")),
-            ("6.0.3", "Revision", Ok("6.0.3+4e5cbb7b97d0")),
-            ("v6.0.3-rc.1+x", "Revision", Ok("6.0.3-rc.1+4e5cbb7b97d0")),
-            ("one", "Revision", Err("invalid chart version one")),
+            ("6.0.3", None, None, Ok("6.0.3")),
+            ("v6.0.3+x", None, None, Ok("v6.0.3+x")),
+            ("6.0.3", revision, None, Ok("6.0.3+4e5cbb7b97d0")),
+            ("v6.0.3-rc.1+x", revision, None, Ok("6.0.3-rc.1+4e5cbb7b97d0")),
+            ("6.0.3", None, Some(2), Ok("6.0.3+2")),
+            ("6.0.3", revision, Some(2), Ok("6.0.3+4e5cbb7b97d0.2")),
+            ("one", revision, None, Err("invalid chart version one")),
         ];
-        for (of_chart, strategy, want) in rows {
-            let template =
-                ChartSpec { reconcile_strategy: strategy.to_owned(), ..ChartSpec::default() };
-            let got = version(of_chart, revision, &template);
+        for (of_chart, revision, generation, want) in rows {
+            let got = version(of_chart, &build(revision, generation));
             assert_eq!(got, want.map(str::to_owned).map_err(str::to_owned), "{of_chart}");
         }
+    }
+
+    #[test]
+    fn descriptions_are_counted() {
+        let rows = [
+            ("first", (None, "a"), 1),
+            ("the same", (None, "a"), 1),
+            ("another", (Some("1.0.0+9"), "b"), 2),
+        ];
+        let mut template = Template::default();
+        for (name, (deployed, wish), want) in rows {
+            template.note(wish, deployed);
+            assert_eq!(template.generation, want, "{name}");
+        }
+        for (deployed, want) in
+            [("1.0.0+7", 7), ("1.0.0+4e5cbb7b97d0.3", 3), ("1.0.0", 1), ("1.0.0+a", 1)]
+        {
+            let mut taken_over = Template::default();
+            taken_over.note("a", Some(deployed));
+            assert_eq!(taken_over.generation, want, "{deployed}");
+        }
+    }
+
+    #[test]
+    fn values_yaml_alone_is_no_values_file() {
+        let files = |names: &[&str]| ChartSpec {
+            values_files: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..ChartSpec::default()
+        };
+        assert!(values_files(&files(&["values.yaml"])).is_empty());
+        assert_eq!(values_files(&files(&["values.yaml", "a"])).len(), 2);
     }
 }

@@ -363,8 +363,7 @@ fn references(release: &HelmRelease) -> BTreeSet<Key> {
     };
     let source = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
     let source = source.map(|source| {
-        let is_git = source.kind == git_repository::KIND;
-        let kind = if is_git { Kind::Git } else { Kind::Repository };
+        let kind = if source.is_git() { Kind::Git } else { Kind::Repository };
         key(kind, &source.namespace, &source.name)
     });
     let named = release.spec.chart_ref.as_ref();

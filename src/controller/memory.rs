@@ -1,5 +1,5 @@
-//! What is remembered of a release beside its status: versions that failed, and the constraint
-//! under which the running version was chosen, and the commits that versions came from.
+//! What is remembered of a release beside its status: versions that failed, the constraint under
+//! which the running version was chosen, the commits that versions came from, what was told.
 //!
 //! It lives in a ConfigMap beside the `HelmRelease`, so that it survives restarts, a re-apply from
 //! Git, the truncation of the history, and CRDs that prune unknown status fields.
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::git_chart::Origins;
+use super::git_chart::{Origins, Template};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::api::{AvailableUpdates, HelmRelease};
 use crate::cluster::{ApplyOptions, Cluster, Error, Object, ObjectId};
@@ -33,6 +33,9 @@ pub struct Memory {
     /// Where versions came from, of charts in Git.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: Origins,
+    /// How often the chart was described anew, of one in Git with values files.
+    #[serde(skip_serializing_if = "Template::is_unset")]
+    pub template: Template,
     /// Versions that failed.
     pub quarantine: Quarantine,
     /// What was told of newer versions.

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::memory::Memory;
 use super::offer::{self, Offered};
 use super::values::{self, Fetched, Receiver};
-use super::{access, dependency, git_chart, git_repository, history, manner, repository};
+use super::{access, dependency, git_chart, history, manner, repository};
 use crate::api::annotation::{HOLD, PIN, REQUESTED_AT};
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{GitRepository, HelmRelease, HelmRepository, OciRepository, ValuesReference};
@@ -157,7 +157,7 @@ impl Artifact {
             return Ok(Some(Self::Oci(source)));
         }
         let reference = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
-        let Some(reference) = reference.filter(|one| one.kind == git_repository::KIND) else {
+        let Some(reference) = reference.filter(|one| one.is_git()) else {
             return Ok(None);
         };
         git_chart::source(context, release, reference).await.map(|source| Some(Self::Git(source)))

@@ -508,3 +508,36 @@ async fn a_packed_chart_is_taken_as_it_is() {
     world.run(&strategy(&both(), "Revision").replace("charts/web", "./packed/web.tgz"));
     world.runs(&format!("1.0.0+{}", &commit[..12])).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_files_become_those_of_the_chart() {
+    let Some(mut world) = World::start().await else { return };
+    let more = [("prod/values.yaml", "message: prod\n"), ("prod/more.yaml", "replicas: 2\n")];
+    world.web("1.0.0", "", &more);
+    let files = "reconcileStrategy: ChartVersion\n      valuesFiles: [charts/web/values.yaml, prod/values.yaml]";
+    let release =
+        RELEASE.replace("chart: charts/web\n", &format!("chart: charts/web\n      {files}\n"));
+    world.run(&(SOURCE.to_owned() + &release));
+    world.runs("1.0.0+1").await;
+    let config = format!("/api/v1/namespaces/{}/configmaps/web", world.namespace);
+    let found = world.api.get(&config).await.unwrap_or_default();
+    assert_eq!(
+        (&found["data"]["message"], &found["data"]["version"]),
+        (&json!("prod"), &json!("1.0.0+1"))
+    );
+    let files = json!(["charts/web/values.yaml", "prod/more.yaml", "none.yaml"]);
+    world
+        .change(RELEASES, "web", &json!({"spec": {"chart": {"spec": {"valuesFiles": files}}}}))
+        .await;
+    let words = "values files merge error: no values file found at path 'none.yaml'";
+    world.refuses(RELEASES, "SourceNotReady", words).await;
+    let ignore = json!({"spec": {"chart": {"spec": {"ignoreMissingValuesFiles": true}}}});
+    world.change(RELEASES, "web", &ignore).await;
+    let release = world.runs("1.0.0+").await;
+    until("the other values", SOON, async || {
+        let found = world.api.get(&config).await.unwrap_or_default();
+        let good = found["data"]["message"] == "hello";
+        if good { Ok(()) } else { Err(json!([found, release["status"]]).to_string()) }
+    })
+    .await;
+}

@@ -10,12 +10,14 @@ use super::{GitFiles, login, tree};
 use crate::base::class::{Class, chain};
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
-use crate::base::{file, limit};
+use crate::base::file;
+use crate::base::limit::{self, Limit};
 use crate::chart::{self, Chart, Dependency, Stamp, load_archive, load_folder};
 use crate::repo::helm_file::HelmFiles;
 use crate::repo::repositories::{Pulled, Repositories, RepositorySpec};
 use crate::repo::subchart::{Registries, Subcharts, Verify};
 use crate::source::oci::Session;
+use crate::yaml::{self, Map, Value};
 
 /// Longest time of one download of a dependency.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -25,6 +27,10 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 pub struct GitChart<'a> {
     /// Its path: a folder, or an archive.
     pub path: &'a str,
+    /// Values files, by their paths in the repository: merged, they become the chart's own.
+    pub values_files: &'a [String],
+    /// Whether those that are not there are passed over.
+    pub ignore_missing: bool,
     /// How repositories of its dependencies are asked.
     pub lender: &'a dyn Lender,
 }
@@ -42,6 +48,9 @@ pub enum ChartError {
     /// There is none at the path.
     #[error("invalid chart reference: {0}")]
     Reference(String),
+    /// Values files cannot be merged.
+    #[error("values files merge error: {0}")]
+    Values(String),
     /// A dependency cannot be had.
     #[error("dependency build error: {0}")]
     Dependency(String),
@@ -57,7 +66,7 @@ impl ChartError {
     /// Returns what to do about it.
     pub fn class(&self) -> Class {
         match self {
-            Self::Reference(_) => Class::Stalled,
+            Self::Reference(_) | Self::Values(_) => Class::Stalled,
             Self::Dependency(_) | Self::Package(_) | Self::Store(_) => Class::Retry,
         }
     }
@@ -74,7 +83,7 @@ impl Repositories {
         wanted: GitChart<'_>,
     ) -> Result<Pulled, ChartError> {
         let folder = files.path.parent().unwrap_or(Path::new(".")).to_owned();
-        let prefix = format!("chart-{}-", &Digest::of(wanted.path).to_hex()[..16]);
+        let prefix = wanted.prefix();
         if let Some(pulled) = self.known_chart(&folder, &prefix) {
             return Ok(pulled);
         }
@@ -84,8 +93,12 @@ impl Repositories {
         let root = place.path().join("files");
         let (archive, target) = (files.path.clone(), root.clone());
         blocking(move || tree::unpack(&archive, &target).map_err(ChartError::Store)).await?;
-        let chart = self.assembled(&root, wanted).await?;
+        let mut chart = self.assembled(&root, wanted).await?;
+        let (values_files, ignore_missing) = (wanted.values_files.to_vec(), wanted.ignore_missing);
         let saved = move || {
+            if let Some(values) = merged(&root, &values_files, ignore_missing)? {
+                replace_values(&mut chart, &values)?;
+            }
             let saved = chart::save(&chart, Stamp::Now(Timestamp::UNIX_EPOCH));
             let bytes = saved.map_err(|error| ChartError::Package(chain(&error)))?;
             // What is used is what others would unpack.
@@ -173,6 +186,54 @@ impl Repositories {
     }
 }
 
+impl GitChart<'_> {
+    /// How its archive is called in the cache.
+    fn prefix(&self) -> String {
+        let mut parts = vec![self.path];
+        parts.extend(self.values_files.iter().map(String::as_str));
+        parts.extend(self.ignore_missing.then_some("\0"));
+        let parts = parts.into_iter().map(|part| Digest::of(part).to_hex());
+        format!("chart-{}-", &Digest::of(parts.collect::<Vec<_>>().join(" ")).to_hex()[..16])
+    }
+}
+
+/// Merges values files, later ones over earlier ones; none where none is there.
+fn merged(root: &Path, files: &[String], ignore_missing: bool) -> Result<Option<Map>, ChartError> {
+    let mut values = None;
+    for name in files {
+        let inside = inside(Path::new(""), name).filter(|_| !Path::new(name).is_absolute());
+        let path = inside.map(|inside| root.join(inside)).filter(|path| path.is_file());
+        let Some(path) = path else {
+            if ignore_missing {
+                continue;
+            }
+            return Err(ChartError::Values(format!("no values file found at path '{name}'")));
+        };
+        let text = file::read_bytes(&path, limit::current().of(Limit::Values));
+        let wrong = |why: String| ChartError::Values(format!("values file '{name}': {why}"));
+        let text = text.map_err(|error| wrong(chain(&error)))?;
+        let over = chart::parse_values(&text).map_err(|error| wrong(chain(&error)))?;
+        values = Some(match values {
+            Some(below) => chart::merge_values(below, over),
+            None => over,
+        });
+    }
+    Ok(values)
+}
+
+/// Gives a chart other values of its own.
+fn replace_values(chart: &mut Chart, values: &Map) -> Result<(), ChartError> {
+    if chart.values_text.is_none() {
+        let text = "failed to locate values file: values.yaml";
+        return Err(ChartError::Values(text.to_owned()));
+    }
+    let text = yaml::print(&Value::Object(values.clone()));
+    let text = text.map_err(|error| ChartError::Values(error.to_string()))?;
+    chart.values_text = Some(text.into());
+    values.clone_into(&mut chart.values);
+    Ok(())
+}
+
 fn quiet(text: &str) {
     tracing::debug!(text = text.trim_end(), "getting dependencies");
 }
@@ -253,6 +314,30 @@ fn loaded(path: &Path, shown: &str) -> Result<Chart, ChartError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_files_are_merged_in_their_order() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in
+            [("a.yaml", "x: {a: 1, b: [1]}\ny: 1\n"), ("d/b.yaml", "x: {b: [], c: null}")]
+        {
+            file::write_atomic(&root.path().join(name), text.as_bytes()).unwrap();
+        }
+        file::write_atomic(&root.path().join("bad.yaml"), b"a: [").unwrap();
+        let got = |names: &[&str], ignore| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let got = merged(root.path(), &names, ignore).map_err(|error| error.to_string())?;
+            Ok(got.map(|values| Value::Object(values).to_string()))
+        };
+        let missing =
+            Err("values files merge error: no values file found at path 'none'".to_owned());
+        assert_eq!(got(&["none", "a.yaml"], false), missing);
+        assert_eq!(got(&["none"], true), Ok(None));
+        let want = r#"{"x":{"a":1.0,"b":[],"c":null},"y":1.0}"#;
+        assert_eq!(got(&["a.yaml", "none", "d/b.yaml"], true), Ok(Some(want.to_owned())));
+        assert!(got(&["bad.yaml"], true).unwrap_err().contains("values file 'bad.yaml': "));
+        assert!(got(&["../a.yaml"], false).unwrap_err().contains("no values file found"));
+    }
 
     #[test]
     fn paths_stay_in_the_files() {
