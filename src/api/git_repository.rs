@@ -61,7 +61,6 @@ impl GitRepositorySpec {
             (!matches!(self.provider.as_str(), "" | "generic"), "spec.provider"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
             (self.verify.is_some(), "spec.verify"),
-            (self.proxy_secret_ref.is_some(), "spec.proxySecretRef"),
             (self.recurse_submodules, "spec.recurseSubmodules"),
             (!self.include.is_empty(), "spec.include"),
         ];

@@ -14,8 +14,11 @@ use crate::base::class::Class;
 use crate::base::secret::{SafeUrl, Secret};
 use crate::cluster::{Cluster, Selection as Listed};
 use crate::repo::{Lender, RepositorySpec};
+use crate::source::Proxy;
 use crate::source::git::{Access, Key, Login, Selection, Wanted};
 
+/// Longest address of a proxy.
+const LONGEST_ADDRESS: usize = 2048;
 /// The branch that is meant where nothing is said.
 const BRANCH: &str = "master";
 
@@ -44,7 +47,8 @@ pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<
     };
     let timeout = spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
     let given = if by_ssh { Login::Anonymous } else { of_url(&url) };
-    let mut found = Access { login: given, url, tls: None, timeout };
+    let proxy = proxy_of(cluster, repository, by_ssh).await?;
+    let mut found = Access { login: given, url, tls: None, proxy, timeout };
     if let Some(reference) = &spec.secret_ref {
         let namespace = &repository.metadata.namespace;
         let lacks = |text: &str| {
@@ -63,6 +67,48 @@ pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<
         return Err(("AuthenticationFailed", text.to_owned(), Class::Stalled));
     }
     Ok(found)
+}
+
+/// Returns the proxy that a Secret describes.
+async fn proxy_of(
+    cluster: &Cluster,
+    repository: &GitRepository,
+    by_ssh: bool,
+) -> Result<Option<Proxy>, Problem> {
+    let Some(reference) = &repository.spec.proxy_secret_ref else { return Ok(None) };
+    if by_ssh {
+        let text = "not supported by this version of Leadsman: spec.proxySecretRef of ssh://";
+        return Err(("Unsupported", text.to_owned(), Class::Stalled));
+    }
+    let namespace = &repository.metadata.namespace;
+    let data = access::secret(cluster, namespace, &reference.name).await?;
+    let found = proxy(&data).map_err(|why| {
+        let text = format!("secret '{namespace}/{}': {why}", reference.name);
+        ("AuthenticationFailed", text, Class::Retry)
+    })?;
+    Ok(Some(found))
+}
+
+/// Reads a proxy from the data of a Secret.
+fn proxy(data: &BTreeMap<String, String>) -> Result<Proxy, String> {
+    let text = |key: &str| data.get(key).cloned().unwrap_or_default();
+    let address = text("address");
+    if address.is_empty() {
+        return Err("`address` of the proxy is missing".to_owned());
+    }
+    if address.len() > LONGEST_ADDRESS {
+        return Err(format!("`address` is longer than {LONGEST_ADDRESS} bytes"));
+    }
+    let address: SafeUrl = address.trim().parse().map_err(|error| format!("`address`: {error}"))?;
+    match address.expose().scheme() {
+        "http" | "https" => {}
+        scheme => {
+            return Err(format!(
+                "a proxy of `{scheme}` is not supported by this version of Leadsman; use http:// or https://"
+            ));
+        }
+    }
+    Ok(Proxy { address, user: text("username"), password: Secret::new(text("password")) })
 }
 
 /// User and password that stand in an address.
@@ -183,7 +229,7 @@ mod tests {
             (&[("branch", "main")], "Branch(\"main\")"),
             (&[("branch", "main"), ("tag", "v1")], "Tag(\"v1\")"),
             (&[("tag", "v1"), ("semver", "1.x")], "Tag(\"v1\")"),
-            (&[("semver", "1.x"), ("branch", "main")], "Semver(Constraint"),
+            (&[("semver", "1.x"), ("branch", "main")], "Semver(1.x, "),
             (&[("semver", "1.x"), ("name", "refs/heads/a")], "Name(\"refs/heads/a\")"),
             (&[("name", "refs/heads/a"), ("commit", hash)], "Commit(4b82"),
             (&[("branch", "main"), ("commit", hash)], "Commit(4b82"),
@@ -204,6 +250,29 @@ mod tests {
             }
             let got = wanted(Some(&reference)).map_or_else(|why| why, |got| format!("{got:?}"));
             assert!(got.starts_with(want), "{fields:?}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_has_an_address() {
+        let long = format!("http://{}", "a".repeat(2048));
+        let rows = [
+            ("http://p.example:3128", Ok("http://p.example:3128/ me")),
+            ("https://p.example ", Ok("https://p.example/ me")),
+            ("socks5://p.example", Err("a proxy of `socks5` is not supported")),
+            ("p.example", Err("`address`: `p.example` is not a URL")),
+            ("", Err("`address` of the proxy is missing")),
+            (&long, Err("`address` is longer than 2048 bytes")),
+        ];
+        for (address, want) in rows {
+            let data = [("address", address), ("username", "me"), ("password", "pw")];
+            let data = data.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let got = proxy(&data.into()).map(|proxy| format!("{} {}", proxy.address, proxy.user));
+            match (&got, want) {
+                (Ok(got), Ok(want)) => assert_eq!(got, want),
+                (Err(got), Err(want)) => assert!(got.starts_with(want), "{got}"),
+                _ => panic!("{address}: {got:?}"),
+            }
         }
     }
 

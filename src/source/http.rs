@@ -47,6 +47,17 @@ pub struct Tls {
     pub key: Secret<String>,
 }
 
+/// A server through which others are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its address, `http://…` or `https://…`.
+    pub address: SafeUrl,
+    /// User; may be empty.
+    pub user: String,
+    /// Password.
+    pub password: Secret<String>,
+}
+
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Fetch {
@@ -226,9 +237,28 @@ impl Fetcher {
         tls: Option<&Tls>,
         url: &SafeUrl,
     ) -> Result<reqwest::Client, Error> {
-        let Some(tls) = tls else { return Ok(self.client.clone()) };
+        self.client_through(None, tls, url)
+    }
+
+    /// Returns a client for an address, with certificates and a proxy, if there are any.
+    pub(super) fn client_through(
+        &self,
+        proxy: Option<&Proxy>,
+        tls: Option<&Tls>,
+        url: &SafeUrl,
+    ) -> Result<reqwest::Client, Error> {
+        if tls.is_none() && proxy.is_none() {
+            return Ok(self.client.clone());
+        }
+        let none = Tls::default();
+        let tls = tls.unwrap_or(&none);
         let key = tls.key.expose();
-        let known = Digest::of(format!("{}\0{}\0{key}", tls.authorities, tls.certificate));
+        let through = proxy.map_or(String::new(), |proxy| {
+            let address = proxy.address.expose();
+            format!("{address}\0{}\0{}", proxy.user, proxy.password.expose())
+        });
+        let parts = [&tls.authorities, &tls.certificate, key, &through];
+        let known = Digest::of(parts.map(|part| Digest::of(part).to_hex()).concat());
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = others.get(&known) {
             return Ok(client.clone());
@@ -236,6 +266,13 @@ impl Fetcher {
         let refuse =
             |error: reqwest::Error| Error::Tls { url: url.clone(), reason: deepest(&error) };
         let mut builder = builder();
+        if let Some(proxy) = proxy {
+            let mut by = reqwest::Proxy::all(proxy.address.expose().clone()).map_err(refuse)?;
+            if !proxy.user.is_empty() {
+                by = by.basic_auth(&proxy.user, proxy.password.expose());
+            }
+            builder = builder.proxy(by);
+        }
         for authority in
             reqwest::Certificate::from_pem_bundle(tls.authorities.as_bytes()).map_err(refuse)?
         {

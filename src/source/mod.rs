@@ -11,5 +11,5 @@ mod mirror;
 pub mod oci;
 
 pub use error::Error;
-pub use http::{Credentials, Fetch, Fetched, Fetcher, Kind, Poured, Tls};
+pub use http::{Credentials, Fetch, Fetched, Fetcher, Kind, Poured, Proxy, Tls};
 pub use mirror::{Mirror, Mirrors};

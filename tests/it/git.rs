@@ -6,7 +6,7 @@ use leadsman::base::secret::Secret;
 use leadsman::source::git::{
     Access, Checkout, Error, Found, Ignore, Key, Login, Remote, Selection, Servers, Wanted,
 };
-use leadsman::source::{Fetcher, Mirrors, Tls};
+use leadsman::source::{Fetcher, Mirrors, Proxy, Tls};
 
 use crate::support::git::Git;
 use crate::support::sshd::Sshd;
@@ -24,6 +24,7 @@ impl Setup {
             url: git.url().parse().unwrap(),
             login: Login::Anonymous,
             tls: None,
+            proxy: None,
             timeout: Duration::from_secs(20),
         };
         let fetcher = Fetcher::new(Mirrors::default()).unwrap();
@@ -217,6 +218,22 @@ async fn who_asks_is_told_only_to_the_host_and_as_it_wants() {
     assert!(setup.find(&main).await.is_err());
     setup.access.login = Login::Bearer(Secret::new("t0ken".to_owned()));
     setup.find(&main).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_in_place_of_the_server() {
+    let Some(git) = Git::start() else { return };
+    let mut setup = Setup::new(git);
+    setup.git.commit("first", &[("a.txt", "1")]);
+    // The server plays the proxy: it is asked for a host that nobody could reach.
+    let address = setup.access.url.clone();
+    setup.access.url = "http://git.invalid/web.git".parse().unwrap();
+    assert!(setup.find(&branch("main")).await.is_err());
+    let (user, password) = ("me".to_owned(), Secret::new("pw".to_owned()));
+    setup.access.proxy = Some(Proxy { address, user, password });
+    assert_eq!(setup.files(&branch("main"), &Selection::default()).await, pairs(&[("a.txt", "1")]));
+    let login = setup.git.proxy_login();
+    assert_eq!(login.as_deref(), Some("Basic bWU6cHc="));
 }
 
 #[tokio::test]

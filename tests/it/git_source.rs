@@ -541,3 +541,43 @@ async fn values_files_become_those_of_the_chart() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_know_a_chart_in_git() {
+    let Some(mut world) = World::start().await else { return };
+    world.web("1.0.0", "", &[]);
+    world.run(&both());
+    world.runs("1.0.0").await;
+    let namespace = world.namespace.clone();
+    let say = async |words: &[&str]| {
+        let output = world.leadsman.run(&[words, &["web", "-n", &namespace]].concat()).await;
+        assert!(
+            matches!(output.code, Some(0 | 3)),
+            "{words:?}: {}{}",
+            output.stdout,
+            output.stderr
+        );
+        output.stdout
+    };
+    say(&["hold", "--reason", "release freeze"]).await;
+    let commit = world.web("1.1.0", "", &[]);
+    world.stored(&format!("main@sha1:{commit}")).await;
+    until("1.1.0 is held", SOON, async || {
+        let why = say(&["why"]).await;
+        if why.contains("1.1.0") && why.contains("release freeze") { Ok(()) } else { Err(why) }
+    })
+    .await;
+    let plan = say(&["plan"]).await;
+    assert!(!plan.contains("1.1.0"), "{plan}");
+    // Nothing is at work while it is asked what would be done.
+    drop(world.running.take());
+    let unhold = world.leadsman.run(&["unhold", "web", "-n", &namespace]).await;
+    assert_eq!(unhold.code, Some(0), "{}", unhold.stderr);
+    let output = world.leadsman.run(&["plan", "web", "-n", &namespace]).await;
+    assert!(output.stdout.contains("example/web:1.1.0"), "{}{}", output.stdout, output.stderr);
+    let explained = world.leadsman.run(&["explain", "values", "web", "-n", &namespace]).await;
+    assert!(explained.stdout.contains("message"), "{}{}", explained.stdout, explained.stderr);
+    let once = world.leadsman.run(&["run", "source", "-n", &namespace, "--once"]).await;
+    assert_eq!(once.code, Some(0), "{}{}", once.stdout, once.stderr);
+    world.runs("1.1.0").await;
+}

@@ -319,7 +319,7 @@ mod tests {
     fn values_files_are_merged_in_their_order() {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in
-            [("a.yaml", "x: {a: 1, b: [1]}\ny: 1\n"), ("d/b.yaml", "x: {b: [], c: null}")]
+            [("a.yaml", "x: {a: 1, b: [1]}\nz: 1\n"), ("d/b.yaml", "x: {b: [], c: null}")]
         {
             file::write_atomic(&root.path().join(name), text.as_bytes()).unwrap();
         }
@@ -333,7 +333,7 @@ mod tests {
             Err("values files merge error: no values file found at path 'none'".to_owned());
         assert_eq!(got(&["none", "a.yaml"], false), missing);
         assert_eq!(got(&["none"], true), Ok(None));
-        let want = r#"{"x":{"a":1.0,"b":[],"c":null},"y":1.0}"#;
+        let want = r#"{"x":{"a":1.0,"b":[],"c":null},"z":1.0}"#;
         assert_eq!(got(&["a.yaml", "none", "d/b.yaml"], true), Ok(Some(want.to_owned())));
         assert!(got(&["bad.yaml"], true).unwrap_err().contains("values file 'bad.yaml': "));
         assert!(got(&["../a.yaml"], false).unwrap_err().contains("no values file found"));

@@ -19,7 +19,7 @@ use super::wanted::{Found, Wanted};
 use crate::base::limit::{self, Limit};
 use crate::base::secret::{SafeUrl, Secret};
 use crate::source::body;
-use crate::source::http::{Fetcher, Tls, connection, header_text, same_host};
+use crate::source::http::{Fetcher, Proxy, Tls, connection, header_text, same_host};
 
 /// Largest answer that lists branches and tags.
 const REFS_BYTES: u64 = 64 << 20;
@@ -35,6 +35,8 @@ pub struct Access {
     pub login: Login,
     /// Certificates.
     pub tls: Option<Tls>,
+    /// Through which server it is asked.
+    pub proxy: Option<Proxy>,
     /// Limit of one operation.
     pub timeout: Duration,
 }
@@ -303,7 +305,8 @@ impl Remote<'_> {
     }
 
     fn client(&self) -> Result<reqwest::Client, Error> {
-        Ok(self.fetcher.client(self.access.tls.as_ref(), &self.access.url)?)
+        let Access { proxy, tls, url, .. } = self.access;
+        Ok(self.fetcher.client_through(proxy.as_ref(), tls.as_ref(), url)?)
     }
 
     async fn send(&self, request: RequestBuilder, url: &Url) -> Result<Response, Error> {

@@ -23,6 +23,9 @@ mod ssh;
 mod tree;
 mod wanted;
 
+#[cfg(test)]
+mod tests;
+
 pub use client::{Access, Login, Remote, Servers};
 pub use error::Error;
 pub use ignore::Ignore;

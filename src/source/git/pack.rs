@@ -15,6 +15,10 @@ use super::object::{self, Id, Kind, Naming};
 const MOST: u32 = 2_000_000;
 /// Most bytes of all objects, unpacked: as much is worked through.
 const ALL_BYTES: u64 = 8 << 30;
+/// Most bytes that come of putting objects together, again and again where they are many.
+const WORK_BYTES: u64 = 32 << 30;
+/// How often objects are looked at that differ from later ones.
+const ROUNDS: usize = 64;
 /// Largest object that is ever in memory.
 const OBJECT_BYTES: u64 = 64 << 20;
 /// Most differences one upon another (Git itself makes 50).
@@ -49,6 +53,7 @@ pub(super) struct Pack {
     names: HashMap<Id, usize>,
     kept: Vec<(usize, Kind, std::sync::Arc<[u8]>)>,
     kept_bytes: usize,
+    left_work: u64,
 }
 
 type Result<T> = std::result::Result<T, String>;
@@ -77,7 +82,8 @@ impl Pack {
             return Err(format!("it has more than {MOST} objects"));
         }
         let (places, names) = (Vec::new(), HashMap::new());
-        let mut pack = Self { file, places, names, kept: Vec::new(), kept_bytes: 0 };
+        let mut pack =
+            Self { file, places, names, kept: Vec::new(), kept_bytes: 0, left_work: WORK_BYTES };
         pack.scan(count)?;
         pack.name_the_rest()?;
         Ok(pack)
@@ -189,8 +195,8 @@ impl Pack {
         let is_difference = |form: Form| !matches!(form, Form::Whole(_));
         let mut waiting: Vec<usize> =
             (0..self.places.len()).filter(|n| is_difference(self.places[*n].form)).collect();
-        while !waiting.is_empty() {
-            let before = waiting.len();
+        for _ in 0..ROUNDS {
+            let waiting_before = waiting.len();
             let mut still = Vec::new();
             for number in waiting {
                 match self.unpacked(number)? {
@@ -201,12 +207,16 @@ impl Pack {
                     Unpacked::TooLarge => {}
                 }
             }
-            if still.len() == before {
-                return Err("objects differ from some that did not come".to_owned());
-            }
+            let none = still.len() == waiting_before;
             waiting = still;
+            if waiting.is_empty() || none {
+                break;
+            }
         }
-        Ok(())
+        match waiting.is_empty() {
+            true => Ok(()),
+            false => Err("objects differ from some that did not come".to_owned()),
+        }
     }
 
     /// Returns an object of this kind.
@@ -263,7 +273,11 @@ impl Pack {
         while let Some(place) = chain.pop() {
             let difference = self.inflated(place)?;
             match changed(&data, &difference)? {
-                Some(new) => data = new.into(),
+                Some(new) => {
+                    let left = self.left_work.checked_sub(new.len() as u64);
+                    self.left_work = left.ok_or("its objects are too much work")?;
+                    data = new.into();
+                }
                 None => return Ok(Unpacked::TooLarge),
             }
         }

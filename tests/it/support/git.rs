@@ -37,6 +37,8 @@ struct Manner {
     /// The status of every answer, if it is to be an error.
     away: Option<u16>,
     asked: Vec<String>,
+    /// Who asked last of a proxy.
+    proxy_login: Option<String>,
     commits: i64,
 }
 
@@ -127,6 +129,11 @@ impl Git {
         self.shelf.state.lock().unwrap().away = status;
     }
 
+    /// Returns what was said last to a proxy of who asks it.
+    pub(crate) fn proxy_login(&self) -> Option<String> {
+        self.shelf.state.lock().unwrap().proxy_login.clone()
+    }
+
     /// Returns the requests so far, such as `POST /web.git/git-upload-pack ls-refs`.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.shelf.state.lock().unwrap().asked.clone()
@@ -170,6 +177,8 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response<B
     let old = {
         let mut state = shelf.state.lock().unwrap();
         state.asked.push(format!("{} {}{}", head.method, head.uri.path(), question(&body)));
+        let given = head.headers.get(header::PROXY_AUTHORIZATION);
+        state.proxy_login = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
         if let Some(status) = state.away {
             return plain(status);
         }
