@@ -21,8 +21,8 @@ use crate::base::class::{Class, chain};
 use crate::base::version::Version;
 use crate::cluster::ObjectId;
 use crate::policy::{Candidate, Verdict};
-use crate::repo::{GitChart, Pulled};
-use crate::source::git::{Access, Found, Wanted};
+use crate::repo::{GitAsked, GitChart, GitFiles, Pulled};
+use crate::source::git::Found;
 
 /// As many digits of the commit are a part of the version.
 const DIGITS: usize = 12;
@@ -104,12 +104,10 @@ pub(super) async fn source(
     Ok(source)
 }
 
-/// A source, and how it is asked.
+/// A source, and what is known of it.
 struct Place<'a> {
     context: &'a Context,
     source: &'a GitRepository,
-    access: Access,
-    wanted: Wanted,
 }
 
 /// Chooses the chart of the newest commit, or a version that ran before where a rule says so.
@@ -120,7 +118,7 @@ pub(super) async fn choose(
     memory: &mut Memory,
 ) -> Result<Chosen, Problem> {
     let template = release.spec.chart.as_ref().map(|chart| chart.spec.clone()).unwrap_or_default();
-    let place = Place::of(context, source).await?;
+    let place = Place { context, source };
     let revision = source.status.artifact.as_ref().map_or("", |artifact| &artifact.revision);
     let constraint = constraint(source, &template);
     let origin = |revision: &str| Origin {
@@ -184,22 +182,25 @@ pub(super) async fn choose(
 /// Where versions came from, by version.
 pub type Origins = BTreeMap<String, Origin>;
 
-impl<'a> Place<'a> {
-    async fn of(context: &'a Context, source: &'a GitRepository) -> Result<Self, Problem> {
+impl Place<'_> {
+    /// What cannot pass by itself waits for another commit.
+    fn not_ready(&self, text: &str, class: Class) -> Problem {
+        let name = self.source.metadata.key().to_string();
+        let problem = Problem { class, ..not_ready((KIND, &name), text) };
+        if class == Class::Stalled { problem.stalled() } else { problem }
+    }
+
+    /// Fetches what the cache lost: no more than that needs the server, and a login.
+    async fn fetch(&self, asked: &GitAsked<'_>) -> Result<GitFiles, Problem> {
+        let (context, source) = (self.context, self.source);
         let name = source.metadata.key().to_string();
         let refused = |text: &str, class| Problem { class, ..not_ready((KIND, &name), text) };
         let access = git_access::of(&context.cluster, source).await;
         let access = access.map_err(|(_, text, class)| refused(&text, class))?;
         let wanted = git_access::wanted(source.spec.reference.as_ref());
         let wanted = wanted.map_err(|why| refused(&why, Class::Stalled))?;
-        Ok(Self { context, source, access, wanted })
-    }
-
-    /// What cannot pass by itself waits for another commit.
-    fn not_ready(&self, text: &str, class: Class) -> Problem {
-        let name = self.source.metadata.key().to_string();
-        let problem = Problem { class, ..not_ready((KIND, &name), text) };
-        if class == Class::Stalled { problem.stalled() } else { problem }
+        let files = context.repositories.git_files(&access, &wanted, asked).await;
+        files.map_err(|error| self.not_ready(&chain(&error), Class::Retry))
     }
 
     async fn pull(&self, from: &Origin) -> Result<Pulled, Problem> {
@@ -208,8 +209,16 @@ impl<'a> Place<'a> {
             self.not_ready(&format!("revision '{}' names no commit", from.revision), Class::Retry)
         })?;
         let selection = git_access::selection(source);
-        let files = repositories.git_files(&self.access, (&self.wanted, &found), &selection).await;
-        let files = files.map_err(|error| self.not_ready(&chain(&error), Class::Retry))?;
+        let asked = GitAsked {
+            owner: &source.metadata.namespace,
+            url: &source.spec.url,
+            found: &found,
+            selection: &selection,
+        };
+        let files = match repositories.git_known(&asked) {
+            Some(known) => known,
+            None => self.fetch(&asked).await?,
+        };
         let lender = Neighbors { context: self.context, namespace: &source.metadata.namespace };
         let wanted = GitChart {
             path: &from.path,

@@ -22,7 +22,7 @@ use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
 use crate::cluster::ObjectId;
-use crate::repo::{FilesError, GitFiles};
+use crate::repo::{FilesError, GitAsked, GitFiles};
 use crate::source::git::{Error as GitError, Found};
 
 /// Kind of the objects.
@@ -99,7 +99,13 @@ async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Pro
         return Ok(Seen { found, files: None });
     }
     let selection = git_access::selection(repository);
-    let files = context.repositories.git_files(&access, (&wanted, &found), &selection).await;
+    let asked = GitAsked {
+        owner: &repository.metadata.namespace,
+        url: &repository.spec.url,
+        found: &found,
+        selection: &selection,
+    };
+    let files = context.repositories.git_files(&access, &wanted, &asked).await;
     let files = files.map_err(|error| match &error {
         FilesError::Fetch(inner) => failed("unable to clone", inner),
         FilesError::Store(_) => (UNSTORED, chain(&error), Class::Retry),

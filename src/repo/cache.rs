@@ -9,7 +9,7 @@
 //!     index-<revision>.packed                      the packed index: drawn in `index/store.rs`
 //!     helm.packed                                  that of Helm's copy
 //!   chart-v1/sha256/<digest>.tgz                   as downloaded, checked when read
-//!   git-v1/<sha256 of address, login, commit and selection>/
+//!   git-v1/<sha256 of namespace, address, commit and selection>/
 //!     tree-<digest>.tgz                            the files of the commit
 //!     chart-<sha256 of its path>-<digest>.tgz      a chart of them, with its dependencies
 //! ```

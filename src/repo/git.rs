@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::repositories::Repositories;
 use crate::base::digest::Digest;
 use crate::base::file;
-use crate::source::git::{Access, Error as GitError, Found, Login, Remote, Selection, Wanted};
+use crate::source::git::{Access, Error as GitError, Found, Remote, Selection, Wanted};
 
 pub use self::chart::{ChartError, GitChart, Lender};
 
@@ -37,6 +37,33 @@ pub enum FilesError {
     Store(#[source] file::Error),
 }
 
+/// Which files are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct GitAsked<'a> {
+    /// Namespace of who asks: what was got with logins of one is not told to others.
+    pub owner: &'a str,
+    /// The repository.
+    pub url: &'a str,
+    /// The commit.
+    pub found: &'a Found,
+    /// Which files of it.
+    pub selection: &'a Selection,
+}
+
+impl GitAsked<'_> {
+    fn key(&self) -> Digest {
+        let Selection { ignore, folders } = self.selection;
+        let parts = [
+            self.owner,
+            self.url,
+            &self.found.commit.to_string(),
+            ignore.as_deref().unwrap_or("\0"),
+            &folders.join("\0"),
+        ];
+        Digest::of(parts.map(|part| Digest::of(part).to_hex()).join(" "))
+    }
+}
+
 impl Repositories {
     /// Returns the commit that is meant now.
     ///
@@ -50,6 +77,13 @@ impl Repositories {
         Remote { fetcher: self.fetcher(), servers: self.git_servers(), access }
     }
 
+    /// Returns the files of a commit that are in the cache.
+    pub fn git_known(&self, asked: &GitAsked<'_>) -> Option<GitFiles> {
+        let folder = self.cache().git_folder(&asked.key());
+        let (digest, size, path) = self.known_archive(&folder, tree::PREFIX)?;
+        Some(GitFiles { digest, size, subject: None, path })
+    }
+
     /// Makes sure that the files of a commit are in the cache.
     ///
     /// # Errors
@@ -57,16 +91,15 @@ impl Repositories {
     pub async fn git_files(
         &self,
         access: &Access,
-        (wanted, found): (&Wanted, &Found),
-        selection: &Selection,
+        wanted: &Wanted,
+        asked: &GitAsked<'_>,
     ) -> Result<GitFiles, FilesError> {
-        let folder = self.cache().git_folder(&key(access, found, selection));
         // What several releases want is fetched once.
         let gate = self.gate(&access.url);
         let passed = gate.lock().await;
-        let files = match self.known_archive(&folder, tree::PREFIX) {
-            Some((digest, size, path)) => Ok(GitFiles { digest, size, subject: None, path }),
-            None => self.git_fetch(access, (wanted, found), selection, &folder).await,
+        let files = match self.git_known(asked) {
+            Some(known) => Ok(known),
+            None => self.git_fetch(access, wanted, asked).await,
         };
         drop(passed);
         files
@@ -101,15 +134,15 @@ impl Repositories {
     async fn git_fetch(
         &self,
         access: &Access,
-        (wanted, found): (&Wanted, &Found),
-        selection: &Selection,
-        folder: &Path,
+        wanted: &Wanted,
+        asked: &GitAsked<'_>,
     ) -> Result<GitFiles, FilesError> {
+        let folder = &self.cache().git_folder(&asked.key());
         let stored = |error| FilesError::Store(file::failed("create folder", folder)(error));
         std::fs::create_dir_all(folder).map_err(stored)?;
         let spool = || tempfile::tempfile_in(folder);
         let remote = self.remote(access);
-        let checkout = remote.fetch(wanted, found, selection, spool).await?;
+        let checkout = remote.fetch(wanted, asked.found, asked.selection, spool).await?;
         let (target, subject) = (folder.to_owned(), checkout.commit.subject.clone());
         let packed = tokio::task::spawn_blocking(move || tree::pack(checkout, &target)).await;
         let ended = |error: tokio::task::JoinError| {
@@ -121,22 +154,4 @@ impl Repositories {
         self.cache().sweep_git(folder, self.fetcher().clock().now());
         Ok(GitFiles { digest, size, subject: Some(subject), path })
     }
-}
-
-/// What the files depend on; who may not ask a server is told nothing of what others got of it.
-fn key(access: &Access, found: &Found, selection: &Selection) -> Digest {
-    let login = match &access.login {
-        Login::Anonymous => String::new(),
-        Login::Password(user, password) => format!("{user}\0{}", password.expose()),
-        Login::Bearer(token) => format!("\0{}", token.expose()),
-        Login::Key(key) => format!("\0\0{}", key.identity.expose()),
-    };
-    let parts = [
-        access.url.expose().as_str(),
-        &login,
-        &found.commit.to_string(),
-        selection.ignore.as_deref().unwrap_or("\0"),
-        &selection.folders.join("\0"),
-    ];
-    Digest::of(parts.map(|part| Digest::of(part).to_hex()).join(" "))
 }

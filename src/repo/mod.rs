@@ -24,7 +24,7 @@ mod subchart;
 
 pub use entry::{Entry, Warning};
 pub use error::Error;
-pub use git::{ChartError, FilesError, GitChart, GitFiles, Lender};
+pub use git::{ChartError, FilesError, GitAsked, GitChart, GitFiles, Lender};
 pub use helm_fetch::{download_archive, download_file, helm_text, outcome, refresh};
 pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
