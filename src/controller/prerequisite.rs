@@ -125,7 +125,7 @@ pub(super) async fn gather(
             decision,
             constraint,
             oci_digest,
-            offered: offer::by_artifact(context, &source),
+            offered: artifact.offered(context),
         });
     }
     let repository = source(context, release).await?;
@@ -161,6 +161,14 @@ impl Artifact {
             return Ok(None);
         };
         git_chart::source(context, release, reference).await.map(|source| Some(Self::Git(source)))
+    }
+
+    /// Returns all versions that it has, as far as they are known; a Git repository has one.
+    fn offered(&self, context: &Context) -> Option<Offered> {
+        match self {
+            Self::Oci(source) => offer::by_artifact(context, source),
+            Self::Git(_) => None,
+        }
     }
 
     async fn choose(
