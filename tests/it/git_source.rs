@@ -232,17 +232,28 @@ async fn nothing_is_asked_but_what_a_branch_means() {
     let asked = world.git.asked();
     let fetches = |asked: &[String]| asked.iter().filter(|one| one.ends_with("fetch")).count();
     assert_eq!(fetches(&asked), 1, "{asked:?}");
-    let (source, release) = (world.object(SOURCES, "web").await, world.release().await);
-    let before = asked.len();
-    until("three more questions", SOON, async || {
-        let asked = world.git.asked();
-        if asked.len() >= before + 3 { Ok(()) } else { Err(format!("{asked:?}")) }
+    let more = async |count: usize| {
+        let before = world.git.asked().len();
+        until("more questions", SOON, async || {
+            let asked = world.git.asked();
+            if asked.len() >= before + count { Ok(()) } else { Err(format!("{asked:?}")) }
+        })
+        .await;
+    };
+    let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+    // What was installed is still written down.
+    until("nothing is written any more", SOON, async || {
+        let release = world.release().await;
+        more(1).await;
+        version(&release) == version(&world.release().await)
     })
     .await;
+    let (source, release) = (world.object(SOURCES, "web").await, world.release().await);
+    let before = world.git.asked().len();
+    more(3).await;
     let more = world.git.asked()[before..].to_vec();
     assert!(more.iter().all(|one| one == "POST /web.git/git-upload-pack ls-refs"), "{more:?}");
     // And nothing was written.
-    let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
     assert_eq!(version(&world.object(SOURCES, "web").await), version(&source));
     assert_eq!(version(&world.release().await), version(&release));
     // A process that starts anew finds all in the cache.
