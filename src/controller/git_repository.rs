@@ -4,12 +4,11 @@
 //! Source: fluxcd/source-controller internal/controller/gitrepository_controller.go.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::access::Problem;
 use super::context::Context;
 use super::notice::{Severity, Subject};
-use super::queue::{Phase, Report, Requeue, jittered};
+use super::queue::{Phase, Report, Requeue};
 use super::{git_access, status, unreadable};
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::condition::{
@@ -64,14 +63,9 @@ async fn reconcile_inner(
         return Ok(Report::new(Requeue::OnChange, Phase::Ready));
     }
     let result = look(context, &repository).await;
-    let interval = repository.spec.interval.map_or(Duration::from_secs(60), |interval| interval.0);
-    let interval = context.options.interval.unwrap_or(interval);
-    let report = match &result {
-        Ok(_) => Report::new(Requeue::After(jittered(interval)), Phase::Ready),
-        Err((_, _, Class::Wait(pause))) => Report::new(Requeue::After(*pause), Phase::Failed),
-        Err((_, _, Class::Stalled)) => Report::new(Requeue::OnChange, Phase::Failed),
-        Err(_) => Report::new(Requeue::Backoff, Phase::Failed),
-    };
+    let given = context.options.interval.or(repository.spec.interval.map(|given| given.0));
+    let failed = result.as_ref().err().map(|(_, _, class)| *class);
+    let report = Report::of_artifact(failed, given);
     note(context, &repository, &id, result).await?;
     Ok(report)
 }

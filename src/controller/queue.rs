@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::base::class::Class;
+
+/// How often a source is looked at that does not say.
+const USUAL: Duration = Duration::from_secs(60);
+
 /// When an object is looked at next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requeue {
@@ -48,6 +53,17 @@ impl Report {
     /// Returns a report.
     pub fn new(requeue: Requeue, phase: Phase) -> Self {
         Self { requeue, phase, observed: true }
+    }
+
+    /// Returns the report of a source whose artifact was looked for: how that failed, if it did, and
+    /// how often it is looked for.
+    pub fn of_artifact(failed: Option<Class>, interval: Option<Duration>) -> Self {
+        match failed {
+            None => Self::new(Requeue::After(jittered(interval.unwrap_or(USUAL))), Phase::Ready),
+            Some(Class::Wait(pause)) => Self::new(Requeue::After(pause), Phase::Failed),
+            Some(Class::Stalled) => Self::new(Requeue::OnChange, Phase::Failed),
+            Some(_) => Self::new(Requeue::Backoff, Phase::Failed),
+        }
     }
 
     /// Returns the report of an object that was not dealt with yet.
