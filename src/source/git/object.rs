@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha1::{Digest as _, Sha1};
+use sha1_checked::{Digest as _, Sha1};
 
 /// Name of an object: the SHA-1 of what it is. `Display` is 40 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,7 +84,8 @@ impl FromStr for Id {
     }
 }
 
-/// Names an object while its bytes come.
+/// Names an object while its bytes come. Bytes that were made to collide with others get a name that
+/// nobody asked for, as in git: the crate looks for the traces of the known attacks.
 pub(super) struct Naming(Sha1);
 
 impl Naming {
