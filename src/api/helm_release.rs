@@ -30,7 +30,7 @@ pub struct HelmReleaseSpec {
     /// How often the release is looked at.
     pub interval: Option<GoDuration>,
     /// Access to another cluster.
-    pub kube_config: Option<Value>,
+    pub kube_config: Option<KubeConfigReference>,
     /// Nothing is done while set.
     pub suspend: bool,
     /// Helm release name.
@@ -196,6 +196,24 @@ pub struct Selector {
     /// Label selector.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub label_selector: String,
+}
+
+/// `spec.kubeConfig`: access to another cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KubeConfigReference {
+    /// The Secret that holds a kubeconfig.
+    pub secret_ref: Option<KubeConfigSecret>,
+}
+
+/// A key of a Secret that holds a kubeconfig.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KubeConfigSecret {
+    /// Name of the Secret, in the namespace of the release.
+    pub name: String,
+    /// Key in it; empty: `value`, or else `value.yaml`.
+    pub key: String,
 }
 
 /// `spec.install`.
@@ -472,8 +490,10 @@ impl HelmReleaseSpec {
                 "spec.chart.spec.valuesFiles",
             ),
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
-            (self.kube_config.is_some(), "spec.kubeConfig"),
-            (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
+            (
+                self.kube_config.as_ref().is_some_and(|given| given.secret_ref.is_none()),
+                "spec.kubeConfig.configMapRef",
+            ),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
     }
@@ -504,9 +524,10 @@ mod tests {
     #[test]
     fn what_is_not_acted_on_is_named() {
         let spec: HelmReleaseSpec = serde_json::from_value(serde_json::json!({
-            "postRenderers": [], "kubeConfig": {}, "serviceAccountName": "a",
+            "postRenderers": [], "kubeConfig": {"configMapRef": {"name": "a"}},
+            "chartRef": {"kind": "ExternalArtifact", "name": "a"},
         }))
         .unwrap();
-        assert_eq!(spec.unsupported(), ["spec.kubeConfig", "spec.serviceAccountName"]);
+        assert_eq!(spec.unsupported(), ["spec.chartRef", "spec.kubeConfig.configMapRef"]);
     }
 }

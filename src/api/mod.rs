@@ -22,9 +22,9 @@ pub use condition::Condition;
 pub use git_repository::{GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus};
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,
-    HealthCheckExpr, HelmRelease, HelmReleaseSpec, Install, Remediation, RemediationStrategy,
-    Rollback, Selector, ServerSideApply, SourceRef, Strategy, StrategyName, Test, TestFilter,
-    Uninstall, Upgrade, ValuesReference,
+    HealthCheckExpr, HelmRelease, HelmReleaseSpec, Install, KubeConfigReference, KubeConfigSecret,
+    Remediation, RemediationStrategy, Rollback, Selector, ServerSideApply, SourceRef, Strategy,
+    StrategyName, Test, TestFilter, Uninstall, Upgrade, ValuesReference,
 };
 pub use helm_repository::{
     Artifact, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, LocalRef,

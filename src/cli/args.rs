@@ -442,6 +442,15 @@ pub(super) struct Run {
     /// Overrule every spec.interval.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     pub(super) interval: Option<Duration>,
+    /// Service account that releases are installed as whose HelmRelease names none.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub(super) default_service_account: String,
+    /// Let kubeconfigs in Secrets run programs.
+    #[arg(long)]
+    pub(super) insecure_kubeconfig_exec: bool,
+    /// Let kubeconfigs in Secrets name servers whose certificate is not checked.
+    #[arg(long)]
+    pub(super) insecure_kubeconfig_tls: bool,
     #[command(flatten)]
     pub(super) sources: Sources,
 }

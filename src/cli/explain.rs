@@ -18,8 +18,8 @@ use crate::base::shorten::shorten;
 use crate::chart::origin::{self, Candidate, Leaf, Origin, Source};
 use crate::chart::{self, Chart};
 use crate::controller::context::{Context, Options};
-use crate::controller::lease::Leases;
 use crate::controller::notice::Recorder;
+use crate::controller::site::{SiteOptions, Sites};
 use crate::controller::values::Receiver;
 use crate::release::Renderer;
 use crate::yaml::{Map, Value};
@@ -127,7 +127,7 @@ pub(super) fn context(connected: &Connected, sources: &Sources) -> anyhow::Resul
         repositories: Arc::new(connect::repositories(sources)?),
         renderer: Renderer::default(),
         recorder: Recorder::new(connected.cluster.clone(), Arc::clone(&clock)),
-        leases: Leases::new(&connected.cluster, &clock),
+        sites: Sites::new(&connected.cluster, &clock, SiteOptions::default()),
         clock,
         options: Options::default(),
     })

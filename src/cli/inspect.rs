@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args as ClapArgs;
@@ -13,8 +14,10 @@ use super::{connect, get, resources, ui};
 use crate::api::HelmRelease;
 use crate::api::condition::{self, Condition, HELD, READY, RECONCILING};
 use crate::api::crd::HELM_RELEASE_API;
-use crate::cluster::ObjectId;
+use crate::base::clock::{Clock, SystemClock};
+use crate::cluster::{Cluster, ObjectId};
 use crate::controller::history as entries;
+use crate::controller::site::{SiteOptions, Sites};
 use crate::controller::target::Target;
 use crate::controller::{memory, progress};
 use crate::release::{Form, Record, Storage, live};
@@ -25,6 +28,8 @@ pub(super) struct Found {
     pub(super) release: Option<HelmRelease>,
     pub(super) storage: Storage,
     pub(super) name: String,
+    /// The cluster that it is installed in.
+    pub(super) cluster: Cluster,
 }
 
 /// Finds a release by the name of its `HelmRelease`, or by its own.
@@ -33,13 +38,16 @@ pub(super) async fn find(connected: &Connected, name: &str) -> anyhow::Result<Fo
     let served = connected.cluster.resource(HELM_RELEASE_API, "HelmRelease").await?.is_some();
     let found = if served { connected.cluster.get(&id).await? } else { None };
     let Some(found) = found else {
-        let storage = connected.storage();
-        return Ok(Found { release: None, storage, name: name.to_owned() });
+        let (storage, cluster) = (connected.storage(), connected.cluster.clone());
+        return Ok(Found { release: None, storage, name: name.to_owned(), cluster });
     };
     let release: HelmRelease = serde_json::from_value(found.0)?;
     let target = Target::of(&release);
-    let storage = Storage::new(&connected.cluster, &target.storage_namespace);
-    Ok(Found { release: Some(release), storage, name: target.name })
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sites = Sites::new(&connected.cluster, &clock, SiteOptions::default());
+    let cluster = sites.cluster_of(&release).await?;
+    let storage = Storage::new(&cluster, &target.storage_namespace);
+    Ok(Found { release: Some(release), storage, name: target.name, cluster })
 }
 
 /// Finds a `HelmRelease`.
@@ -71,11 +79,11 @@ pub(super) async fn status(args: Status, connection: &Connection) -> anyhow::Res
     let found = find(&connected, &args.release).await?;
     let record = get::record(&found, args.revision).await;
     let Some(release) = &found.release else {
-        show(&connected, args.output, record?).await?;
+        show(&found.cluster, args.output, record?).await?;
         return Ok(ExitCode::SUCCESS);
     };
     match record {
-        Ok(record) => show(&connected, args.output, record).await?,
+        Ok(record) => show(&found.cluster, args.output, record).await?,
         Err(error) if args.output != Output::Table || args.revision > 0 => return Err(error),
         Err(_) => {}
     }
@@ -87,10 +95,10 @@ pub(super) async fn status(args: Status, connection: &Connection) -> anyhow::Res
 }
 
 /// Shows a record without its chart, as Helm does here, and its live objects.
-async fn show(connected: &Connected, output: Output, mut record: Record) -> anyhow::Result<()> {
+async fn show(cluster: &Cluster, output: Output, mut record: Record) -> anyhow::Result<()> {
     record.chart = Default::default();
     let form = if output == Output::Table { Form::Table } else { Form::Whole };
-    let live = live(&connected.cluster, &record, form).await?;
+    let live = live(cluster, &record, form).await?;
     if form == Form::Table {
         let parts = Parts { resources: &resources::tables(&live), ..Parts::default() };
         return report::show(output, &record, parts);

@@ -15,12 +15,12 @@ use crate::base::clock::SystemClock;
 use crate::base::shorten::shorten;
 use crate::cluster::status::Reader;
 use crate::cluster::wait::{WaitOptions, wait_ready};
-use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId};
+use crate::cluster::{ApplyOptions, Cluster, Object, ObjectId, Trust};
 use crate::controller::context::{Context, Options};
 use crate::controller::folder::Folder;
-use crate::controller::lease::Leases;
 use crate::controller::manager::Manager;
 use crate::controller::notice::{Notice, Recorder, Severity};
+use crate::controller::site::{SiteOptions, Sites};
 use crate::release::Renderer;
 use crate::repo::Repositories;
 use crate::sim::{Sim, SimOptions};
@@ -95,7 +95,7 @@ pub(super) async fn prepare(
         repositories: Arc::new(repositories),
         renderer: Renderer::default(),
         recorder: Recorder::new(cluster.clone(), Arc::clone(&clock)),
-        leases: Leases::new(cluster, &clock),
+        sites: Sites::new(cluster, &clock, options.sites.clone()),
         clock,
         options,
     });
@@ -124,7 +124,14 @@ pub(super) async fn sim(args: args::Sim) -> anyhow::Result<ExitCode> {
 }
 
 fn options(args: &Run) -> Options {
-    let mut options = Options { interval: args.interval, ..Options::default() };
+    let sites = SiteOptions {
+        default_service_account: args.default_service_account.clone(),
+        trust: Trust {
+            exec: args.insecure_kubeconfig_exec,
+            insecure_tls: args.insecure_kubeconfig_tls,
+        },
+    };
+    let mut options = Options { interval: args.interval, sites, ..Options::default() };
     if let Some(interval) = args.interval {
         options.requeue_dependency = options.requeue_dependency.min(interval);
     }

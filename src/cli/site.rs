@@ -66,7 +66,7 @@ impl Site {
             Some(release) => Target::of(release).storage_namespace,
             None => connected.namespace,
         };
-        let connected = Connected { namespace, ..connected };
+        let connected = Connected { namespace, cluster: found.cluster, ..connected };
         let mut site = Self::within(connected, &found.name).await?;
         if let Some(release) = found.release {
             site.keep(release.metadata.name);

@@ -198,6 +198,12 @@ impl Cluster {
         Self { patience: self.patience, ..Self::at(client, manager.into(), address) }
     }
 
+    /// Returns the same place over another client.
+    pub(super) fn over(&self, client: kube::Client) -> Self {
+        let (manager, address) = (self.inner.manager.clone(), self.inner.address.clone());
+        Self { patience: self.patience, ..Self::at(client, manager, address) }
+    }
+
     /// Returns the same connection for who would rather wait than fail: for so long a request
     /// waits for an API server that is away or overloaded. A change is never made twice.
     #[must_use]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lease::Leases;
 use super::notice::Recorder;
 use super::queue::Backoff;
+use super::site::{SiteOptions, Sites};
 use crate::base::clock::Clock;
 use crate::cluster::Cluster;
 use crate::repo::Repositories;
@@ -19,6 +19,8 @@ pub struct Options {
     pub backoff: Backoff,
     /// Pause of a release that waits for another or for its repository.
     pub requeue_dependency: Duration,
+    /// Where, and as whom, releases are installed.
+    pub sites: SiteOptions,
 }
 
 impl Default for Options {
@@ -30,6 +32,7 @@ impl Default for Options {
                 longest: Duration::from_secs(15 * 60),
             },
             requeue_dependency: Duration::from_secs(30),
+            sites: SiteOptions::default(),
         }
     }
 }
@@ -49,6 +52,6 @@ pub struct Context {
     pub recorder: Recorder,
     /// Behavior.
     pub options: Options,
-    /// Says who is at work on a release.
-    pub leases: Leases,
+    /// Where releases are installed.
+    pub sites: Sites,
 }

@@ -44,7 +44,7 @@ pub(super) async fn settle(work: &mut Work<'_>) {
 async fn find(work: &Work<'_>) -> Option<Vec<Drift>> {
     let (_, record) = work.storage.last_outline(&work.target.name).await.ok()??;
     let ignore = Rules::new(&work.release.spec.drift_detection.ignore);
-    let found = release::find_drift(&work.context.cluster, &record, &ignore).await;
+    let found = release::find_drift(&work.site.cluster, &record, &ignore).await;
     found
         .inspect_err(|error| {
             let release = work.release.metadata.key();
@@ -54,7 +54,7 @@ async fn find(work: &Work<'_>) -> Option<Vec<Drift>> {
 }
 
 async fn correct(work: &mut Work<'_>, of: &str, drifts: &[Drift]) {
-    let (done, failed) = release::correct(&work.context.cluster, drifts).await;
+    let (done, failed) = release::correct(&work.site.cluster, drifts).await;
     if failed.is_empty() {
         let text =
             format!("Cluster state of release {of} has been corrected:\n{}", done.join("\n"));

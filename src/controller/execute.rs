@@ -14,6 +14,7 @@ use super::manner::{of_install, of_mode, options, rules};
 use super::next::Step;
 use super::notice::{Severity, Subject};
 use super::prerequisite::Prerequisites;
+use super::site::Site;
 use super::suite::{self, Tests};
 use super::summary::{Told, Verdict, summarize, verdict};
 use super::target::Target;
@@ -38,6 +39,8 @@ use crate::yaml::Map;
 /// A reconciliation that is under way.
 pub(super) struct Work<'a> {
     pub(super) context: &'a Context,
+    /// Where the release is installed.
+    pub(super) site: &'a Site,
     pub(super) release: &'a HelmRelease,
     pub(super) target: &'a Target,
     pub(super) subject: &'a Subject,
@@ -120,7 +123,7 @@ impl Work<'_> {
             recorder.record(self.subject, severity, "InvalidAnnotation", text, &none).await;
         }
         let patience = step.timeout(&self.release.spec).0.min(PATIENCE);
-        let cluster = self.context.cluster.patient(patience);
+        let cluster = self.site.cluster.patient(patience);
         let env = Env {
             storage: Storage::new(&cluster, &self.target.storage_namespace),
             cluster,
@@ -363,7 +366,7 @@ impl Work<'_> {
             Ok(Some((head, record))) if record.is_pending() => {
                 let outcome = release::unlock(env, record).await;
                 if outcome.result.is_ok() {
-                    let leases = &self.context.leases;
+                    let leases = &self.site.leases;
                     leases.bury(&self.target.storage_namespace, &head.holder).await;
                 }
                 outcome
@@ -404,13 +407,9 @@ impl Work<'_> {
         if let Some(last) = outcome.written.iter().max_by_key(|record| record.version)
             && matches!(step, Step::Install | Step::Upgrade | Step::Rollback { .. })
             && let Ok((chart, _)) = chart::process_dependencies(&needs.pulled.chart, &needs.values)
-            && let Ok(inventory) = release::inventory::of(
-                &self.context.cluster,
-                &last.manifest,
-                &last.namespace,
-                &chart,
-            )
-            .await
+            && let Ok(inventory) =
+                release::inventory::of(&self.site.cluster, &last.manifest, &last.namespace, &chart)
+                    .await
         {
             self.status.inventory = Some(inventory);
         }

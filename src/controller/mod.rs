@@ -41,6 +41,7 @@ mod reconcile;
 mod removal;
 mod repository;
 pub mod request;
+pub mod site;
 mod status;
 pub mod suite;
 pub mod summary;

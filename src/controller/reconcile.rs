@@ -69,17 +69,22 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
     }
     let target = Target::of(&release);
     let subject = Subject::new(HELM_RELEASE_API, KIND, &release.metadata);
+    let found = context.sites.of(&release).await;
+    let site = found.as_ref().unwrap_or_else(|_| context.sites.watched());
     let mut work = Work {
         context,
+        site,
         release: &release,
         target: &target,
         subject: &subject,
-        storage: Storage::new(&context.cluster, &target.storage_namespace),
+        storage: Storage::new(&site.cluster, &target.storage_namespace),
         status: release.status.clone(),
         seen: 0,
         told: history::newest(&release.status.history),
     };
-    let report = go(&mut work, &id).await?;
+    let problem = found.as_ref().err();
+    let problem = problem.map(|error| Problem::new("RESTClientError", chain(error), Class::Retry));
+    let report = go(&mut work, &id, problem).await?;
     finish(&mut work, &id, report).await
 }
 
@@ -128,7 +133,12 @@ async fn save(work: &mut Work<'_>, id: &ObjectId) -> Result<bool, Failure> {
     Ok(done)
 }
 
-async fn go(work: &mut Work<'_>, id: &ObjectId) -> Result<Report, Failure> {
+/// `no_site` says why the release's site cannot be reached, which counts once all else is there.
+async fn go(
+    work: &mut Work<'_>,
+    id: &ObjectId,
+    no_site: Option<Problem>,
+) -> Result<Report, Failure> {
     let meta = &work.release.metadata;
     let mut remembered = memory::read(&work.context.cluster, &meta.namespace, &meta.name).await?;
     let before = remembered.clone();
@@ -136,6 +146,9 @@ async fn go(work: &mut Work<'_>, id: &ObjectId) -> Result<Report, Failure> {
         Ok(needs) => needs,
         Err(problem) => return Ok(stopped(work, problem).await),
     };
+    if let Some(problem) = no_site {
+        return Ok(stopped(work, problem).await);
+    }
     work.status.helm_chart.clear();
     if let Some(report) = moved(work).await? {
         return Ok(report);
@@ -226,7 +239,8 @@ async fn moved(work: &mut Work<'_>) -> Result<Option<Report>, Failure> {
         namespace: latest.namespace.clone(),
         storage_namespace: old.clone(),
     };
-    let removed = removal::remove(work.context, work.release, &gone, work.subject).await;
+    let removed =
+        removal::remove((work.context, work.site), work.release, &gone, work.subject).await;
     if let Err(text) = removed {
         work.conditions(|conditions| conditions.set(READY, Truth::False, "UninstallFailed", text));
         return Ok(Some(Report::new(Requeue::Backoff, Phase::Failed)));
@@ -310,7 +324,7 @@ async fn claim<'a>(work: &Work<'a>, id: &ObjectId, step: Step) -> Result<Claim<'
     if matches!(step, Step::UninstallRemediation | Step::FinishUninstall | Step::Unlock) {
         return Ok(Claim::Taken(None));
     }
-    let (leases, target) = (&work.context.leases, work.target);
+    let (leases, target) = (&work.site.leases, work.target);
     let (namespace, name) = (&target.storage_namespace, &target.name);
     let Some(hold) = leases.hold(namespace, name).await else {
         return Ok(Claim::Contested);
@@ -406,6 +420,10 @@ async fn due(
         Ok(state) => state,
         Err(error) => {
             let text = format!("Could not determine release state: {}", chain(&error));
+            let ready = condition::find(&work.status.conditions, READY);
+            if ready.is_none_or(|ready| ready.message != text) {
+                work.context.recorder.progress(work.subject, "StateError", &text);
+            }
             work.conditions(|conditions| conditions.set(READY, Truth::False, "StateError", text));
             return Err(Report::new(Requeue::Backoff, Phase::Failed));
         }
@@ -485,7 +503,7 @@ async fn locked(work: &mut Work<'_>) -> Option<Report> {
     let age =
         began.and_then(|began| work.context.clock.now().duration_since(began).try_into().ok());
     let holder = Holder::read(&head.holder);
-    let (leases, target) = (&work.context.leases, work.target);
+    let (leases, target) = (&work.site.leases, work.target);
     let life = match leases.life(&target.storage_namespace, &target.name, holder).await {
         Ok(life) => life,
         Err(error) => {

@@ -7,6 +7,7 @@ use super::execute::{PATIENCE, Work, said};
 use super::history;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue};
+use super::site::{Site, SiteError};
 use super::summary::{chart_text, release_text};
 use super::target::Target;
 use crate::api::HelmRelease;
@@ -37,7 +38,12 @@ pub(super) async fn delete(
             target.namespace.clone_from(&latest.namespace);
         }
         target.storage_namespace.clone_from(&release.status.storage_namespace);
-        if let Err(text) = remove(context, release, &target, &subject).await {
+        let removed = match site(context, release).await {
+            Ok(Some(site)) => remove((context, &site), release, &target, &subject).await,
+            Ok(None) => Ok(()),
+            Err(text) => Err(text),
+        };
+        if let Err(text) = removed {
             let recorder = &context.recorder;
             recorder
                 .record(&subject, Severity::Warning, "UninstallFailed", text, &Default::default())
@@ -55,26 +61,66 @@ pub(super) async fn delete(
     Ok(Report::new(Requeue::Gone, Phase::Ready))
 }
 
+/// Returns where a release is to be uninstalled. None, if the kubeconfig or the account that would do
+/// it is gone: with them went who could, and the object must not stay for ever.
+///
+/// Source: fluxcd/helm-controller internal/controller/helmrelease_controller.go
+/// (`reconcileReleaseDeletion`).
+async fn site(context: &Context, release: &HelmRelease) -> Result<Option<Site>, String> {
+    let key = release.metadata.key();
+    let site = match context.sites.of(release).await {
+        Ok(site) => site,
+        Err(error @ SiteError::Secret { gone: true, .. }) => {
+            tracing::warn!(release = %key, error = chain(&error), "not uninstalled");
+            return Ok(None);
+        }
+        Err(error) => {
+            return Err(format!(
+                "failed to build REST client getter to uninstall release: {}",
+                chain(&error)
+            ));
+        }
+    };
+    let Some(account) =
+        context.sites.account(release).filter(|_| release.spec.kube_config.is_none())
+    else {
+        return Ok(Some(site));
+    };
+    let id = ObjectId::new("v1", "ServiceAccount", &key.namespace, account);
+    match context.cluster.get(&id).await {
+        Ok(Some(_)) => Ok(Some(site)),
+        Ok(None) => {
+            tracing::warn!(release = %key, account, "not uninstalled: its ServiceAccount is gone");
+            Ok(None)
+        }
+        Err(error) => Err(format!(
+            "failed to confirm ServiceAccount '{account}' can be used to uninstall release: {}",
+            chain(&error)
+        )),
+    }
+}
+
 /// Uninstalls a release for good.
 pub(super) async fn remove(
-    context: &Context,
+    (context, site): (&Context, &Site),
     release: &HelmRelease,
     target: &Target,
     subject: &Subject,
 ) -> Result<(), String> {
     let mut work = Work {
         context,
+        site,
         release,
         target,
         subject,
-        storage: Storage::new(&context.cluster, &target.storage_namespace),
+        storage: Storage::new(&site.cluster, &target.storage_namespace),
         status: release.status.clone(),
         seen: 0,
         told: super::history::newest(&release.status.history),
     };
     let quiet = |_: &crate::cluster::wait::Progress| {};
     let patience = release.spec.action_timeout(release.spec.uninstall.timeout).0;
-    let cluster = context.cluster.patient(patience.min(PATIENCE));
+    let cluster = site.cluster.patient(patience.min(PATIENCE));
     let env = release::Env {
         storage: Storage::new(&cluster, &target.storage_namespace),
         cluster,

@@ -14,6 +14,7 @@ mod demo;
 mod details;
 mod driver;
 mod dry_run;
+mod elsewhere;
 mod every_call;
 mod exchange;
 mod exclusion;

@@ -11,10 +11,10 @@ use leadsman::api::annotation::RELEASE_MANAGER;
 use leadsman::base::clock::{Clock, Timestamp};
 use leadsman::cluster::{ApplyOptions, Cluster, Object, ObjectId};
 use leadsman::controller::context::{Context, Options};
-use leadsman::controller::lease::Leases;
 use leadsman::controller::manager::{Manager, Standing};
 use leadsman::controller::notice::Recorder;
 use leadsman::controller::queue::Backoff;
+use leadsman::controller::site::{SiteOptions, Sites};
 use leadsman::release::Renderer;
 use leadsman::repo::Repositories;
 use leadsman::sim::{Sim, SimOptions};
@@ -83,7 +83,7 @@ impl World {
             repositories: Arc::new(Repositories::new(fetcher, cache.path())),
             renderer: Renderer::default(),
             recorder: Recorder::new(cluster.clone(), Arc::clone(&clock)),
-            leases: Leases::new(&cluster, &clock),
+            sites: Sites::new(&cluster, &clock, SiteOptions::default()),
             clock,
             options: Options::default(),
         });

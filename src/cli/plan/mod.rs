@@ -178,7 +178,7 @@ async fn site(connected: Connected, found: &Found) -> anyhow::Result<Site> {
         Some(release) => Target::of(release).storage_namespace,
         None => connected.namespace,
     };
-    let connected = Connected { namespace, ..connected };
+    let connected = Connected { namespace, cluster: found.cluster.clone(), ..connected };
     let mut site = Site::within(connected, &found.name).await?;
     if let Some(release) = &found.release {
         site.keep(release.metadata.name.clone());

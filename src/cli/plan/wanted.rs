@@ -68,8 +68,8 @@ pub(super) async fn find<'a>(
         revision: after + 1,
         is_upgrade: current.is_some(),
     };
-    let capabilities = release::of_cluster(&connected.cluster).await?;
-    let rendered = render(&connected.cluster, &asked, (info.clone(), &capabilities)).await?;
+    let capabilities = release::of_cluster(&found.cluster).await?;
+    let rendered = render(&found.cluster, &asked, (info.clone(), &capabilities)).await?;
     Ok(Wanted { asked, info, capabilities, rendered, current, newest })
 }
 

@@ -1,0 +1,220 @@
+//! Releases that are installed as a service account, or in another cluster.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::api::{Api, condition};
+use crate::support::chart::web_with;
+use crate::support::control_plane::ControlPlane;
+use crate::support::leadsman::{Leadsman, Running};
+use crate::support::repository::Repository;
+use crate::support::wait::{SOON, until};
+
+/// A cluster with a Leadsman at work in one namespace.
+struct World {
+    api: Api,
+    namespace: String,
+    leadsman: Leadsman,
+    repository: Repository,
+    running: Running,
+}
+
+impl World {
+    async fn start(kubeconfig: &Path, more: &[&str]) -> Self {
+        let api = Api::connect(kubeconfig).await;
+        let namespace = api.create_namespace("elsewhere").await;
+        let repository = Repository::start();
+        repository.publish_package(web_with("1.0.0", "", &[]));
+        let leadsman = Leadsman::new().kubeconfig(kubeconfig);
+        let arguments: Vec<_> =
+            ["run", "-n", &namespace].into_iter().chain(more.iter().copied()).collect();
+        let running = leadsman.spawn(&arguments);
+        until("the kinds are served", SOON, async || {
+            let served = async |path: &str| api.get(path).await.is_some();
+            served("/apis/helm.toolkit.fluxcd.io/v2/helmreleases").await
+                && served("/apis/source.toolkit.fluxcd.io/v1/helmrepositories").await
+        })
+        .await;
+        api.apply(&json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository",
+            "metadata": {"name": "charts", "namespace": namespace},
+            "spec": {"interval": "1s", "url": repository.url()},
+        }))
+        .await;
+        Self { api, namespace, leadsman, repository, running }
+    }
+
+    fn path(&self, name: &str) -> String {
+        let namespace = &self.namespace;
+        format!("/apis/helm.toolkit.fluxcd.io/v2/namespaces/{namespace}/helmreleases/{name}")
+    }
+
+    async fn ask(&self, name: &str, more: Value) {
+        let mut spec = json!({
+            "interval": "1h", "timeout": "20s",
+            "chart": {"spec": {"chart": "web", "version": "1.x", "sourceRef": {
+                "kind": "HelmRepository", "name": "charts",
+            }}},
+        });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.api
+            .apply(&json!({
+                "apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+                "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
+            }))
+            .await;
+    }
+
+    /// Waits until a release is ready or not for a reason, and returns what it says.
+    async fn ready(&self, name: &str, reason: &str) -> String {
+        until(&format!("{name} is {reason}"), SOON, async || {
+            let release = self.api.get(&self.path(name)).await.unwrap_or_default();
+            let ready = condition(&release, "Ready").cloned().unwrap_or_default();
+            if ready["reason"] == reason {
+                return Ok(ready["message"].as_str().unwrap().to_owned());
+            }
+            Err(format!("{}\n{}", release["status"], self.running.output()))
+        })
+        .await
+    }
+
+    async fn remove(&self, name: &str) {
+        self.api.delete(&self.path(name)).await;
+        until("the release is gone", SOON, async || self.api.get(&self.path(name)).await.is_none())
+            .await;
+    }
+
+    async fn secret(&self, name: &str, data: Value) {
+        self.api
+            .apply(&json!({
+                "apiVersion": "v1", "kind": "Secret", "stringData": data,
+                "metadata": {"name": name, "namespace": self.namespace},
+            }))
+            .await;
+    }
+}
+
+/// A simulated cluster.
+async fn simulated() -> (Leadsman, Running) {
+    let server = Leadsman::new();
+    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
+    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+    (server, running)
+}
+
+/// Lets an account do what releases need, or only read.
+async fn account(world: &World, name: &str, role: &str) {
+    let namespace = &world.namespace;
+    let metadata = json!({"name": name, "namespace": namespace});
+    world
+        .api
+        .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
+        .await;
+    let group = "rbac.authorization.k8s.io";
+    world
+        .api
+        .apply(&json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        }))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_has_the_rights_of_its_account() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    let world = World::start(&cluster.kubeconfig(), &["--default-service-account", "reader"]).await;
+    let namespace = &world.namespace;
+    account(&world, "reader", "view").await;
+    account(&world, "writer", "admin").await;
+    // The default account may not even read records.
+    world.ask("plain", json!({})).await;
+    let refused = world.ready("plain", "StateError").await;
+    let user = format!("User \"system:serviceaccount:{namespace}:reader\" cannot list resource");
+    assert!(refused.contains(&user), "{refused}");
+    world.running.line(SOON, |line| line.contains(&user)).await;
+    assert!(world.api.revisions(namespace).await.is_empty());
+    world.ask("web", json!({"serviceAccountName": "writer"})).await;
+    world.ready("web", "InstallSucceeded").await;
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/web");
+    let managers = world.api.get(&path).await.unwrap()["metadata"]["managedFields"].clone();
+    assert!(managers.as_array().unwrap().iter().any(|one| one["manager"] == "helm-controller"));
+    assert_eq!(world.api.revisions(namespace).await.len(), 1);
+    // With the account goes who could remove the objects; the HelmRelease must not stay for ever.
+    world.api.delete(&format!("/api/v1/namespaces/{namespace}/serviceaccounts/writer")).await;
+    world.remove("web").await;
+    assert!(world.api.get(&path).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_installed_in_another_cluster() {
+    let (here, _here) = simulated().await;
+    let (there, _there) = simulated().await;
+    let world = World::start(&here.folder().join("kubeconfig"), &[]).await;
+    let namespace = &world.namespace;
+    let remote = Api::connect(&there.folder().join("kubeconfig")).await;
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    remote.create("/api/v1/namespaces", &object).await.unwrap();
+    let asked = json!({"kubeConfig": {"secretRef": {"name": "remote"}}});
+    world.ask("web", asked).await;
+    let said = world.ready("web", "RESTClientError").await;
+    let wanted = format!(
+        "could not get KubeConfig secret '{namespace}/remote': secrets \"remote\" not found"
+    );
+    assert_eq!(said, wanted);
+    world.secret("remote", json!({"other": "x"})).await;
+    until("the empty Secret is told", SOON, async || {
+        world
+            .ready("web", "RESTClientError")
+            .await
+            .contains("'value' or 'value.yaml' key with data")
+    })
+    .await;
+    let kubeconfig = std::fs::read_to_string(there.folder().join("kubeconfig")).unwrap();
+    world.secret("remote", json!({"value.yaml": kubeconfig})).await;
+    world.ready("web", "InstallSucceeded").await;
+
+    let deployment = format!("/apis/apps/v1/namespaces/{namespace}/deployments/web");
+    assert!(remote.get(&deployment).await.is_some());
+    assert!(world.api.get(&deployment).await.is_none());
+    assert_eq!(remote.revisions(namespace).await.len(), 1);
+    assert!(world.api.revisions(namespace).await.is_empty());
+    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
+    for api in [&remote, &world.api] {
+        assert!(api.list(&leases).await.is_empty(), "a Lease is left over");
+    }
+    // The command line finds it there, too.
+    for words in [&["history", "web"][..], &["get", "manifest", "web"], &["status", "web"]] {
+        let words: Vec<_> = words.iter().copied().chain(["-n", namespace]).collect();
+        world.leadsman.run(&words).await.success();
+    }
+
+    world.repository.publish_package(web_with("1.1.0", "", &[]));
+    world.ready("web", "UpgradeSucceeded").await;
+    assert_eq!(remote.revisions(namespace).await.len(), 2);
+    world.remove("web").await;
+    assert!(remote.get(&deployment).await.is_none());
+    assert!(remote.revisions(namespace).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_goes_though_its_kubeconfig_is_gone() {
+    let (here, _here) = simulated().await;
+    let (there, _there) = simulated().await;
+    let world = World::start(&here.folder().join("kubeconfig"), &[]).await;
+    let namespace = &world.namespace;
+    let remote = Api::connect(&there.folder().join("kubeconfig")).await;
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    remote.create("/api/v1/namespaces", &object).await.unwrap();
+    let kubeconfig = std::fs::read_to_string(there.folder().join("kubeconfig")).unwrap();
+    world.secret("remote", json!({"mine": kubeconfig})).await;
+    let asked = json!({"kubeConfig": {"secretRef": {"name": "remote", "key": "mine"}}});
+    world.ask("web", asked).await;
+    world.ready("web", "InstallSucceeded").await;
+    world.api.delete(&format!("/api/v1/namespaces/{namespace}/secrets/remote")).await;
+    world.remove("web").await;
+    assert_eq!(remote.revisions(namespace).await.len(), 1, "what nobody can reach stays");
+}
