@@ -32,3 +32,6 @@ pub const PROCESS: &str = "leadsman.dev/process";
 pub const AT_WORK_ON: &str = "leadsman.dev/at-work-on";
 /// On a `HelmRelease`: a wait ends when for so long (`90s`) nothing changed and no event came.
 pub const STALL_AFTER: &str = "leadsman.dev/stall-after";
+/// On a `HelmRelease`: what is done about fields of its objects that others manage, such as
+/// `spec.replicas=leave`.
+pub const CONFLICTS: &str = "leadsman.dev/conflicts";

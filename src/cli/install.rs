@@ -22,6 +22,7 @@ use crate::base::class::chain;
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::chart;
 use crate::cluster::Propagation;
+use crate::release::conflict::Rules;
 use crate::release::{
     self, ClusterLookup, Conflicts, Error, Kind, Method, Options, Record, Trial, Uninstall, offline,
 };
@@ -148,12 +149,14 @@ async fn whole(
 ) -> anyhow::Result<Record> {
     let common = &args.deploy;
     name::check(name)?;
+    let options = site.options(&common.applying, method)?;
     let replaced = available(site, name, args.replace).await?;
     site.warn("at its next reconciliation it brings back what it says");
     let (processed, _) = chart::process_dependencies(&ordered.chart, &ordered.values)
         .context("chart dependencies processing failed")?;
     if !common.skip_crds {
-        let how = (CrdPolicy::Create, method);
+        let forced = Rules::default();
+        let how = (CrdPolicy::Create, method, &forced);
         release::install_crds(&site.env(), &processed, how, None).await?;
     }
     let capabilities = release::of_cluster(&site.cluster).await?;
@@ -165,7 +168,7 @@ async fn whole(
         labels: Some(common.labels()?),
         stop: Some(stop_on_signal(args.words.first().map_or(name, String::as_str))?),
         replaced: replaced.map(Box::new),
-        ..site.options(&common.applying, method)
+        ..options
     };
     let after = options.replaced.as_ref().map_or(0, |last| last.version);
     let plan = planned(ordered, (name, &site.namespace), after);
@@ -223,9 +226,9 @@ async fn uninstalled(args: &Deploying, site: &Site, name: &str, error: Error) ->
         options: Options::default(),
     };
     match release::uninstall(&site.env(), uninstall).await.result {
-        Ok(()) => anyhow::anyhow!(
+        Ok(()) => anyhow::Error::new(error).context(format!(
             "release {name} failed, and has been uninstalled due to rollback-on-failure being set: {why}"
-        ),
+        )),
         Err(more) => failed_twice(&why, &chain(&more)),
     }
 }

@@ -7,8 +7,9 @@ use clap::Args as ClapArgs;
 
 use super::args::{ChartFrom, Output, Values, duration};
 use super::template_args::{PostRender, pair};
-use crate::cluster::wait::Rules;
+use crate::cluster::wait;
 use crate::release::Method;
+use crate::release::conflict::{Policy, RuleError, Rules};
 
 /// How long is waited, and for what.
 #[derive(Debug, Clone, ClapArgs)]
@@ -39,17 +40,27 @@ impl Waiting {
     }
 
     /// Returns how readiness is awaited.
-    pub(super) fn rules(&self) -> Rules {
-        Rules { legacy: self.wait.as_deref() == Some("legacy"), ..Rules::default() }
+    pub(super) fn rules(&self) -> wait::Rules {
+        wait::Rules { legacy: self.wait.as_deref() == Some("legacy"), ..wait::Rules::default() }
     }
 }
 
 /// How objects are changed.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Applying {
-    /// Take over fields that somebody else manages.
+    /// Take over fields that somebody else manages; as --conflicts force.
     #[arg(long, conflicts_with = "force_replace")]
     pub(super) force_conflicts: bool,
+    /// What is done about fields that somebody else manages: `force` takes them over, `fail` (as
+    /// without it) ends the action, `leave` lets them be; all of them, or those below a path, of a
+    /// kind, of an object: `Deployment/web:spec.replicas=leave` (repeatable, or separated by commas).
+    #[arg(
+        long,
+        value_parser = rule,
+        conflicts_with = "force_replace",
+        value_name = "[[KIND[/NAME]:]PATH=]POLICY"
+    )]
+    pub(super) conflicts: Vec<String>,
     /// Put objects in the place of those that are there, of which nothing stays; needs
     /// --server-side=false.
     #[arg(long, alias = "force")]
@@ -60,7 +71,33 @@ pub(super) struct Applying {
     pub(super) server_side: Option<String>,
 }
 
+/// Checks a rule of conflicts.
+fn rule(text: &str) -> Result<String, RuleError> {
+    Rules::parse(text, Policy::Fail).map(|_| text.to_owned())
+}
+
 impl Applying {
+    /// Returns what is done about fields that others manage; nothing: the command line does not say.
+    ///
+    /// # Errors
+    /// Flags say different things.
+    pub(super) fn rules(&self) -> anyhow::Result<Option<Rules>> {
+        let usual = if self.force_conflicts { Policy::Force } else { Policy::Fail };
+        if self.conflicts.is_empty() {
+            return Ok(self.force_conflicts.then(|| Rules::just(usual)));
+        }
+        let text = self.conflicts.join(",");
+        let rules = Rules::parse(&text, usual)?;
+        if self.force_conflicts && rules.usual() != Policy::Force {
+            anyhow::bail!(
+                "--force-conflicts and --conflicts {} say different things about fields that no \
+                 other rule speaks of: leave one out",
+                rules.usual().word()
+            );
+        }
+        Ok(Some(rules))
+    }
+
     /// Returns who computes what changes.
     ///
     /// # Errors
@@ -257,6 +294,7 @@ mod tests {
         }
         let applying = |side: Option<&str>| Applying {
             force_conflicts: false,
+            conflicts: Vec::new(),
             force_replace: false,
             server_side: side.map(str::to_owned),
         };
@@ -269,6 +307,28 @@ mod tests {
         ];
         for (side, want) in rows {
             assert_eq!(applying(side).method().ok(), want, "{side:?}");
+        }
+    }
+
+    #[test]
+    fn flags_about_conflicts_are_one_set_of_rules() {
+        let both = "--force-conflicts and --conflicts leave say different things about fields that \
+                    no other rule speaks of: leave one out";
+        let rows: [(bool, &[&str], Result<Option<&str>, &str>); 6] = [
+            (false, &[], Ok(None)),
+            (true, &[], Ok(Some("force"))),
+            (false, &["spec=leave", "leave"], Ok(Some("leave,spec=leave"))),
+            (true, &["spec=leave"], Ok(Some("force,spec=leave"))),
+            (true, &["force,spec=leave"], Ok(Some("force,spec=leave"))),
+            (true, &["leave"], Err(both)),
+        ];
+        for (force_conflicts, conflicts, want) in rows {
+            let conflicts = conflicts.iter().map(|one| (*one).to_owned()).collect();
+            let (force_replace, server_side) = (false, None);
+            let given = Applying { force_conflicts, conflicts, force_replace, server_side };
+            let seen = given.rules().map(|rules| rules.map(|rules| rules.to_string()));
+            let want = want.map(|text| text.map(str::to_owned)).map_err(str::to_owned);
+            assert_eq!(seen.map_err(|error| error.to_string()), want, "{given:?}");
         }
     }
 }

@@ -74,7 +74,7 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
             max_history: args.keeping.history_max,
             options: Options {
                 description: args.description.clone(),
-                ..site.options(&args.applying, method)
+                ..site.options(&args.applying, method)?
             },
         };
         release::rollback(&site.env(), rollback).await.result.map_err(|error| match error {

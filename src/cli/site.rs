@@ -10,13 +10,15 @@ use super::connect::Connected;
 use super::release_args::Applying;
 use super::{connect, inspect, ui};
 use crate::api::HelmRelease;
-use crate::api::annotation::{HELM_MANAGER, RELEASE_MANAGER};
+use crate::api::annotation::{CONFLICTS, HELM_MANAGER, RELEASE_MANAGER};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::base::clock::SystemClock;
-use crate::cluster::wait::{Progress, Rules};
-use crate::cluster::{Cluster, Selection};
+use crate::cluster::wait::{self, Progress};
+use crate::cluster::{Cluster, ObjectId, Selection};
+use crate::controller::manner;
 use crate::controller::target::Target;
-use crate::release::{Driver, Env, Fields, Method, Options, Record, Storage};
+use crate::release::conflict::{self, Conflict, Policy, Rules};
+use crate::release::{Driver, Env, Method, Options, Record, Storage};
 
 /// Field manager of Helm's records.
 const RECORDS: &str = "Helm";
@@ -28,8 +30,10 @@ pub(super) struct Site {
     pub(super) storage: Storage,
     /// Name of the `HelmRelease` that keeps the release, if there is one.
     pub(super) kept: Option<String>,
+    /// What that says about fields that others manage.
+    conflicts: Option<String>,
     /// How readiness is awaited.
-    pub(super) rules: Rules,
+    pub(super) rules: wait::Rules,
     holder: String,
 }
 
@@ -41,7 +45,9 @@ impl Site {
 
     /// As [`Self::of`], where there is a connection.
     pub(super) async fn within(connected: Connected, name: &str) -> anyhow::Result<Self> {
-        let kept = keeper(&connected, name).await?;
+        let keeper = keeper(&connected, name).await?;
+        let conflicts = keeper.as_ref().and_then(said_of_conflicts);
+        let kept = keeper.map(|release| release.metadata.name);
         let manager = if kept.is_some() { RELEASE_MANAGER } else { HELM_MANAGER };
         let records = connected.cluster.with_manager(RECORDS);
         let driver = if kept.is_some() { Driver::default() } else { connected.driver };
@@ -50,7 +56,8 @@ impl Site {
             cluster: connected.cluster.with_manager(manager),
             namespace: connected.namespace,
             kept,
-            rules: Rules::default(),
+            conflicts,
+            rules: wait::Rules::default(),
             holder: format!("cli/{:016x}", rand::random::<u64>()),
         })
     }
@@ -69,16 +76,17 @@ impl Site {
         let connected = Connected { namespace, cluster: found.cluster, ..connected };
         let mut site = Self::within(connected, &found.name).await?;
         if let Some(release) = found.release {
-            site.keep(release.metadata.name);
+            site.keep(&release);
         }
         Ok((site, found.name))
     }
 
     /// Says that a `HelmRelease` keeps the release.
-    pub(super) fn keep(&mut self, name: String) {
+    pub(super) fn keep(&mut self, release: &HelmRelease) {
         self.cluster = self.cluster.with_manager(RELEASE_MANAGER);
         self.storage = Storage::new(&self.cluster.with_manager(RECORDS), &self.namespace);
-        self.kept = Some(name);
+        self.kept = Some(release.metadata.name.clone());
+        self.conflicts = said_of_conflicts(release);
     }
 
     /// Returns what an action needs.
@@ -91,19 +99,31 @@ impl Site {
             rules: self.rules.clone(),
             progress: &quiet,
             output: &ui::say_log,
+            left: &say_left,
         }
     }
 
     /// Returns how objects are changed, by a method that is decided. Who keeps a release takes
-    /// over what others own.
-    pub(super) fn options(&self, args: &Applying, method: Method) -> Options {
-        let takes = self.kept.is_some() && method != Method::Client;
-        Options {
-            method,
-            replace: args.force_replace,
-            fields: if args.force_conflicts || takes { Fields::Taken } else { Fields::Refused },
-            ..Options::default()
-        }
+    /// over what others own, unless it says otherwise.
+    ///
+    /// # Errors
+    /// What is said about fields that others manage cannot be read, contradicts itself, or cannot be
+    /// kept by this method.
+    pub(super) fn options(&self, args: &Applying, method: Method) -> anyhow::Result<Options> {
+        let conflicts = match (args.rules()?, &self.kept) {
+            (Some(rules), _) => {
+                // Of the plain flag Helm says so itself, later.
+                if method == Method::Client && !rules.is_just(Policy::Force) {
+                    anyhow::bail!(rules.without_owners());
+                }
+                rules
+            }
+            (None, Some(_)) => {
+                manner::conflicts(method, self.conflicts.as_deref()).map_err(anyhow::Error::msg)?
+            }
+            (None, None) => Rules::just(Policy::Fail),
+        };
+        Ok(Options { method, replace: args.force_replace, conflicts, ..Options::default() })
     }
 
     /// Says who keeps the release, and what comes of what was done.
@@ -121,8 +141,16 @@ impl Site {
 
 fn quiet(_: &Progress) {}
 
-/// Returns the name of the `HelmRelease` that keeps a release.
-async fn keeper(connected: &Connected, name: &str) -> anyhow::Result<Option<String>> {
+fn say_left(object: &ObjectId, left: &[Conflict]) {
+    left.iter().for_each(|one| ui::say(&conflict::line(object, one)));
+}
+
+fn said_of_conflicts(release: &HelmRelease) -> Option<String> {
+    release.metadata.annotation(CONFLICTS).map(str::to_owned)
+}
+
+/// Returns the `HelmRelease` that keeps a release.
+async fn keeper(connected: &Connected, name: &str) -> anyhow::Result<Option<HelmRelease>> {
     let cluster = &connected.cluster;
     if cluster.resource(HELM_RELEASE_API, "HelmRelease").await?.is_none() {
         return Ok(None);
@@ -137,8 +165,7 @@ async fn keeper(connected: &Connected, name: &str) -> anyhow::Result<Option<Stri
         target.name == name && target.storage_namespace == connected.namespace
     };
     let releases = found.into_iter().filter_map(|object| serde_json::from_value(object.0).ok());
-    let kept = { releases }.find(|release| keeps(release));
-    Ok(kept.map(|release: HelmRelease| release.metadata.name))
+    Ok({ releases }.find(|release| keeps(release)))
 }
 
 /// Becomes true when a person or the system asks the process to end; what was typed first is

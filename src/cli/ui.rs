@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::args::Output;
 use super::diagnose::Detailed;
 use crate::base::limit::{self, Limit};
+use crate::release::{Error, InTheWay, conflict};
 use crate::template::quote;
 use crate::yaml;
 
@@ -66,6 +67,10 @@ pub(super) fn error(error: &anyhow::Error) {
         || text.contains("chart exceeds maximum decompressed size")
     {
         say(&format!("hint: {}", limit::current().hint(Limit::Unpacked)));
+    }
+    let in_the_way = error.chain().find_map(|cause| cause.downcast_ref::<Error>()?.in_the_way());
+    if let Some(InTheWay { object, conflicts, .. }) = in_the_way {
+        say(&conflict::details(object, conflicts));
     }
     if let Some(detailed) = error.downcast_ref::<Detailed>()
         && !detailed.details.is_empty()

@@ -123,7 +123,7 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
         labels: Some(merge_labels(&last.labels, &common.labels()?)),
         replaced: None,
         stop: (depth == Depth::Whole).then(|| stop_on_signal(&args.release)).transpose()?,
-        ..site.options(&common.applying, method)
+        ..site.options(&common.applying, method)?
     };
     let plan = Plan {
         name: args.release.clone(),
@@ -204,27 +204,28 @@ async fn carry_out(args: &Upgrade, site: &Site, deploy: Deploy) -> anyhow::Resul
     match deploy::carry_out(site, deploy).await {
         Ok(record) => Ok(record),
         Err((error, true)) if args.deploy.rollback_on_failure && !error.is_outage() => {
-            Err(rolled_back(args, site, &error).await)
+            Err(rolled_back(args, site, error).await)
         }
         Err((error, _)) => Err(error.into()),
     }
 }
 
-/// Brings back the newest revision that worked.
-async fn rolled_back(args: &Upgrade, site: &Site, error: &Error) -> anyhow::Error {
-    let (why, name) = (chain(error), &args.release);
-    match roll_back(args, site).await {
-        Ok(true) => anyhow::anyhow!(
+/// Brings back the newest revision that worked. What there is to say below the error is kept.
+async fn rolled_back(args: &Upgrade, site: &Site, error: Error) -> anyhow::Error {
+    let (why, name) = (chain(&error), &args.release);
+    let text = match roll_back(args, site).await {
+        Ok(true) => format!(
             "release {name} failed, and has been rolled back due to rollback-on-failure being set: {why}"
         ),
-        Ok(false) => anyhow::anyhow!(
+        Ok(false) => format!(
             "unable to find a previously successful release when attempting to rollback. original upgrade error: {why}"
         ),
-        Err(more) => anyhow::anyhow!(
+        Err(more) => format!(
             "an error occurred while rolling back the release. original upgrade error: {why}: {}",
             chain(&more)
         ),
-    }
+    };
+    anyhow::Error::new(error).context(text)
 }
 
 async fn roll_back(args: &Upgrade, site: &Site) -> Result<bool, Error> {
@@ -237,6 +238,8 @@ async fn roll_back(args: &Upgrade, site: &Site) -> Result<bool, Error> {
     let Some((target, (_, last))) = target.zip(last) else { return Ok(false) };
     let asked = common.applying.method().unwrap_or_default();
     let method = asked.or(Method::of(&target.apply_method));
+    let options = site.options(&common.applying, method);
+    let options = options.map_err(|error| Error::Refused(format!("{error:#}")))?;
     let rollback = Rollback {
         target,
         last,
@@ -246,7 +249,7 @@ async fn roll_back(args: &Upgrade, site: &Site) -> Result<bool, Error> {
         hooks: !common.no_hooks,
         cleanup_on_fail: false,
         max_history: 0,
-        options: site.options(&common.applying, method),
+        options,
     };
     release::rollback(&site.env(), rollback).await.result.map(|()| true)
 }

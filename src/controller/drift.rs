@@ -6,11 +6,12 @@ use super::execute::Work;
 use super::ignore::Rules;
 use super::notice::Severity;
 use super::summary::{release_text, settle_in_sync};
-use super::{history, postrender};
+use super::{history, manner, postrender};
 use crate::api::DriftMode;
+use crate::api::annotation::CONFLICTS;
 use crate::api::condition::{DRIFTED, Truth};
 use crate::base::class::chain;
-use crate::release::{self, Drift};
+use crate::release::{self, Drift, Method, conflict};
 
 /// Settles the conditions; looks for drift where that is asked for, and puts it right.
 pub(super) async fn settle(work: &mut Work<'_>) {
@@ -40,11 +41,17 @@ pub(super) async fn settle(work: &mut Work<'_>) {
     }
 }
 
+/// What the release says about fields of others; what cannot be read ended the reconciliation before.
+fn rules(work: &Work<'_>) -> Result<conflict::Rules, String> {
+    manner::conflicts(Method::Server, work.release.metadata.annotation(CONFLICTS))
+}
+
 /// Compares; `None` where nothing can be said.
 async fn find(work: &Work<'_>) -> Option<Vec<Drift>> {
     let (_, record) = work.storage.last_outline(&work.target.name).await.ok()??;
     let ignore = Rules::new(&work.release.spec.drift_detection.ignore);
-    let found = release::find_drift(&work.site.cluster, &record, &ignore).await;
+    let rules = rules(work).ok()?;
+    let found = release::find_drift(&work.site.cluster, &record, (&ignore, &rules)).await;
     found
         .inspect_err(|error| {
             let release = work.release.metadata.key();
@@ -54,7 +61,8 @@ async fn find(work: &Work<'_>) -> Option<Vec<Drift>> {
 }
 
 async fn correct(work: &mut Work<'_>, of: &str, drifts: &[Drift]) {
-    let (done, failed) = release::correct(&work.site.cluster, drifts).await;
+    let Ok(rules) = rules(work) else { return };
+    let (done, failed) = release::correct(&work.site.cluster, drifts, &rules).await;
     if failed.is_empty() {
         let text =
             format!("Cluster state of release {of} has been corrected:\n{}", done.join("\n"));

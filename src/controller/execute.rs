@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::conflict::{Left, told};
 use super::context::Context;
 use super::history;
 use super::manner::{of_install, of_mode, options, rules};
@@ -122,6 +123,7 @@ impl Work<'_> {
             let severity = Severity::Warning;
             recorder.record(self.subject, severity, "InvalidAnnotation", text, &none).await;
         }
+        let left = Left::default();
         let patience = step.timeout(&self.release.spec).0.min(PATIENCE);
         let cluster = self.site.cluster.patient(patience);
         let env = Env {
@@ -132,6 +134,7 @@ impl Work<'_> {
             rules,
             progress: &progress,
             output: &said,
+            left: &|object, conflicts| left.hear(object, conflicts),
         };
         let began = tokio::time::Instant::now();
         let outcome = match step {
@@ -146,6 +149,7 @@ impl Work<'_> {
             self.status.last_attempted_release_action_duration =
                 GoDuration(began.elapsed()).to_string();
         }
+        left.tell(self).await;
         outcome
     }
 
@@ -167,9 +171,9 @@ impl Work<'_> {
         let (kind, after, before) = self.kind(install).await?;
         let (i, u) = (&spec.install, &spec.upgrade);
         let options = match install {
-            true => options(of_install(i.server_side_apply), false),
-            false => options(of_mode(u.server_side_apply).or(before), u.force),
-        };
+            true => options(self.release, of_install(i.server_side_apply), false),
+            false => options(self.release, of_mode(u.server_side_apply).or(before), u.force),
+        }?;
         let origin = Origin::of(self.release);
         let crds = if install { spec.install.crds } else { spec.upgrade.crds };
         let (chart, values) = match &kind {
@@ -182,7 +186,7 @@ impl Work<'_> {
         };
         let (processed, _) = chart::process_dependencies(&chart, &values)?;
         let policy = crds.unwrap_or(CrdPolicy::Create);
-        let how = (policy, options.method);
+        let how = (policy, options.method, &options.conflicts);
         release::install_crds(env, &processed, how, Some(&origin)).await?;
         let rendered = self.render(env, (install, after + 1), (&chart, &values)).await?;
         let pick = |a: bool, b: bool| if install { a } else { b };
@@ -293,12 +297,14 @@ impl Work<'_> {
             let target = self.storage.get(name, to).await?;
             let last = self.storage.last(name).await?.map(|(_, record)| record);
             self.check_newest(last.as_ref().map_or(0, |last| last.version))?;
-            Ok::<_, release::Error>(target.zip(last))
+            let Some((target, last)) = target.zip(last) else { return Ok(None) };
+            let method = of_mode(spec.rollback.server_side_apply);
+            let method = method.or(Method::of(&target.apply_method));
+            let options = options(self.release, method, spec.rollback.force)?;
+            Ok::<_, release::Error>(Some((target, last, options)))
         };
         match records.await {
-            Ok(Some((target, last))) => {
-                let method = of_mode(spec.rollback.server_side_apply);
-                let method = method.or(Method::of(&target.apply_method));
+            Ok(Some((target, last, options))) => {
                 let rollback = Rollback {
                     target,
                     last,
@@ -308,7 +314,7 @@ impl Work<'_> {
                     hooks: !spec.rollback.disable_hooks,
                     cleanup_on_fail: spec.rollback.cleanup_on_fail,
                     max_history: spec.kept_revisions(),
-                    options: options(method, spec.rollback.force),
+                    options,
                 };
                 release::rollback(env, rollback).await
             }
@@ -453,7 +459,7 @@ impl Work<'_> {
         persisted: bool,
     ) {
         let metadata = &needs.pulled.chart.metadata;
-        let said = error.map(|error| chain(error).trim().to_owned());
+        let said = error.map(told);
         let Verdict { kind, word, text } = verdict(&Told {
             step,
             release: &format!("{}/{}", self.target.namespace, self.target.full_name),

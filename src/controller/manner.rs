@@ -2,18 +2,44 @@
 
 use std::sync::Arc;
 
-use crate::api::annotation::STALL_AFTER;
+use crate::api::annotation::{CONFLICTS, STALL_AFTER};
 use crate::api::{HealthCheckExpr, HelmRelease, ServerSideApply};
 use crate::base::duration::GoDuration;
 use crate::cluster::wait::Rules;
 use crate::cluster::{Health, HealthCheck};
-use crate::release::{Method, Options};
+use crate::release::conflict::{self, Policy};
+use crate::release::{Error, Method, Options};
 
-/// Returns how objects are changed. What others own is taken over where the server computes changes,
-/// and objects are replaced only where it does not.
-pub fn options(method: Method, force: bool) -> Options {
+/// Returns how objects are changed. What others manage is taken over where the server computes
+/// changes, unless the release says otherwise; objects are replaced only where it does not.
+///
+/// # Errors
+/// What the release says about fields of others cannot be kept.
+pub fn options(release: &HelmRelease, method: Method, force: bool) -> Result<Options, Error> {
     let replace = force && method == Method::Client;
-    Options { method, fields: method.taking(), replace, ..Options::default() }
+    let said = release.metadata.annotation(CONFLICTS);
+    let conflicts = conflicts(method, said).map_err(Error::Refused)?;
+    Ok(Options { method, conflicts, replace, ..Options::default() })
+}
+
+/// Returns what is done about fields that others manage, by an annotation, if there is one.
+///
+/// # Errors
+/// It cannot be read, or not be kept by the method. To go on without it would overwrite what somebody
+/// asked to be left alone.
+pub fn conflicts(method: Method, said: Option<&str>) -> Result<conflict::Rules, String> {
+    let Some(text) = said else { return Ok(method.taking()) };
+    let rules = conflict::Rules::parse(text, Policy::Force)
+        .map_err(|error| format!("annotation {CONFLICTS}: {error}"))?;
+    match method {
+        Method::Auto | Method::Server => Ok(rules),
+        Method::Client if rules.is_just(Policy::Force) => Ok(method.taking()),
+        Method::Client => Err(format!(
+            "annotation {CONFLICTS}: {}; set serverSideApply to true (of install) or enabled (of \
+             upgrade and rollback), or remove the annotation",
+            rules.without_owners()
+        )),
+    }
 }
 
 /// Returns who computes what changes of a first revision.

@@ -14,6 +14,7 @@
 mod access;
 mod advice;
 mod chart_ref;
+mod conflict;
 pub mod context;
 mod dependency;
 pub mod determine;

@@ -10,13 +10,14 @@ use super::memory::Memory;
 use super::offer::{self, Offered};
 use super::values::{self, Fetched, Receiver};
 use super::{access, dependency, git_chart, history, manner, repository};
-use crate::api::annotation::{HOLD, PIN, REQUESTED_AT};
+use crate::api::annotation::{CONFLICTS, HOLD, PIN, REQUESTED_AT};
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{GitRepository, HelmRelease, HelmRepository, OciRepository, ValuesReference};
 use crate::base::class::{Class, chain};
 use crate::chart::Chart;
 use crate::cluster::{Cluster, Object, ObjectId};
 use crate::policy::{Candidate, Decision, Rules, Seen, Verdict, decide};
+use crate::release::Method;
 use crate::repo::Pulled;
 use crate::yaml::{Map, Value};
 
@@ -66,7 +67,11 @@ impl Problem {
     }
 
     fn terminal(why: &str) -> Self {
-        Self::new("InvalidCELExpression", format!("{TERMINAL}{why}"), Class::Stalled).stalled()
+        Self::misconfigured("InvalidCELExpression", why)
+    }
+
+    fn misconfigured(reason: &'static str, why: &str) -> Self {
+        Self::new(reason, format!("{TERMINAL}{why}"), Class::Stalled).stalled()
     }
 
     pub(super) fn waiting(mut self) -> Self {
@@ -98,6 +103,9 @@ pub(super) async fn gather(
         return Err(Problem::new("Unsupported", text, Class::Stalled).stalled());
     }
     manner::health(&release.spec.health_check_exprs).map_err(|why| Problem::terminal(&why))?;
+    // A rule that is left out would overwrite what somebody asked to be left alone.
+    manner::conflicts(Method::Server, release.metadata.annotation(CONFLICTS))
+        .map_err(|why| Problem::misconfigured("InvalidAnnotation", &why))?;
     dependency::check(&context.cluster, release).await.map_err(|error| match error {
         dependency::Error::Expression { .. } => Problem::terminal(&chain(&error)),
         dependency::Error::Circle(_) => {

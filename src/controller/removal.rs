@@ -130,6 +130,8 @@ pub(super) async fn remove(
         rules: Rules::default(),
         progress: &quiet,
         output: &said,
+        // Nothing is applied but hooks.
+        left: &|_, _| {},
     };
     let last = history::latest(&release.status.history).cloned();
     let outcome = work.uninstall(&env).await;

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::compare::gone;
-use super::{Change, Conflict, Secrets, Subject, What, mask};
+use super::{Change, Secrets, Subject, What, mask};
 use crate::api::annotation::HELM_MANAGER;
 use crate::base::digest::Digest;
 use crate::cluster::{self, Cluster, Object};
+use crate::release::conflict::Rules;
 use crate::release::{self, Error, Record, Tried};
 use crate::yaml::Value;
 
@@ -31,6 +32,8 @@ pub struct Next<'a> {
     pub current: Option<&'a Record>,
     /// Whether the namespace is made first, if it is not there.
     pub makes_namespace: bool,
+    /// What is done about fields that others manage.
+    pub rules: &'a Rules,
 }
 
 /// A change, and the object at which it was found.
@@ -70,7 +73,8 @@ pub async fn against_cluster(
     cluster: &Cluster,
     next: Next<'_>,
 ) -> Result<(Vec<Finding>, usize), Error> {
-    let tried = release::try_manifest(cluster, next.manifest, (next.name, next.namespace)).await?;
+    let of = (next.name, next.namespace);
+    let tried = release::try_manifest(cluster, next.manifest, of, next.rules).await?;
     let namespaces =
         tried.iter().filter(|tried| tried.id.group.is_empty() && tried.id.kind == "Namespace");
     let mut made: BTreeSet<&str> = namespaces.map(|tried| tried.id.name.as_str()).collect();
@@ -99,6 +103,9 @@ fn finding(
     made: &BTreeSet<&str>,
 ) -> Option<Finding> {
     let object = Subject::new(tried.id.clone(), Vec::new());
+    // What Helm applied for the release is taken over with the release.
+    let others = tried.conflicts.iter().filter(|one| one.manager != HELM_MANAGER);
+    let conflicts: Vec<_> = others.cloned().collect();
     let kind = || (tried.id.group.clone(), tried.id.kind.clone());
     let what = match (&tried.live, &tried.would) {
         (_, Err(cluster::Error::NoKind { .. })) if defined.contains(&kind()) => What::Create,
@@ -113,25 +120,15 @@ fn finding(
         (Some(live), Ok(would)) => {
             let sides = (&own_part(live), &own_part(would));
             let fields = mask::fields(&object, sides, Secrets::Shown);
-            if fields.is_empty() {
-                return None;
+            match (fields.is_empty(), conflicts.is_empty()) {
+                (true, true) => return None,
+                (true, false) => What::Stay,
+                (false, _) => What::Update { fields },
             }
-            What::Update { fields }
         }
     };
-    // What Helm applied for the release is taken over with the release.
-    let others = tried.conflicts.iter().filter(|cause| manager(&cause.message) != HELM_MANAGER);
-    let conflicts = others.map(|cause| Conflict {
-        field: cause.field.trim_start_matches('.').to_owned(),
-        manager: manager(&cause.message).to_owned(),
-    });
-    let change = Change { conflicts: conflicts.collect(), ..Change::new(object, what) };
+    let change = Change { conflicts, ..Change::new(object, what) };
     Some(Finding { change, live: tried.live.as_ref().map(Standing::of) })
-}
-
-/// The manager of `conflict with "kubectl-edit" using apps/v1`.
-fn manager(message: &str) -> &str {
-    message.split('"').nth(1).unwrap_or(message)
 }
 
 /// An object without what servers keep in it.
@@ -151,7 +148,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::cluster::StatusCause;
+    use crate::release::conflict::{Conflict, Policy};
 
     fn object(replicas: u32) -> Object {
         Object(json!({
@@ -211,15 +208,25 @@ mod tests {
 
     #[test]
     fn whose_field_is_taken_is_told() {
-        let cause = StatusCause {
-            reason: "FieldManagerConflict".to_owned(),
-            message: "conflict with \"kubectl-edit\" using apps/v1".to_owned(),
-            field: ".spec.replicas".to_owned(),
+        let conflict = |manager: &str, policy| Conflict {
+            field: "spec.replicas".to_owned(),
+            manager: manager.to_owned(),
+            policy,
+            live: Some(json!(1)),
+            ours: Some(json!(2)),
         };
-        let tried = Tried { conflicts: vec![cause], ..tried(Some(object(1)), Ok(object(2))) };
-        let change = finding(&tried, &BTreeSet::new(), &BTreeSet::new()).unwrap().change;
-        let conflict =
-            Conflict { field: "spec.replicas".to_owned(), manager: "kubectl-edit".to_owned() };
-        assert_eq!(change.conflicts, [conflict]);
+        let found = |conflict: Conflict, would: u32| {
+            let conflicts = vec![conflict];
+            let tried = Tried { conflicts, ..tried(Some(object(1)), Ok(object(would))) };
+            finding(&tried, &BTreeSet::new(), &BTreeSet::new()).map(|found| found.change)
+        };
+        let taken = conflict("kubectl-edit", Policy::Force);
+        assert_eq!(found(taken.clone(), 2).unwrap().conflicts, [taken]);
+        assert!(found(conflict("helm", Policy::Force), 2).unwrap().conflicts.is_empty());
+        // Nothing changes, and that is why.
+        let left = conflict("kubectl-edit", Policy::Leave);
+        let change = found(left.clone(), 1).unwrap();
+        assert_eq!((change.what, change.conflicts), (What::Stay, vec![left]));
+        assert_eq!(found(conflict("helm", Policy::Force), 1), None);
     }
 }

@@ -17,6 +17,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cluster::ObjectId;
+use crate::release::conflict::Conflict;
 use crate::yaml::Value;
 
 pub use compare::{Side, compare};
@@ -32,18 +33,9 @@ pub struct Change {
     /// What.
     #[serde(flatten)]
     pub what: What,
-    /// Fields that are taken from who owns them.
+    /// Fields that somebody else manages, and what is done about each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
-}
-
-/// A field that somebody else owns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conflict {
-    /// Where, as the API server writes it.
-    pub field: String,
-    /// Its field manager.
-    pub manager: String,
 }
 
 impl Change {
@@ -54,9 +46,15 @@ impl Change {
     /// Returns the change as it may be shown.
     #[must_use]
     pub fn shown(mut self, secrets: Secrets) -> Self {
-        if let (Secrets::Masked, What::Update { fields }) = (secrets, &mut self.what) {
+        if secrets == Secrets::Shown {
+            return self;
+        }
+        if let What::Update { fields } = &mut self.what {
             mask::hide(&self.object, fields);
         }
+        let (version, kind) = (&self.object.api_version, &self.object.kind);
+        let conflicts = self.conflicts.into_iter();
+        self.conflicts = conflicts.map(|one| one.masked(version, kind)).collect();
         self
     }
 }
@@ -99,6 +97,8 @@ pub enum What {
     Delete,
     /// It stays, but is the release's no longer: `helm.sh/resource-policy: keep`.
     Keep,
+    /// Nothing of it changes: what would is left to others.
+    Stay,
     /// The cluster refuses it.
     Refuse {
         /// The cluster's words.

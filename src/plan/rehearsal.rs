@@ -87,8 +87,10 @@ impl Rehearsal<'_> {
             rules: Rules::default(),
             progress: &|_| {},
             output: &|_| {},
+            left: &|_, _| {},
         };
-        let how = (self.crds, self.deploy.options.method);
+        let options = &self.deploy.options;
+        let how = (self.crds, options.method, &options.conflicts);
         let mut played = release::install_crds(&env, self.chart, how, self.origin.as_ref()).await;
         if played.is_ok() {
             let (wait, timeout) = (false, self.deploy.timeout.min(PATIENCE));
@@ -204,7 +206,10 @@ fn hint(error: &Error) -> &'static str {
              before-hook-creation)",
         ),
         ("Forbidden: updates to", "keep the fields as they are, or delete the object first"),
-        ("conflict occurred", "--force-conflicts takes the fields over"),
+        (
+            "conflict occurred",
+            "--force-conflicts takes the fields over, --conflicts rules each of them",
+        ),
         ("invalid ownership metadata", "--take-ownership takes the object over"),
         ("already exists", "delete the object first"),
         ("namespaces \"", "--create-namespace makes the namespace of a new release"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::StoredChart;
 use super::apply::{self, Created, Owner};
+use super::conflict::Conflict;
 use super::method::{Asked, Baseline, How, Verb};
 use super::record::{Info, Record};
 use super::{Error, Method, Options, RenderedRelease, Storage, hook, preflight};
@@ -14,7 +15,7 @@ use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
 use crate::cluster::status::Reader;
 use crate::cluster::wait::{Progress, Rules, WaitOptions, wait_ready};
-use crate::cluster::{Cluster, Object};
+use crate::cluster::{Cluster, Object, ObjectId};
 use crate::yaml::Map;
 
 /// What every action needs.
@@ -33,6 +34,8 @@ pub struct Env<'a> {
     pub progress: &'a (dyn Fn(&Progress) + Sync),
     /// Hears what hooks said, where they ask for that.
     pub output: &'a (dyn Fn(&str) + Sync),
+    /// Hears which fields of an object are left to who manages them.
+    pub left: &'a (dyn Fn(&ObjectId, &[Conflict]) + Sync),
 }
 
 /// Which of the two it is.
@@ -150,7 +153,7 @@ impl Deploy {
     }
 
     /// Returns how objects are to be changed.
-    fn asked(&self) -> Asked {
+    fn asked(&self) -> Asked<'_> {
         let taking = self.take_ownership && matches!(self.kind, Kind::Install { .. });
         let baseline = if taking { Baseline::NewOfAnyKind } else { Baseline::New };
         self.options.asked(self.method(), baseline)
@@ -318,9 +321,14 @@ async fn change(
 }
 
 /// Applies, removes what is no longer wanted, waits.
-async fn make_ready(env: &Env<'_>, deploy: &Deploy, scope: &Scope, how: How) -> Result<(), Error> {
+async fn make_ready(
+    env: &Env<'_>,
+    deploy: &Deploy,
+    scope: &Scope,
+    how: How<'_>,
+) -> Result<(), Error> {
     let Scope { objects, old, .. } = scope;
-    let live = apply::apply(&env.cluster, (objects, old), how).await?;
+    let live = apply::apply(env, (objects, old), how).await?;
     apply::remove_surplus(&env.cluster, old, objects).await?;
     if deploy.wait {
         let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };

@@ -3,26 +3,21 @@
 //! Source: helm v4.3.1 pkg/action (install.go, upgrade.go, validate.go), pkg/kube/client.go.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use futures::future::join_all;
 
 use super::method::{How, Verb};
-use super::{Env, Error, Fields, Method, clientside, manager, manifest};
-use crate::api::annotation::HELM_MANAGER;
+use super::{Env, Error, Method, clientside, manifest, serverside};
 use crate::base::class::chain;
 use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
 use crate::yaml::Value;
 
 /// Objects of one kind that are applied at the same time.
 const AT_ONCE: usize = 8;
-/// Tries to take fields over while controllers write the object.
-const TAKE_OVER_ATTEMPTS: usize = 5;
-/// Tries against a quota that others change at the same time.
-const QUOTA_ATTEMPTS: u64 = 5;
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-const RELEASE_NAME: &str = "meta.helm.sh/release-name";
-const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+/// By these an object is a release's.
+pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub(super) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
+pub(super) const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// The release that objects belong to.
 #[derive(Debug, Clone, Copy)]
@@ -165,9 +160,9 @@ pub(super) fn foreign(live: &Object, owner: Owner<'_>) -> Vec<String> {
 /// Changes objects in their order; objects of one kind in a row go at the same time, and all of
 /// them are tried. Returns them as the server has them now.
 pub(super) async fn apply(
-    cluster: &Cluster,
+    env: &Env<'_>,
     (objects, old): (&[Object], &[Object]),
-    how: How,
+    how: How<'_>,
 ) -> Result<Vec<Object>, Error> {
     let before: HashMap<ObjectId, &Object> =
         old.iter().map(|object| (unversioned(object.id()), object)).collect();
@@ -177,7 +172,7 @@ pub(super) async fn apply(
         for part in group.chunks(AT_ONCE) {
             let changes = part.iter().map(|object| {
                 let old = before.get(&unversioned(object.id())).copied();
-                apply_one(cluster, (object, old), how)
+                apply_one(env, (object, old), how)
             });
             for applied in join_all(changes).await {
                 match applied {
@@ -203,100 +198,17 @@ fn unversioned(mut id: ObjectId) -> ObjectId {
 
 /// Changes one object; `old` is what the release said of it before.
 pub(super) async fn apply_one(
-    cluster: &Cluster,
+    env: &Env<'_>,
     (object, old): (&Object, Option<&Object>),
-    how: How,
+    how: How<'_>,
 ) -> Result<Object, Error> {
     match how {
-        How::Server(fields) => apply_on_server(cluster, object, fields).await,
+        How::Server(rules) => serverside::apply(env, object, rules).await,
         How::Client(baseline, verb) => {
-            clientside::change(cluster, (object, old), (baseline, verb)).await
+            clientside::change(&env.cluster, (object, old), (baseline, verb)).await
         }
-        How::Replace => clientside::replace(cluster, object).await,
+        How::Replace => clientside::replace(&env.cluster, object).await,
     }
-}
-
-/// Applies one object, and takes over what Helm's own command line owned of it: a field that the
-/// chart dropped would else stay behind as its.
-async fn apply_on_server(
-    cluster: &Cluster,
-    object: &Object,
-    fields: Fields,
-) -> Result<Object, Error> {
-    if fields == Fields::Refused || cluster.manager() == HELM_MANAGER {
-        // First, as Helm does: else what we own ourselves, by the older method, would be in our way.
-        if !object.name().is_empty()
-            && let Some(live) = cluster.get(&object.id()).await?
-        {
-            take_over(cluster, &live).await.map_err(|error| refused(object, error))?;
-        }
-        return apply_once(cluster, object, fields).await;
-    }
-    let mut live = apply_once(cluster, object, fields).await?;
-    for _ in 0..TAKE_OVER_ATTEMPTS {
-        match take_over(cluster, &live).await {
-            Ok(true) => return apply_once(cluster, object, fields).await,
-            Ok(false) => return Ok(live),
-            // A controller wrote the object meanwhile: who owns what is read again.
-            Err(error) if error.is_conflict() => match cluster.get(&object.id()).await? {
-                Some(now) => live = now,
-                None => return Ok(live),
-            },
-            Err(error) => return Err(refused(object, error)),
-        }
-    }
-    tracing::warn!(id = %object.id(), "fields of Helm are not taken over: others write the object again and again");
-    Ok(live)
-}
-
-/// Makes ours what Helm's command line owns of an object, and what we owned by client-side apply;
-/// returns whether there was anything.
-async fn take_over(cluster: &Cluster, live: &Object) -> Result<bool, cluster::Error> {
-    let Some(fields) = manager::handed_over(live, cluster.manager()) else {
-        return Ok(false);
-    };
-    let patch = serde_json::json!([
-        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
-        {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
-    ]);
-    cluster.patch_json(&live.id(), &patch, "").await.map(|_| true)
-}
-
-async fn apply_once(cluster: &Cluster, object: &Object, fields: Fields) -> Result<Object, Error> {
-    let options = match fields {
-        Fields::Taken => ApplyOptions::forced(),
-        Fields::Refused => ApplyOptions::polite(),
-    };
-    let mut attempt = 0;
-    loop {
-        match cluster.apply(object, &options).await {
-            Ok(live) => return Ok(live),
-            // Many objects at once trip over the quota's own bookkeeping.
-            Err(error) if attempt < QUOTA_ATTEMPTS && is_quota_race(&error) => {
-                attempt += 1;
-                tokio::time::sleep(Duration::from_millis(20 * attempt)).await;
-            }
-            Err(error) => return Err(refused(object, error)),
-        }
-    }
-}
-
-fn is_quota_race(error: &cluster::Error) -> bool {
-    let text = error.to_string();
-    error.is_conflict()
-        && text.contains("Operation cannot be fulfilled on resourcequotas")
-        && text.contains("the object has been modified")
-}
-
-pub(super) fn refused(object: &Object, source: cluster::Error) -> Error {
-    let id = object.id();
-    let doing = if source.is_conflict() {
-        "conflict occurred while applying object"
-    } else {
-        "server-side apply failed for object"
-    };
-    let doing = format!("{doing} {}/{} {}", id.namespace, id.name, id.go_kind());
-    Error::Doing { doing, source }
 }
 
 /// Returns which objects of an old manifest a new one lacks.

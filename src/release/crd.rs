@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::apply::apply_one;
+use super::conflict::Rules;
 use super::method::{Asked, Baseline, Verb};
 use super::{Env, Error, Method, Origin, clientside};
 use crate::api::CrdPolicy;
@@ -28,16 +29,19 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub async fn install_crds(
     env: &Env<'_>,
     chart: &Chart,
-    (policy, method): (CrdPolicy, Method),
+    (policy, method, rules): (CrdPolicy, Method, &Rules),
     origin: Option<&Origin>,
 ) -> Result<(), Error> {
     if policy == CrdPolicy::Skip {
         return Ok(());
     }
     // Where they are not applied, those that are there are replaced.
-    let fields = method.taking();
-    let replace = method == Method::Client;
-    let how = Asked { method, fields, replace, baseline: Baseline::New }.how(Verb::Update)?;
+    let own = method.taking();
+    let (rules, replace) = match method {
+        Method::Auto | Method::Server => (rules, false),
+        Method::Client => (&own, true),
+    };
+    let how = Asked { method, rules, replace, baseline: Baseline::New }.how(Verb::Update)?;
     // Nothing is applied when a later file is wrong. A large chart's definitions are not all held
     // at once, neither as they come nor as the server has them.
     objects(chart).try_for_each(|object| object.map(drop))?;
@@ -68,7 +72,7 @@ pub async fn install_crds(
                 made => made,
             }
         } else {
-            apply_one(&env.cluster, (&object, None), how).await
+            apply_one(env, (&object, None), how).await
         };
         applied.push(outline(&live.map_err(|error| error.during(FAILED))?));
     }

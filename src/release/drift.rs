@@ -7,9 +7,11 @@
 use futures::future::join_all;
 
 use super::apply::{self, Owner};
+use super::conflict::{self, Policy, Rules};
 use super::jsondiff::{self, Operation};
+use super::serverside::{self, Purpose, Refusal};
 use super::{Error, Record, manifest};
-use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId};
+use crate::cluster::{self, Cluster, Object, ObjectId};
 use crate::yaml::{Map, Value};
 
 /// Objects that are compared at the same time.
@@ -48,19 +50,21 @@ impl Drift {
 }
 
 /// Compares the objects of a release with the cluster. One object that cannot be compared does not
-/// hide what was found of the others.
+/// hide what was found of the others. What is left to others by the rules is no drift; what would
+/// fail because of them is.
 ///
 /// # Errors
 /// Nothing was found, and at least one object cannot be compared.
 pub async fn find(
     cluster: &Cluster,
     record: &Record,
-    ignore: &dyn Ignore,
+    (ignore, rules): (&dyn Ignore, &Rules),
 ) -> Result<Vec<Drift>, Error> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     let values = manifest::objects(&record.manifest)?;
     for part in values.chunks(AT_ONCE) {
-        let compared = part.iter().map(|value| compare(cluster, record, value.clone(), ignore));
+        let compared =
+            part.iter().map(|value| compare(cluster, record, value.clone(), (ignore, rules)));
         for one in join_all(compared).await {
             match one {
                 Ok(drift) => found.extend(drift),
@@ -80,7 +84,7 @@ async fn compare(
     cluster: &Cluster,
     record: &Record,
     value: Value,
-    ignore: &dyn Ignore,
+    (ignore, rules): (&dyn Ignore, &Rules),
 ) -> Result<Option<Drift>, Error> {
     let mut desired = apply::placed(cluster, value, &record.namespace).await?.0;
     let owner = Owner { name: &record.name, namespace: &record.namespace };
@@ -101,9 +105,12 @@ async fn compare(
     if out(&live) {
         return Ok(None);
     }
-    let would = cluster.apply(&desired, &ApplyOptions::dry_run()).await;
-    let would = would.map_err(|source| Error::Doing { doing: doing(&id, &source), source })?;
-    let counts = counts(&live.0, &would.0, &paths);
+    let forced = Rules::just(Policy::Force);
+    let how = if rules.leaves() { (rules, Purpose::Tell) } else { (&forced, Purpose::Try) };
+    let would = serverside::put(cluster, &desired, how, Some(live.clone())).await;
+    let would = would
+        .map_err(|Refusal { source, .. }| Error::Doing { doing: doing(&id, &source), source })?;
+    let counts = counts(&live.0, &would.object.0, &paths);
     // Correcting must not touch what is to be left alone: there the live value is applied.
     for path in &paths {
         adopt(&mut desired.0, &live.0, path);
@@ -225,7 +232,11 @@ fn normalize(object: &mut Object) {
 
 /// Puts drifted objects right, missing ones first; returns what was done and what failed, a line
 /// each.
-pub async fn correct(cluster: &Cluster, drifts: &[Drift]) -> (Vec<String>, Vec<String>) {
+pub async fn correct(
+    cluster: &Cluster,
+    drifts: &[Drift],
+    rules: &Rules,
+) -> (Vec<String>, Vec<String>) {
     let mut order: Vec<&Drift> = drifts.iter().collect();
     order.sort_by_key(|drift| {
         let id = &drift.id;
@@ -233,7 +244,7 @@ pub async fn correct(cluster: &Cluster, drifts: &[Drift]) -> (Vec<String>, Vec<S
     });
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for drift in order {
-        match cluster.apply(&drift.desired, &ApplyOptions::forced()).await {
+        match serverside::put(cluster, &drift.desired, (rules, Purpose::Change), None).await {
             Ok(_) if drift.changes.is_none() => done.push(format!("{} created", drift.id)),
             Ok(_) => done.push(format!("{} configured", drift.id)),
             Err(error) => failed.push(format!("{}: {}", drift.id, harmless(drift, &error))),
@@ -242,13 +253,17 @@ pub async fn correct(cluster: &Cluster, drifts: &[Drift]) -> (Vec<String>, Vec<S
     (done, failed)
 }
 
-/// A Secret that is invalid is quoted by the server: what is said ends before the value.
-fn harmless(drift: &Drift, error: &cluster::Error) -> String {
-    let text = error.to_string();
-    if drift.id.kind == "Secret" && error.reason() == "Invalid" {
+/// A Secret that is invalid is quoted by the server: what is said ends before the value. Whose fields
+/// were in the way is said below.
+fn harmless(drift: &Drift, error: &Refusal) -> String {
+    let text = error.source.to_string();
+    if drift.id.kind == "Secret" && error.source.reason() == "Invalid" {
         return text.rsplit(':').next().unwrap_or_default().trim().to_owned();
     }
-    text
+    match conflict::details(&drift.id, &error.conflicts) {
+        details if details.is_empty() => text,
+        details => format!("{text}\n{details}"),
+    }
 }
 
 /// Source: fluxcd/pkg ssa sort.go.

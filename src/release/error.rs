@@ -1,6 +1,7 @@
 //! Why a release could not be rendered or acted on.
 
 use super::manifest::Broken;
+use super::serverside::InTheWay;
 use crate::base::class::{Class, chain};
 use crate::cluster::wait::Unready;
 use crate::{chart, cluster, template};
@@ -47,6 +48,9 @@ pub enum Error {
         /// What the cluster said.
         source: cluster::Error,
     },
+    /// Others manage fields that were to be changed.
+    #[error(transparent)]
+    Conflict(Box<InTheWay>),
     /// Objects did not become ready.
     #[error(transparent)]
     Wait(#[from] cluster::wait::WaitError),
@@ -103,8 +107,28 @@ impl Error {
             | Self::Manifest { .. }
             | Self::Cluster(_)
             | Self::Doing { .. }
+            | Self::Conflict(_)
             | Self::Record { .. }
             | Self::Refused(_) => &[],
+        }
+    }
+
+    /// Returns what was in the way of an object, where others manage fields of it.
+    pub fn in_the_way(&self) -> Option<&InTheWay> {
+        match self {
+            Self::Conflict(conflict) => Some(conflict),
+            Self::Step { source, .. } => source.in_the_way(),
+            Self::Several(errors) => errors.iter().find_map(Self::in_the_way),
+            Self::Chart(_)
+            | Self::Template(_)
+            | Self::KubeVersion { .. }
+            | Self::Library
+            | Self::Manifest { .. }
+            | Self::Cluster(_)
+            | Self::Doing { .. }
+            | Self::Wait(_)
+            | Self::Record { .. }
+            | Self::Refused(_) => None,
         }
     }
 
@@ -125,6 +149,7 @@ impl Error {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Cluster(error) | Self::Doing { source: error, .. } => error.is_outage(),
+            Self::Conflict(conflict) => conflict.source.is_outage(),
             Self::Wait(cluster::wait::WaitError::Cluster { source, .. }) => source.is_outage(),
             Self::Step { source, .. } => source.is_outage(),
             Self::Several(errors) => errors.iter().any(Self::is_outage),
@@ -145,6 +170,7 @@ impl Error {
             Self::Chart(error) => error.class(),
             Self::Template(error) => error.class(),
             Self::Cluster(error) | Self::Doing { source: error, .. } => error.class(),
+            Self::Conflict(conflict) => conflict.source.class(),
             Self::Wait(error) => error.class(),
             Self::Step { source, .. } => source.class(),
             Self::Several(errors) => errors.first().map_or(Class::Bug, Self::class),

@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Fields};
+use super::Error;
+use super::conflict::{Policy, Rules};
 
 /// Who computes what changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +37,11 @@ impl Method {
 
     /// Returns what becomes of fields that others own, where nobody is asked: only the server can
     /// take them over.
-    pub fn taking(self) -> Fields {
-        match self {
-            Self::Auto | Self::Server => Fields::Taken,
-            Self::Client => Fields::Refused,
-        }
+    pub fn taking(self) -> Rules {
+        Rules::just(match self {
+            Self::Auto | Self::Server => Policy::Force,
+            Self::Client => Policy::Fail,
+        })
     }
 
     /// Returns the word for it in records.
@@ -54,9 +55,9 @@ impl Method {
 
 /// How objects are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum How<'a> {
     /// By server-side apply.
-    Server(Fields),
+    Server(&'a Rules),
     /// By patches of our own making.
     Client(Baseline, Verb),
     /// By putting the new object in the place of the old one.
@@ -76,9 +77,9 @@ pub(super) enum Baseline {
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     pub(super) method: Method,
-    pub(super) fields: Fields,
+    pub(super) rules: &'a Rules,
     pub(super) replace: bool,
     pub(super) baseline: Baseline,
 }
@@ -92,12 +93,12 @@ pub(super) enum Verb {
     Update,
 }
 
-impl Asked {
+impl<'a> Asked<'a> {
     /// Returns how objects are changed.
     ///
     /// # Errors
     /// Helm's text about options that exclude each other.
-    pub(super) fn how(self, verb: Verb) -> Result<How, Error> {
+    pub(super) fn how(self, verb: Verb) -> Result<How<'a>, Error> {
         let refused = |text: &str| Err(Error::Refused(text.to_owned()));
         let word = match verb {
             Verb::Create => "create",
@@ -107,9 +108,13 @@ impl Asked {
             (Method::Auto | Method::Server, true) => refused(
                 "invalid operation: cannot use server-side apply and force replace together",
             ),
-            (Method::Auto | Method::Server, false) => Ok(How::Server(self.fields)),
-            (Method::Client, _) if self.fields == Fields::Taken => refused(&format!(
+            (Method::Auto | Method::Server, false) => Ok(How::Server(self.rules)),
+            (Method::Client, _) if self.rules.is_just(Policy::Force) => refused(&format!(
                 "invalid client {word} option(s): forceConflicts enabled when serverSideApply disabled"
+            )),
+            (Method::Client, _) if !self.rules.is_just(Policy::Fail) => refused(&format!(
+                "invalid client {word} option(s): {}",
+                self.rules.without_owners()
             )),
             (Method::Client, true) => Ok(How::Replace),
             (Method::Client, false) => Ok(How::Client(self.baseline, verb)),
@@ -144,7 +149,11 @@ mod tests {
             "invalid client update option(s): forceConflicts enabled when serverSideApply disabled";
         let new =
             "invalid client create option(s): forceConflicts enabled when serverSideApply disabled";
-        let (taken, left) = (Fields::Taken, Fields::Refused);
+        let needs = "invalid client update option(s): the rules of conflicts `fail,spec=leave` need \
+                     server-side apply: client-side apply knows no managers of fields";
+        let [taken, left, ruled] =
+            ["force", "fail", "spec=leave"].map(|text| Rules::parse(text, Policy::Fail).unwrap());
+        let (taken, left, ruled) = (&taken, &left, &ruled);
         let client = |verb| How::Client(Baseline::New, verb);
         let rows = [
             (Method::Server, taken, false, Verb::Update, Ok(How::Server(taken))),
@@ -156,9 +165,11 @@ mod tests {
             (Method::Client, left, true, Verb::Create, Ok(client(Verb::Create))),
             (Method::Client, taken, false, Verb::Update, Err(conflicts)),
             (Method::Client, taken, false, Verb::Create, Err(new)),
+            (Method::Client, ruled, false, Verb::Update, Err(needs)),
+            (Method::Server, ruled, false, Verb::Update, Ok(How::Server(ruled))),
         ];
-        for (method, fields, replace, verb, want) in rows {
-            let asked = Asked { method, fields, replace, baseline: Baseline::New };
+        for (method, rules, replace, verb, want) in rows {
+            let asked = Asked { method, rules, replace, baseline: Baseline::New };
             let seen = asked.how(verb).map_err(|error| error.to_string());
             assert_eq!(seen, want.map_err(str::to_owned), "{asked:?} {verb:?}");
         }

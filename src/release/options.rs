@@ -2,22 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::conflict::Rules;
 use super::method::{Asked, Baseline};
 use super::{Error, Method, Record};
-
-/// What is done about fields that somebody else manages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Fields {
-    /// They are taken over.
-    #[default]
-    Taken,
-    /// The action fails.
-    Refused,
-}
 
 /// What a command may ask for, and a `HelmRelease` cannot.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +16,7 @@ pub struct Options {
     /// Whether objects are put in the place of those that are there.
     pub replace: bool,
     /// What is done about fields that somebody else manages.
-    pub fields: Fields,
+    pub conflicts: Rules,
     /// How a success is described; empty: in Helm's words.
     pub description: String,
     /// Labels of the record; none: those of the revision that is upgraded.
@@ -45,8 +34,8 @@ impl Options {
     }
 
     /// Returns how objects are to be changed by a method that is decided.
-    pub(super) fn asked(&self, method: Method, baseline: Baseline) -> Asked {
-        Asked { method, fields: self.fields, replace: self.replace, baseline }
+    pub(super) fn asked(&self, method: Method, baseline: Baseline) -> Asked<'_> {
+        Asked { method, rules: &self.conflicts, replace: self.replace, baseline }
     }
 
     /// Whether the action is to end.

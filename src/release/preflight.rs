@@ -3,10 +3,11 @@
 
 use futures::future::join_all;
 
-use super::apply::refused;
+use super::conflict::{Policy, Rules};
 use super::method::How;
+use super::serverside::{self, Purpose, refused};
 use super::{Error, clientside};
-use crate::cluster::{ApplyOptions, Cluster, Object};
+use crate::cluster::{Cluster, Object};
 use crate::yaml::Value;
 
 /// Kinds with fields that cannot change, and the parts of each that can.
@@ -33,13 +34,16 @@ pub(super) async fn check(
     cluster: &Cluster,
     old: &[Object],
     new: &[Object],
-    how: How,
+    how: How<'_>,
 ) -> Result<(), Error> {
     let tries = suspects(old, new).into_iter().map(|object| async move {
         let before = || old.iter().find(|old| old.id().same(&object.id()));
         let tried = match how {
-            How::Server(_) => {
-                let tried = cluster.apply(object, &ApplyOptions::dry_run()).await;
+            How::Server(rules) => {
+                // Where none is left to others, whose fields they are is found out in the end.
+                let forced = Rules::just(Policy::Force);
+                let rules = if rules.leaves() { rules } else { &forced };
+                let tried = serverside::put(cluster, object, (rules, Purpose::Try), None).await;
                 tried.map(drop).map_err(|error| refused(object, error))
             }
             How::Client(baseline, _) => {

@@ -90,7 +90,7 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
         }
         let asked = rollback.options.asked(rollback.method(), Baseline::Live);
         let how = asked.how(Verb::Update)?;
-        let live = apply::apply(&env.cluster, (&objects, &old), how).await?;
+        let live = apply::apply(env, (&objects, &old), how).await?;
         apply::remove_surplus(&env.cluster, &old, &objects).await?;
         if rollback.wait {
             let reader = if rollback.wait_for_jobs { Reader::Jobs } else { Reader::Plain };

@@ -3,8 +3,10 @@
 use futures::future::join_all;
 
 use super::apply::{self, Owner};
+use super::conflict::{Conflict, Rules};
+use super::serverside::{self, Purpose};
 use super::{Error, manifest};
-use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId, StatusCause};
+use crate::cluster::{self, Cluster, Object, ObjectId};
 use crate::yaml::Value;
 
 /// Objects that are asked about at the same time.
@@ -19,12 +21,12 @@ pub struct Tried {
     pub live: Option<Object>,
     /// What would be there, or why not.
     pub would: Result<Object, cluster::Error>,
-    /// Fields that another manager owns, and that would be taken from it.
-    pub conflicts: Vec<StatusCause>,
+    /// Fields that another manager owns, and what would be done about each. Secrets are shown.
+    pub conflicts: Vec<Conflict>,
 }
 
 /// Asks the cluster what applying each object of a manifest would do, in the manifest's order.
-/// Nothing is changed.
+/// Nothing is changed. What a conflict would make fail is told as if it were taken.
 ///
 /// # Errors
 /// The manifest is not YAML, or the cluster cannot be asked.
@@ -32,10 +34,12 @@ pub async fn try_manifest(
     cluster: &Cluster,
     text: &str,
     (name, namespace): (&str, &str),
+    rules: &Rules,
 ) -> Result<Vec<Tried>, Error> {
+    let owner = Owner { name, namespace };
     let mut found = Vec::new();
     for part in manifest::objects(text)?.chunks(AT_ONCE) {
-        let tried = part.iter().map(|value| try_one(cluster, value.clone(), (name, namespace)));
+        let tried = part.iter().map(|value| try_one(cluster, value.clone(), owner, rules));
         for one in join_all(tried).await {
             found.push(one?);
         }
@@ -46,10 +50,11 @@ pub async fn try_manifest(
 async fn try_one(
     cluster: &Cluster,
     value: Value,
-    (name, namespace): (&str, &str),
+    owner: Owner<'_>,
+    rules: &Rules,
 ) -> Result<Tried, Error> {
     let unplaced = Object(value.clone()).id();
-    let mut object = match apply::placed(cluster, value, namespace).await {
+    let mut object = match apply::placed(cluster, value, owner.namespace).await {
         Ok((object, _)) => object,
         Err(Error::Doing { source: source @ cluster::Error::NoKind { .. }, .. }) => {
             let would = Err(source);
@@ -57,23 +62,15 @@ async fn try_one(
         }
         Err(error) => return Err(error),
     };
-    apply::own(std::slice::from_mut(&mut object), Owner { name, namespace });
+    apply::own(std::slice::from_mut(&mut object), owner);
     let id = object.id();
     let live = cluster.get(&id).await?;
-    let polite = ApplyOptions { dry_run: true, ..ApplyOptions::polite() };
-    let (would, conflicts) = match cluster.apply(&object, &polite).await {
-        Err(error) if error.is_conflict() => {
-            let causes = match &error {
-                cluster::Error::Api { causes, .. } => causes.clone(),
-                _ => Vec::new(),
-            };
-            (cluster.apply(&object, &ApplyOptions::dry_run()).await, causes)
+    match serverside::put(cluster, &object, (rules, Purpose::Tell), live.clone()).await {
+        Ok(applied) => {
+            Ok(Tried { id, live, would: Ok(applied.object), conflicts: applied.conflicts })
         }
-        would => (would, Vec::new()),
-    };
-    match would {
-        Err(error) if error.is_outage() => Err(error.into()),
-        would => Ok(Tried { id, live, would, conflicts }),
+        Err(refusal) if refusal.source.is_outage() => Err(refusal.source.into()),
+        Err(refusal) => Ok(Tried { id, live, would: Err(refusal.source), conflicts: Vec::new() }),
     }
 }
 

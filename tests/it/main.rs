@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod commands;
+mod conflicts;
 mod connection;
 mod contract;
 mod crash;

@@ -152,7 +152,7 @@ async fn keeps_its_word(kubeconfig: &Path, namespace: &str) {
 
 async fn installs(shop: &Shop) {
     let kept = shop.saves("first", &["./1.0.0", "--set", "mode=loud", "--history-max", "3"]).await;
-    assert_eq!(kept["leadsmanPlan"], 1);
+    assert_eq!(kept["leadsmanPlan"], 2);
     let unsteady = &kept["plan"]["rendered"]["unsteady"];
     assert_eq!(unsteady[0]["path"], "stringData.password", "{unsteady}");
     assert_eq!(unsteady.as_array().unwrap().len(), 1);
@@ -224,7 +224,11 @@ async fn refuses_what_cannot_work(shop: &Shop) {
     shop.does_not_save(&["./1.0.0", "--set", "app=other"], "the cluster refuses Deployment ").await;
     let deployment = shop.path(DEPLOYMENTS, "shop");
     shop.api.merge(&deployment, &json!({"spec": {"replicas": 7}})).await;
-    shop.does_not_save(&["./1.0.0"], ": --force-conflicts takes it over\n").await;
+    shop.does_not_save(
+        &["./1.0.0"],
+        ": --conflicts 'spec.replicas=force' takes it over, 'spec.replicas=leave' leaves it\n",
+    )
+    .await;
     let other = Leadsman::new();
     let simulated = other.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
     simulated.line(SOON, |line| line.contains("the simulated cluster listens")).await;
@@ -242,7 +246,7 @@ async fn is_refused_when_damaged(shop: &Shop) {
     let rows = [
         (whole[..whole.len() / 2].to_owned(), "it is damaged (EOF while parsing"),
         (whole.replace("\"replicas\":2", "\"replicas\":3"), "it is damaged (its digest is sha256:"),
-        (whole.replace("\"leadsmanPlan\":1", "\"leadsmanPlan\":7"), "it has format 7 of leadsman "),
+        (whole.replace("\"leadsmanPlan\":2", "\"leadsmanPlan\":7"), "it has format 7 of leadsman "),
         (String::new(), "it is no plan (EOF"),
         ("{}".to_owned(), "it is no plan (it does not say `leadsmanPlan`)"),
     ];

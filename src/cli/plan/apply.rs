@@ -77,7 +77,7 @@ async fn site(
     let connected = Connected { namespace: saved.storage_namespace.clone(), ..connected };
     let mut site = Site::within(connected, &saved.release).await?;
     if let Some(release) = release {
-        site.keep(release.metadata.name.clone());
+        site.keep(release);
     }
     site.rules = manner::rules(&saved.manner, release);
     Ok(site)
@@ -180,6 +180,7 @@ impl Plan<'_> {
             defined: &defined(&self.processed),
             current,
             makes_namespace: saved.manner.create_namespace,
+            rules: &manner::told(&saved.manner),
         };
         let (findings, _) = plan::against_cluster(&site.cluster, next).await?;
         Ok(check::changes(&saved.seen.findings, &findings))
@@ -189,7 +190,7 @@ impl Plan<'_> {
     async fn carry_out(&self, site: &Site, standing: Standing) -> anyhow::Result<Record> {
         let (saved, manner) = (self.saved, &self.saved.manner);
         let origin = self.release.map(Origin::of);
-        let how = (manner.crds, manner.method);
+        let how = (manner.crds, manner.method, &manner.conflicts);
         release::install_crds(&site.env(), &self.processed, how, origin.as_ref()).await?;
         let ordered = Ordered {
             action: saved.action,

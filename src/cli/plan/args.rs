@@ -101,6 +101,7 @@ impl Acting {
             ("--cleanup-on-fail", self.cleanup_on_fail),
             ("--history-max", self.history_max.is_some()),
             ("--force-conflicts", self.applying.force_conflicts),
+            ("--conflicts", !self.applying.conflicts.is_empty()),
             ("--force-replace", self.applying.force_replace),
             ("--server-side", self.applying.server_side.is_some()),
         ];

@@ -12,6 +12,7 @@ use crate::cluster::wait::Rules;
 use crate::controller::manner;
 use crate::controller::next::Step;
 use crate::plan::saved::{Action, Manner, Wait};
+use crate::release::conflict::{self, Policy};
 use crate::release::{Deploy, Kind, Method, Options, Record, RenderedRelease};
 use crate::yaml::Map;
 
@@ -33,7 +34,7 @@ pub(super) fn of_arguments(
         (Action::Upgrade, None) | (Action::Install, _) => Method::Server,
     };
     let method = args.applying.method()?.or(before);
-    let Options { replace, fields, .. } = site.options(&args.applying, method);
+    let Options { replace, conflicts, .. } = site.options(&args.applying, method)?;
     let install = action == Action::Install;
     Ok(Manner {
         wait: match args.wait.as_deref() {
@@ -52,7 +53,7 @@ pub(super) fn of_arguments(
         cleanup_on_fail: !install && args.cleanup_on_fail,
         max_history: args.history_max.unwrap_or(HISTORY),
         method,
-        fields,
+        conflicts,
         replace,
         description: args.description.clone().unwrap_or_default(),
     })
@@ -76,9 +77,9 @@ pub(super) fn of_release(
     let install = action == Action::Install;
     let before = last.map_or(Method::Server, |last| Method::of(&last.apply_method));
     let options = match install {
-        true => manner::options(manner::of_install(i.server_side_apply), false),
-        false => manner::options(manner::of_mode(u.server_side_apply).or(before), u.force),
-    };
+        true => manner::options(release, manner::of_install(i.server_side_apply), false),
+        false => manner::options(release, manner::of_mode(u.server_side_apply).or(before), u.force),
+    }?;
     let pick = |a: bool, b: bool| if install { a } else { b };
     let wait = match (pick(i.disable_wait, u.disable_wait), spec.waits_as_helm_3()) {
         (true, _) => Wait::Hooks,
@@ -98,10 +99,19 @@ pub(super) fn of_release(
         cleanup_on_fail: !install && u.cleanup_on_fail,
         max_history: spec.kept_revisions(),
         method: options.method,
-        fields: options.fields,
+        conflicts: options.conflicts,
         replace: options.replace,
         description: String::new(),
     })
+}
+
+/// Returns the rules by which conflicts are told: who computes changes itself meets none, and
+/// overwrites what is there.
+pub(super) fn told(manner: &Manner) -> conflict::Rules {
+    match manner.method {
+        Method::Client => conflict::Rules::just(Policy::Force),
+        Method::Auto | Method::Server => manner.conflicts.clone(),
+    }
 }
 
 /// Whether a `HelmRelease` has values checked against schemas.
@@ -138,7 +148,7 @@ pub(super) fn deploy(manner: &Manner, ordered: Ordered) -> anyhow::Result<Deploy
     let mut options = Options {
         method: manner.method,
         replace: manner.replace,
-        fields: manner.fields,
+        conflicts: manner.conflicts.clone(),
         description: manner.description.clone(),
         ..Options::default()
     };

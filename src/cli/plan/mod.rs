@@ -23,9 +23,9 @@ use super::ui;
 use crate::chart::{self, Chart};
 use crate::controller::target::Target;
 use crate::plan::saved::Action;
-use crate::plan::{self, Change, Next, Secrets, Side};
+use crate::plan::{self, Change, Next, Secrets, Side, What};
+use crate::release::Record;
 use crate::release::manifest::Hook;
-use crate::release::{Fields, Method, Record};
 use crate::yaml::{self, Numbers, Value};
 
 pub(super) use apply::apply;
@@ -54,9 +54,6 @@ struct Report {
     /// Hooks that would run, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hooks: Vec<Run>,
-    /// Whether fields that others own are taken from them.
-    #[serde(skip)]
-    takes: bool,
     /// How it went in a simulated cluster, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     simulation: Option<Simulation>,
@@ -113,7 +110,7 @@ impl Shown {
         if report.simulation.as_ref().is_some_and(|simulation| !simulation.passes) {
             return Ok(ExitCode::FAILURE);
         }
-        let differs = !report.changes.is_empty();
+        let differs = report.changes.iter().any(|change| change.what != What::Stay);
         Ok(if differs { ExitCode::from(DIFFERENCE) } else { ExitCode::SUCCESS })
     }
 }
@@ -137,6 +134,7 @@ pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<
         defined: &defined(&wanted.rendered.chart),
         current: wanted.current.as_ref(),
         makes_namespace: manner.create_namespace,
+        rules: &manner::told(&manner),
     };
     // Who applies decides which fields are whose.
     let (findings, unchanged) = plan::against_cluster(&site.cluster, next).await?;
@@ -167,7 +165,6 @@ fn report(planned: &Planned<'_>, simulation: Option<Simulation>, secrets: Secret
         unchanged: Some(*unchanged),
         hooks: runs(hooks, action.word()),
         namespace: wanted.asked.namespace.clone(),
-        takes: manner.fields == Fields::Taken || manner.method == Method::Client,
         simulation,
     }
 }
@@ -181,7 +178,7 @@ async fn site(connected: Connected, found: &Found) -> anyhow::Result<Site> {
     let connected = Connected { namespace, cluster: found.cluster.clone(), ..connected };
     let mut site = Site::within(connected, &found.name).await?;
     if let Some(release) = &found.release {
-        site.keep(release.metadata.name.clone());
+        site.keep(release);
     }
     Ok(site)
 }
@@ -204,7 +201,6 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
             hooks: Vec::new(),
             release: found.name,
             namespace,
-            takes: false,
             simulation: None,
         }
     } else {
@@ -218,7 +214,6 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
             hooks: Vec::new(),
             release: found.name,
             namespace: after.namespace,
-            takes: false,
             simulation: None,
         }
     };

@@ -16,7 +16,7 @@ use crate::base::file;
 use crate::cluster::{Cluster, ObjectId};
 use crate::plan::saved::{Action, Manner, Packed, Rendered, Revision, Saved, Seen};
 use crate::plan::{Finding, What};
-use crate::release::{Fields, Method};
+use crate::release::conflict::Policy;
 use crate::yaml::Value;
 
 /// Namespace that every cluster has, and that is never made anew.
@@ -86,21 +86,17 @@ fn refusal(planned: &Planned<'_>) -> anyhow::Result<()> {
             last.info.status
         );
     }
-    let manner = &planned.manner;
     for Finding { change, .. } in &planned.findings {
         if let What::Refuse { reason } = &change.what {
             bail!("the cluster refuses {}: {}", change.object, reason.trim_end());
         }
-        let in_the_way = change
-            .conflicts
-            .first()
-            .filter(|_| manner.fields == Fields::Refused && manner.method != Method::Client);
-        if let Some(conflict) = in_the_way {
+        if let Some(one) = change.conflicts.iter().find(|one| one.policy == Policy::Fail) {
+            let field = &one.field;
             bail!(
-                "{} of {} belongs to {}: --force-conflicts takes it over",
-                conflict.field,
+                "{field} of {} belongs to {}: --conflicts '{field}=force' takes it over, \
+                 '{field}=leave' leaves it",
                 change.object,
-                conflict.manager
+                one.manager
             );
         }
     }

@@ -8,6 +8,7 @@ use super::simulate::Simulation;
 use super::{Report, State};
 use crate::base::shorten::shorten;
 use crate::plan::{Change, Field, Subject, What};
+use crate::release::conflict::{Conflict, Policy};
 use crate::yaml::Value;
 
 /// Longest value in a line.
@@ -25,7 +26,7 @@ pub(super) fn write(report: &Report) -> String {
     let _ = writeln!(out, " → {}", state(&report.to));
     for change in &report.changes {
         out.push('\n');
-        write_change(&mut out, change, report.takes);
+        write_change(&mut out, change);
     }
     if !report.hooks.is_empty() {
         out.push_str("\nHooks that run:\n");
@@ -69,6 +70,7 @@ fn summary(report: &Report) -> String {
         (count(|what| matches!(what, What::Update { .. })), "changed"),
         (count(|what| matches!(what, What::Delete)), "deleted"),
         (count(|what| matches!(what, What::Keep)), "left alone"),
+        (count(|what| matches!(what, What::Stay)), "left to others"),
         (count(|what| matches!(what, What::Refuse { .. })), "refused"),
     ];
     let mut parts: Vec<String> = counts
@@ -85,12 +87,13 @@ fn summary(report: &Report) -> String {
     parts.join(", ")
 }
 
-fn write_change(out: &mut String, change: &Change, takes: bool) {
+fn write_change(out: &mut String, change: &Change) {
     let sign = match &change.what {
         What::Create => '+',
         What::Update { .. } => '~',
         What::Delete => '-',
         What::Keep => '=',
+        What::Stay => '.',
         What::Refuse { .. } => '!',
     };
     let _ = write!(out, "{sign} {}", subject(&change.object));
@@ -99,6 +102,7 @@ fn write_change(out: &mut String, change: &Change, takes: bool) {
         What::Refuse { reason } => {
             let _ = write!(out, " is refused: {}", reason.trim_end());
         }
+        What::Stay => out.push_str(" stays as it is"),
         What::Create | What::Update { .. } | What::Delete => {}
     }
     out.push('\n');
@@ -108,12 +112,27 @@ fn write_change(out: &mut String, change: &Change, takes: bool) {
         }
     }
     for conflict in &change.conflicts {
-        let (field, manager) = (&conflict.field, &conflict.manager);
-        let _ = match takes {
-            true => writeln!(out, "    {field} is taken from {manager}"),
-            false => writeln!(out, "    {field} belongs to {manager}: needs --force-conflicts"),
+        write_conflict(out, conflict);
+    }
+}
+
+fn write_conflict(out: &mut String, conflict: &Conflict) {
+    let Conflict { field, manager, policy, live, ours } = conflict;
+    let _ = match policy {
+        Policy::Force => write!(out, "    {field} is taken from {manager}"),
+        Policy::Leave => write!(out, "    {field} is left to {manager}"),
+        Policy::Fail => write!(out, "    {field} belongs to {manager}"),
+    };
+    if let (Some(live), Some(ours)) = (live, ours) {
+        let _ = match policy {
+            Policy::Force | Policy::Fail => write!(out, " ({} → {})", value(live), value(ours)),
+            Policy::Leave => write!(out, " ({}, and not {})", value(live), value(ours)),
         };
     }
+    if *policy == Policy::Fail {
+        let _ = write!(out, ": needs --conflicts '{field}=leave' or '{field}=force'");
+    }
+    out.push('\n');
 }
 
 fn subject(subject: &Subject) -> String {

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Revision, Saved, Seen};
+use crate::api::annotation::CONFLICTS;
 use crate::base::shorten::shorten;
 use crate::plan::compare::{Side, compare};
 use crate::plan::live::Finding;
 use crate::plan::{Change, Field, Secrets, Subject, What, fields};
+use crate::release::conflict::{Conflict, Policy};
 use crate::release::{self, RenderedRelease};
 use crate::template::Capabilities;
 use crate::yaml::Value;
@@ -92,7 +94,7 @@ fn revision(then: Option<&Revision>, now: Option<&Revision>, which: &str) -> Opt
 }
 
 /// Whether the `HelmRelease` that keeps the release still asks for the same. That it was suspended
-/// or resumed meanwhile does not matter.
+/// or resumed meanwhile does not matter; of its annotations only the rules of conflicts do.
 pub fn keeper(then: Option<&Value>, now: Option<&Value>) -> Vec<Difference> {
     let text = |value: &Value, pointer| {
         value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -117,11 +119,15 @@ pub fn keeper(then: Option<&Value>, now: Option<&Value>) -> Vec<Difference> {
     }
     let spec = |value: &Value| value.get("spec").cloned().unwrap_or_default();
     let changed = fields::fields(&spec(then), &spec(now));
-    let paths: Vec<String> = changed
+    let mut paths: Vec<String> = changed
         .into_iter()
         .filter(|field| field.path != "suspend")
         .map(|field| format!("spec.{}", field.path))
         .collect();
+    let rules = |value: &Value| value.pointer("/metadata/annotations")?.get(CONFLICTS).cloned();
+    if rules(then) != rules(now) {
+        paths.push(format!("annotation {CONFLICTS}"));
+    }
     if paths.is_empty() {
         return Vec::new();
     }
@@ -148,6 +154,8 @@ pub fn rendering(
     for change in compare(&before, &after, Secrets::Masked) {
         let what = match change.what {
             What::Create => "templates render it now, and did not".to_owned(),
+            // Two renderings know no others.
+            What::Stay => continue,
             What::Delete | What::Keep => "templates rendered it, and do not any more".to_owned(),
             What::Refuse { reason } => reason,
             What::Update { fields } => {
@@ -203,7 +211,7 @@ pub fn changes(then: &[Finding], now: &[Finding]) -> Vec<Difference> {
     for one in then {
         let object = &one.change.object;
         let what = match find(now, object) {
-            Some(other) if other == *one => continue,
+            Some(other) if is_same(one, &other) => continue,
             Some(other) => changed(one, &other),
             None => {
                 format!("it was to be {}, and now nothing of it would change", verb(&one.change))
@@ -222,6 +230,18 @@ pub fn changes(then: &[Finding], now: &[Finding]) -> Vec<Difference> {
     found
 }
 
+/// Whether the same would happen to an object. What a field that is left to others holds may change
+/// meanwhile: nothing is done to it.
+fn is_same(then: &Finding, now: &Finding) -> bool {
+    let [then, now] = [then, now].map(|found| {
+        let mut found = found.clone();
+        let left = found.change.conflicts.iter_mut().filter(|one| one.policy == Policy::Leave);
+        left.for_each(|one| one.live = None);
+        found
+    });
+    then == now
+}
+
 /// What became of what was to happen to an object.
 fn changed(then: &Finding, now: &Finding) -> String {
     match (&then.live, &now.live) {
@@ -236,13 +256,9 @@ fn changed(then: &Finding, now: &Finding) -> String {
     let (one, other) = (then.change.clone(), now.change.clone());
     let (one, other) = (one.shown(Secrets::Masked), other.shown(Secrets::Masked));
     match (&one.what, &other.what) {
-        (What::Update { fields: before }, What::Update { fields: after }) => {
-            let mut told = updates(before, after);
-            if one.conflicts != other.conflicts {
-                told.extend(other.conflicts.iter().filter(|new| !one.conflicts.contains(new)).map(
-                    |conflict| format!("{} belongs to {} now", conflict.field, conflict.manager),
-                ));
-            }
+        (What::Update { .. } | What::Stay, What::Update { .. } | What::Stay) => {
+            let mut told = updates(fields_of(&one.what), fields_of(&other.what));
+            told.extend(owners(&one.conflicts, &other.conflicts));
             if told.is_empty() {
                 // Only what a Secret holds differs, or who owns what.
                 return "what is in it was changed".to_owned();
@@ -251,6 +267,26 @@ fn changed(then: &Finding, now: &Finding) -> String {
         }
         _ => format!("it was to be {}, and now it would be {}", verb(&one), detail(&other)),
     }
+}
+
+fn fields_of(what: &What) -> &[Field] {
+    match what {
+        What::Update { fields } => fields,
+        What::Create | What::Delete | What::Keep | What::Stay | What::Refuse { .. } => &[],
+    }
+}
+
+/// Which fields have got another manager, or none.
+fn owners(before: &[Conflict], after: &[Conflict]) -> Vec<String> {
+    let lacks = |list: &[Conflict], one: &Conflict| {
+        let key = (&one.field, &one.manager);
+        !list.iter().any(|other| (&other.field, &other.manager) == key)
+    };
+    let new = after.iter().filter(|one| lacks(before, one));
+    let new = new.map(|one| format!("{} belongs to {} now", one.field, one.manager));
+    let gone = before.iter().filter(|one| lacks(after, one));
+    let gone = gone.map(|one| format!("{} of {} is in the way no longer", one.field, one.manager));
+    new.chain(gone).collect()
 }
 
 /// Which fields would come out otherwise.
@@ -285,6 +321,7 @@ fn verb(change: &Change) -> &'static str {
         What::Update { .. } => "changed",
         What::Delete => "deleted",
         What::Keep => "left alone",
+        What::Stay => "left as it is",
         What::Refuse { .. } => "refused",
     }
 }
@@ -301,7 +338,7 @@ fn detail(change: &Change) -> String {
             format!("changed ({})", several(&paths))
         }
         What::Refuse { reason } => format!("refused: {}", reason.trim_end()),
-        What::Create | What::Delete | What::Keep => verb(&change).to_owned(),
+        What::Create | What::Delete | What::Keep | What::Stay => verb(&change).to_owned(),
     }
 }
 

@@ -24,8 +24,9 @@ use crate::api::CrdPolicy;
 use crate::base::digest::Digest;
 use crate::base::duration::GoDuration;
 use crate::chart::{self, Chart};
+use crate::release::conflict::Rules;
 use crate::release::manifest::Hook;
-use crate::release::{self, Fields, Method, Record, RenderedRelease};
+use crate::release::{self, Method, Record, RenderedRelease};
 use crate::yaml::{Map, Value};
 
 pub use file::{Error, LIMIT_BYTES};
@@ -108,8 +109,8 @@ pub struct Manner {
     pub max_history: usize,
     /// Who computes what changes.
     pub method: Method,
-    /// What becomes of fields that others own.
-    pub fields: Fields,
+    /// What becomes of fields that others manage.
+    pub conflicts: Rules,
     /// Whether objects are put in the place of those that are there.
     pub replace: bool,
     /// How a success is described; empty: in Helm's words.

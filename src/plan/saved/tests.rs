@@ -3,7 +3,8 @@ use serde_json::json;
 use super::check::{self, Difference};
 use super::*;
 use crate::cluster::ObjectId;
-use crate::plan::{Change, Conflict, Field, Standing};
+use crate::plan::{Change, Field, Standing};
+use crate::release::conflict::{Conflict, Policy};
 use crate::template::Capabilities;
 
 fn subject(kind: &str) -> Subject {
@@ -18,6 +19,16 @@ fn finding(kind: &str, what: What) -> Finding {
 fn update(path: &str, before: Value, after: Value) -> What {
     let field = Field { path: path.to_owned(), before: Some(before), after: Some(after) };
     What::Update { fields: vec![field] }
+}
+
+fn conflict(policy: Policy, live: u32) -> Conflict {
+    Conflict {
+        field: "spec.replicas".to_owned(),
+        manager: "hpa".to_owned(),
+        policy,
+        live: Some(json!(live)),
+        ours: Some(json!(1)),
+    }
 }
 
 fn revision(number: u32, status: &str, digest: &str) -> Revision {
@@ -61,7 +72,7 @@ fn saved() -> Saved {
             cleanup_on_fail: false,
             max_history: 10,
             method: Method::Server,
-            fields: Fields::Refused,
+            conflicts: Rules::parse("spec.replicas=leave", Policy::Fail).unwrap(),
             replace: false,
             description: String::new(),
         },
@@ -130,8 +141,8 @@ fn a_file_that_is_no_plan_is_refused_in_words() {
         ("cut", whole.to_string()[..900].to_owned(), "it is damaged (EOF"),
         (
             "newer",
-            with("/leadsmanPlan", json!(2)),
-            "it has format 2 of leadsman 0.1.0, and this leadsman reads format 1",
+            with("/leadsmanPlan", json!(3)),
+            "it has format 3 of leadsman 0.1.0, and this leadsman reads format 2",
         ),
         ("edited", with("/plan/release", json!("other")), "it is damaged (its digest is sha256:"),
         ("no digest", with("/digest", json!("")), "it is damaged (its digest is sha256:"),
@@ -181,7 +192,8 @@ fn mutants(value: &Value, found: &mut Vec<Value>) {
 #[test]
 fn damage_of_any_kind_is_an_error_or_another_plan() {
     let bytes = saved().write().unwrap();
-    for at in (0..bytes.len()).step_by(7) {
+    // Without the line end it is still whole.
+    for at in (0..bytes.len() - 1).step_by(7) {
         assert!(Saved::read(&bytes[..at]).is_err(), "cut at {at}");
         let mut flipped = bytes.clone();
         flipped[at] ^= 0x15;
@@ -194,7 +206,7 @@ fn damage_of_any_kind_is_an_error_or_another_plan() {
     assert!(plans.len() > 300, "{}", plans.len());
     for plan in plans {
         let digest = Digest::of(plan.to_string()).to_string();
-        let text = json!({"leadsmanPlan": 1, "digest": digest, "plan": plan}).to_string();
+        let text = json!({"leadsmanPlan": 2, "digest": digest, "plan": plan}).to_string();
         if let Ok(read) = Saved::read(text.as_bytes()) {
             let _ = read.chart.chart();
             let none = check::changes(&read.seen.findings, &[]);
@@ -290,6 +302,15 @@ fn another_helmrelease_is_told() {
             Some(release("1", json!({"interval": "2m", "values": {"a": 2}}))),
             "spec.interval, spec.values.a changed",
         ),
+        (
+            Some(&then),
+            Some(json!({
+                "metadata": {"name": "web", "namespace": "apps", "uid": "1",
+                    "annotations": {"leadsman.dev/conflicts": "leave", "other": "x"}},
+                "spec": then["spec"],
+            })),
+            "annotation leadsman.dev/conflicts changed",
+        ),
     ];
     for (then, now, wanted) in rows {
         let found = texts(&check::keeper(then, now.as_ref()));
@@ -383,8 +404,12 @@ fn other_fields_than_were_shown_are_told() {
     let one = || vec![deployment(replicas(1, 2))];
     let owned = || {
         let mut found = deployment(replicas(1, 2));
-        found.change.conflicts =
-            vec![Conflict { field: "spec.replicas".into(), manager: "hpa".into() }];
+        found.change.conflicts = vec![conflict(Policy::Force, 5)];
+        vec![found]
+    };
+    let left = |live| {
+        let mut found = deployment(What::Stay);
+        found.change.conflicts = vec![conflict(Policy::Leave, live)];
         vec![found]
     };
     let paused = || vec![deployment(update("spec.paused", json!(true), json!(false)))];
@@ -402,6 +427,14 @@ fn other_fields_than_were_shown_are_told() {
             "spec.paused was not to change, and is true, spec.replicas would not change any more",
         ),
         (one(), owned(), "spec.replicas belongs to hpa now"),
+        (owned(), one(), "spec.replicas of hpa is in the way no longer"),
+        // Its value moves as its owner likes.
+        (left(5), left(7), ""),
+        (
+            left(5),
+            one(),
+            "spec.replicas was not to change, and is 1, spec.replicas of hpa is in the way no longer",
+        ),
         (one(), vec![], "it was to be changed, and now nothing of it would change"),
         (
             vec![],

@@ -1,0 +1,534 @@
+//! Fields that somebody else manages: left, taken, or in the way, as the rules say.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::api::{Api, condition};
+use crate::support::chart::{web, yaml};
+use crate::support::control_plane::ControlPlane;
+use crate::support::leadsman::{Leadsman, Running};
+use crate::support::process::Output;
+use crate::support::repository::Repository;
+use crate::support::wait::{SOON, throughout, until};
+
+const OBJECTS: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: shop
+  annotations: {example.com/team: {{ .Values.team | quote }}}
+spec:
+  replicas: {{ .Values.replicas }}
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec:
+      containers:
+      - {name: side, image: example/side}
+      - {name: main, image: \"example/shop:{{ .Values.tag }}\"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: shop}
+data: {password: {{ .Values.password | b64enc }}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: shop}
+data: {message: {{ .Values.message | quote }}}
+";
+const VALUES: &str = "replicas: 2\ntag: one\nteam: a\npassword: first\nmessage: hello\n";
+const LEAVE: [&str; 2] = ["--conflicts", "spec.replicas=leave"];
+
+/// A cluster, and a release there of which others change fields.
+struct Shop {
+    api: Api,
+    leadsman: Leadsman,
+    namespace: String,
+}
+
+impl Shop {
+    async fn new(kubeconfig: &Path, stem: &str) -> Self {
+        let leadsman = Leadsman::new().kubeconfig(kubeconfig);
+        leadsman.file("shop/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 1.0.0\n");
+        leadsman.file("shop/values.yaml", VALUES);
+        leadsman.file("shop/templates/objects.yaml", OBJECTS);
+        let api = Api::connect(kubeconfig).await;
+        let namespace = api.create_namespace(stem).await;
+        let shop = Self { api, leadsman, namespace };
+        shop.does(&["install", "shop", "./shop"]).await;
+        shop
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        self.leadsman.run(&[arguments, &["-n", &self.namespace]].concat()).await
+    }
+
+    /// Does it, and returns what it said beside.
+    async fn does(&self, arguments: &[&str]) -> String {
+        let said = self.run(arguments).await;
+        assert_eq!(said.code, Some(0), "{arguments:?}: {}", said.stderr);
+        said.stderr
+    }
+
+    async fn upgrades(&self, values: &str, more: &[&str]) -> String {
+        self.does(&[&["upgrade", "shop", "./shop", "--set", values], more].concat()).await
+    }
+
+    async fn fails(&self, arguments: &[&str]) -> String {
+        let said = self.run(arguments).await;
+        assert_eq!(said.code, Some(1), "{arguments:?}: {}", said.stderr);
+        said.stderr
+    }
+
+    fn path(&self, kind: &str) -> String {
+        let root = if kind == "deployments" { "/apis/apps/v1" } else { "/api/v1" };
+        format!("{root}/namespaces/{}/{kind}/shop", self.namespace)
+    }
+
+    async fn get(&self, kind: &str) -> Value {
+        self.api.get(&self.path(kind)).await.unwrap()
+    }
+
+    /// Changes an object as another manager.
+    async fn edits(&self, manager: &str, kind: &str, patch: Value) {
+        self.api.merge(&format!("{}?fieldManager={manager}", self.path(kind)), &patch).await;
+    }
+
+    /// Scales as an autoscaler does.
+    async fn scales(&self, replicas: u32) {
+        let path = format!("{}/scale?fieldManager=scaler", self.path("deployments"));
+        self.api.merge(&path, &json!({"spec": {"replicas": replicas}})).await;
+    }
+
+    async fn has_replicas(&self, wanted: u32) {
+        assert_eq!(self.get("deployments").await["spec"]["replicas"], wanted);
+    }
+
+    /// Returns who manages a field of the Deployment, such as `/f:spec/f:replicas`.
+    async fn managers(&self, field: &str) -> Vec<String> {
+        let object = self.get("deployments").await;
+        managers(&object, field)
+    }
+}
+
+fn managers(object: &Value, field: &str) -> Vec<String> {
+    let entries = object["metadata"]["managedFields"].as_array().unwrap();
+    let owning = entries.iter().filter(|entry| entry["fieldsV1"].pointer(field).is_some());
+    let mut found: Vec<_> =
+        owning.map(|entry| entry["manager"].as_str().unwrap().to_owned()).collect();
+    found.sort();
+    found
+}
+
+const REPLICAS: &str = "/f:spec/f:replicas";
+const IMAGE: &str = "/f:spec/f:template/f:spec/f:containers/k:{\"name\":\"main\"}/f:image";
+
+fn image(tag: &str) -> Value {
+    let containers = json!([
+        {"name": "side", "image": "example/side"},
+        {"name": "main", "image": format!("example/shop:{tag}")},
+    ]);
+    json!({"spec": {"template": {"spec": {"containers": containers}}}})
+}
+
+async fn rules_are_kept(kubeconfig: &Path) {
+    let shop = Shop::new(kubeconfig, "conflicts").await;
+    fails_and_says_whose_it_is(&shop).await;
+    leaves_one_field(&shop).await;
+    rolls_back_and_leaves_it(&shop).await;
+    takes_it(&shop).await;
+    rules_each_path(&shop).await;
+    hides_what_a_secret_holds(&shop).await;
+    refuses_what_cannot_be_kept(&shop).await;
+}
+
+async fn fails_and_says_whose_it_is(shop: &Shop) {
+    let namespace = &shop.namespace;
+    shop.scales(7).await;
+    let upgrade = ["upgrade", "shop", "./shop", "--set", "replicas=3"];
+    let wanted = format!(
+        "Error: UPGRADE FAILED: conflict occurred while applying object {namespace}/shop apps/v1, \
+         Kind=Deployment: Apply failed with 1 conflict: conflict with \"scaler\" with subresource \
+         \"scale\" using apps/v1: .spec.replicas\n\
+         Deployment/{namespace}/shop: spec.replicas belongs to scaler: it is 7 there, and 3 in the \
+         release\n\
+         hint: --conflicts 'spec.replicas=leave' leaves it to scaler, 'spec.replicas=force' takes it \
+         over (of a HelmRelease: annotation leadsman.dev/conflicts)\n"
+    );
+    assert_eq!(shop.fails(&upgrade).await, wanted);
+    assert_eq!(shop.fails(&[&upgrade[..], &["--conflicts", "fail"]].concat()).await, wanted);
+    shop.has_replicas(7).await;
+}
+
+async fn leaves_one_field(shop: &Shop) {
+    let said = shop.upgrades("replicas=3,tag=two", &LEAVE).await;
+    let wanted = format!(
+        "Deployment/{}/shop: spec.replicas is left to scaler: it is 7 there, and 3 in the release\n",
+        shop.namespace
+    );
+    assert_eq!(said, wanted);
+    shop.has_replicas(7).await;
+    assert_eq!(shop.managers(REPLICAS).await, ["scaler"]);
+    assert_eq!(shop.managers(IMAGE).await, ["helm"]);
+    let containers =
+        shop.get("deployments").await["spec"]["template"]["spec"]["containers"].clone();
+    assert_eq!(containers[1]["image"], "example/shop:two");
+    // Where all agree, nothing is to be said.
+    assert_eq!(shop.upgrades("replicas=7,tag=two", &LEAVE).await, "");
+    assert_eq!(shop.managers(REPLICAS).await, ["helm", "scaler"]);
+    // Then it is changed again by both.
+    shop.scales(8).await;
+    assert_eq!(shop.managers(REPLICAS).await, ["scaler"]);
+    let said = shop.upgrades("replicas=6,tag=two", &["--conflicts", "leave"]).await;
+    assert!(said.contains("spec.replicas is left to scaler: it is 8 there, and 6 in"), "{said}");
+    shop.has_replicas(8).await;
+}
+
+async fn rolls_back_and_leaves_it(shop: &Shop) {
+    let said = shop.fails(&["rollback", "shop", "1"]).await;
+    assert!(said.contains("spec.replicas belongs to scaler: it is 8 there, and 2 in"), "{said}");
+    let said = shop.does(&[&["rollback", "shop", "1"], &LEAVE[..]].concat()).await;
+    assert!(said.contains("spec.replicas is left to scaler: it is 8 there, and 2 in"), "{said}");
+    shop.has_replicas(8).await;
+    let containers =
+        shop.get("deployments").await["spec"]["template"]["spec"]["containers"].clone();
+    assert_eq!(containers[1]["image"], "example/shop:one");
+}
+
+async fn takes_it(shop: &Shop) {
+    assert_eq!(shop.upgrades("replicas=3", &["--conflicts", "force"]).await, "");
+    shop.has_replicas(3).await;
+    assert_eq!(shop.managers(REPLICAS).await, ["helm"]);
+}
+
+/// Three others, a rule for each, and what no rule speaks of is in the way.
+async fn rules_each_path(shop: &Shop) {
+    shop.scales(9).await;
+    shop.edits("kubectl-edit", "deployments", image("edited")).await;
+    let team = json!({"metadata": {"annotations": {"example.com/team": "theirs"}}});
+    shop.edits("kubectl-annotate", "deployments", team).await;
+    let values = "replicas=4,tag=four,team=b,message=four";
+    let rules = "spec.replicas=leave,metadata.annotations[\"example.com/team\"]=force";
+    let upgrade = ["upgrade", "shop", "./shop", "--set", values, "--conflicts", rules];
+    let said = shop.fails(&upgrade).await;
+    let path = "spec.template.spec.containers[name=\"main\"].image";
+    let told = format!("shop: {path} belongs to kubectl-edit: it is \"example/shop:edited\" there");
+    assert!(said.contains(&told), "{said}");
+    assert_eq!(said.matches(" belongs to ").count(), 1, "the others are ruled: {said}");
+    shop.has_replicas(9).await;
+    let team = |object: &Value| object["metadata"]["annotations"]["example.com/team"].clone();
+    assert_eq!(team(&shop.get("deployments").await), "theirs");
+    // As the hint says it, but for this Deployment only.
+    let more = ["--conflicts", &format!("Deployment/shop:{path}=leave")];
+    let said = shop.does(&[&upgrade[..], &more].concat()).await;
+    assert_eq!(said.matches(" is left to ").count(), 2, "{said}");
+    let object = shop.get("deployments").await;
+    assert_eq!(team(&object), "b");
+    let containers = &object["spec"]["template"]["spec"]["containers"];
+    assert_eq!(containers[1], {
+        let mut own = containers[1].clone();
+        own["name"] = json!("main");
+        own["image"] = json!("example/shop:edited");
+        own
+    });
+    assert_eq!(containers.as_array().unwrap().len(), 2);
+    shop.has_replicas(9).await;
+    assert_eq!(shop.managers(IMAGE).await, ["kubectl-edit"]);
+    let annotation = "/f:metadata/f:annotations/f:example.com~1team";
+    assert_eq!(shop.managers(annotation).await, ["helm"]);
+    assert_eq!(shop.get("configmaps").await["data"]["message"], "four");
+}
+
+async fn hides_what_a_secret_holds(shop: &Shop) {
+    let edited = json!({"data": {"password": "ZWRpdGVk"}});
+    shop.edits("kubectl-edit", "secrets", edited.clone()).await;
+    let rules = ["--conflicts", "Deployment:*=leave"];
+    let upgrade = ["upgrade", "shop", "./shop", "--set", "password=longer"];
+    let said = shop.fails(&[&upgrade[..], &rules].concat()).await;
+    let told = "data.password belongs to kubectl-edit: it is \"*** (6 bytes)\" there, and \"*** (6 \
+                bytes)\" in the release";
+    assert!(said.contains(told), "{said}");
+    assert!(!said.contains("ZWRpdGVk") && !said.contains("bG9uZ2Vy"), "{said}");
+    let both = [&upgrade[..], &rules, &["--conflicts", "Secret:data=leave"]].concat();
+    let said = shop.does(&both).await;
+    assert!(said.contains("data.password is left to kubectl-edit: it is \"*** (6"), "{said}");
+    assert_eq!(shop.get("secrets").await["data"], edited["data"]);
+}
+
+async fn refuses_what_cannot_be_kept(shop: &Shop) {
+    let upgrade = ["upgrade", "shop", "./shop"];
+    let before = shop.api.revisions(&shop.namespace).await;
+    let rows: [(&[&str], i32, &str); 4] = [
+        (
+            &["--server-side=false", "--conflicts", "spec.replicas=leave"],
+            1,
+            "the rules of conflicts `fail,spec.replicas=leave` need server-side apply",
+        ),
+        (
+            &["--force-conflicts", "--conflicts", "leave"],
+            1,
+            "--force-conflicts and --conflicts leave say different things",
+        ),
+        (
+            &["--conflicts", "spec.replicas=live"],
+            2,
+            "rule of conflicts `spec.replicas=live`: `live` is not force, fail or leave",
+        ),
+        (&["--conflicts", "leave", "--force-replace"], 2, "cannot be used with"),
+    ];
+    for (flags, code, why) in rows {
+        let said = shop.run(&[&upgrade[..], flags].concat()).await;
+        assert_eq!(said.code, Some(code), "{flags:?}: {}", said.stderr);
+        assert!(said.stderr.contains(why), "{flags:?}: {why}\nis not in\n{}", said.stderr);
+    }
+    assert_eq!(shop.api.revisions(&shop.namespace).await, before, "nothing was written");
+}
+
+async fn plans_tell_each(kubeconfig: &Path) {
+    let shop = Shop::new(kubeconfig, "planned").await;
+    shop.scales(7).await;
+    let plan = ["plan", "shop", "./shop", "--set", "replicas=3,message=new"];
+    let planned = async |more: &[&str], code: i32| {
+        let said = shop.run(&[&plan[..], more].concat()).await;
+        assert_eq!(said.code, Some(code), "{more:?}: {} {}", said.stdout, said.stderr);
+        said.stdout + &said.stderr
+    };
+    let text = planned(&[], 3).await;
+    let needs = "    spec.replicas: 7 → 3\n    spec.replicas belongs to scaler (7 → 3): needs \
+                 --conflicts 'spec.replicas=leave' or 'spec.replicas=force'\n";
+    assert!(text.contains(needs), "{text}");
+    let text = planned(&["--conflicts", "force"], 3).await;
+    assert!(text.contains("    spec.replicas is taken from scaler (7 → 3)\n"), "{text}");
+    let text = planned(&LEAVE, 3).await;
+    let stays = format!(
+        ". Deployment {}/shop stays as it is\n    spec.replicas is left to scaler (7, and not 3)\n",
+        shop.namespace
+    );
+    assert!(text.contains(&stays), "{text}");
+    assert!(text.contains("\n1 changed, 1 left to others, 1 as they are\n"), "{text}");
+    let only = [&["plan", "shop", "./shop", "--set", "replicas=3", "-o", "json"], &LEAVE[..]];
+    let said = shop.run(&only.concat()).await;
+    assert_eq!(said.code, Some(0), "nothing changes: {}", said.stderr);
+    let report: Value = serde_json::from_str(&said.stdout).unwrap();
+    let conflict = json!({
+        "field": "spec.replicas", "manager": "scaler", "policy": "leave", "live": 7, "ours": 3,
+    });
+    assert_eq!(report["changes"][0]["change"], "stay", "{report}");
+    assert_eq!(report["changes"][0]["conflicts"], json!([conflict]), "{report}");
+    // What fails is not kept.
+    let text = planned(&["--save", "none"], 1).await;
+    assert!(text.contains("belongs to scaler: --conflicts 'spec.replicas=force' takes"), "{text}");
+    // The value of what is left may move, its owner may not.
+    planned(&[&["--save", "kept"], &LEAVE[..]].concat(), 3).await;
+    let kept = std::fs::read(shop.leadsman.folder().join("kept")).unwrap();
+    let kept: Value = serde_json::from_slice(&kept).unwrap();
+    assert_eq!(kept["plan"]["manner"]["conflicts"], "fail,spec.replicas=leave");
+    shop.edits("kubectl-edit", "deployments", json!({"spec": {"replicas": 8}})).await;
+    let said = shop.fails(&["apply", "kept"]).await;
+    assert!(said.contains("/shop: spec.replicas belongs to kubectl-edit now"), "{said}");
+    planned(&[&["--save", "kept"], &LEAVE[..]].concat(), 3).await;
+    shop.edits("kubectl-edit", "deployments", json!({"spec": {"replicas": 9}})).await;
+    let said = shop.does(&["apply", "kept"]).await;
+    assert!(said.contains("spec.replicas is left to kubectl-edit: it is 9 there"), "{said}");
+    shop.has_replicas(9).await;
+    assert_eq!(shop.get("configmaps").await["data"]["message"], "new");
+}
+
+/// A `HelmRelease`, and Leadsman at work on it.
+struct Kept {
+    api: Api,
+    namespace: String,
+    repository: Repository,
+    leadsman: Leadsman,
+    _running: Running,
+}
+
+impl Kept {
+    async fn start(kubeconfig: &Path, stem: &str) -> Self {
+        let api = Api::connect(kubeconfig).await;
+        let namespace = api.create_namespace(stem).await;
+        let repository = Repository::start();
+        repository.publish_package(web("1.0.0", ""));
+        let leadsman = Leadsman::new().kubeconfig(kubeconfig);
+        let running = leadsman.spawn(&["run", "-n", &namespace, "--interval", "1s"]);
+        for path in ["/apis/helm.toolkit.fluxcd.io/v2", "/apis/source.toolkit.fluxcd.io/v1"] {
+            until("the kinds are served", SOON, async || api.get(path).await).await;
+        }
+        let spec = "  values: {replicas: 2}\n  driftDetection: {mode: enabled}\n";
+        let text = yaml(&namespace, "web", &repository.url(), spec);
+        api.apply_yaml(&text.replace(
+            &format!("metadata: {{name: web, namespace: {namespace}}}"),
+            &format!(
+                "metadata: {{name: web, namespace: {namespace}, annotations: \
+                 {{leadsman.dev/conflicts: spec.replicas=leave}}}}"
+            ),
+        ))
+        .await;
+        Self { api, namespace, repository, leadsman, _running: running }
+    }
+
+    fn path(&self, kind: &str) -> String {
+        format!("/apis/{kind}/web").replace("NS", &format!("namespaces/{}", self.namespace))
+    }
+
+    async fn says(&self, rules: &str) {
+        let patch = json!({"metadata": {"annotations": {"leadsman.dev/conflicts": rules}}});
+        self.api.merge(&self.path("helm.toolkit.fluxcd.io/v2/NS/helmreleases"), &patch).await;
+    }
+
+    async fn release(&self) -> Value {
+        let path = self.path("helm.toolkit.fluxcd.io/v2/NS/helmreleases");
+        self.api.get(&path).await.unwrap_or_default()
+    }
+
+    async fn runs(&self, version: &str) {
+        until(&format!("{version} runs"), SOON, async || {
+            let release = self.release().await;
+            let newest = &release["status"]["history"][0];
+            let ready = condition(&release, "Ready").is_some_and(|c| c["status"] == "True");
+            let good = newest["chartVersion"] == version && newest["status"] == "deployed";
+            if good && ready { Ok(()) } else { Err(release["status"].to_string()) }
+        })
+        .await;
+    }
+
+    async fn events(&self, reason: &str) -> Vec<String> {
+        let events = self.api.list(&format!("/api/v1/namespaces/{}/events", self.namespace)).await;
+        let texts = events.iter().filter(|event| event["reason"] == reason);
+        texts.map(|event| event["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    async fn tells(&self, reason: &str, text: &str) {
+        until(&format!("the event {reason}: {text}"), SOON, async || {
+            let told = self.events(reason).await;
+            if told.iter().any(|one| one.contains(text)) { Ok(()) } else { Err(told.join("\n")) }
+        })
+        .await;
+    }
+
+    async fn scales(&self, replicas: u32) {
+        let path = self.path("apps/v1/NS/deployments") + "/scale?fieldManager=scaler";
+        self.api.merge(&path, &json!({"spec": {"replicas": replicas}})).await;
+    }
+
+    async fn replicas(&self) -> Value {
+        let object = self.api.get(&self.path("apps/v1/NS/deployments")).await.unwrap();
+        object["spec"]["replicas"].clone()
+    }
+}
+
+async fn a_release_says_so(kubeconfig: &Path) {
+    let kept = Kept::start(kubeconfig, "kept").await;
+    kept.runs("1.0.0").await;
+    let path = kept.path("apps/v1/NS/deployments");
+    kept.scales(4).await;
+    // That is no drift; what somebody else did beside is.
+    let config = format!("/api/v1/namespaces/{}/configmaps/web", kept.namespace);
+    kept.api.merge(&config, &json!({"data": {"message": "edited"}})).await;
+    kept.tells("DriftCorrected", "ConfigMap/").await;
+    kept.repository.publish_package(web("1.1.0", ""));
+    kept.runs("1.1.0").await;
+    assert_eq!(kept.replicas().await, 4);
+    let left = format!(
+        "Fields of release {0}/web are left to others:\nDeployment/{0}/web: spec.replicas is left to \
+         scaler: it is 4 there, and 2 in the release",
+        kept.namespace
+    );
+    kept.tells("FieldsLeft", &left).await;
+    throughout("it is said once", Duration::from_secs(3), async || {
+        let told = kept.events("FieldsLeft").await;
+        if told.len() == 1 { Ok(()) } else { Err(told.join("\n")) }
+    })
+    .await;
+    let drifts = kept.events("DriftDetected").await;
+    assert!(!drifts.iter().any(|one| one.contains("Deployment/")), "{drifts:?}");
+    let object = kept.api.get(&path).await.unwrap();
+    assert_eq!(managers(&object, REPLICAS), ["scaler"]);
+    // A command follows the rules of who keeps the release.
+    let back = kept.leadsman.run(&["rollback", "web", "-n", &kept.namespace]).await;
+    assert_eq!(back.code, Some(0), "{}", back.stderr);
+    assert!(back.stderr.contains("spec.replicas is left to scaler: it is 4"), "{}", back.stderr);
+    kept.runs("1.0.0").await;
+    fails_aloud(&kept).await;
+}
+
+/// Rules that cannot be read stop the release, and `fail` fails.
+async fn fails_aloud(kept: &Kept) {
+    kept.says("spec.replicas=live").await;
+    kept.repository.publish_package(web("1.2.0", ""));
+    let why = "Reconciliation failed terminally due to configuration error: annotation \
+               leadsman.dev/conflicts: rule of conflicts `spec.replicas=live`: `live` is not force, \
+               fail or leave";
+    until("it says what is wrong", SOON, async || {
+        let release = kept.release().await;
+        let ready = condition(&release, "Ready").cloned().unwrap_or_default();
+        let good = ready["reason"] == "InvalidAnnotation" && ready["message"] == why;
+        let stalled = condition(&release, "Stalled").is_some_and(|c| c["status"] == "True");
+        if good && stalled { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    assert_eq!(kept.replicas().await, 4);
+    kept.says("fail").await;
+    let told = "spec.replicas belongs to scaler: it is 4 there, and 2 in the release";
+    kept.tells("UpgradeFailed", told).await;
+    assert_eq!(kept.replicas().await, 4);
+    kept.says("force").await;
+    kept.repository.publish_package(web("1.3.0", ""));
+    kept.runs("1.3.0").await;
+    assert_eq!(kept.replicas().await, 2);
+    // Drift that may not be corrected is told.
+    kept.says("fail").await;
+    kept.scales(5).await;
+    kept.tells("DriftDetected", "Deployment/").await;
+    let told = "spec.replicas belongs to scaler: it is 5 there, and 2 in the release";
+    kept.tells("DriftCorrectionFailed", told).await;
+    assert_eq!(kept.replicas().await, 5);
+}
+
+/// Serves a simulated cluster.
+async fn simulated() -> (Leadsman, Running, PathBuf) {
+    let server = Leadsman::new();
+    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
+    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+    let kubeconfig = server.folder().join("kubeconfig");
+    (server, running, kubeconfig)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_kept_on_a_real_api_server() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    rules_are_kept(&cluster.kubeconfig()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_kept_in_the_simulated_cluster() {
+    let (_server, _running, kubeconfig) = simulated().await;
+    rules_are_kept(&kubeconfig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_tell_each_field_on_a_real_api_server() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    plans_tell_each(&cluster.kubeconfig()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_tell_each_field_in_the_simulated_cluster() {
+    let (_server, _running, kubeconfig) = simulated().await;
+    plans_tell_each(&kubeconfig).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helmrelease_says_what_is_left_on_a_real_api_server() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    a_release_says_so(&cluster.kubeconfig()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helmrelease_says_what_is_left_in_the_simulated_cluster() {
+    let (_server, _running, kubeconfig) = simulated().await;
+    a_release_says_so(&kubeconfig).await;
+}
