@@ -374,9 +374,17 @@ impl Kept {
         format!("/apis/{kind}/web").replace("NS", &format!("namespaces/{}", self.namespace))
     }
 
+    /// Says other rules, and waits until they are seen.
     async fn says(&self, rules: &str) {
-        let patch = json!({"metadata": {"annotations": {"leadsman.dev/conflicts": rules}}});
+        let token = format!("{:x}", rand::random::<u64>());
+        let patch = json!({"metadata": {"annotations": {
+            "leadsman.dev/conflicts": rules, "reconcile.fluxcd.io/requestedAt": token,
+        }}});
         self.api.merge(&self.path("helm.toolkit.fluxcd.io/v2/NS/helmreleases"), &patch).await;
+        until("the rules are seen", SOON, async || {
+            self.release().await["status"]["lastHandledReconcileAt"] == token
+        })
+        .await;
     }
 
     async fn release(&self) -> Value {
