@@ -10,6 +10,7 @@ use crate::support::chart::{web, yaml};
 use crate::support::control_plane::ControlPlane;
 use crate::support::leadsman::{Leadsman, Running};
 use crate::support::process::Output;
+use crate::support::proxy::{Moment, Proxy};
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, throughout, until};
 
@@ -494,6 +495,81 @@ async fn fails_aloud(kept: &Kept) {
     let told = "spec.replicas belongs to scaler: it is 5 there, and 2 in the release";
     kept.tells("DriftCorrectionFailed", told).await;
     assert_eq!(kept.replicas().await, 5);
+}
+
+/// Edits an object from wherever a proxy calls.
+fn edit(kubeconfig: &Path, path: &str, patch: &Value) {
+    let edit = async {
+        let path = format!("{path}?fieldManager=kubectl-edit");
+        Api::connect(kubeconfig).await.merge(&path, patch).await;
+    };
+    // The caller stands in a runtime already.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().build().unwrap().block_on(edit);
+        });
+    });
+}
+
+/// Force spares nobody: it is sent only for what was looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_edited_at_the_last_moment_is_not_taken_with_the_rest() {
+    let (_server, _running, kubeconfig) = simulated().await;
+    let shop = Shop::new(&kubeconfig, "moment").await;
+    let proxy = Proxy::start(&kubeconfig);
+    let through = Leadsman::new().kubeconfig(&proxy.kubeconfig());
+    let chart = shop.leadsman.folder().join("shop").display().to_string();
+    let upgrade = async |values: &str| {
+        let arguments = ["upgrade", "shop", &chart, "-n", &shop.namespace, "--set", values];
+        through.run(&[&arguments[..], &["--conflicts", "spec.replicas=force"]].concat()).await
+    };
+    shop.scales(7).await;
+    let said = upgrade("replicas=3,tag=two").await;
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let calls = proxy.calls();
+    let changes: Vec<_> = calls.iter().filter(|call| call.is_change()).collect();
+    let forced: Vec<usize> = (1..)
+        .zip(&changes)
+        .filter(|(_, call)| call.query.contains("force=true"))
+        .map(|one| one.0)
+        .collect();
+    assert_eq!(forced.len(), 1, "only what has a conflict is forced: {changes:?}");
+    // Once the field in the way is to be taken, somebody edits another one, or a note of theirs.
+    let noted = json!({"metadata": {"annotations": {"note": "theirs"}}});
+    for (number, patch, wanted) in [
+        (
+            8,
+            image("edited"),
+            Err("image belongs to kubectl-edit: it is \"example/shop:edited\" there"),
+        ),
+        (9, noted, Ok(())),
+    ] {
+        shop.upgrades("replicas=3,tag=two", &["--force-conflicts"]).await;
+        shop.scales(number).await;
+        proxy.forget();
+        let (kubeconfig, path, edited) =
+            (kubeconfig.clone(), shop.path("deployments"), patch.clone());
+        proxy.at(forced[0], Moment::Before, move || edit(&kubeconfig, &path, &edited));
+        let said = upgrade("replicas=4,tag=three").await;
+        assert!(!proxy.is_armed(), "nothing was forced: {}", said.stderr);
+        let object = shop.get("deployments").await;
+        let tag = &object["spec"]["template"]["spec"]["containers"][1]["image"];
+        match wanted {
+            Err(why) => {
+                assert_eq!(said.code, Some(1), "{patch}");
+                assert!(said.stderr.contains(why), "{}", said.stderr);
+                assert_eq!(*tag, "example/shop:edited");
+                shop.has_replicas(number).await;
+            }
+            Ok(()) => {
+                assert_eq!(said.code, Some(0), "{patch}: {}", said.stderr);
+                assert_eq!(*tag, "example/shop:three");
+                assert_eq!(object["metadata"]["annotations"]["note"], "theirs");
+                shop.has_replicas(4).await;
+            }
+        }
+    }
 }
 
 /// Serves a simulated cluster.
