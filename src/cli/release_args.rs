@@ -314,7 +314,8 @@ mod tests {
     fn flags_about_conflicts_are_one_set_of_rules() {
         let both = "--force-conflicts and --conflicts leave say different things about fields that \
                     no other rule speaks of: leave one out";
-        let rows: [(bool, &[&str], Result<Option<&str>, &str>); 6] = [
+        type Row<'a> = (bool, &'a [&'a str], Result<Option<&'a str>, &'a str>);
+        let rows: [Row<'_>; 6] = [
             (false, &[], Ok(None)),
             (true, &[], Ok(Some("force"))),
             (false, &["spec=leave", "leave"], Ok(Some("leave,spec=leave"))),

@@ -244,14 +244,17 @@ fn cause(manager: &str, field: &str) -> StatusCause {
     }
 }
 
+/// Who applies, the rules, who manages which field, and what is done about whose.
+type MetRow<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn who_is_in_the_way_is_decided() {
     let mut live = object();
     live.0["spec"]["replicas"] = json!(7);
     let mark = ".metadata.annotations.meta.helm.sh/release-name";
     let replicas = ".spec.replicas";
-    // Who applies, the rules, who owns which field, and what is done about whose.
-    let rows: &[(&str, &str, &[(&str, &str)], &[&str])] = &[
+    let rows: &[MetRow<'_>] = &[
         ("helm", "leave", &[("hpa", replicas)], &["spec.replicas of hpa: leave 7 2"]),
         ("helm", "force", &[("hpa", replicas)], &["spec.replicas of hpa: force 7 2"]),
         // Who acted on the release before is left nothing.
@@ -317,6 +320,7 @@ fn who_is_in_the_way_is_decided() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn what_is_left_is_taken_out() {
     let app = "spec.template.spec.containers[name=\"app\"]";
     let first = "spec.template.spec.containers[name=\"a,b]\"]";
