@@ -84,3 +84,37 @@ pub(super) fn health(given: &[HealthCheckExpr]) -> Result<Health, String> {
     });
     Health::parse(&checks.collect::<Vec<_>>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_of_a_release_are_kept_or_refused_and_never_left_out() {
+        let owners = "annotation leadsman.dev/conflicts: the rules of conflicts \
+                      `force,spec.replicas=leave` need server-side apply: client-side apply knows no \
+                      managers of fields; set serverSideApply to true (of install) or enabled (of \
+                      upgrade and rollback), or remove the annotation";
+        let wrong = "annotation leadsman.dev/conflicts: rule of conflicts `live`: it is neither \
+                     force, fail or leave nor PATH=force, PATH=fail or PATH=leave";
+        let rows = [
+            (Method::Server, None, Ok("force")),
+            (Method::Auto, None, Ok("force")),
+            // It overwrites what is there, and asks nobody.
+            (Method::Client, None, Ok("fail")),
+            (Method::Client, Some("force"), Ok("fail")),
+            (Method::Server, Some("spec.replicas=leave"), Ok("force,spec.replicas=leave")),
+            (Method::Server, Some("fail"), Ok("fail")),
+            (Method::Client, Some("spec.replicas=leave"), Err(owners)),
+            (Method::Server, Some("live"), Err(wrong)),
+            (Method::Client, Some("live"), Err(wrong)),
+        ];
+        for (method, said, want) in rows {
+            let seen = conflicts(method, said).map(|rules| rules.to_string());
+            let want = want.map(str::to_owned).map_err(str::to_owned);
+            assert_eq!(seen, want, "{method:?} {said:?}");
+        }
+        let fail = conflicts(Method::Client, Some("fail")).unwrap_err();
+        assert!(fail.contains("the rules of conflicts `fail` need server-side apply"), "{fail}");
+    }
+}
