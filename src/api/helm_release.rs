@@ -283,6 +283,13 @@ pub struct Upgrade {
     pub chart_name_change_strategy: Option<String>,
 }
 
+impl Upgrade {
+    /// Whether a chart of another name is taken for a newer version of the old one.
+    pub fn takes_another_chart(&self) -> bool {
+        self.chart_name_change_strategy.as_deref() == Some("InPlaceUpdate")
+    }
+}
+
 /// Who computes what changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]

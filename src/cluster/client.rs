@@ -146,7 +146,7 @@ impl Cluster {
         Self::at(client, manager.into(), String::new())
     }
 
-    fn at(client: kube::Client, manager: String, address: String) -> Self {
+    pub(super) fn at(client: kube::Client, manager: String, address: String) -> Self {
         let inner = Inner {
             client,
             address,
@@ -196,12 +196,6 @@ impl Cluster {
     pub fn with_manager(&self, manager: impl Into<String>) -> Self {
         let (client, address) = (self.inner.client.clone(), self.inner.address.clone());
         Self { patience: self.patience, ..Self::at(client, manager.into(), address) }
-    }
-
-    /// Returns the same place over another client.
-    pub(super) fn over(&self, client: kube::Client) -> Self {
-        let (manager, address) = (self.inner.manager.clone(), self.inner.address.clone());
-        Self { patience: self.patience, ..Self::at(client, manager, address) }
     }
 
     /// Returns the same connection for who would rather wait than fail: for so long a request

@@ -49,7 +49,8 @@ impl Cluster {
             let client = client.clone();
             async move { client.send(request).await }
         });
-        Ok(self.over(kube::Client::new(service, "default")))
+        let client = kube::Client::new(service, "default");
+        Ok(Self::at(client, self.manager().to_owned(), self.address().to_owned()))
     }
 }
 

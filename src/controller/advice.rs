@@ -50,6 +50,11 @@ const ROWS: &[(&str, &str, &str)] = &[
         "metadata.labels: Invalid value",
         "a label holds at most 63 characters; the name of the HelmRelease is one, too: shorten it",
     ),
+    (
+        "",
+        "cannot reuse a name that is still in use",
+        "a record of an earlier release was kept: say `replace: true` in spec.install, or remove that record",
+    ),
     ("", "is forbidden", "grant this right to Leadsman's service account"),
     ("", "stalled resources", "`leadsman why` tells what keeps each object"),
     ("", "timeout waiting", "`leadsman why` tells what keeps each object"),

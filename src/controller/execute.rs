@@ -37,6 +37,17 @@ use crate::release::{
 use crate::template::ReleaseInfo;
 use crate::yaml::Map;
 
+/// Whether a first revision may follow a record that is still there.
+///
+/// Source: helm v4.3.2 pkg/action/install.go (`availableName`).
+fn may_be_replaced(last: &Head, replace: bool) -> Result<(), release::Error> {
+    if replace && matches!(last.status.as_str(), "uninstalled" | "failed") {
+        return Ok(());
+    }
+    let text = "release name check failed: cannot reuse a name that is still in use";
+    Err(release::Error::Refused(text.to_owned()))
+}
+
 /// A reconciliation that is under way.
 pub(super) struct Work<'a> {
     pub(super) context: &'a Context,
@@ -221,6 +232,9 @@ impl Work<'_> {
         });
         if install {
             self.status.history.clear();
+            if let Some(head) = heads.first() {
+                may_be_replaced(head, self.release.spec.install.replace)?;
+            }
             return Ok((Kind::Install { after }, after, Method::Server));
         }
         let Some(head) = Head::current(&heads) else {
@@ -491,7 +505,9 @@ impl Work<'_> {
                 summarize(conditions, test);
             }
         });
-        postrender::note(&self.release.spec, &mut self.status);
+        if !matches!(step, Step::UninstallRemediation | Step::FinishUninstall) {
+            postrender::note(&self.release.spec, &mut self.status);
+        }
         let severity = if ok { Severity::Normal } else { Severity::Warning };
         let mut annotations = BTreeMap::from([
             ("helm.toolkit.fluxcd.io/revision".to_owned(), metadata.version.clone()),

@@ -5,7 +5,6 @@
 
 use serde::Serialize;
 
-use crate::api::condition::{self, READY};
 use crate::api::{HelmRelease, HelmReleaseSpec, HelmReleaseStatus};
 use crate::base::digest::Digest;
 use crate::release::go_json;
@@ -34,12 +33,9 @@ pub(super) fn changed(release: &HelmRelease, status: &HelmReleaseStatus) -> Opti
         .then_some("common metadata digest has changed")
 }
 
-/// Writes down what was acted upon, once the release is ready.
+/// Writes down what was acted upon, whatever came of it.
 pub(super) fn note(spec: &HelmReleaseSpec, status: &mut HelmReleaseStatus) {
-    if condition::is_true(&status.conditions, READY) {
-        (status.observed_post_renderers_digest, status.observed_common_metadata_digest) =
-            digests(spec);
-    }
+    (status.observed_post_renderers_digest, status.observed_common_metadata_digest) = digests(spec);
 }
 
 #[cfg(test)]

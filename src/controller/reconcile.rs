@@ -31,6 +31,9 @@ use crate::release::{self, Storage};
 /// Kind of the objects.
 pub(super) const KIND: &str = "HelmRelease";
 
+/// Reason of a release whose site cannot be reached.
+const NO_SITE: &str = "RESTClientError";
+
 type Failure = crate::cluster::Error;
 
 /// Looks at a release and does what is to be done.
@@ -83,7 +86,7 @@ async fn look(context: &Context, key: &NamespacedName) -> Result<Report, Failure
         told: history::newest(&release.status.history),
     };
     let problem = found.as_ref().err();
-    let problem = problem.map(|error| Problem::new("RESTClientError", chain(error), Class::Retry));
+    let problem = problem.map(|error| Problem::new(NO_SITE, chain(error), Class::Retry));
     let report = go(&mut work, &id, problem).await?;
     finish(&mut work, &id, report).await
 }
@@ -150,7 +153,7 @@ async fn go(
         return Ok(stopped(work, problem).await);
     }
     work.status.helm_chart.clear();
-    if let Some(report) = moved(work).await? {
+    if let Some(report) = removal::moved(work, &needs.pulled.chart.metadata.name).await? {
         return Ok(report);
     }
     let requests = request::take(meta, &mut work.status);
@@ -193,8 +196,8 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
         }
         conditions.set(READY, Truth::False, reason, &message);
     });
-    if waits && reason == "SourceNotReady" && class == Class::Retry {
-        // It is being fetched: no event for what is about to pass.
+    if waits && reason == "SourceNotReady" && class == Class::Retry || reason == NO_SITE {
+        // It is being fetched: no event for what is about to pass. Of a site Flux writes none, too.
         if !known {
             work.context.recorder.progress(work.subject, reason, message);
         }
@@ -216,39 +219,6 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
         (_, _, Class::Wait(pause)) => Report::new(Requeue::After(pause), Phase::Failed),
         _ => Report::new(Requeue::Backoff, Phase::Failed),
     }
-}
-
-/// The release was moved to another name or namespace: the old one is uninstalled first.
-async fn moved(work: &mut Work<'_>) -> Result<Option<Report>, Failure> {
-    let Some(latest) = history::latest(&work.status.history).cloned() else {
-        work.status.storage_namespace.clone_from(&work.target.storage_namespace);
-        return Ok(None);
-    };
-    let old = &work.status.storage_namespace;
-    let target = work.target;
-    let same = (old.is_empty() || *old == target.storage_namespace)
-        && latest.namespace == target.namespace
-        && latest.name == target.name;
-    if same {
-        work.status.storage_namespace.clone_from(&target.storage_namespace);
-        return Ok(None);
-    }
-    let gone = Target {
-        name: latest.name.clone(),
-        full_name: latest.name.clone(),
-        namespace: latest.namespace.clone(),
-        storage_namespace: old.clone(),
-    };
-    let removed =
-        removal::remove((work.context, work.site), work.release, &gone, work.subject).await;
-    if let Err(text) = removed {
-        work.conditions(|conditions| conditions.set(READY, Truth::False, "UninstallFailed", text));
-        return Ok(Some(Report::new(Requeue::Backoff, Phase::Failed)));
-    }
-    work.status.history.clear();
-    work.status.storage_namespace.clear();
-    (work.status.failures, work.status.install_failures, work.status.upgrade_failures) = (0, 0, 0);
-    Ok(Some(Report::new(Requeue::Now, Phase::Working)))
 }
 
 /// Notes what is attempted now; a new attempt starts with fresh counters.
@@ -419,7 +389,14 @@ async fn due(
     let state = match observe(work, needs).await {
         Ok(state) => state,
         Err(error) => {
-            let text = format!("Could not determine release state: {}", chain(&error));
+            let why = match &error {
+                release::Error::Cluster(_) => "query: failed to query with labels: ",
+                _ => "",
+            };
+            let text = format!(
+                "Could not determine release state: failed to retrieve last release from storage: {why}{}",
+                chain(&error)
+            );
             let ready = condition::find(&work.status.conditions, READY);
             if ready.is_none_or(|ready| ready.message != text) {
                 work.context.recorder.progress(work.subject, "StateError", &text);
@@ -474,7 +451,8 @@ fn without_target(work: &mut Work<'_>) -> Report {
     Report::new(Requeue::OnChange, Phase::Failed)
 }
 
-/// Cuts the history where Flux does: in sync, and before a remediation or a retry.
+/// Cuts the history where Flux does: in sync, and before a remediation or a retry. Nothing is left
+/// of it where somebody else wrote the newest revision: it is relied on no longer.
 fn tidy_history(
     entries: &mut Vec<Snapshot>,
     (state, todo): (&State, Next),
@@ -488,6 +466,7 @@ fn tidy_history(
         State::InSync | State::Failed if retried => history::truncate_retried(entries),
         State::InSync => history::truncate(entries, ignore_tests),
         State::Failed if remediates => history::truncate(entries, ignore_tests),
+        State::Unmanaged => entries.clear(),
         _ => {}
     }
 }

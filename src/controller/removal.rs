@@ -1,4 +1,4 @@
-//! Uninstalls what is no longer wanted.
+//! Uninstalls what is no longer wanted: of a deleted object, or of one that means another release now.
 
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use super::summary::{chart_text, release_text};
 use super::target::Target;
 use crate::api::HelmRelease;
 use crate::api::annotation::FINALIZER;
+use crate::api::condition::{READY, Truth};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::base::class::chain;
 use crate::cluster::ObjectId;
@@ -98,6 +99,40 @@ async fn site(context: &Context, release: &HelmRelease) -> Result<Option<Site>, 
             chain(&error)
         )),
     }
+}
+
+/// The release was moved to another name or namespace, or is of another chart, which is no newer
+/// version of the old one: the old one is uninstalled first.
+pub(super) async fn moved(work: &mut Work<'_>, chart: &str) -> Result<Option<Report>, Failure> {
+    let Some(latest) = history::latest(&work.status.history).cloned() else {
+        work.status.storage_namespace.clone_from(&work.target.storage_namespace);
+        return Ok(None);
+    };
+    let old = &work.status.storage_namespace;
+    let target = work.target;
+    let same = (old.is_empty() || *old == target.storage_namespace)
+        && latest.namespace == target.namespace
+        && latest.name == target.name
+        && (latest.chart_name == chart || work.release.spec.upgrade.takes_another_chart());
+    if same {
+        work.status.storage_namespace.clone_from(&target.storage_namespace);
+        return Ok(None);
+    }
+    let gone = Target {
+        name: latest.name.clone(),
+        full_name: latest.name.clone(),
+        namespace: latest.namespace.clone(),
+        storage_namespace: old.clone(),
+    };
+    let removed = remove((work.context, work.site), work.release, &gone, work.subject).await;
+    if let Err(text) = removed {
+        work.conditions(|conditions| conditions.set(READY, Truth::False, "UninstallFailed", text));
+        return Ok(Some(Report::new(Requeue::Backoff, Phase::Failed)));
+    }
+    work.status.history.clear();
+    work.status.storage_namespace.clear();
+    (work.status.failures, work.status.install_failures, work.status.upgrade_failures) = (0, 0, 0);
+    Ok(Some(Report::new(Requeue::Now, Phase::Working)))
 }
 
 /// Uninstalls a release for good.

@@ -119,7 +119,8 @@ pub fn compose_into(
             write(into, namespace, reference, text)?;
             paths.push((reference, text.clone()));
         } else {
-            let map = yaml::parse_map(text, Numbers::Float).map_err(|e| fail(e.to_string()))?;
+            let map = yaml::parse_map(text, Numbers::Float);
+            let map = map.map_err(|error| fail(error.asked_for("common.Values").to_string()))?;
             into.merge(Giver::Reference(reference, text), map);
         }
     }

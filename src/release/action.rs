@@ -249,7 +249,11 @@ async fn run(
         // Nobody knows how far it came: the record stays pending, and who finds it takes it up.
         Err(error) if error.is_outage() => return result,
         Ok(()) => {
-            supersede(env, &record, written).await?;
+            let upgraded = match &deploy.kind {
+                Kind::Upgrade { current, .. } => Some(current.version),
+                Kind::Install { .. } => None,
+            };
+            supersede(env, &record, upgraded, written).await?;
             let done = if matches!(deploy.kind, Kind::Install { .. }) {
                 "Install complete"
             } else {
@@ -328,7 +332,7 @@ async fn make_ready(
     how: How<'_>,
 ) -> Result<(), Error> {
     let Scope { objects, old, .. } = scope;
-    let live = apply::apply(env, (objects, old), how).await?;
+    let live = apply::apply(env, (objects, old), how, scope.verb).await?;
     apply::remove_surplus(&env.cluster, old, objects).await?;
     if deploy.wait {
         let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
@@ -338,14 +342,17 @@ async fn make_ready(
     Ok(())
 }
 
-/// Marks every other deployed record as superseded.
+/// Marks every other deployed record as superseded, and the one that was upgraded, which may have
+/// failed.
 pub(super) async fn supersede(
     env: &Env<'_>,
     record: &Record,
+    upgraded: Option<u32>,
     written: &mut Vec<Record>,
 ) -> Result<(), Error> {
     for head in env.storage.heads(&record.name).await? {
-        if head.status != "deployed" || head.version == record.version {
+        let is_over = head.status == "deployed" || Some(head.version) == upgraded;
+        if !is_over || head.version == record.version {
             continue;
         }
         if let Some(mut old) = env.storage.get(&record.name, head.version).await? {

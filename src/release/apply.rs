@@ -158,17 +158,21 @@ pub(super) fn foreign(live: &Object, owner: Owner<'_>) -> Vec<String> {
 }
 
 /// Changes objects in their order; objects of one kind in a row go at the same time, and all of
-/// them are tried. Returns them as the server has them now.
+/// them are tried. Where all are made anew, one that cannot be keeps none of the others from being
+/// tried; where some are changed, it ends there. Returns them as the server has them now.
+///
+/// Source: helm v4.3.2 pkg/kube/client.go (`Create`, `perform`, `update`).
 pub(super) async fn apply(
     env: &Env<'_>,
     (objects, old): (&[Object], &[Object]),
     how: How<'_>,
+    verb: Verb,
 ) -> Result<Vec<Object>, Error> {
     let before: HashMap<ObjectId, &Object> =
         old.iter().map(|object| (unversioned(object.id()), object)).collect();
     let mut live = Vec::with_capacity(objects.len());
+    let mut failed = Vec::new();
     for group in objects.chunk_by(|a, b| a.kind() == b.kind()) {
-        let mut first = None;
         for part in group.chunks(AT_ONCE) {
             let changes = part.iter().map(|object| {
                 let old = before.get(&unversioned(object.id())).copied();
@@ -179,15 +183,19 @@ pub(super) async fn apply(
                     Ok(object) => live.push(object),
                     // Each request has waited long for the API server already.
                     Err(error) if error.is_outage() => return Err(error),
-                    Err(error) => first = first.or(Some(error)),
+                    Err(error) => failed.push(error),
                 }
             }
         }
-        if let Some(error) = first {
-            return Err(error);
+        if verb == Verb::Update && !failed.is_empty() {
+            return Err(failed.swap_remove(0));
         }
     }
-    Ok(live)
+    match failed.len() {
+        0 => Ok(live),
+        1 => Err(failed.swap_remove(0)),
+        _ => Err(Error::Unmade(failed)),
+    }
 }
 
 /// An object is the same one in another version of its kind.

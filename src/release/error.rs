@@ -63,8 +63,11 @@ pub enum Error {
         source: Box<Self>,
     },
     /// Several things failed; none of them kept the others from being tried.
-    #[error("{}", each(.0))]
+    #[error("{}", each(.0, "; "))]
     Several(Vec<Self>),
+    /// Several objects could not be made; a line each, as Go joins errors.
+    #[error("{}", each(.0, "\n"))]
+    Unmade(Vec<Self>),
     /// A record cannot be read or written.
     #[error("release record {name}: {reason}")]
     Record {
@@ -78,9 +81,9 @@ pub enum Error {
     Refused(String),
 }
 
-fn each(errors: &[Error]) -> String {
+fn each(errors: &[Error], between: &str) -> String {
     let texts: Vec<_> = errors.iter().map(|error| chain(error)).collect();
-    texts.join("; ")
+    texts.join(between)
 }
 
 impl Error {
@@ -99,7 +102,9 @@ impl Error {
         match self {
             Self::Wait(error) => error.unready(),
             Self::Step { source, .. } => source.unready(),
-            Self::Several(errors) => errors.first().map(Self::unready).unwrap_or_default(),
+            Self::Several(errors) | Self::Unmade(errors) => {
+                errors.first().map(Self::unready).unwrap_or_default()
+            }
             Self::Chart(_)
             | Self::Template(_)
             | Self::KubeVersion { .. }
@@ -118,7 +123,9 @@ impl Error {
         match self {
             Self::Conflict(conflict) => Some(conflict),
             Self::Step { source, .. } => source.in_the_way(),
-            Self::Several(errors) => errors.iter().find_map(Self::in_the_way),
+            Self::Several(errors) | Self::Unmade(errors) => {
+                errors.iter().find_map(Self::in_the_way)
+            }
             Self::Chart(_)
             | Self::Template(_)
             | Self::KubeVersion { .. }
@@ -152,7 +159,7 @@ impl Error {
             Self::Conflict(conflict) => conflict.source.is_outage(),
             Self::Wait(cluster::wait::WaitError::Cluster { source, .. }) => source.is_outage(),
             Self::Step { source, .. } => source.is_outage(),
-            Self::Several(errors) => errors.iter().any(Self::is_outage),
+            Self::Several(errors) | Self::Unmade(errors) => errors.iter().any(Self::is_outage),
             Self::Wait(_)
             | Self::Chart(_)
             | Self::Template(_)
@@ -173,7 +180,9 @@ impl Error {
             Self::Conflict(conflict) => conflict.source.class(),
             Self::Wait(error) => error.class(),
             Self::Step { source, .. } => source.class(),
-            Self::Several(errors) => errors.first().map_or(Class::Bug, Self::class),
+            Self::Several(errors) | Self::Unmade(errors) => {
+                errors.first().map_or(Class::Bug, Self::class)
+            }
             Self::KubeVersion { .. }
             | Self::Library
             | Self::Manifest { .. }

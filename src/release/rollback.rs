@@ -68,6 +68,18 @@ fn draft(rollback: &Rollback, now: String) -> Record {
     record
 }
 
+/// Returns the revision that was rolled back, as a rollback leaves it that changed objects and then
+/// failed: superseded where not all were changed. Where they did not become ready Helm stores it
+/// again as it is, and Flux sees that.
+async fn left(env: &Env<'_>, last: &Record, error: &Error) -> Result<Record, Error> {
+    let mut last = last.clone();
+    if !matches!(error, Error::Wait(_)) {
+        "superseded".clone_into(&mut last.info.status);
+        env.storage.update(&last, env.holder, &*env.clock).await?;
+    }
+    Ok(last)
+}
+
 async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> Result<(), Error> {
     let (target, last) = (&rollback.target, &rollback.last);
     let mut record = draft(rollback, rfc3339_nano(env.clock.now()));
@@ -84,19 +96,22 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
         true => Created::before(&env.cluster, &objects).await?,
         false => Created::default(),
     };
+    let mut in_hooks = true;
     let changed = async {
         if rollback.hooks {
             hook::run(env, &mut record, "pre-rollback", rollback.timeout).await?;
         }
         let asked = rollback.options.asked(rollback.method(), Baseline::Live);
+        in_hooks = false;
         let how = asked.how(Verb::Update)?;
-        let live = apply::apply(env, (&objects, &old), how).await?;
+        let live = apply::apply(env, (&objects, &old), how, Verb::Update).await?;
         apply::remove_surplus(&env.cluster, &old, &objects).await?;
         if rollback.wait {
             let reader = if rollback.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
             let options = WaitOptions::resources(rollback.timeout, reader).by(&env.rules);
             wait_ready(&env.cluster, &live, &options, &*env.clock, env.progress).await?;
         }
+        in_hooks = true;
         if rollback.hooks {
             hook::run(env, &mut record, "post-rollback", rollback.timeout).await?;
         }
@@ -107,10 +122,15 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
     if changed.as_ref().is_err_and(Error::is_outage) {
         return changed;
     }
-    supersede(env, &record, written).await?;
     match &changed {
-        Ok(()) => "deployed".clone_into(&mut record.info.status),
+        Ok(()) => {
+            supersede(env, &record, None, written).await?;
+            "deployed".clone_into(&mut record.info.status);
+        }
         Err(error) => {
+            if !in_hooks {
+                written.push(left(env, last, error).await?);
+            }
             "failed".clone_into(&mut record.info.status);
             record.info.description = match error {
                 // Helm tells a rollback that was applied, but is not ready, from one that was not.

@@ -137,7 +137,7 @@ async fn run(
     "uninstalled".clone_into(&mut record.info.status);
     record.info.description = uninstall.options.described("Uninstallation complete");
     if uninstall.keep_history {
-        supersede(env, &record, written).await?;
+        supersede(env, &record, None, written).await?;
         env.storage.update(&record, env.holder, &*env.clock).await?;
         written.push(record);
     } else {

@@ -41,6 +41,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns the same where another type of Go's was asked for.
+    #[must_use]
+    pub fn asked_for(self, wanted: &'static str) -> Self {
+        match self {
+            Self::Shape { found, .. } => Self::Shape { found, wanted },
+            other => other,
+        }
+    }
+
     /// Returns an error of the YAML reader.
     pub(crate) fn syntax(text: impl Into<String>, line: Option<usize>) -> Self {
         Self::Yaml { text: text.into(), line }
