@@ -68,6 +68,8 @@ pub const HELD: &str = "VersionHeld";
 pub const ARTIFACT_IN_STORAGE: &str = "ArtifactInStorage";
 /// What was fetched could not be stored; it is used all the same.
 pub const STORAGE_FAILED: &str = "StorageOperationFailed";
+/// A chart could not be made of what was fetched.
+pub const BUILD_FAILED: &str = "BuildFailed";
 /// A repository could not be fetched.
 pub const FETCH_FAILED: &str = "FetchFailed";
 

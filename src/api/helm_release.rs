@@ -110,7 +110,7 @@ pub struct ChartSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SourceRef {
-    /// `HelmRepository` or `GitRepository`; in `chartRef` `OCIRepository`.
+    /// `HelmRepository` or `GitRepository`; in `chartRef` `OCIRepository` or `HelmChart`.
     pub kind: String,
     /// Name.
     pub name: String,
@@ -484,17 +484,22 @@ impl HelmReleaseSpec {
         name.and_then(Value::as_str) == Some("legacy")
     }
 
+    /// Whether versions that run carry more than those of their source: a digest, or how often
+    /// values files were described.
+    pub fn numbers_versions(&self) -> bool {
+        let merges = |chart: &ChartTemplate| !chart.spec.values_files.is_empty();
+        self.chart_ref.is_some() || self.chart.as_ref().is_some_and(merges)
+    }
+
     /// Returns the fields that are set but that this version of Leadsman does not act on.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let chart = self.chart.as_ref().map(|chart| &chart.spec);
         let set = [
             (
-                self.chart_ref.as_ref().is_some_and(|source| source.kind != "OCIRepository"),
+                self.chart_ref.as_ref().is_some_and(|source| {
+                    !matches!(source.kind.as_str(), "OCIRepository" | "HelmChart")
+                }),
                 "spec.chartRef",
-            ),
-            (
-                chart.is_some_and(|c| !c.values_files.is_empty() && !c.source_ref.is_git()),
-                "spec.chart.spec.valuesFiles",
             ),
             (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
             (
@@ -536,5 +541,14 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(spec.unsupported(), ["spec.chartRef", "spec.kubeConfig.configMapRef"]);
+        for (kind, want) in [
+            ("OCIRepository", None),
+            ("HelmChart", None),
+            ("ExternalArtifact", Some(&"spec.chartRef")),
+        ] {
+            let spec = serde_json::json!({"chartRef": {"kind": kind, "name": "a"}});
+            let spec: HelmReleaseSpec = serde_json::from_value(spec).unwrap();
+            assert_eq!(spec.unsupported().first(), want, "{kind}");
+        }
     }
 }

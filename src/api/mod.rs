@@ -1,4 +1,4 @@
-//! The shapes of Flux's objects: `HelmRepository`, `OCIRepository`, `GitRepository` and
+//! The shapes of Flux's objects: `HelmRepository`, `OCIRepository`, `GitRepository`, `HelmChart` and
 //! `HelmRelease`, and their CRDs.
 //!
 //! Invariants: plain data, no I/O; what a user may write is read leniently (unknown fields are
@@ -12,6 +12,7 @@ pub mod annotation;
 pub mod condition;
 pub mod crd;
 mod git_repository;
+mod helm_chart;
 mod helm_release;
 mod helm_repository;
 mod oci_repository;
@@ -20,6 +21,7 @@ mod status;
 
 pub use condition::Condition;
 pub use git_repository::{GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus};
+pub use helm_chart::{HelmChart, HelmChartSpec, HelmChartStatus};
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,
     HealthCheckExpr, HelmRelease, HelmReleaseSpec, Install, KubeConfigReference, KubeConfigSecret,

@@ -193,8 +193,7 @@ fn is_conflict(error: &anyhow::Error) -> bool {
 
 async fn install_crds(cluster: &Cluster) -> anyhow::Result<()> {
     let mut applied = Vec::new();
-    for text in [crd::HELM_RELEASE, crd::HELM_REPOSITORY, crd::OCI_REPOSITORY, crd::GIT_REPOSITORY]
-    {
+    for text in crd::ALL {
         let object = Object(yaml::parse(text, Numbers::Exact)?);
         let id: ObjectId = object.id();
         if cluster.get(&id).await.context("look for the CRDs")?.is_none() {

@@ -8,18 +8,20 @@ use std::sync::Arc;
 use super::context::Context;
 use super::memory::Memory;
 use super::prerequisite::Problem;
+use super::source::{Said as _, Source};
 use super::{history, oci_repository};
 use crate::api::annotation::{HOLD, PIN};
 use crate::api::condition::{self, READY, STALLED, Truth};
-use crate::api::crd::OCI_REPOSITORY_API;
-use crate::api::{Condition, HelmRelease, OciRepository, SourceRef};
+use crate::api::{HelmRelease, OciRepository, SourceRef};
 use crate::base::class::{Class, chain};
+use crate::base::name::NamespacedName;
 use crate::base::version::Version;
-use crate::cluster::ObjectId;
 use crate::policy::{Candidate, Decision, Quarantine, Rules, Seen, Verdict, decide};
 use crate::repo::{ArtifactError, Pulled};
 use crate::source::oci::{Access, Reference};
 
+/// The field that names an existing source.
+pub(super) const FIELD: &str = "chartRef";
 /// As many digits of the digest are a part of the version.
 const DIGITS: usize = 12;
 
@@ -44,30 +46,26 @@ pub(super) fn not_ready((kind, name): (&str, &str), text: &str) -> Problem {
     Problem::new("SourceNotReady", text, Class::Retry).waiting()
 }
 
-fn away(source: &OciRepository, text: &str) -> Problem {
-    not_ready((oci_repository::KIND, &source.metadata.key().to_string()), text)
+/// Says that a source cannot be used now.
+fn away<T: Source>(source: &T, text: &str) -> Problem {
+    not_ready((T::KIND, &source.meta().key().to_string()), text)
 }
 
-/// What the status of a source says.
-pub(super) struct Standing<'a> {
-    pub(super) is_observed: bool,
-    pub(super) conditions: &'a [Condition],
-    pub(super) has_artifact: bool,
-}
-
-/// Checks that a source, given by kind and name, is ready.
-pub(super) fn check_ready(of: (&str, &str), standing: &Standing<'_>) -> Result<(), Problem> {
-    let find = |kind| condition::find(standing.conditions, kind);
-    if !standing.is_observed {
+/// Checks that a source is ready.
+fn check_ready<T: Source>(source: &T) -> Result<(), Problem> {
+    let mut status = source.status().clone();
+    let said = status.parts();
+    let find = |kind| condition::find(said.conditions, kind);
+    if *said.observed_generation != source.meta().generation {
         let failed = find(READY).filter(|ready| ready.status == Truth::False);
         let text = "latest generation of object has not been reconciled";
-        return Err(not_ready(of, failed.map_or(text, |ready| &ready.message)));
+        return Err(away(source, failed.map_or(text, |ready| &ready.message)));
     }
     if let Some(stalled) = find(STALLED).filter(|stalled| stalled.status == Truth::True) {
-        return Err(not_ready(of, &stalled.message));
+        return Err(away(source, &stalled.message));
     }
-    if !standing.has_artifact {
-        return Err(not_ready(of, "does not have an artifact"));
+    if said.artifact.is_none() {
+        return Err(away(source, "does not have an artifact"));
     }
     Ok(())
 }
@@ -95,34 +93,38 @@ pub(super) fn decided(
     Ok(decision)
 }
 
-/// Returns the source that a release names, if it is ready.
-pub(super) async fn source(
+/// Says that a source is not there: as Flux, whose releases read what `chartRef` names themselves.
+fn missing((kind, name): (&str, &str), field: &str) -> Problem {
+    let problem = if field == FIELD {
+        let text = format!(
+            "could not get Source object: {kind} '{name}' not found; create it or correct {field}"
+        );
+        Problem::new("ArtifactFailed", text, Class::Stalled).waiting()
+    } else {
+        not_ready((kind, name), &format!("it does not exist; create it or correct {field}"))
+    };
+    Problem { class: Class::Stalled, ..problem }
+}
+
+/// Returns the source that a release names in this field, if it is ready.
+pub(super) async fn source<T: Source>(
     context: &Context,
     release: &HelmRelease,
-    reference: &SourceRef,
-) -> Result<OciRepository, Problem> {
+    (field, reference): (&str, &SourceRef),
+) -> Result<T, Problem> {
     let own = &release.metadata.namespace;
     let namespace = if reference.namespace.is_empty() { own } else { &reference.namespace };
-    let id = ObjectId::new(OCI_REPOSITORY_API, oci_repository::KIND, namespace, &reference.name);
-    let found = context.cluster.get(&id).await.map_err(|error| {
+    let key = NamespacedName::new(namespace, &reference.name);
+    let found = context.cluster.get(&T::id(&key)).await.map_err(|error| {
         let text = format!("could not get Source object: {error}");
         Problem::new("ArtifactFailed", text, error.class())
     })?;
     let Some(found) = found else {
-        let text = format!(
-            "OCIRepository '{namespace}/{}' is not ready: it does not exist; create it or correct chartRef",
-            reference.name
-        );
-        return Err(Problem::new("SourceNotReady", text, Class::Stalled).waiting());
+        return Err(missing((T::KIND, &key.to_string()), field));
     };
-    let source: OciRepository = serde_json::from_value(found.0).unwrap_or_default();
-    let status = &source.status;
-    let standing = Standing {
-        is_observed: status.observed_generation == source.metadata.generation,
-        conditions: &status.conditions,
-        has_artifact: status.artifact.is_some(),
-    };
-    check_ready((oci_repository::KIND, &source.metadata.key().to_string()), &standing)?;
+    let source: T = serde_json::from_value(found.0)
+        .map_err(|error| not_ready((T::KIND, &key.to_string()), &error.to_string()))?;
+    check_ready(&source)?;
     Ok(source)
 }
 

@@ -120,6 +120,7 @@ impl Folder {
         let mut failed = Vec::new();
         let kinds = [
             (crate::api::crd::HELM_RELEASE_API, "HelmRelease"),
+            (crate::api::crd::HELM_CHART_API, "HelmChart"),
             (crate::api::crd::HELM_REPOSITORY_API, "HelmRepository"),
             (crate::api::crd::OCI_REPOSITORY_API, "OCIRepository"),
             (crate::api::crd::GIT_REPOSITORY_API, "GitRepository"),
@@ -180,7 +181,8 @@ fn rank(kind: &str) -> u8 {
         "Namespace" => 0,
         "CustomResourceDefinition" => 1,
         "HelmRepository" | "OCIRepository" | "GitRepository" => 3,
-        "HelmRelease" => 4,
+        "HelmChart" => 4,
+        "HelmRelease" => 5,
         _ => 2,
     }
 }

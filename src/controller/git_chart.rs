@@ -8,21 +8,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::chart_ref::{Chosen, Standing, check_ready, decided, not_ready};
+use super::build::Commit;
+use super::chart_ref::{Chosen, decided, not_ready};
 use super::context::Context;
-use super::git_access::{self, Neighbors};
 use super::git_repository::KIND;
 use super::history;
 use super::memory::Memory;
 use super::prerequisite::Problem;
-use crate::api::crd::GIT_REPOSITORY_API;
-use crate::api::{ChartSpec, GitRepository, HelmRelease, SourceRef};
-use crate::base::class::{Class, chain};
+use crate::api::{ChartSpec, GitRepository, HelmRelease};
+use crate::base::class::Class;
 use crate::base::version::Version;
-use crate::cluster::ObjectId;
 use crate::policy::{Candidate, Verdict};
-use crate::repo::{GitAsked, GitChart, GitFiles, Pulled};
-use crate::source::git::Found;
+use crate::repo::Pulled;
 
 /// As many digits of the commit are a part of the version.
 const DIGITS: usize = 12;
@@ -41,6 +38,9 @@ pub struct Origin {
     /// Whether those that were not there were passed over.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ignore_missing: bool,
+    /// Digest of the archive, of the artifact of a `HelmChart`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub digest: String,
     /// What was asked for then.
     pub wish: String,
 }
@@ -52,7 +52,7 @@ pub struct Template {
     /// What was described.
     pub wish: String,
     /// How often it changed.
-    pub generation: u64,
+    pub generation: i64,
 }
 
 impl Template {
@@ -62,7 +62,7 @@ impl Template {
     }
 
     /// Notes what is described now; at first it is counted on from the version that runs.
-    fn note(&mut self, wish: &str, deployed: Option<&str>) {
+    pub(super) fn note(&mut self, wish: &str, deployed: Option<&str>) {
         if self.wish == wish {
             return;
         }
@@ -71,37 +71,6 @@ impl Template {
         self.generation = if self.is_unset() { known.unwrap_or(1) } else { self.generation + 1 };
         wish.clone_into(&mut self.wish);
     }
-}
-
-/// Returns the source that a release names, if it is ready.
-pub(super) async fn source(
-    context: &Context,
-    release: &HelmRelease,
-    reference: &SourceRef,
-) -> Result<GitRepository, Problem> {
-    let own = &release.metadata.namespace;
-    let namespace = if reference.namespace.is_empty() { own } else { &reference.namespace };
-    let id = ObjectId::new(GIT_REPOSITORY_API, KIND, namespace, &reference.name);
-    let found = context.cluster.get(&id).await.map_err(|error| {
-        let text = format!("could not get Source object: {error}");
-        Problem::new("ArtifactFailed", text, error.class())
-    })?;
-    let name = format!("{namespace}/{}", reference.name);
-    let Some(found) = found else {
-        let text = "it does not exist; create it or correct sourceRef";
-        return Err(Problem { class: Class::Stalled, ..not_ready((KIND, &name), text) });
-    };
-    let source: GitRepository = serde_json::from_value(found.0).unwrap_or_default();
-    let status = &source.status;
-    check_ready(
-        (KIND, &name),
-        &Standing {
-            is_observed: status.observed_generation == source.metadata.generation,
-            conditions: &status.conditions,
-            has_artifact: status.artifact.is_some(),
-        },
-    )?;
-    Ok(source)
 }
 
 /// A source, and what is known of it.
@@ -126,6 +95,7 @@ pub(super) async fn choose(
         path: template.chart.clone(),
         values_files: values_files(&template).to_vec(),
         ignore_missing: template.ignore_missing_values_files,
+        digest: String::new(),
         wish: constraint.clone(),
     };
     let mut from = origin(revision);
@@ -190,49 +160,15 @@ impl Place<'_> {
         if class == Class::Stalled { problem.stalled() } else { problem }
     }
 
-    /// Fetches what the cache lost: no more than that needs the server, and a login.
-    async fn fetch(&self, asked: &GitAsked<'_>) -> Result<GitFiles, Problem> {
-        let (context, source) = (self.context, self.source);
-        let name = source.metadata.key().to_string();
-        let refused = |text: &str, class| Problem { class, ..not_ready((KIND, &name), text) };
-        let access = git_access::of(&context.cluster, source).await;
-        let access = access.map_err(|(_, text, class)| refused(&text, class))?;
-        let wanted = git_access::wanted(source.spec.reference.as_ref());
-        let wanted = wanted.map_err(|why| refused(&why, Class::Stalled))?;
-        let files = context.repositories.git_files(&access, &wanted, asked).await;
-        files.map_err(|error| self.not_ready(&chain(&error), Class::Retry))
-    }
-
     async fn pull(&self, from: &Origin) -> Result<Pulled, Problem> {
-        let (repositories, source) = (&self.context.repositories, self.source);
-        let found = Found::of_revision(&from.revision).ok_or_else(|| {
-            self.not_ready(&format!("revision '{}' names no commit", from.revision), Class::Retry)
-        })?;
-        let selection = git_access::selection(source);
-        let asked = GitAsked {
-            owner: &source.metadata.namespace,
-            url: &source.spec.url,
-            found: &found,
-            selection: &selection,
-        };
-        let files = match repositories.git_known(&asked) {
-            Some(known) => known,
-            None => self.fetch(&asked).await?,
-        };
-        let lender = Neighbors { context: self.context, namespace: &source.metadata.namespace };
-        let wanted = GitChart {
-            path: &from.path,
-            values_files: &from.values_files,
-            ignore_missing: from.ignore_missing,
-            lender: &lender,
-        };
-        let pulled = repositories.git_chart(&files, wanted).await;
-        pulled.map_err(|error| self.not_ready(&error.to_string(), error.class()))
+        let commit = Commit { context: self.context, source: self.source, from };
+        let pulled = commit.pull().await;
+        pulled.map_err(|failure| self.not_ready(&failure.message, failure.class))
     }
 }
 
 /// The values files that count: the chart's own is no other.
-fn values_files(template: &ChartSpec) -> &[String] {
+pub(super) fn values_files(template: &ChartSpec) -> &[String] {
     match &template.values_files[..] {
         [one] if one == "values.yaml" => &[],
         files => files,
@@ -240,7 +176,7 @@ fn values_files(template: &ChartSpec) -> &[String] {
 }
 
 /// What a person wants of the chart.
-fn described(template: &ChartSpec) -> String {
+pub(super) fn described(template: &ChartSpec) -> String {
     let ChartSpec { chart, reconcile_strategy, source_ref, .. } = template;
     let files = template.values_files.join(" ");
     let missing = if template.ignore_missing_values_files { " missing ignored" } else { "" };
@@ -259,7 +195,7 @@ fn constraint(source: &GitRepository, template: &ChartSpec) -> String {
 
 /// Returns what is added to the version of a chart: the beginning of the commit, where each
 /// counts, and the generation, where values files are merged.
-fn build(revision: Option<&str>, generation: Option<u64>) -> String {
+pub(super) fn build(revision: Option<&str>, generation: Option<i64>) -> String {
     let hash = revision.and_then(|revision| revision.rsplit(':').next());
     let hash = hash.map(|hash| hash.get(..DIGITS).unwrap_or(hash).to_owned());
     let generation = generation.map(|generation| generation.to_string());
@@ -267,7 +203,7 @@ fn build(revision: Option<&str>, generation: Option<u64>) -> String {
 }
 
 /// Returns the version that a chart gets.
-fn version(of_chart: &str, build: &str) -> Result<String, String> {
+pub(super) fn version(of_chart: &str, build: &str) -> Result<String, String> {
     if build.is_empty() {
         return Ok(of_chart.to_owned());
     }

@@ -7,20 +7,16 @@ use std::collections::BTreeMap;
 
 use super::access::Problem;
 use super::context::Context;
-use super::notice::{Severity, Subject};
-use super::queue::{Phase, Report, Requeue};
-use super::{git_access, status, unreadable};
-use crate::api::annotation::REQUESTED_AT;
-use crate::api::condition::{
-    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth,
-};
-use crate::api::crd::GIT_REPOSITORY_API;
+use super::git_access;
+use super::queue::Report;
+use super::source::{self, Failure, Success};
+use crate::api::condition::{ARTIFACT_IN_STORAGE, FETCH_FAILED, STORAGE_FAILED, is_true};
 use crate::api::{Artifact, GitRepository};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
-use crate::cluster::ObjectId;
+use crate::cluster;
 use crate::repo::{FilesError, GitAsked, GitFiles};
 use crate::source::git::{Error as GitError, Found};
 
@@ -40,33 +36,22 @@ struct Seen {
 
 /// Asks the server if it is time, and says how it went.
 pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
-    match reconcile_inner(context, key).await {
-        Ok(report) => report,
-        Err(error) => {
-            tracing::warn!(repository = %key, error = chain(&error), "trying again");
-            Report::new(Requeue::Backoff, Phase::Failed)
-        }
-    }
+    source::ended(KIND, key, reconcile_inner(context, key).await)
 }
 
 async fn reconcile_inner(
     context: &Context,
     key: &NamespacedName,
-) -> Result<Report, crate::cluster::Error> {
-    let id = ObjectId::new(GIT_REPOSITORY_API, KIND, &key.namespace, &key.name);
-    let repository: GitRepository =
-        match unreadable::read(context, &id, (GIT_REPOSITORY_API, KIND)).await? {
-            Ok(repository) => repository,
-            Err(report) => return Ok(report),
-        };
-    if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
-        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
-    }
+) -> Result<Report, cluster::Error> {
+    let repository: GitRepository = match source::begin(context, key).await? {
+        Ok(repository) => repository,
+        Err(report) => return Ok(report),
+    };
     let result = look(context, &repository).await;
     let given = context.options.interval.or(repository.spec.interval.map(|given| given.0));
     let failed = result.as_ref().err().map(|(_, _, class)| *class);
     let report = Report::of_artifact(failed, given);
-    note(context, &repository, &id, result).await?;
+    note(context, &repository, result).await?;
     Ok(report)
 }
 
@@ -113,8 +98,7 @@ fn is_known(repository: &GitRepository, found: &Found) -> bool {
     let same = status.artifact.as_ref().is_some_and(|artifact| {
         artifact.revision == found.revision && artifact.url == address(repository, found)
     });
-    let stored = crate::api::condition::find(&status.conditions, ARTIFACT_IN_STORAGE);
-    same && stored.is_some_and(|stored| stored.status == Truth::True)
+    same && is_true(&status.conditions, ARTIFACT_IN_STORAGE)
         && status.observed_ignore == spec.ignore
         && status.observed_sparse_checkout == spec.sparse_checkout
 }
@@ -128,55 +112,29 @@ fn address(repository: &GitRepository, found: &Found) -> String {
 async fn note(
     context: &Context,
     repository: &GitRepository,
-    id: &ObjectId,
     result: Result<Seen, Problem>,
-) -> Result<(), crate::cluster::Error> {
-    let now = context.clock.now();
-    let meta = &repository.metadata;
+) -> Result<(), cluster::Error> {
     let mut new = repository.status.clone();
-    let mut list = std::mem::take(&mut new.conditions);
-    let mut conditions = Conditions::new(&mut list, meta.generation, now);
-    let subject = Subject::new(GIT_REPOSITORY_API, KIND, meta);
-    conditions.delete(STALLED);
-    let mut event = None;
-    match result {
+    let result = match result {
         Ok(Seen { found, files }) => {
             let revision = &found.revision;
             let message = format!("stored artifact for revision '{revision}'");
-            conditions.delete(FETCH_FAILED);
-            conditions.delete(STORAGE_FAILED);
-            conditions.set(READY, Truth::True, "Succeeded", &message);
-            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, "Succeeded", &message);
-            if let Some(files) = files {
+            let news = files.map(|files| {
                 let said = said(files.subject.as_deref().unwrap_or(revision));
-                let said = format!("stored artifact for commit '{said}'");
-                event = Some((Severity::Normal, "NewArtifact", said));
-                new.artifact = Some(stored(repository, &found, &files, rfc3339_seconds(now)));
+                let now = rfc3339_seconds(context.clock.now());
+                new.artifact = Some(stored(repository, &found, &files, now));
                 new.observed_ignore.clone_from(&repository.spec.ignore);
                 new.observed_sparse_checkout.clone_from(&repository.spec.sparse_checkout);
-            }
-            new.observed_generation = meta.generation;
+                ("NewArtifact", format!("stored artifact for commit '{said}'"))
+            });
+            Ok(Success { reason: "Succeeded", message, news })
         }
         Err((reason, message, class)) => {
-            conditions.set(READY, Truth::False, reason, &message);
-            if class == Class::Stalled {
-                conditions.set(STALLED, Truth::True, reason, &message);
-                new.observed_generation = meta.generation;
-            } else {
-                let kind = if reason == UNSTORED { STORAGE_FAILED } else { FETCH_FAILED };
-                conditions.set(kind, Truth::True, reason, &message);
-            }
-            event = Some((Severity::Warning, reason, message));
+            let kind = if reason == UNSTORED { STORAGE_FAILED } else { FETCH_FAILED };
+            Err(Failure { kind, reason, message, class })
         }
-    }
-    new.conditions = list;
-    if let Some(requested) = meta.annotation(REQUESTED_AT) {
-        requested.clone_into(&mut new.last_handled_reconcile_at);
-    }
-    if let Some((severity, reason, message)) = event {
-        context.recorder.record(&subject, severity, reason, message, &BTreeMap::new()).await;
-    }
-    status::write(&context.cluster, id, &repository.status, &new).await
+    };
+    source::note(context, repository, new, result).await
 }
 
 /// The first line of a message, not longer than others say it.

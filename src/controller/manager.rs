@@ -13,13 +13,15 @@ use tokio::task::JoinSet;
 
 use super::context::Context;
 use super::queue::{Phase, Report, Requeue, Waker, attend};
-use super::{git_repository, oci_repository, reconcile, repository};
+use super::source::{Said as _, Source};
+use super::{git_repository, helm_chart, oci_repository, reconcile, repository};
 use crate::api::annotation::REQUESTED_AT;
+use crate::api::condition::{READY, find};
 use crate::api::crd::{
-    GIT_REPOSITORY_API, HELM_RELEASE_API, HELM_REPOSITORY_API, OCI_REPOSITORY_API,
+    GIT_REPOSITORY_API, HELM_CHART_API, HELM_RELEASE_API, HELM_REPOSITORY_API, OCI_REPOSITORY_API,
 };
 use crate::api::{
-    Artifact, Condition, GitRepository, HelmRelease, HelmRepository, Meta, OciRepository,
+    ChartSpec, GitRepository, HelmChart, HelmRelease, HelmRepository, Meta, OciRepository,
 };
 use crate::base::class::chain;
 use crate::base::name::NamespacedName;
@@ -37,12 +39,14 @@ pub enum Kind {
     Artifact,
     /// `GitRepository`.
     Git,
+    /// `HelmChart`.
+    Chart,
     /// `HelmRelease`.
     Release,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 type Key = (Kind, NamespacedName);
 
@@ -128,15 +132,14 @@ impl Manager {
         let releases = cluster.watch(HELM_RELEASE_API, "HelmRelease", select());
         let artifacts = cluster.watch(OCI_REPOSITORY_API, oci_repository::KIND, select());
         let commits = cluster.watch(GIT_REPOSITORY_API, git_repository::KIND, select());
-        let sources = futures::stream::select(
-            repositories.map(|change| (Kind::Repository, change)),
-            futures::stream::select(
-                artifacts.map(|change| (Kind::Artifact, change)),
-                commits.map(|change| (Kind::Git, change)),
-            ),
-        );
-        let releases = releases.map(|change| (Kind::Release, change));
-        let mut changes = futures::stream::select(sources, releases);
+        let charts = cluster.watch(HELM_CHART_API, helm_chart::KIND, select());
+        let mut changes = futures::stream::select_all([
+            repositories.map(|change| (Kind::Repository, change)).boxed(),
+            artifacts.map(|change| (Kind::Artifact, change)).boxed(),
+            commits.map(|change| (Kind::Git, change)).boxed(),
+            charts.map(|change| (Kind::Chart, change)).boxed(),
+            releases.map(|change| (Kind::Release, change)).boxed(),
+        ]);
         let mut synced = BTreeSet::new();
         while let Some((kind, change)) = changes.next().await {
             match change {
@@ -258,6 +261,7 @@ async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> Report 
         Kind::Repository => repository::reconcile(context, &key.1).await,
         Kind::Artifact => oci_repository::reconcile(context, &key.1).await,
         Kind::Git => git_repository::reconcile(context, &key.1).await,
+        Kind::Chart => helm_chart::reconcile(context, &key.1).await,
         Kind::Release => {
             let report = reconcile::reconcile(context, &key.1).await;
             let gone = report.requeue == Requeue::Gone;
@@ -283,19 +287,22 @@ fn wake_dependents(attended: &BTreeMap<Key, Attended>, key: &Key) {
 }
 
 impl Seen {
-    /// Of a source whose artifact releases take.
-    fn of_artifact(
-        meta: &Meta,
-        (observed, artifact, conditions): (i64, Option<&Artifact>, &[Condition]),
+    /// Of a source whose artifact others take.
+    fn of_artifact<T: Source + Default>(
+        object: &Value,
+        refers_to: impl FnOnce(&T) -> BTreeSet<Key>,
     ) -> Self {
-        let revision = artifact.map(|artifact| (&artifact.revision, &artifact.digest));
-        let ready = crate::api::condition::find(conditions, "Ready");
-        let ready = ready.map(|c| (&c.status, &c.message));
-        let observed = observed == meta.generation;
+        let source: T = serde_json::from_value(object.clone()).unwrap_or_default();
+        let (meta, mut status) = (source.meta(), source.status().clone());
+        let said = status.parts();
+        let revision =
+            said.artifact.as_ref().map(|artifact| (&artifact.revision, &artifact.digest));
+        let ready = find(said.conditions, READY).map(|c| (&c.status, &c.message));
+        let observed = *said.observed_generation == meta.generation;
         Self {
             own: own(meta),
             outward: format!("{revision:?} {ready:?} {observed}"),
-            refers_to: BTreeSet::new(),
+            refers_to: refers_to(&source),
         }
     }
 
@@ -305,7 +312,7 @@ impl Seen {
                 let repository: HelmRepository =
                     serde_json::from_value(object.clone()).unwrap_or_default();
                 let revision = repository.status.artifact.map(|artifact| artifact.revision);
-                let ready = crate::api::condition::find(&repository.status.conditions, "Ready");
+                let ready = find(&repository.status.conditions, READY);
                 // A registry's status says nothing; releases then hear of what is wanted of it.
                 let wanted = repository.spec.is_oci().then_some(repository.metadata.generation);
                 let ready = ready.map(|c| (&c.status, &c.message));
@@ -315,27 +322,16 @@ impl Seen {
                     refers_to: BTreeSet::new(),
                 }
             }
-            Kind::Artifact => {
-                let source: OciRepository =
-                    serde_json::from_value(object.clone()).unwrap_or_default();
-                let status = &source.status;
-                let artifact = status.artifact.as_ref();
-                let seen = (status.observed_generation, artifact, &status.conditions[..]);
-                Self::of_artifact(&source.metadata, seen)
-            }
-            Kind::Git => {
-                let source: GitRepository =
-                    serde_json::from_value(object.clone()).unwrap_or_default();
-                let status = &source.status;
-                let artifact = status.artifact.as_ref();
-                let seen = (status.observed_generation, artifact, &status.conditions[..]);
-                Self::of_artifact(&source.metadata, seen)
-            }
+            Kind::Artifact => Self::of_artifact::<OciRepository>(object, |_| BTreeSet::new()),
+            Kind::Git => Self::of_artifact::<GitRepository>(object, |_| BTreeSet::new()),
+            Kind::Chart => Self::of_artifact::<HelmChart>(object, |chart| {
+                [source_of(&chart.metadata.namespace, &chart.spec.chart)].into()
+            }),
             Kind::Release => {
                 let release: HelmRelease =
                     serde_json::from_value(object.clone()).unwrap_or_default();
                 let status = &release.status;
-                let ready = crate::api::condition::find(&status.conditions, "Ready");
+                let ready = find(&status.conditions, READY);
                 let observed = status.observed_generation == release.metadata.generation;
                 Self {
                     own: own(&release.metadata),
@@ -357,20 +353,27 @@ fn own(meta: &Meta) -> (i64, bool, BTreeMap<String, String>) {
 /// Returns what a release waits for: its repository and its dependencies.
 fn references(release: &HelmRelease) -> BTreeSet<Key> {
     let own = &release.metadata.namespace;
-    let key = |kind, namespace: &str, name: &str| {
-        let namespace = if namespace.is_empty() { own } else { namespace };
-        (kind, NamespacedName::new(namespace, name))
-    };
-    let source = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
-    let source = source.map(|source| {
-        let kind = if source.is_git() { Kind::Git } else { Kind::Repository };
-        key(kind, &source.namespace, &source.name)
-    });
+    let source = release.spec.chart.as_ref().map(|chart| source_of(own, &chart.spec));
     let named = release.spec.chart_ref.as_ref();
-    let named = named.map(|source| key(Kind::Artifact, &source.namespace, &source.name));
+    let named = named.map(|source| {
+        let kind = if source.kind == helm_chart::KIND { Kind::Chart } else { Kind::Artifact };
+        (kind, within(own, &source.namespace, &source.name))
+    });
     let others = release.spec.depends_on.iter();
-    let others = others.map(|other| key(Kind::Release, &other.namespace, &other.name));
+    let others = others.map(|other| (Kind::Release, within(own, &other.namespace, &other.name)));
     source.into_iter().chain(named).chain(others).collect()
+}
+
+/// Returns where a chart comes from that an object of this namespace describes.
+fn source_of(own: &str, chart: &ChartSpec) -> Key {
+    let source = &chart.source_ref;
+    let kind = if source.is_git() { Kind::Git } else { Kind::Repository };
+    (kind, within(own, &source.namespace, &source.name))
+}
+
+/// Returns what a name means in an object of this namespace.
+fn within(own: &str, namespace: &str, name: &str) -> NamespacedName {
+    NamespacedName::new(if namespace.is_empty() { own } else { namespace }, name)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Reconcilers: they keep each `HelmRepository`, `OCIRepository`, `GitRepository` and `HelmRelease`
-//! as its spec says.
+//! Reconcilers: they keep each `HelmRepository`, `OCIRepository`, `GitRepository`, `HelmChart` and
+//! `HelmRelease` as its spec says.
 //!
 //! Each object has a task of its own that sleeps until its interval or until something that it
 //! depends on changes; a release that waits for readiness therefore holds up no other. What a
@@ -9,10 +9,11 @@
 //! Invariants: status is written from what storage confirmed, and only when it changed; a failure
 //! of one object never reaches another; every failure ends as a condition, an event and one line.
 //!
-//! Mirrors: fluxcd/helm-controller and the HelmRepository part of fluxcd/source-controller.
+//! Mirrors: fluxcd/helm-controller and fluxcd/source-controller.
 
 mod access;
 mod advice;
+mod build;
 mod chart_ref;
 mod conflict;
 pub mod context;
@@ -24,12 +25,14 @@ pub mod folder;
 mod git_access;
 pub mod git_chart;
 mod git_repository;
+mod helm_chart;
 pub mod history;
 mod ignore;
 pub mod lease;
 pub mod manager;
 pub mod manner;
 pub mod memory;
+mod named_chart;
 pub mod next;
 pub mod notice;
 mod oci_repository;
@@ -41,8 +44,10 @@ pub mod queue;
 mod reconcile;
 mod removal;
 mod repository;
+mod repository_chart;
 pub mod request;
 pub mod site;
+mod source;
 mod status;
 pub mod suite;
 pub mod summary;

@@ -3,17 +3,12 @@
 //!
 //! Source: fluxcd/source-controller internal/controller/ocirepository_controller.go.
 
-use std::collections::BTreeMap;
-
 use regex::Regex;
 
+use super::access::{self, Problem};
 use super::context::Context;
-use super::notice::{Severity, Subject};
-use super::queue::{Phase, Report, Requeue};
-use super::{access, status, unreadable};
-use crate::api::annotation::REQUESTED_AT;
-use crate::api::condition::{ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, Truth};
-use crate::api::crd::OCI_REPOSITORY_API;
+use super::queue::Report;
+use super::source::{self, Failure, Success};
 use crate::api::{Artifact, OciReference, OciRepository};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
@@ -21,16 +16,13 @@ use crate::base::constraint::Constraint;
 use crate::base::digest::Digest;
 use crate::base::name::NamespacedName;
 use crate::base::version::Version;
-use crate::cluster::ObjectId;
+use crate::cluster;
 use crate::repo::oci::CHART;
 use crate::repo::{ArtifactError, OciArtifact};
 use crate::source::oci::{Access, Reference};
 
 /// Kind of the objects.
 pub(super) const KIND: &str = "OCIRepository";
-
-/// Reason and text of the condition, and what to do about it.
-type Problem = (&'static str, String, Class);
 
 /// What was found: its revision, and what is stored of it.
 struct Found {
@@ -41,33 +33,22 @@ struct Found {
 
 /// Asks the registry if it is time, and says how it went.
 pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
-    match reconcile_inner(context, key).await {
-        Ok(report) => report,
-        Err(error) => {
-            tracing::warn!(repository = %key, error = chain(&error), "trying again");
-            Report::new(Requeue::Backoff, Phase::Failed)
-        }
-    }
+    source::ended(KIND, key, reconcile_inner(context, key).await)
 }
 
 async fn reconcile_inner(
     context: &Context,
     key: &NamespacedName,
-) -> Result<Report, crate::cluster::Error> {
-    let id = ObjectId::new(OCI_REPOSITORY_API, KIND, &key.namespace, &key.name);
-    let repository: OciRepository =
-        match unreadable::read(context, &id, (OCI_REPOSITORY_API, KIND)).await? {
-            Ok(repository) => repository,
-            Err(report) => return Ok(report),
-        };
-    if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
-        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
-    }
+) -> Result<Report, cluster::Error> {
+    let repository: OciRepository = match source::begin(context, key).await? {
+        Ok(repository) => repository,
+        Err(report) => return Ok(report),
+    };
     let result = look(context, &repository).await;
     let given = context.options.interval.or(repository.spec.interval.map(|given| given.0));
     let failed = result.as_ref().err().map(|(_, _, class)| *class);
     let report = Report::of_artifact(failed, given);
-    note(context, &repository, &id, result).await?;
+    note(context, &repository, result).await?;
     Ok(report)
 }
 
@@ -187,52 +168,24 @@ fn choose(tags: &[String], wanted: &OciReference, is_chart: bool) -> Result<Stri
 async fn note(
     context: &Context,
     repository: &OciRepository,
-    id: &ObjectId,
     result: Result<Found, Problem>,
-) -> Result<(), crate::cluster::Error> {
-    let now = context.clock.now();
-    let meta = &repository.metadata;
+) -> Result<(), cluster::Error> {
     let mut new = repository.status.clone();
-    let mut list = std::mem::take(&mut new.conditions);
-    let mut conditions = Conditions::new(&mut list, meta.generation, now);
-    let subject = Subject::new(OCI_REPOSITORY_API, KIND, meta);
     let url = &repository.spec.url;
-    conditions.delete(STALLED);
-    let mut event = None;
-    match result {
-        Ok(Found { revision, artifact }) => {
-            let message = format!("stored artifact for digest '{revision}'");
-            conditions.delete(FETCH_FAILED);
-            conditions.set(READY, Truth::True, "Succeeded", &message);
-            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, "Succeeded", &message);
-            if let Some(artifact) = artifact {
-                let said = format!("stored artifact with revision '{revision}' from '{url}'");
-                event = Some((Severity::Normal, "NewArtifact", said + &origin(&artifact)));
-                let time = rfc3339_seconds(now);
-                new.artifact = Some(stored(repository, revision, artifact, time));
-                new.observed_layer_selector.clone_from(&repository.spec.layer_selector);
-            }
-            new.observed_generation = meta.generation;
-        }
-        Err((reason, message, class)) => {
-            conditions.set(READY, Truth::False, reason, &message);
-            if class == Class::Stalled {
-                conditions.set(STALLED, Truth::True, reason, &message);
-                new.observed_generation = meta.generation;
-            } else {
-                conditions.set(FETCH_FAILED, Truth::True, reason, &message);
-            }
-            event = Some((Severity::Warning, reason, message));
-        }
-    }
-    new.conditions = list;
-    if let Some(requested) = meta.annotation(REQUESTED_AT) {
-        requested.clone_into(&mut new.last_handled_reconcile_at);
-    }
-    if let Some((severity, reason, message)) = event {
-        context.recorder.record(&subject, severity, reason, message, &BTreeMap::new()).await;
-    }
-    status::write(&context.cluster, id, &repository.status, &new).await
+    let found = |Found { revision, artifact }: Found| {
+        let message = format!("stored artifact for digest '{revision}'");
+        let news = artifact.map(|artifact| {
+            let said = format!("stored artifact with revision '{revision}' from '{url}'");
+            let said = said + &origin(&artifact);
+            let now = rfc3339_seconds(context.clock.now());
+            new.artifact = Some(stored(repository, revision, artifact, now));
+            new.observed_layer_selector.clone_from(&repository.spec.layer_selector);
+            ("NewArtifact", said)
+        });
+        Success { reason: "Succeeded", message, news }
+    };
+    let result = result.map(found).map_err(Failure::fetch);
+    source::note(context, repository, new, result).await
 }
 
 /// Says where an artifact was made, if it says so.

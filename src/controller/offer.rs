@@ -13,13 +13,15 @@ use super::execute::Work;
 use super::memory::{self, Memory, Told};
 use super::notice::Severity;
 use super::prerequisite::Prerequisites;
-use super::{access, history, oci_repository, repository};
+use super::source::Source;
+use super::{access, helm_chart, history, oci_repository, repository};
 use crate::api::annotation::{HOLD, PIN};
-use crate::api::crd::{HELM_REPOSITORY_API, OCI_REPOSITORY_API};
-use crate::api::{AvailableUpdates, HelmRelease, HelmRepository, OciRepository, SourceRef};
+use crate::api::{
+    AvailableUpdates, ChartSpec, HelmChart, HelmRelease, HelmRepository, OciRepository, SourceRef,
+};
 use crate::base::class::chain;
+use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
-use crate::cluster::ObjectId;
 use crate::policy::{Level, Offer, Offers, Published, Quarantine, Rule, Rules, Standing, offers};
 use crate::repo::{Entry, Repositories, RepositorySpec, allowed};
 
@@ -52,6 +54,19 @@ pub(super) fn by_artifact(context: &Context, source: &OciRepository) -> Option<O
     let at = source.spec.url.strip_prefix("oci://")?.parse().ok()?;
     let entries = context.repositories.oci_versions(&at)?.into();
     Some(Offered { entries, range: artifact_range(source) })
+}
+
+/// Returns what the repository of a `HelmChart` has of it, as far as it was asked already.
+pub(super) async fn by_chart(context: &Context, source: &HelmChart) -> Option<Offered> {
+    let chart = &source.spec.chart;
+    let key = NamespacedName::new(&source.metadata.namespace, &chart.source_ref.name);
+    if chart.source_ref.kind != repository::KIND {
+        return None;
+    }
+    let found = context.cluster.get(&HelmRepository::id(&key)).await.ok()??;
+    let found: HelmRepository = serde_json::from_value(found.0).ok()?;
+    let entries = context.repositories.versions(&found.spec.url.parse().ok()?, &chart.chart);
+    Some(Offered { entries: entries.ok()?, range: range(chart.version.as_deref()) })
 }
 
 fn range(version: Option<&str>) -> String {
@@ -105,7 +120,7 @@ pub fn newer(entries: &[Entry], running: Running<'_>) -> Result<Offers, String> 
             },
             suspended: release.is_some_and(|release| release.spec.suspend),
             quarantine: running.keeper.map_or(&none, |(_, _, quarantine)| quarantine),
-            numbered: release.is_some_and(|release| release.spec.chart_ref.is_some()),
+            numbered: release.is_some_and(|release| release.spec.numbers_versions()),
         },
     ))
 }
@@ -279,45 +294,60 @@ async fn offered(
     release: &HelmRelease,
     asked: &mut HashSet<SafeUrl>,
 ) -> Result<Offered, Unknown> {
-    let failed = |(_, text, _): (_, String, _)| Unknown::Failed(text);
-    if let Some(reference) = &release.spec.chart_ref {
-        let source: OciRepository =
-            source(context, release, (reference, OCI_REPOSITORY_API, oci_repository::KIND)).await?;
-        let (at, access) = oci_repository::place(context, &source).await.map_err(failed)?;
-        let tags = context.repositories.oci_tags(&access, &at).await;
-        tags.map_err(|error| Unknown::Failed(chain(&error)))?;
-        let entries = context.repositories.oci_versions(&at).unwrap_or_default().into();
-        return Ok(Offered { entries, range: artifact_range(&source) });
+    let own = &release.metadata.namespace;
+    let Some(reference) = &release.spec.chart_ref else {
+        let chart = release.spec.chart.as_ref();
+        let chart = &chart.ok_or_else(|| Unknown::Failed("spec.chart is missing".to_owned()))?.spec;
+        return of_repository(context, (own, chart), asked).await;
+    };
+    if reference.kind == helm_chart::KIND {
+        let source: HelmChart = source(context, own, reference).await?;
+        return of_repository(context, (&source.metadata.namespace, &source.spec.chart), asked)
+            .await;
     }
-    let chart = release.spec.chart.as_ref();
-    let chart = &chart.ok_or_else(|| Unknown::Failed("spec.chart is missing".to_owned()))?.spec;
-    let repository: HelmRepository =
-        source(context, release, (&chart.source_ref, HELM_REPOSITORY_API, repository::KIND))
-            .await?;
+    let source: OciRepository = source(context, own, reference).await?;
+    let (at, access) = oci_repository::place(context, &source).await.map_err(failed)?;
+    let tags = context.repositories.oci_tags(&access, &at).await;
+    tags.map_err(|error| Unknown::Failed(chain(&error)))?;
+    let entries = context.repositories.oci_versions(&at).unwrap_or_default().into();
+    Ok(Offered { entries, range: artifact_range(&source) })
+}
+
+fn failed((_, text, _): access::Problem) -> Unknown {
+    Unknown::Failed(text)
+}
+
+/// Asks the repository of a chart that an object of this namespace describes.
+async fn of_repository(
+    context: &Context,
+    (namespace, chart): (&str, &ChartSpec),
+    asked: &mut HashSet<SafeUrl>,
+) -> Result<Offered, Unknown> {
+    let repository: HelmRepository = source(context, namespace, &chart.source_ref).await?;
     let spec = access::spec(&context.cluster, &repository).await.map_err(failed)?;
     let entries = versions(&context.repositories, (&spec, &chart.chart), asked).await;
     let entries = entries.map_err(|error| Unknown::Failed(chain(&error)))?;
     Ok(Offered { entries, range: range(chart.version.as_deref()) })
 }
 
-/// Reads the source that a release names, if it is of the only kind that has versions.
-async fn source<T: serde::de::DeserializeOwned>(
+/// Reads the source that an object of this namespace names, if it is of the only kind that has
+/// versions.
+async fn source<T: Source>(
     context: &Context,
-    release: &HelmRelease,
-    (reference, api, kind): (&SourceRef, &str, &str),
+    own: &str,
+    reference: &SourceRef,
 ) -> Result<T, Unknown> {
-    if reference.kind != kind {
+    if reference.kind != T::KIND {
         let text = format!("its source is a {}, which lists no versions", reference.kind);
         return Err(Unknown::Nothing(text));
     }
-    let own = &release.metadata.namespace;
     let namespace = if reference.namespace.is_empty() { own } else { &reference.namespace };
-    let id = ObjectId::new(api, kind, namespace, &reference.name);
-    let found = context.cluster.get(&id).await;
+    let key = NamespacedName::new(namespace, &reference.name);
+    let found = context.cluster.get(&T::id(&key)).await;
     let found = found.map_err(|error| Unknown::Failed(chain(&error)))?;
-    let missing = || Unknown::Failed(format!("{kind} {namespace}/{} is not there", reference.name));
+    let missing = || Unknown::Failed(format!("{} {key} is not there", T::KIND));
     serde_json::from_value(found.ok_or_else(missing)?.0)
-        .map_err(|error| Unknown::Failed(format!("{kind} {namespace}/{}: {error}", reference.name)))
+        .map_err(|error| Unknown::Failed(format!("{} {key}: {error}", T::KIND)))
 }
 
 #[cfg(test)]

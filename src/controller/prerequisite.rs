@@ -2,27 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::chart_ref::{self, Chosen};
+use super::chart_ref::Chosen;
 use super::context::Context;
 use super::memory::Memory;
 use super::offer::{self, Offered};
 use super::values::{self, Fetched, Receiver};
-use super::{access, dependency, git_chart, history, manner, repository};
-use crate::api::annotation::{CONFLICTS, HOLD, PIN, REQUESTED_AT};
-use crate::api::crd::HELM_REPOSITORY_API;
-use crate::api::{GitRepository, HelmRelease, HelmRepository, OciRepository, ValuesReference};
+use super::{
+    access, chart_ref, dependency, git_chart, helm_chart, manner, named_chart, repository_chart,
+};
+use crate::api::annotation::CONFLICTS;
+use crate::api::{
+    GitRepository, HelmChart, HelmRelease, HelmRepository, OciRepository, ValuesReference,
+};
 use crate::base::class::{Class, chain};
 use crate::chart::Chart;
 use crate::cluster::{Cluster, Object, ObjectId};
-use crate::policy::{Candidate, Decision, Rules, Seen, Verdict, decide};
+use crate::policy::Decision;
 use crate::release::Method;
 use crate::repo::Pulled;
 use crate::yaml::{Map, Value};
-
-/// How long tags are good for where nobody says it.
-const PAUSE: Duration = Duration::from_secs(60);
 
 /// Everything that a decision about a release needs.
 #[derive(Debug)]
@@ -121,61 +120,50 @@ pub(super) async fn gather(
             Problem::new("DependencyNotReady", error.to_string(), Class::Retry).waiting()
         }
     })?;
-    if let Some(artifact) = Artifact::of(context, release).await? {
-        let values = compose(&context.cluster, release).await?;
-        let config_digest = values::digest(&values);
-        let chosen = artifact.choose(context, release, &config_digest, memory).await?;
-        let Chosen { pulled, decision, constraint, oci_digest } = chosen;
-        return Ok(Prerequisites {
-            pulled,
-            values,
-            config_digest,
-            decision,
-            constraint,
-            oci_digest,
-            offered: artifact.offered(context),
-        });
-    }
-    let repository = source(context, release).await?;
-    list(context, release, &repository).await?;
+    let from = Source::of(context, release).await?;
     let values = compose(&context.cluster, release).await?;
     let config_digest = values::digest(&values);
-    let chosen = choose(context, release, &repository, &config_digest, memory);
-    say_troubles(context, &repository).await;
-    let (decision, constraint) = chosen?;
-    let pulled = pull(context, release, &repository, &decision).await;
-    say_troubles(context, &repository).await;
-    let pulled = pulled?;
-    let oci_digest = String::new();
-    let offered = offer::by_repository(context, release, &repository);
+    let chosen = from.choose(context, release, &config_digest, memory).await?;
+    let Chosen { pulled, decision, constraint, oci_digest } = chosen;
+    let offered = from.offered(context, release).await;
     Ok(Prerequisites { pulled, values, config_digest, decision, constraint, oci_digest, offered })
 }
 
-/// A source whose artifact is a chart, or has one in it.
-enum Artifact {
+/// Where the chart of a release comes from.
+enum Source {
+    Helm(HelmRepository),
     Oci(OciRepository),
     Git(GitRepository),
+    Chart(HelmChart),
 }
 
-impl Artifact {
-    /// Returns the one that a release names; none where it names an index.
-    async fn of(context: &Context, release: &HelmRelease) -> Result<Option<Self>, Problem> {
+impl Source {
+    /// Returns the one that a release names, if it is ready.
+    async fn of(context: &Context, release: &HelmRelease) -> Result<Self, Problem> {
         if let Some(reference) = &release.spec.chart_ref {
-            let source = chart_ref::source(context, release, reference).await?;
-            return Ok(Some(Self::Oci(source)));
+            let named = (chart_ref::FIELD, reference);
+            return Ok(match reference.kind.as_str() {
+                helm_chart::KIND => Self::Chart(chart_ref::source(context, release, named).await?),
+                _ => Self::Oci(chart_ref::source(context, release, named).await?),
+            });
         }
         let reference = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
-        let Some(reference) = reference.filter(|one| one.is_git()) else {
-            return Ok(None);
-        };
-        git_chart::source(context, release, reference).await.map(|source| Some(Self::Git(source)))
+        if let Some(reference) = reference.filter(|one| one.is_git()) {
+            let named = ("sourceRef", reference);
+            return Ok(Self::Git(chart_ref::source(context, release, named).await?));
+        }
+        let repository = repository_chart::source(context, release).await?;
+        repository_chart::list(context, release, &repository).await?;
+        Ok(Self::Helm(repository))
     }
 
     /// Returns all versions that it has, as far as they are known; a Git repository has one.
-    fn offered(&self, context: &Context) -> Option<Offered> {
+    async fn offered(&self, context: &Context, release: &HelmRelease) -> Option<Offered> {
         match self {
+            Self::Helm(source) => offer::by_repository(context, release, source),
             Self::Oci(source) => offer::by_artifact(context, source),
             Self::Git(_) => None,
+            Self::Chart(source) => offer::by_chart(context, source).await,
         }
     }
 
@@ -187,11 +175,17 @@ impl Artifact {
         memory: &mut Memory,
     ) -> Result<Chosen, Problem> {
         match self {
+            Self::Helm(source) => {
+                repository_chart::choose(context, (release, source), config_digest, memory).await
+            }
             Self::Oci(source) => {
                 chart_ref::choose(context, (release, source), config_digest, memory).await
             }
             Self::Git(source) => {
                 git_chart::choose(context, (release, source), config_digest, memory).await
+            }
+            Self::Chart(source) => {
+                named_chart::choose(context, (release, source), config_digest, memory).await
             }
         }
     }
@@ -213,193 +207,21 @@ pub async fn preview(
         return Err(format!("not supported: {}", unsupported.join(", ")));
     }
     let said = |problem: Problem| problem.message;
-    if let Some(artifact) = Artifact::of(context, release).await.map_err(said)? {
-        let values = compose(&context.cluster, release).await.map_err(said)?;
-        let digest = values::digest(&values);
-        let meta = &release.metadata;
-        let memory = super::memory::read(&context.cluster, &meta.namespace, &meta.name).await;
-        let mut memory = memory.map_err(|error| chain(&error))?;
-        let chosen = artifact.choose(context, release, &digest, &mut memory).await;
-        let pulled = chosen.map_err(said)?.pulled;
-        compose_into(into, &context.cluster, release).await.map_err(said)?;
-        return Ok(pulled.chart);
-    }
-    let repository = source(context, release).await.map_err(said)?;
-    let spec = access::spec(&context.cluster, &repository).await.map_err(|(_, text, _)| text)?;
-    if spec.registry.is_some() {
-        list(context, release, &repository).await.map_err(said)?;
-    } else {
+    let from = Source::of(context, release).await.map_err(said)?;
+    if let Source::Helm(repository) = &from
+        && !repository.spec.is_oci()
+    {
+        let spec = access::spec(&context.cluster, repository).await.map_err(|(_, text, _)| text)?;
         context.repositories.refresh(&spec).await.map_err(|error| chain(&error))?;
     }
-    let mut values = Map::new();
-    compose_into(&mut values, &context.cluster, release).await.map_err(said)?;
+    let values = compose(&context.cluster, release).await.map_err(said)?;
+    let digest = values::digest(&values);
     let meta = &release.metadata;
     let memory = super::memory::read(&context.cluster, &meta.namespace, &meta.name).await;
     let mut memory = memory.map_err(|error| chain(&error))?;
-    let digest = values::digest(&values);
-    let (decision, _) =
-        choose(context, release, &repository, &digest, &mut memory).map_err(said)?;
-    let pulled = pull(context, release, &repository, &decision).await.map_err(said)?;
+    let chosen = from.choose(context, release, &digest, &mut memory).await.map_err(said)?;
     compose_into(into, &context.cluster, release).await.map_err(said)?;
-    Ok(pulled.chart)
-}
-
-async fn say_troubles(context: &Context, repository: &HelmRepository) {
-    if let Ok(url) = repository.spec.url.parse() {
-        repository::say_troubles(context, repository, &url).await;
-    }
-}
-
-async fn source(context: &Context, release: &HelmRelease) -> Result<HelmRepository, Problem> {
-    let Some(chart) = &release.spec.chart else {
-        let text = "spec.chart is missing";
-        return Err(Problem::new("ArtifactFailed", text, Class::Stalled).stalled());
-    };
-    let source = &chart.spec.source_ref;
-    if source.kind != repository::KIND {
-        let text =
-            format!("sourceRef.kind {} is not supported by this version of Leadsman", source.kind);
-        return Err(Problem::new("Unsupported", text, Class::Stalled).stalled());
-    }
-    let own = &release.metadata.namespace;
-    let namespace = if source.namespace.is_empty() { own } else { &source.namespace };
-    let id = ObjectId::new(HELM_REPOSITORY_API, repository::KIND, namespace, &source.name);
-    let found = context.cluster.get(&id).await.map_err(|error| {
-        Problem::new(
-            "ArtifactFailed",
-            format!("could not get Source object: {error}"),
-            error.class(),
-        )
-    })?;
-    let Some(found) = found else {
-        let text = format!(
-            "HelmRepository '{namespace}/{}' is not ready: it does not exist; create it or correct sourceRef",
-            source.name
-        );
-        return Err(Problem::new("SourceNotReady", text, Class::Stalled).waiting());
-    };
-    let repository: HelmRepository = serde_json::from_value(found.0).unwrap_or_default();
-    if repository.status.artifact.is_none() && !repository.spec.is_oci() {
-        let ready = crate::api::condition::find(&repository.status.conditions, "Ready");
-        let why = ready.map_or("does not have an artifact", |condition| &condition.message);
-        let text = format!("HelmRepository '{namespace}/{}' is not ready: {why}", source.name);
-        return Err(Problem::new("SourceNotReady", text, Class::Retry).waiting());
-    }
-    Ok(repository)
-}
-
-/// Makes sure that the versions of a chart in a registry are known: not older than its interval, or
-/// new ones, if somebody asks for them.
-async fn list(
-    context: &Context,
-    release: &HelmRelease,
-    repository: &HelmRepository,
-) -> Result<(), Problem> {
-    let Some(chart) = release.spec.chart.as_ref().filter(|_| repository.spec.is_oci()) else {
-        return Ok(());
-    };
-    let fail = |text: String, class| {
-        Problem::new("SourceNotReady", not_ready(repository, &text), class).waiting()
-    };
-    let spec = access::spec(&context.cluster, repository).await;
-    let spec = spec.map_err(|(_, text, class)| fail(text, class))?;
-    let asked = release.metadata.annotation(REQUESTED_AT);
-    let asked = asked.is_some_and(|at| at != release.status.last_handled_reconcile_at);
-    let interval =
-        chart.spec.interval.or(release.spec.interval).map_or(PAUSE, |interval| interval.0);
-    let age = match context.options.interval.unwrap_or(interval) {
-        _ if asked => Duration::ZERO,
-        // Releases look at the end of their interval, give or take.
-        interval => interval.mul_f64(0.9),
-    };
-    let wanted = (chart.spec.version.as_deref().unwrap_or("*"), age);
-    let listed = context.repositories.list(&spec, &chart.spec.chart, wanted).await;
-    listed.map_err(|error| fail(format!("chart pull error: {}", chain(&error)), error.class()))
-}
-
-fn not_ready(repository: &HelmRepository, text: &str) -> String {
-    format!("HelmRepository '{}' is not ready: {text}", repository.metadata.key())
-}
-
-fn choose(
-    context: &Context,
-    release: &HelmRelease,
-    repository: &HelmRepository,
-    config_digest: &str,
-    memory: &mut Memory,
-) -> Result<(Decision, String), Problem> {
-    let chart = &release.spec.chart.as_ref().map(|chart| chart.spec.clone()).unwrap_or_default();
-    let constraint = chart.version.clone().unwrap_or_else(|| "*".to_owned());
-    let quarantine = std::mem::take(&mut memory.quarantine);
-    memory.quarantine = quarantine.still_valid(&constraint, config_digest);
-    let url = repository.spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
-        Problem::new("SourceNotReady", not_ready(repository, &error.to_string()), Class::Stalled)
-    })?;
-    let candidates = match context.repositories.resolve(&url, &chart.chart, &constraint) {
-        Ok(entries) => entries
-            .into_iter()
-            .map(|entry| Candidate { text: entry.text, version: entry.version })
-            .collect(),
-        // What runs may go on running when the range is empty.
-        Err(crate::repo::Error::NoVersion { .. }) if release.metadata.annotation(PIN).is_some() => {
-            Vec::new()
-        }
-        Err(error) => {
-            let problem = Problem::new(
-                "SourceNotReady",
-                not_ready(repository, &chain(&error)),
-                error.class(),
-            );
-            return Err(problem.waiting());
-        }
-    };
-    let rules = Rules {
-        pin: release.metadata.annotation(PIN).filter(|pin| !pin.is_empty()),
-        hold: release.metadata.annotation(HOLD),
-    };
-    let seen = Seen {
-        deployed: history::newest_good(&release.status.history).map(|h| h.chart_version.as_str()),
-        constraint_changed: memory.constraint != constraint,
-        quarantine: &memory.quarantine,
-    };
-    Ok((decide(&candidates, rules, &seen), constraint))
-}
-
-async fn pull(
-    context: &Context,
-    release: &HelmRelease,
-    repository: &HelmRepository,
-    decision: &Decision,
-) -> Result<Pulled, Problem> {
-    let chart =
-        release.spec.chart.as_ref().map(|chart| chart.spec.chart.clone()).unwrap_or_default();
-    let Verdict::Run(wanted) = &decision.verdict else {
-        let held: Vec<_> =
-            decision.held.iter().map(|h| format!("{} ({})", h.version, h.reason)).collect();
-        let text = format!("no version may be installed: {}", held.join("; "));
-        return Err(Problem::new("VersionHeld", text, Class::Stalled).stalled());
-    };
-    let spec = access::spec(&context.cluster, repository).await.map_err(|(_, text, class)| {
-        Problem::new("SourceNotReady", not_ready(repository, &text), class).waiting()
-    })?;
-    let entry = context.repositories.entry(&spec.url, &chart, wanted);
-    let entry = entry.map_err(|error| {
-        Problem::new("SourceNotReady", not_ready(repository, &chain(&error)), error.class())
-            .waiting()
-    })?;
-    let Some(entry) = entry else {
-        let text = format!("version {wanted} of chart {chart} is not in the repository any more");
-        return Err(
-            Problem::new("SourceNotReady", not_ready(repository, &text), Class::Retry).waiting()
-        );
-    };
-    context.repositories.pull(&spec, &entry).await.map_err(|error| {
-        Problem::new(
-            "ArtifactFailed",
-            format!("Could not load chart: {}", chain(&error)),
-            error.class(),
-        )
-    })
+    Ok(chosen.pulled.chart)
 }
 
 async fn compose(cluster: &Cluster, release: &HelmRelease) -> Result<Map, Problem> {

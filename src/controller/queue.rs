@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use crate::base::class::Class;
 
 /// How often a source is looked at that does not say.
-const USUAL: Duration = Duration::from_secs(60);
+pub(super) const USUAL: Duration = Duration::from_secs(60);
 
 /// When an object is looked at next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

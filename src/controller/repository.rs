@@ -5,21 +5,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::access::{self, Problem};
 use super::context::Context;
-use super::notice::{Severity, Subject};
+use super::notice::Severity;
 use super::queue::{Phase, Report, Requeue, jittered};
-use super::{access, status, unreadable};
-use crate::api::annotation::REQUESTED_AT;
+use super::source::{self, Source as _};
+use super::status;
 use crate::api::condition::{
     ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth,
 };
-use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{Artifact, HelmRepository};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
-use crate::cluster::ObjectId;
+use crate::cluster;
 use crate::repo::{Refreshed, Trouble};
 
 /// Kind of the objects.
@@ -27,30 +27,19 @@ pub(super) const KIND: &str = "HelmRepository";
 
 /// Fetches the index if it is time, and says how it went.
 pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
-    match reconcile_inner(context, key).await {
-        Ok(report) => report,
-        Err(error) => {
-            tracing::warn!(repository = %key, error = chain(&error), "trying again");
-            Report::new(Requeue::Backoff, Phase::Failed)
-        }
-    }
+    source::ended(KIND, key, reconcile_inner(context, key).await)
 }
 
 async fn reconcile_inner(
     context: &Context,
     key: &NamespacedName,
-) -> Result<Report, crate::cluster::Error> {
-    let id = ObjectId::new(HELM_REPOSITORY_API, KIND, &key.namespace, &key.name);
-    let repository: HelmRepository =
-        match unreadable::read(context, &id, (HELM_REPOSITORY_API, KIND)).await? {
-            Ok(repository) => repository,
-            Err(report) => return Ok(report),
-        };
-    if repository.spec.suspend || repository.metadata.deletion_timestamp.is_some() {
-        return Ok(Report::new(Requeue::OnChange, Phase::Ready));
-    }
+) -> Result<Report, cluster::Error> {
+    let repository: HelmRepository = match source::begin(context, key).await? {
+        Ok(repository) => repository,
+        Err(report) => return Ok(report),
+    };
     if repository.spec.is_oci() {
-        return forget(context, &repository, &id).await;
+        return forget(context, &repository).await;
     }
     let result = match access::spec(&context.cluster, &repository).await {
         Ok(spec) => {
@@ -67,20 +56,17 @@ async fn reconcile_inner(
         Err(problem) => Err(problem),
     };
     let report = report(context, &repository, result.as_ref().map(|(refreshed, _)| refreshed));
-    note(context, &repository, &id, result).await?;
+    note(context, &repository, result).await?;
     Ok(report)
 }
 
 /// A registry has no index: nothing is fetched of it, and nothing said of it. What an index left is
 /// taken away.
-async fn forget(
-    context: &Context,
-    repository: &HelmRepository,
-    id: &ObjectId,
-) -> Result<Report, crate::cluster::Error> {
+async fn forget(context: &Context, repository: &HelmRepository) -> Result<Report, cluster::Error> {
     let old = &repository.status;
     if old.artifact.is_some() || !old.conditions.is_empty() {
-        status::write(&context.cluster, id, old, &serde_json::json!({})).await?;
+        let id = HelmRepository::id(&repository.metadata.key());
+        status::write(&context.cluster, &id, old, &serde_json::json!({})).await?;
     }
     Ok(Report::new(Requeue::OnChange, Phase::Ready))
 }
@@ -92,7 +78,7 @@ pub(super) async fn say_troubles(
     repository: &HelmRepository,
     url: &SafeUrl,
 ) -> Option<String> {
-    let subject = Subject::new(HELM_REPOSITORY_API, KIND, &repository.metadata);
+    let subject = repository.subject();
     let mut uncached = None;
     for trouble in context.repositories.take_troubles(url) {
         let (reason, text) = match trouble {
@@ -112,7 +98,7 @@ pub(super) async fn say_troubles(
 fn report(
     context: &Context,
     repository: &HelmRepository,
-    result: Result<&Refreshed, &(&'static str, String, Class)>,
+    result: Result<&Refreshed, &Problem>,
 ) -> Report {
     let interval = repository.spec.interval.map_or(Duration::from_secs(60), |interval| interval.0);
     let interval = context.options.interval.unwrap_or(interval);
@@ -129,15 +115,13 @@ fn report(
 async fn note(
     context: &Context,
     repository: &HelmRepository,
-    id: &ObjectId,
-    result: Result<(Refreshed, Option<String>), (&'static str, String, Class)>,
-) -> Result<(), crate::cluster::Error> {
+    result: Result<(Refreshed, Option<String>), Problem>,
+) -> Result<(), cluster::Error> {
     let now = context.clock.now();
     let meta = &repository.metadata;
     let mut new = repository.status.clone();
     let mut list = std::mem::take(&mut new.conditions);
     let mut conditions = Conditions::new(&mut list, meta.generation, now);
-    let subject = Subject::new(HELM_REPOSITORY_API, KIND, meta);
     let url = &repository.spec.url;
     // What could not be read before can be now.
     conditions.delete(STALLED);
@@ -173,13 +157,7 @@ async fn note(
         }
     }
     new.conditions = list;
-    if let Some(requested) = meta.annotation(REQUESTED_AT) {
-        requested.clone_into(&mut new.last_handled_reconcile_at);
-    }
-    if let Some((severity, reason, message)) = event {
-        context.recorder.record(&subject, severity, reason, message, &BTreeMap::new()).await;
-    }
-    status::write(&context.cluster, id, &repository.status, &new).await
+    source::finish(context, repository, new, event).await
 }
 
 fn artifact(repository: &HelmRepository, refreshed: &Refreshed, time: String) -> Artifact {

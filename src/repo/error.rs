@@ -28,10 +28,7 @@ pub enum Error {
     #[error("index of `{0}` was not fetched yet")]
     Unfetched(SafeUrl),
     /// The chart is not in it.
-    #[error(
-        "no chart `{chart}` in `{url}`{}: correct spec.chart.spec.chart",
-        hint(near, "it has ")
-    )]
+    #[error("no chart `{chart}` in `{url}`{}", hint(near, "it has "))]
     NoChart {
         /// The repository.
         url: SafeUrl,

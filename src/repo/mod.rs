@@ -5,6 +5,7 @@
 //! time.
 
 mod cache;
+mod chart_files;
 mod entry;
 mod error;
 mod git;
@@ -22,6 +23,7 @@ mod resolve;
 mod search;
 mod subchart;
 
+pub use chart_files::ValuesFiles;
 pub use entry::{Entry, Warning};
 pub use error::Error;
 pub use git::{ChartError, FilesError, GitAsked, GitChart, GitFiles, Lender};

@@ -28,6 +28,7 @@ mod git;
 mod git_source;
 mod golden;
 mod harness;
+mod helm_chart;
 mod judge;
 mod kubectl;
 mod lint;

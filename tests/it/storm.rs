@@ -129,6 +129,7 @@ async fn install(cluster: &Cluster, url: &str, releases: usize) {
         include_str!("../../src/api/crds/helmrepository.yaml"),
         include_str!("../../src/api/crds/ocirepository.yaml"),
         include_str!("../../src/api/crds/gitrepository.yaml"),
+        include_str!("../../src/api/crds/helmchart.yaml"),
     ];
     let crds = crds.map(|text| serde_yaml::from_str::<Value>(text).unwrap());
     let options = ApplyOptions::forced();

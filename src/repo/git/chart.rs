@@ -13,11 +13,12 @@ use crate::base::digest::Digest;
 use crate::base::file;
 use crate::base::limit::{self, Limit};
 use crate::chart::{self, Chart, Dependency, Stamp, load_archive, load_folder};
+use crate::repo::chart_files::{ValuesFiles, merged, packed, parsed, replace_values};
 use crate::repo::helm_file::HelmFiles;
 use crate::repo::repositories::{Pulled, Repositories, RepositorySpec};
 use crate::repo::subchart::{Registries, Subcharts, Verify};
 use crate::source::oci::Session;
-use crate::yaml::{self, Map, Value};
+use crate::yaml::Map;
 
 /// Longest time of one download of a dependency.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,9 +29,7 @@ pub struct GitChart<'a> {
     /// Its path: a folder, or an archive.
     pub path: &'a str,
     /// Values files, by their paths in the repository: merged, they become the chart's own.
-    pub values_files: &'a [String],
-    /// Whether those that are not there are passed over.
-    pub ignore_missing: bool,
+    pub values_files: ValuesFiles<'a>,
     /// How repositories of its dependencies are asked.
     pub lender: &'a dyn Lender,
 }
@@ -94,17 +93,20 @@ impl Repositories {
         let (archive, target) = (files.path.clone(), root.clone());
         blocking(move || tree::unpack(&archive, &target).map_err(ChartError::Store)).await?;
         let mut chart = self.assembled(&root, wanted).await?;
-        let (values_files, ignore_missing) = (wanted.values_files.to_vec(), wanted.ignore_missing);
+        let ValuesFiles { paths, ignore_missing } = wanted.values_files;
+        let (paths, path) = (paths.to_vec(), confined(&root, wanted.path)?);
         let saved = move || {
-            if let Some(values) = merged(&root, &values_files, ignore_missing)? {
-                replace_values(&mut chart, &values)?;
+            let files = ValuesFiles { paths: &paths, ignore_missing };
+            match merged(files, |name| values_at(&root, name))? {
+                Some(merged) => replace_values(&mut chart, merged.values)?,
+                // An archive is taken as it is.
+                None if path.is_file() => {
+                    let bytes = file::read_bytes(&path, limit::ARCHIVE_BYTES);
+                    return Ok((bytes.map_err(ChartError::Store)?.into(), chart));
+                }
+                None => {}
             }
-            let saved = chart::save(&chart, Stamp::Now(Timestamp::UNIX_EPOCH));
-            let bytes = saved.map_err(|error| ChartError::Package(chain(&error)))?;
-            // What is used is what others would unpack.
-            let chart = load_archive(&bytes);
-            let chart = chart.map_err(|error| ChartError::Package(chain(&error)))?;
-            Ok((bytes, chart))
+            packed(&chart)
         };
         let (bytes, chart) = blocking(saved).await?;
         let digest = Digest::of(&bytes);
@@ -115,6 +117,42 @@ impl Repositories {
         let pulled = Pulled { digest, chart: Arc::new(chart) };
         self.keep_chart(&pulled);
         Ok(pulled)
+    }
+
+    /// Keeps the archive of such a chart by its digest, too.
+    ///
+    /// # Errors
+    /// It cannot be kept, or is not there any more.
+    pub fn keep_git_chart(
+        &self,
+        files: &GitFiles,
+        wanted: GitChart<'_>,
+        pulled: &Pulled,
+    ) -> Result<(), ChartError> {
+        let folder = files.path.parent().unwrap_or(Path::new("."));
+        let known = self.known_archive(folder, &wanted.prefix());
+        let (_, size, path) = known.ok_or_else(|| {
+            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+            ChartError::Store(file::failed("read", folder)(gone))
+        })?;
+        let bytes = file::read_bytes(&path, size).map_err(ChartError::Store)?;
+        self.keep_archive(pulled, &bytes).map_err(ChartError::Store)
+    }
+
+    /// Returns those of some paths that are files of a commit.
+    ///
+    /// # Errors
+    /// The archive of the files cannot be read.
+    pub fn git_present(
+        &self,
+        files: &GitFiles,
+        paths: &[String],
+    ) -> Result<Vec<String>, ChartError> {
+        let names = tree::names(&files.path).map_err(ChartError::Store)?;
+        let is_there = |path: &&String| {
+            inside(Path::new(""), path).is_some_and(|inside| names.contains(&inside))
+        };
+        Ok(paths.iter().filter(is_there).cloned().collect())
     }
 
     fn known_chart(&self, folder: &Path, prefix: &str) -> Option<Pulled> {
@@ -190,48 +228,22 @@ impl GitChart<'_> {
     /// How its archive is called in the cache.
     fn prefix(&self) -> String {
         let mut parts = vec![self.path];
-        parts.extend(self.values_files.iter().map(String::as_str));
-        parts.extend(self.ignore_missing.then_some("\0"));
+        parts.extend(self.values_files.paths.iter().map(String::as_str));
+        parts.extend(self.values_files.ignore_missing.then_some("\0"));
         let parts = parts.into_iter().map(|part| Digest::of(part).to_hex());
         format!("chart-{}-", &Digest::of(parts.collect::<Vec<_>>().join(" ")).to_hex()[..16])
     }
 }
 
-/// Merges values files, later ones over earlier ones; none where none is there.
-fn merged(root: &Path, files: &[String], ignore_missing: bool) -> Result<Option<Map>, ChartError> {
-    let mut values = None;
-    for name in files {
-        let inside = inside(Path::new(""), name).filter(|_| !Path::new(name).is_absolute());
-        let path = inside.map(|inside| root.join(inside)).filter(|path| path.is_file());
-        let Some(path) = path else {
-            if ignore_missing {
-                continue;
-            }
-            return Err(ChartError::Values(format!("no values file found at path '{name}'")));
-        };
-        let text = file::read_bytes(&path, limit::current().of(Limit::Values));
-        let wrong = |why: String| ChartError::Values(format!("values file '{name}': {why}"));
-        let text = text.map_err(|error| wrong(chain(&error)))?;
-        let over = chart::parse_values(&text).map_err(|error| wrong(chain(&error)))?;
-        values = Some(match values {
-            Some(below) => chart::merge_values(below, over),
-            None => over,
-        });
-    }
-    Ok(values)
-}
-
-/// Gives a chart other values of its own.
-fn replace_values(chart: &mut Chart, values: &Map) -> Result<(), ChartError> {
-    if chart.values_text.is_none() {
-        let text = "failed to locate values file: values.yaml";
-        return Err(ChartError::Values(text.to_owned()));
-    }
-    let text = yaml::print(&Value::Object(values.clone()));
-    let text = text.map_err(|error| ChartError::Values(error.to_string()))?;
-    chart.values_text = Some(text.into());
-    values.clone_into(&mut chart.values);
-    Ok(())
+/// Reads a values file of the files; none if it is not there.
+fn values_at(root: &Path, name: &str) -> Result<Option<Map>, ChartError> {
+    let inside = inside(Path::new(""), name).filter(|_| !Path::new(name).is_absolute());
+    let path = inside.map(|inside| root.join(inside)).filter(|path| path.is_file());
+    let Some(path) = path else { return Ok(None) };
+    let text = file::read_bytes(&path, limit::current().of(Limit::Values));
+    let text = text
+        .map_err(|error| ChartError::Values(format!("values file '{name}': {}", chain(&error))))?;
+    parsed(name, &text).map(Some)
 }
 
 fn quiet(text: &str) {
@@ -324,10 +336,12 @@ mod tests {
             file::write_atomic(&root.path().join(name), text.as_bytes()).unwrap();
         }
         file::write_atomic(&root.path().join("bad.yaml"), b"a: [").unwrap();
-        let got = |names: &[&str], ignore| {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            let got = merged(root.path(), &names, ignore).map_err(|error| error.to_string())?;
-            Ok(got.map(|values| Value::Object(values).to_string()))
+        let got = |names: &[&str], ignore_missing| {
+            let paths: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let files = ValuesFiles { paths: &paths, ignore_missing };
+            let got = merged(files, |name| values_at(root.path(), name));
+            let got = got.map_err(|error| error.to_string())?;
+            Ok(got.map(|merged| crate::yaml::Value::Object(merged.values).to_string()))
         };
         let missing =
             Err("values files merge error: no values file found at path 'none'".to_owned());

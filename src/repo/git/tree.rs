@@ -2,6 +2,7 @@
 //!
 //! The same files give the same bytes: times, owners and the rest of the modes are left out.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -72,6 +73,15 @@ pub(super) fn digest(path: &Path) -> io::Result<(Digest, u64)> {
     let mut counted = Counted { into: io::sink(), hash: Sha256::new(), size: 0 };
     io::copy(&mut BufReader::new(File::open(path)?), &mut counted)?;
     Ok((Digest::from_bytes(counted.hash.finalize().into()), counted.size))
+}
+
+/// Returns the paths of the files in an archive of ours.
+pub(super) fn names(archive: &Path) -> Result<HashSet<PathBuf>, file::Error> {
+    let file = File::open(archive).map_err(failed("read", archive))?;
+    let mut entries = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
+    let entries = entries.entries().map_err(failed("read", archive))?;
+    let names = entries.map(|entry| Ok(entry?.path()?.into_owned()));
+    names.collect::<io::Result<_>>().map_err(failed("read", archive))
 }
 
 /// Unpacks an archive of ours into an empty folder.

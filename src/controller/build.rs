@@ -1,0 +1,442 @@
+//! Makes the archive of a chart of a `HelmRepository` or `GitRepository`: finds its version, gets it,
+//! merges values files, packs it anew where that changes it.
+//!
+//! Source: fluxcd/source-controller internal/helm/chart/builder_remote.go, builder_local.go, errors.go;
+//! internal/controller/helmchart_controller.go (`buildFromHelmRepository`, `buildFromTarballArtifact`).
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::git_access::{self, Neighbors};
+use super::git_chart::{self, Origin};
+use super::source::{Failure, Source};
+use super::{access, git_repository, repository};
+use crate::api::condition::{BUILD_FAILED, FETCH_FAILED, STORAGE_FAILED};
+use crate::api::{ChartSpec, GitRepository, HelmRepository};
+use crate::base::class::{Class, chain};
+use crate::base::name::NamespacedName;
+use crate::base::secret::SafeUrl;
+use crate::repo::{
+    ChartError, Entry, Error as RepoError, GitAsked, GitChart, GitFiles, Pulled, Repositories,
+    RepositorySpec, ValuesFiles,
+};
+use crate::source::git::Found;
+
+/// Where a chart comes from.
+#[derive(Debug)]
+pub(super) enum Place {
+    Helm(HelmRepository),
+    Git(GitRepository),
+}
+
+/// Which chart is to be made.
+pub(super) struct Wanted<'a> {
+    pub(super) chart: &'a ChartSpec,
+    /// How often it was described anew: a part of the version where values files are merged.
+    pub(super) generation: i64,
+    /// How old a list of a registry's versions may be.
+    pub(super) age: Duration,
+    /// Whether the chart of this name and version that there is already is the one that is wanted.
+    pub(super) is_there: &'a (dyn Fn(&str, &str) -> bool + Sync),
+    /// Values files that were merged into that one, where some may be missing.
+    pub(super) merged: &'a [String],
+}
+
+impl Wanted<'_> {
+    /// Returns the values files, and a part of the version that tells them from others.
+    fn values_files(&self) -> (ValuesFiles<'_>, Option<i64>) {
+        let paths = git_chart::values_files(self.chart);
+        let ignore_missing = self.chart.ignore_missing_values_files;
+        let generation = (!paths.is_empty()).then_some(self.generation);
+        (ValuesFiles { paths, ignore_missing }, generation)
+    }
+
+    /// Returns those of them that are in the chart that there is already.
+    fn known_files(&self) -> Vec<String> {
+        let (files, _) = self.values_files();
+        if files.ignore_missing { self.merged.to_vec() } else { files.paths.to_vec() }
+    }
+}
+
+/// A chart that was made.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// Its archive; none: the one that there is already is right.
+    pub(super) pulled: Option<Pulled>,
+    pub(super) name: String,
+    pub(super) version: String,
+    /// Values files that were merged.
+    pub(super) values_files: Vec<String>,
+    /// Whether it was packed here.
+    pub(super) is_packaged: bool,
+}
+
+impl Made {
+    /// Says in Flux's words what it is.
+    ///
+    /// Source: fluxcd/source-controller internal/helm/chart/builder.go (`Build.Summary`).
+    pub(super) fn summary(&self) -> String {
+        let Self { name, version, .. } = self;
+        let action = if self.is_packaged { "packaged" } else { "pulled" };
+        let merged = match &self.values_files[..] {
+            [] => String::new(),
+            files => format!(" and merged values files [{}]", files.join(" ")),
+        };
+        format!("{action} '{name}' chart with version '{version}'{merged}")
+    }
+}
+
+fn fetch(reason: &'static str, message: String, class: Class) -> Failure {
+    Failure { kind: FETCH_FAILED, reason, message, class }
+}
+
+/// Says what a repository's error means.
+fn refused(error: &RepoError) -> Failure {
+    let text = chain(error);
+    match error {
+        RepoError::NoChart { .. } | RepoError::NoVersion { .. } | RepoError::Constraint(_) => {
+            let text = format!("invalid chart reference: {text}");
+            fetch("InvalidChartReference", text, Class::Stalled)
+        }
+        _ => {
+            let class = match error.class() {
+                // It may be published anew.
+                Class::Stalled => Class::Retry,
+                class => class,
+            };
+            fetch("ChartPullError", format!("chart pull error: {text}"), class)
+        }
+    }
+}
+
+impl From<ChartError> for Failure {
+    fn from(error: ChartError) -> Self {
+        let (kind, reason) = match &error {
+            ChartError::Reference(_) => (FETCH_FAILED, "InvalidChartReference"),
+            ChartError::Values(_) => (BUILD_FAILED, "ValuesFilesError"),
+            ChartError::Dependency(_) => (BUILD_FAILED, "DependencyBuildError"),
+            ChartError::Package(_) => (BUILD_FAILED, "ChartPackageError"),
+            ChartError::Store(_) => (STORAGE_FAILED, "ArchiveOperationFailed"),
+        };
+        Self { kind, reason, message: error.to_string(), class: error.class() }
+    }
+}
+
+impl Place {
+    /// Reads the source of a chart, which is in the same namespace.
+    ///
+    /// # Errors
+    /// It is not there, or has no artifact yet.
+    pub(super) async fn of(
+        context: &Context,
+        namespace: &str,
+        chart: &ChartSpec,
+    ) -> Result<Self, Failure> {
+        let reference = &chart.source_ref;
+        let key = NamespacedName::new(namespace, &reference.name);
+        let (place, has_artifact) = match reference.kind.as_str() {
+            repository::KIND => {
+                let found: HelmRepository = read(context, &key).await?;
+                let has_artifact = found.spec.is_oci() || found.status.artifact.is_some();
+                (Self::Helm(found), has_artifact)
+            }
+            git_repository::KIND => {
+                let found: GitRepository = read(context, &key).await?;
+                let has_artifact = found.status.artifact.is_some();
+                (Self::Git(found), has_artifact)
+            }
+            kind => {
+                let text = format!("unsupported source kind '{kind}'");
+                return Err(fetch("UnsupportedSourceKind", text, Class::Stalled));
+            }
+        };
+        if !has_artifact {
+            let text =
+                format!("no artifact available for {} source '{}'", reference.kind, reference.name);
+            return Err(fetch(NO_ARTIFACT, text, Class::Retry));
+        }
+        Ok(place)
+    }
+
+    /// Returns the revision of its artifact; a registry has none.
+    pub(super) fn revision(&self) -> &str {
+        let artifact = match self {
+            Self::Helm(source) => source.status.artifact.as_ref(),
+            Self::Git(source) => source.status.artifact.as_ref(),
+        };
+        artifact.map_or("", |artifact| &artifact.revision)
+    }
+
+    /// Returns where it is; without a login that may stand in the address.
+    pub(super) fn address(&self) -> String {
+        let url = match self {
+            Self::Helm(source) => &source.spec.url,
+            Self::Git(source) => &source.spec.url,
+        };
+        let url: Result<SafeUrl, _> = url.parse();
+        url.map(|url| url.to_string()).unwrap_or_default()
+    }
+
+    /// Makes the chart, unless it is there.
+    ///
+    /// # Errors
+    /// What a condition is to say.
+    pub(super) async fn make(
+        &self,
+        context: &Context,
+        wanted: &Wanted<'_>,
+    ) -> Result<Made, Failure> {
+        match self {
+            Self::Helm(source) => of_repository(context, source, wanted).await,
+            Self::Git(source) => of_git(context, source, wanted).await,
+        }
+    }
+}
+
+/// Reason where a source has nothing yet.
+pub(super) const NO_ARTIFACT: &str = "NoSourceArtifact";
+
+async fn read<T: Source>(context: &Context, key: &NamespacedName) -> Result<T, Failure> {
+    let unavailable = |why: String| {
+        let text = format!("failed to get source: {why}");
+        fetch("SourceUnavailable", text, Class::Retry)
+    };
+    let found = context.cluster.get(&T::id(key)).await;
+    let found = found.map_err(|error| unavailable(chain(&error)))?;
+    let missing =
+        || unavailable(format!("{} '{key}' not found; create it or correct sourceRef", T::KIND));
+    serde_json::from_value(found.ok_or_else(missing)?.0)
+        .map_err(|error| unavailable(format!("{} '{key}' cannot be read: {error}", T::KIND)))
+}
+
+async fn of_repository(
+    context: &Context,
+    source: &HelmRepository,
+    wanted: &Wanted<'_>,
+) -> Result<Made, Failure> {
+    let spec = access::spec(&context.cluster, source).await.map_err(Failure::fetch)?;
+    let entry = entry(context, &spec, wanted).await;
+    repository::say_troubles(context, source, &spec.url).await;
+    let entry = entry.map_err(|error| refused(&error))?;
+    let (files, generation) = wanted.values_files();
+    let build = git_chart::build(None, generation);
+    let version = git_chart::version(&entry.text, &build).map_err(|why| not_numbered(&why))?;
+    let mut made = Made {
+        pulled: None,
+        name: entry.name.rsplit('/').next().unwrap_or_default().to_owned(),
+        version,
+        values_files: wanted.known_files(),
+        is_packaged: generation.is_some(),
+    };
+    if (wanted.is_there)(&made.name, &made.version) {
+        return Ok(made);
+    }
+    let pulled = context.repositories.pull(&spec, &entry).await;
+    let pulled = pulled.map_err(|error| refused(&error))?;
+    made.name.clone_from(&pulled.chart.metadata.name);
+    if generation.is_none() {
+        made.pulled = Some(pulled);
+        return Ok(made);
+    }
+    let (chart, used) = Repositories::with_values_files(&pulled, files)?;
+    made.pulled = Some(context.repositories.pack(&chart, &made.version).await?);
+    made.values_files = used;
+    Ok(made)
+}
+
+/// Chooses the version.
+async fn entry(
+    context: &Context,
+    spec: &RepositorySpec,
+    wanted: &Wanted<'_>,
+) -> Result<Entry, RepoError> {
+    let repositories = &context.repositories;
+    let (chart, range) = (&wanted.chart.chart, wanted.chart.version.as_deref().unwrap_or("*"));
+    repositories.list(spec, chart, (range, wanted.age)).await?;
+    let found = match repositories.resolve(&spec.url, chart, range) {
+        // Another process may have fetched it, or the cache was lost.
+        Err(RepoError::Unfetched(_) | RepoError::Damaged(_)) if spec.registry.is_none() => {
+            repositories.refresh(spec).await?;
+            repositories.resolve(&spec.url, chart, range)?
+        }
+        found => found?,
+    };
+    let none = || RepoError::Unfetched(spec.url.clone());
+    found.into_iter().next().ok_or_else(none)
+}
+
+fn not_numbered(why: &str) -> Failure {
+    Failure {
+        kind: BUILD_FAILED,
+        reason: "MetadataPatchError",
+        message: format!("chart metadata patch error: {why}"),
+        class: Class::Stalled,
+    }
+}
+
+async fn of_git(
+    context: &Context,
+    source: &GitRepository,
+    wanted: &Wanted<'_>,
+) -> Result<Made, Failure> {
+    let chart = wanted.chart;
+    let (values, generation) = wanted.values_files();
+    let revision = source.status.artifact.as_ref().map_or("", |artifact| &artifact.revision);
+    let from = Origin {
+        revision: revision.to_owned(),
+        path: chart.chart.clone(),
+        values_files: values.paths.to_vec(),
+        ignore_missing: values.ignore_missing,
+        ..Origin::default()
+    };
+    let commit = Commit { context, source, from: &from };
+    let files = commit.files().await?;
+    let pulled = commit.chart(&files).await?;
+    let metadata = &pulled.chart.metadata;
+    let by_commit = chart.reconcile_strategy == "Revision";
+    let build = git_chart::build(by_commit.then_some(revision), generation);
+    let version =
+        git_chart::version(&metadata.version, &build).map_err(|why| not_numbered(&why))?;
+    let is_literal = build.is_empty();
+    let mut made = Made {
+        pulled: None,
+        name: metadata.name.clone(),
+        version,
+        values_files: wanted.known_files(),
+        is_packaged: !is_literal || !chart.chart.ends_with(".tgz"),
+    };
+    if (wanted.is_there)(&made.name, &made.version) {
+        return Ok(made);
+    }
+    if values.ignore_missing && generation.is_some() {
+        made.values_files = context.repositories.git_present(&files, values.paths)?;
+    }
+    made.pulled = Some(if is_literal {
+        commit.keep(&files, &pulled)?;
+        pulled
+    } else {
+        context.repositories.pack(&pulled.chart, &made.version).await?
+    });
+    Ok(made)
+}
+
+/// A chart in the files of a commit.
+pub(super) struct Commit<'a> {
+    pub(super) context: &'a Context,
+    pub(super) source: &'a GitRepository,
+    pub(super) from: &'a Origin,
+}
+
+impl<'a> Commit<'a> {
+    /// Returns the chart.
+    ///
+    /// # Errors
+    /// There is none, or the server cannot be asked.
+    pub(super) async fn pull(&self) -> Result<Pulled, Failure> {
+        self.chart(&self.files().await?).await
+    }
+
+    /// Makes sure that the files are in the cache: no more than what it lost needs the server, and
+    /// a login.
+    async fn files(&self) -> Result<GitFiles, Failure> {
+        let (context, source) = (self.context, self.source);
+        let revision = &self.from.revision;
+        let found = Found::of_revision(revision).ok_or_else(|| {
+            let text = format!("revision '{revision}' names no commit");
+            fetch("GitOperationFailed", text, Class::Retry)
+        })?;
+        let selection = git_access::selection(source);
+        let asked = GitAsked {
+            owner: &source.metadata.namespace,
+            url: &source.spec.url,
+            found: &found,
+            selection: &selection,
+        };
+        if let Some(known) = context.repositories.git_known(&asked) {
+            return Ok(known);
+        }
+        let access = git_access::of(&context.cluster, source).await.map_err(Failure::fetch)?;
+        let wanted = git_access::wanted(source.spec.reference.as_ref());
+        let wanted = wanted.map_err(|why| fetch("GitOperationFailed", why, Class::Stalled))?;
+        let files = context.repositories.git_files(&access, &wanted, &asked).await;
+        files.map_err(|error| fetch("GitOperationFailed", chain(&error), Class::Retry))
+    }
+
+    fn lender(&self) -> Neighbors<'a> {
+        Neighbors { context: self.context, namespace: &self.source.metadata.namespace }
+    }
+
+    fn wanted<'b>(&'b self, lender: &'b Neighbors<'_>) -> GitChart<'b> {
+        let Origin { path, values_files, ignore_missing, .. } = self.from;
+        let files = ValuesFiles { paths: values_files, ignore_missing: *ignore_missing };
+        GitChart { path, values_files: files, lender }
+    }
+
+    async fn chart(&self, files: &GitFiles) -> Result<Pulled, Failure> {
+        let lender = self.lender();
+        Ok(self.context.repositories.git_chart(files, self.wanted(&lender)).await?)
+    }
+
+    /// Keeps the archive by its digest.
+    fn keep(&self, files: &GitFiles, pulled: &Pulled) -> Result<(), Failure> {
+        let lender = self.lender();
+        Ok(self.context.repositories.keep_git_chart(files, self.wanted(&lender), pulled)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chart_is_summed_up_in_the_words_of_flux() {
+        let rows: [(bool, &[&str], &str); 3] = [
+            (false, &[], "pulled 'web' chart with version '1.0.0'"),
+            (true, &[], "packaged 'web' chart with version '1.0.0'"),
+            (
+                true,
+                &["a.yaml", "b.yaml"],
+                "packaged 'web' chart with version '1.0.0' and merged values files [a.yaml b.yaml]",
+            ),
+        ];
+        for (is_packaged, files, want) in rows {
+            let made = Made {
+                pulled: None,
+                name: "web".to_owned(),
+                version: "1.0.0".to_owned(),
+                values_files: files.iter().map(|file| (*file).to_owned()).collect(),
+                is_packaged,
+            };
+            assert_eq!(made.summary(), want);
+        }
+    }
+
+    #[test]
+    fn each_mistake_has_its_condition() {
+        let text = || "x".to_owned();
+        let rows = [
+            (ChartError::Reference(text()), FETCH_FAILED, "InvalidChartReference", true),
+            (ChartError::Values(text()), BUILD_FAILED, "ValuesFilesError", true),
+            (ChartError::Dependency(text()), BUILD_FAILED, "DependencyBuildError", false),
+            (ChartError::Package(text()), BUILD_FAILED, "ChartPackageError", false),
+        ];
+        for (error, kind, reason, stalled) in rows {
+            let failure = Failure::from(error);
+            assert_eq!((failure.kind, failure.reason), (kind, reason));
+            assert_eq!(failure.class == Class::Stalled, stalled, "{reason}");
+        }
+        let wrong = RepoError::NoVersion {
+            url: "https://a.example".parse().unwrap(),
+            chart: "web".to_owned(),
+            wanted: "9.x".to_owned(),
+            near: Vec::new(),
+        };
+        let failure = refused(&wrong);
+        assert_eq!((failure.reason, failure.class), ("InvalidChartReference", Class::Stalled));
+        assert!(
+            failure.message.starts_with("invalid chart reference: no `web` chart with version")
+        );
+        let gone = RepoError::NoUrl("web".to_owned());
+        assert_eq!((refused(&gone).reason, refused(&gone).class), ("ChartPullError", Class::Retry));
+    }
+}

@@ -1,0 +1,243 @@
+//! What the controllers of all sources have in common: how a reconciliation begins, and what is said
+//! at its end.
+//!
+//! Source: fluxcd/source-controller internal/reconcile/summarize.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::context::Context;
+use super::notice::{Severity, Subject};
+use super::queue::{Phase, Report, Requeue};
+use super::{status, unreadable};
+use crate::api::annotation::{FINALIZER, REQUESTED_AT};
+use crate::api::condition::{
+    ARTIFACT_IN_STORAGE, BUILD_FAILED, ConditionList, Conditions, FETCH_FAILED, READY, STALLED,
+    STORAGE_FAILED, Truth,
+};
+use crate::api::crd::HELM_REPOSITORY_API;
+use crate::api::{
+    Artifact, GitRepository, GitRepositoryStatus, HelmChart, HelmChartStatus, HelmRepository,
+    HelmRepositoryStatus, Meta, OciRepository, OciRepositoryStatus,
+};
+use crate::base::class::{Class, chain};
+use crate::base::name::NamespacedName;
+use crate::cluster::{self, Cluster, ObjectId};
+
+/// API version of all sources.
+const API: &str = HELM_REPOSITORY_API;
+
+/// An object whose artifact others use.
+pub(super) trait Source: DeserializeOwned {
+    /// Its kind.
+    const KIND: &'static str;
+    /// What is said of it.
+    type Status: Said;
+    /// Returns its name and bookkeeping.
+    fn meta(&self) -> &Meta;
+    /// Returns what was said of it last.
+    fn status(&self) -> &Self::Status;
+    /// Whether nothing is to be done.
+    fn is_suspended(&self) -> bool;
+
+    /// Returns who it is.
+    fn id(key: &NamespacedName) -> ObjectId {
+        ObjectId::new(API, Self::KIND, &key.namespace, &key.name)
+    }
+
+    /// Returns whom an event is about.
+    fn subject(&self) -> Subject {
+        Subject::new(API, Self::KIND, self.meta())
+    }
+}
+
+/// What is said of every source.
+pub(super) trait Said: Clone + Serialize {
+    /// Returns the fields that all have.
+    fn parts(&mut self) -> Parts<'_>;
+}
+
+/// Fields that the status of every source has.
+pub(super) struct Parts<'a> {
+    pub(super) observed_generation: &'a mut i64,
+    pub(super) conditions: &'a mut ConditionList,
+    pub(super) artifact: &'a mut Option<Artifact>,
+    pub(super) last_handled: &'a mut String,
+}
+
+macro_rules! sources {
+    ($($module:ident: $object:ident $status:ident,)*) => {$(
+        impl Source for $object {
+            const KIND: &'static str = super::$module::KIND;
+            type Status = $status;
+
+            fn meta(&self) -> &Meta {
+                &self.metadata
+            }
+
+            fn status(&self) -> &$status {
+                &self.status
+            }
+
+            fn is_suspended(&self) -> bool {
+                self.spec.suspend
+            }
+        }
+
+        impl Said for $status {
+            fn parts(&mut self) -> Parts<'_> {
+                Parts {
+                    observed_generation: &mut self.observed_generation,
+                    conditions: &mut self.conditions,
+                    artifact: &mut self.artifact,
+                    last_handled: &mut self.last_handled_reconcile_at,
+                }
+            }
+        }
+    )*};
+}
+
+sources! {
+    repository: HelmRepository HelmRepositoryStatus,
+    oci_repository: OciRepository OciRepositoryStatus,
+    git_repository: GitRepository GitRepositoryStatus,
+    helm_chart: HelmChart HelmChartStatus,
+}
+
+/// Returns how a reconciliation ended; of one that the API stopped, that it is tried again.
+pub(super) fn ended(
+    kind: &'static str,
+    key: &NamespacedName,
+    result: Result<Report, cluster::Error>,
+) -> Report {
+    result.unwrap_or_else(|error| {
+        tracing::warn!(kind, source = %key, error = chain(&error), "trying again");
+        Report::new(Requeue::Backoff, Phase::Failed)
+    })
+}
+
+/// Reads an object that is to be reconciled; of one that is not there, that cannot be read, or that
+/// is to be left alone, says how its reconciliation ends.
+pub(super) async fn begin<T: Source>(
+    context: &Context,
+    key: &NamespacedName,
+) -> Result<Result<T, Report>, cluster::Error> {
+    let id = T::id(key);
+    let source: T = match unreadable::read(context, &id, (API, T::KIND)).await? {
+        Ok(source) => source,
+        Err(report) => return Ok(Err(report)),
+    };
+    let meta = source.meta();
+    let leaves = meta.deletion_timestamp.is_some();
+    if leaves {
+        release(&context.cluster, &id, meta).await?;
+    }
+    let alone = Report::new(Requeue::OnChange, Phase::Ready);
+    Ok(if leaves || source.is_suspended() { Err(alone) } else { Ok(source) })
+}
+
+/// Takes away what Flux left, so that a deletion ends.
+async fn release(cluster: &Cluster, id: &ObjectId, meta: &Meta) -> Result<(), cluster::Error> {
+    let others = meta.finalizers.iter().filter(|one| *one != FINALIZER);
+    let others: Vec<&String> = others.collect();
+    if others.len() == meta.finalizers.len() {
+        return Ok(());
+    }
+    let version = &meta.resource_version;
+    let patch = json!({"metadata": {"finalizers": others, "resourceVersion": version}});
+    match cluster.patch_merge(id, &patch, "").await {
+        Err(error) if !error.is_not_found() => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Why there is no new artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// The condition that becomes true.
+    pub(super) kind: &'static str,
+    /// Its reason.
+    pub(super) reason: &'static str,
+    /// Its message.
+    pub(super) message: String,
+    /// What to do about it.
+    pub(super) class: Class,
+}
+
+impl Failure {
+    /// Something could not be fetched.
+    pub(super) fn fetch((reason, message, class): super::access::Problem) -> Self {
+        Self { kind: FETCH_FAILED, reason, message, class }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Success {
+    /// Reason of its conditions.
+    pub(super) reason: &'static str,
+    /// Their message.
+    pub(super) message: String,
+    /// Reason and message of an event, where there is a new artifact.
+    pub(super) news: Option<(&'static str, String)>,
+}
+
+/// Says how a reconciliation went: conditions, an event, and the rest of the status, which comes with
+/// what is particular to its kind.
+pub(super) async fn note<T: Source>(
+    context: &Context,
+    source: &T,
+    mut new: T::Status,
+    result: Result<Success, Failure>,
+) -> Result<(), cluster::Error> {
+    let meta = source.meta();
+    let parts = new.parts();
+    let mut conditions = Conditions::new(parts.conditions, meta.generation, context.clock.now());
+    // What could not be read before can be now.
+    conditions.delete(STALLED);
+    let event = match result {
+        Ok(Success { reason, message, news }) => {
+            for kind in [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED] {
+                conditions.delete(kind);
+            }
+            conditions.set(READY, Truth::True, reason, &message);
+            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, reason, &message);
+            *parts.observed_generation = meta.generation;
+            news.map(|(reason, text)| (Severity::Normal, reason, text))
+        }
+        Err(Failure { kind, reason, message, class }) => {
+            for other in [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED] {
+                if other != kind {
+                    conditions.delete(other);
+                }
+            }
+            conditions.set(READY, Truth::False, reason, &message);
+            conditions.set(kind, Truth::True, reason, &message);
+            if class == Class::Stalled {
+                conditions.set(STALLED, Truth::True, reason, &message);
+                *parts.observed_generation = meta.generation;
+            }
+            Some((Severity::Warning, reason, message))
+        }
+    };
+    finish(context, source, new, event).await
+}
+
+/// Writes a status, and the event that belongs to it.
+pub(super) async fn finish<T: Source>(
+    context: &Context,
+    source: &T,
+    mut new: T::Status,
+    event: Option<(Severity, &'static str, String)>,
+) -> Result<(), cluster::Error> {
+    let meta = source.meta();
+    if let Some(requested) = meta.annotation(REQUESTED_AT) {
+        requested.clone_into(new.parts().last_handled);
+    }
+    if let Some((severity, reason, message)) = event {
+        let recorder = &context.recorder;
+        recorder.record(&source.subject(), severity, reason, message, &Default::default()).await;
+    }
+    status::write(&context.cluster, &T::id(&meta.key()), source.status(), &new).await
+}
