@@ -71,6 +71,9 @@ pub struct HelmRepositoryStatus {
     /// Conditions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// Where the newest index is served.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub url: String,
     /// The index that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
@@ -79,17 +82,17 @@ pub struct HelmRepositoryStatus {
     pub last_handled_reconcile_at: String,
 }
 
-/// A stored index.
+/// What a source has for others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Artifact {
-    /// Path in the cache.
+    /// `<kind>/<namespace>/<name>/<file>`: where it is in storage.
     pub path: String,
-    /// The repository's own index URL (Leadsman serves no artifacts).
+    /// Where it is served; without storage, where it comes from.
     pub url: String,
-    /// Digest of the index as it was downloaded.
+    /// What it is, in a form that each kind has of its own.
     pub revision: String,
-    /// The same digest.
+    /// Its digest.
     pub digest: String,
     /// When it was stored.
     pub last_update_time: String,

@@ -102,6 +102,9 @@ pub struct OciRepositoryStatus {
     /// Conditions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// Where the newest artifact is served.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub url: String,
     /// The artifact that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,

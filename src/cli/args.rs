@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::{
-    chart_args, get, history, inspect, install, list, outdated, plan, registry, rollback,
+    chart_args, get, history, inspect, install, list, outdated, plan, registry, rollback, storage,
     template_args, test, uninstall, upgrade, verify,
 };
 use crate::base::duration::GoDuration;
@@ -451,6 +451,8 @@ pub(super) struct Run {
     /// Let kubeconfigs in Secrets name servers whose certificate is not checked.
     #[arg(long)]
     pub(super) insecure_kubeconfig_tls: bool,
+    #[command(flatten)]
+    pub(super) storage: storage::Args,
     #[command(flatten)]
     pub(super) sources: Sources,
 }

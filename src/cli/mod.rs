@@ -42,6 +42,7 @@ mod search;
 mod show;
 mod sign;
 mod site;
+mod storage;
 mod target;
 mod template;
 mod template_args;

@@ -45,7 +45,7 @@ pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<Ex
     } else {
         connect::cluster(connection).await?.cluster
     };
-    // Until the manager ends.
+    // Both until the manager ends.
     let _served = match &args.serve_charts {
         Some(charts) => {
             let served = serve_charts(&charts.folder, charts.address).await?;
@@ -58,7 +58,13 @@ pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<Ex
         }
         None => None,
     };
-    let context = prepare(&cluster, connect::repositories(&args.sources)?, options(&args)).await?;
+    let repositories = connect::repositories(&args.sources)?;
+    let (_artifacts, storage) = args
+        .storage
+        .serve(&args.sources.cache)
+        .await?
+        .map_or((None, None), |(served, storage)| (Some(served), Some(storage)));
+    let context = prepare(&cluster, repositories, Options { storage, ..options(&args) }).await?;
     let applied = match &args.source {
         Some(path) => {
             let folder = Folder::new(path, args.prune);

@@ -8,7 +8,7 @@ use super::queue::Backoff;
 use super::site::{SiteOptions, Sites};
 use crate::base::clock::Clock;
 use crate::cluster::Cluster;
-use crate::repo::Repositories;
+use crate::repo::{Repositories, Storage};
 
 /// How the controller behaves.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Options {
     pub requeue_dependency: Duration,
     /// Where, and as whom, releases are installed.
     pub sites: SiteOptions,
+    /// Where artifacts are kept for others to read; none: they are not served.
+    pub storage: Option<Arc<Storage>>,
 }
 
 impl Default for Options {
@@ -33,6 +35,7 @@ impl Default for Options {
             },
             requeue_dependency: Duration::from_secs(30),
             sites: SiteOptions::default(),
+            storage: None,
         }
     }
 }

@@ -5,33 +5,32 @@
 
 use std::collections::BTreeMap;
 
-use super::access::Problem;
+use super::artifact::{self, UNSTORED};
 use super::context::Context;
 use super::git_access;
 use super::queue::Report;
 use super::source::{self, Failure, Success};
-use crate::api::condition::{ARTIFACT_IN_STORAGE, FETCH_FAILED, STORAGE_FAILED, is_true};
+use crate::api::condition::{ARTIFACT_IN_STORAGE, STORAGE_FAILED, is_true};
 use crate::api::{Artifact, GitRepository};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
 use crate::cluster;
-use crate::repo::{FilesError, GitAsked, GitFiles};
+use crate::repo::{Content, FilesError, GitAsked, GitFiles};
 use crate::source::git::{Error as GitError, Found};
 
 /// Kind of the objects.
 pub(super) const KIND: &str = "GitRepository";
 /// As much of a commit's message is said.
 const SUBJECT: usize = 50;
-/// Reason where files cannot be stored.
-const UNSTORED: &str = "ArchiveOperationFailed";
 
 /// What was found.
 struct Seen {
     found: Found,
-    /// None: what is stored is still right.
-    files: Option<GitFiles>,
+    /// Its artifact, with the first line of the commit's message; none: what is stored is still
+    /// right.
+    new: Option<(Artifact, Option<String>)>,
 }
 
 /// Asks the server if it is time, and says how it went.
@@ -49,33 +48,37 @@ async fn reconcile_inner(
     };
     let result = look(context, &repository).await;
     let given = context.options.interval.or(repository.spec.interval.map(|given| given.0));
-    let failed = result.as_ref().err().map(|(_, _, class)| *class);
+    let failed = result.as_ref().err().map(|failure| failure.class);
     let report = Report::of_artifact(failed, given);
     note(context, &repository, result).await?;
     Ok(report)
 }
 
-async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Problem> {
-    let access = git_access::of(&context.cluster, repository).await?;
+async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Failure> {
+    let access = git_access::of(&context.cluster, repository).await.map_err(Failure::fetch)?;
     let url = &access.url;
     let doing = "failed to checkout and determine revision";
     let wanted = git_access::wanted(repository.spec.reference.as_ref());
-    let wanted =
-        wanted.map_err(|why| ("GitOperationFailed", format!("{doing}: {why}"), Class::Stalled))?;
-    let failed = |step: &str, error: &GitError| match error {
-        GitError::Empty => ("EmptyGitRepository", error.to_string(), error.class()),
-        _ => {
-            let text = format!("{doing}: {step} '{url}': {}", chain(error));
-            ("GitOperationFailed", text, error.class())
-        }
+    let wanted = wanted.map_err(|why| {
+        Failure::fetch(("GitOperationFailed", format!("{doing}: {why}"), Class::Stalled))
+    })?;
+    let failed = |step: &str, error: &GitError| {
+        Failure::fetch(match error {
+            GitError::Empty => ("EmptyGitRepository", error.to_string(), error.class()),
+            _ => {
+                let text = format!("{doing}: {step} '{url}': {}", chain(error));
+                ("GitOperationFailed", text, error.class())
+            }
+        })
     };
     let found = context.repositories.git_find(&access, &wanted).await;
     let found = found.map_err(|error| match &error {
         GitError::NoRef(_) | GitError::NoTag(_) => failed("unable to clone", &error),
         _ => failed("unable to list remote for", &error),
     })?;
-    if is_known(repository, &found) {
-        return Ok(Seen { found, files: None });
+    let own = address(repository, &found);
+    if is_known(repository, &found) && artifact::is_served(context, repository, &own).await {
+        return Ok(Seen { found, new: None });
     }
     let selection = git_access::selection(repository);
     let asked = GitAsked {
@@ -87,17 +90,23 @@ async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Pro
     let files = context.repositories.git_files(&access, &wanted, &asked).await;
     let files = files.map_err(|error| match &error {
         FilesError::Fetch(inner) => failed("unable to clone", inner),
-        FilesError::Store(_) => (UNSTORED, chain(&error), Class::Retry),
+        FilesError::Store(_) => Failure {
+            kind: STORAGE_FAILED,
+            reason: UNSTORED,
+            message: chain(&error),
+            class: Class::Retry,
+        },
     })?;
-    Ok(Seen { found, files: Some(files) })
+    let content = Content::File(files.path().to_owned());
+    let made = made(repository, &found, &files, rfc3339_seconds(context.clock.now()));
+    let (artifact, _) = artifact::store::<GitRepository>(context, made, content).await?;
+    Ok(Seen { found, new: Some((artifact, files.subject)) })
 }
 
-/// Whether the artifact in the status is what is wanted.
+/// Whether the artifact in the status is of the commit and the files that are wanted.
 fn is_known(repository: &GitRepository, found: &Found) -> bool {
     let (spec, status) = (&repository.spec, &repository.status);
-    let same = status.artifact.as_ref().is_some_and(|artifact| {
-        artifact.revision == found.revision && artifact.url == address(repository, found)
-    });
+    let same = status.artifact.as_ref().is_some_and(|known| known.revision == found.revision);
     same && is_true(&status.conditions, ARTIFACT_IN_STORAGE)
         && status.observed_ignore == spec.ignore
         && status.observed_sparse_checkout == spec.sparse_checkout
@@ -112,29 +121,22 @@ fn address(repository: &GitRepository, found: &Found) -> String {
 async fn note(
     context: &Context,
     repository: &GitRepository,
-    result: Result<Seen, Problem>,
+    result: Result<Seen, Failure>,
 ) -> Result<(), cluster::Error> {
-    let mut new = repository.status.clone();
-    let result = match result {
-        Ok(Seen { found, files }) => {
-            let revision = &found.revision;
-            let message = format!("stored artifact for revision '{revision}'");
-            let news = files.map(|files| {
-                let said = said(files.subject.as_deref().unwrap_or(revision));
-                let now = rfc3339_seconds(context.clock.now());
-                new.artifact = Some(stored(repository, &found, &files, now));
-                new.observed_ignore.clone_from(&repository.spec.ignore);
-                new.observed_sparse_checkout.clone_from(&repository.spec.sparse_checkout);
-                ("NewArtifact", format!("stored artifact for commit '{said}'"))
-            });
-            Ok(Success { reason: "Succeeded", message, news })
-        }
-        Err((reason, message, class)) => {
-            let kind = if reason == UNSTORED { STORAGE_FAILED } else { FETCH_FAILED };
-            Err(Failure { kind, reason, message, class })
-        }
-    };
-    source::note(context, repository, new, result).await
+    let mut status = repository.status.clone();
+    let result = result.map(|Seen { found, new }| {
+        let revision = &found.revision;
+        let news = new.map(|(artifact, subject)| {
+            status.artifact = Some(artifact);
+            status.observed_ignore.clone_from(&repository.spec.ignore);
+            status.observed_sparse_checkout.clone_from(&repository.spec.sparse_checkout);
+            let said = said(subject.as_deref().unwrap_or(revision));
+            ("NewArtifact", format!("stored artifact for commit '{said}'"))
+        });
+        let message = format!("stored artifact for revision '{revision}'");
+        Success { reason: "Succeeded", message, news }
+    });
+    source::note(context, repository, status, result).await
 }
 
 /// The first line of a message, not longer than others say it.
@@ -145,11 +147,11 @@ fn said(subject: &str) -> String {
     }
 }
 
-fn stored(repository: &GitRepository, found: &Found, files: &GitFiles, time: String) -> Artifact {
+fn made(repository: &GitRepository, found: &Found, files: &GitFiles, time: String) -> Artifact {
     let meta = &repository.metadata;
     let commit = found.commit;
     Artifact {
-        path: format!("gitrepository/{}/{}/{commit}.tar.gz", meta.namespace, meta.name),
+        path: artifact::path::<GitRepository>(meta, &format!("{commit}.tar.gz")),
         url: address(repository, found),
         revision: found.revision.clone(),
         digest: files.digest.to_string(),

@@ -5,21 +5,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::artifact::{self, UNSTORED};
 use super::build::{Made, NO_ARTIFACT, Place, Wanted};
 use super::context::Context;
 use super::queue::{Report, USUAL};
 use super::source::{self, Failure, Success};
 use crate::api::annotation::REQUESTED_AT;
-use crate::api::condition::{
-    self, ARTIFACT_IN_STORAGE, BUILD_FAILED, FETCH_FAILED, STORAGE_FAILED, Truth,
-};
-use crate::api::{Artifact, HelmChart, HelmChartStatus, Meta};
+use crate::api::condition::{self, ARTIFACT_IN_STORAGE, FETCH_FAILED, STORAGE_FAILED, Truth};
+use crate::api::{Artifact, HelmChart, HelmChartStatus};
 use crate::base::class::Class;
 use crate::base::clock::rfc3339_seconds;
 use crate::base::digest::Digest;
 use crate::base::name::NamespacedName;
 use crate::cluster;
-use crate::repo::Pulled;
+use crate::repo::{Content, Pulled};
 
 /// Kind of the objects.
 pub(super) const KIND: &str = "HelmChart";
@@ -63,23 +62,22 @@ async fn look(
 ) -> Result<Success, Failure> {
     let place = place(context, chart).await?;
     place.revision().clone_into(&mut new.observed_source_artifact_revision);
-    let is_there = |name: &str, version: &str| is_there(context, chart, name, version);
+    let own = chart.status.artifact.as_ref().map(|artifact| address(&place, &artifact.path));
+    let is_served = artifact::is_served(context, chart, &own.unwrap_or_default()).await;
+    let is_there = |name: &str, version: &str| is_served && is_there(context, chart, name, version);
     let made = place.make(context, &wanted(context, chart, &is_there)).await?;
     let reason = if made.is_packaged { "ChartPackageSucceeded" } else { "ChartPullSucceeded" };
     let message = made.summary();
-    let mut is_news = has_failed(&chart.status);
     if let Some(pulled) = &made.pulled {
-        let artifact = artifact(context, (chart, &place), &made, pulled)?;
-        let known = chart.status.artifact.as_ref();
-        is_news |= known.is_none_or(|known| known.digest != artifact.digest);
-        new.artifact = Some(artifact);
+        let (artifact, url) = stored(context, (chart, &place), &made, pulled).await?;
+        (new.artifact, new.url) = (Some(artifact), url);
         made.name.clone_into(&mut new.observed_chart_name);
     }
     new.observed_values_files = match chart.spec.chart.ignore_missing_values_files {
         true => made.values_files,
         false => Vec::new(),
     };
-    Ok(Success { reason, news: is_news.then(|| (reason, message.clone())), message })
+    Ok(Success { reason, news: Some((reason, message.clone())), message })
 }
 
 /// Finds where the chart comes from.
@@ -129,21 +127,22 @@ fn is_there(context: &Context, chart: &HelmChart, name: &str, version: &str) -> 
     is_this && digest.is_some_and(|digest| context.repositories.archive(&digest).is_some())
 }
 
-/// Whether the last look ended badly.
-fn has_failed(status: &HelmChartStatus) -> bool {
-    let failed = |kind| condition::is_true(&status.conditions, kind);
-    [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED].into_iter().any(failed)
+/// Where an artifact comes from that is not served.
+fn address(place: &Place, path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    format!("{}#{file}", place.address())
 }
 
-fn artifact(
+/// Stores what was made; returns it with the address of the newest one.
+async fn stored(
     context: &Context,
     (chart, place): (&HelmChart, &Place),
     made: &Made,
     pulled: &Pulled,
-) -> Result<Artifact, Failure> {
+) -> Result<(Artifact, String), Failure> {
     let unkept = || Failure {
         kind: STORAGE_FAILED,
-        reason: "ArchiveOperationFailed",
+        reason: UNSTORED,
         message: format!(
             "the archive of chart '{}' cannot be kept in the chart cache; make room or choose another folder with --cache",
             made.name
@@ -151,17 +150,18 @@ fn artifact(
         class: Class::Retry,
     };
     let bytes = context.repositories.archive(&pulled.digest).ok_or_else(unkept)?;
-    let Meta { namespace, name, .. } = &chart.metadata;
     let file = format!("{}-{}.tgz", made.name, made.version);
-    Ok(Artifact {
-        path: format!("helmchart/{namespace}/{name}/{file}"),
-        url: format!("{}#{file}", place.address()),
+    let path = artifact::path::<HelmChart>(&chart.metadata, &file);
+    let made = Artifact {
+        url: address(place, &path),
+        path,
         revision: made.version.clone(),
         digest: pulled.digest.to_string(),
         last_update_time: rfc3339_seconds(context.clock.now()),
         size: bytes.len() as u64,
         metadata: BTreeMap::new(),
-    })
+    };
+    artifact::store::<HelmChart>(context, made, Content::Bytes(bytes)).await
 }
 
 /// Returns the chart that the artifact in a status is. An archive that the cache lost is made again.

@@ -146,7 +146,9 @@ impl Manager {
                 Ok(Change::Applied(object)) => self.applied(kind, &object, &mut tasks),
                 Ok(Change::Deleted(object)) => self.deleted(kind, &object),
                 Ok(Change::Synced) => {
-                    synced.insert(kind);
+                    if synced.insert(kind) && synced.len() == KINDS {
+                        self.sweep(namespace.as_deref());
+                    }
                     self.shared
                         .standing
                         .send_modify(|standing| standing.synced = synced.len() == KINDS);
@@ -158,6 +160,23 @@ impl Manager {
                 }
             }
         }
+    }
+
+    /// Removes the artifacts of objects that went while nobody looked.
+    fn sweep(&self, namespace: Option<&str>) {
+        let Some(storage) = self.context.options.storage.clone() else { return };
+        let attended = self.attended();
+        let keys = attended.keys().filter_map(|(kind, key)| {
+            let kind = match kind {
+                Kind::Repository => repository::KIND,
+                Kind::Artifact => oci_repository::KIND,
+                Kind::Git => git_repository::KIND,
+                Kind::Chart => helm_chart::KIND,
+                Kind::Release => return None,
+            };
+            Some(format!("{}/{}/{}", kind.to_lowercase(), key.namespace, key.name))
+        });
+        storage.sweep(namespace, &keys.collect());
     }
 
     fn attended(&self) -> MutexGuard<'_, BTreeMap<Key, Attended>> {

@@ -13,6 +13,7 @@
 
 mod access;
 mod advice;
+mod artifact;
 mod build;
 mod chart_ref;
 mod conflict;

@@ -6,6 +6,7 @@
 use regex::Regex;
 
 use super::access::{self, Problem};
+use super::artifact;
 use super::context::Context;
 use super::queue::Report;
 use super::source::{self, Failure, Success};
@@ -18,7 +19,7 @@ use crate::base::name::NamespacedName;
 use crate::base::version::Version;
 use crate::cluster;
 use crate::repo::oci::CHART;
-use crate::repo::{ArtifactError, OciArtifact};
+use crate::repo::{ArtifactError, Content, OciArtifact};
 use crate::source::oci::{Access, Reference};
 
 /// Kind of the objects.
@@ -27,8 +28,9 @@ pub(super) const KIND: &str = "OCIRepository";
 /// What was found: its revision, and what is stored of it.
 struct Found {
     revision: String,
-    /// None: what is stored is still right.
-    artifact: Option<OciArtifact>,
+    /// Its artifact, the address of the newest one, and where it was made; none: what is stored is
+    /// still right.
+    new: Option<(Artifact, String, String)>,
 }
 
 /// Asks the registry if it is time, and says how it went.
@@ -46,7 +48,7 @@ async fn reconcile_inner(
     };
     let result = look(context, &repository).await;
     let given = context.options.interval.or(repository.spec.interval.map(|given| given.0));
-    let failed = result.as_ref().err().map(|(_, _, class)| *class);
+    let failed = result.as_ref().err().map(|failure| failure.class);
     let report = Report::of_artifact(failed, given);
     note(context, &repository, result).await?;
     Ok(report)
@@ -83,13 +85,13 @@ pub(super) async fn place(
     Ok((reference, access))
 }
 
-async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Problem> {
-    let (at, access) = place(context, repository).await?;
+async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Failure> {
+    let (at, access) = place(context, repository).await.map_err(Failure::fetch)?;
     let wanted = repository.spec.reference.clone().unwrap_or_default();
     let url = &repository.spec.url;
     let fail = |reason: &'static str, doing: String| {
         move |error: crate::repo::Error| {
-            (reason, format!("{doing}: {}", chain(&error)), error.class())
+            Failure::fetch((reason, format!("{doing}: {}", chain(&error)), error.class()))
         }
     };
     let repositories = &context.repositories;
@@ -102,8 +104,9 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Pr
             let tags = tags.map_err(fail("ReadOperationFailed", doing.clone()))?;
             choose(&tags, &wanted, is_chart(repository))
         };
-        let tag =
-            tag.map_err(|why| ("ReadOperationFailed", format!("{doing}: {why}"), Class::Retry))?;
+        let tag = tag.map_err(|why| {
+            Failure::fetch(("ReadOperationFailed", format!("{doing}: {why}"), Class::Retry))
+        })?;
         let doing = "failed to determine artifact digest".to_owned();
         let digest = repositories.oci_digest(&access, &at.with(tag.as_str())).await;
         let digest = digest.map_err(fail("OCIArtifactPullFailed", doing))?;
@@ -111,25 +114,33 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Pr
     } else {
         let digest: Digest = wanted.digest.parse().map_err(|error| {
             let text = format!("failed to determine the artifact tag for '{url}': {error}");
-            ("ReadOperationFailed", text, Class::Stalled)
+            Failure::fetch(("ReadOperationFailed", text, Class::Stalled))
         })?;
         (digest.to_string(), digest)
     };
     let status = &repository.status;
     let known = status.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision);
-    if known && status.observed_layer_selector == repository.spec.layer_selector {
-        return Ok(Found { revision, artifact: None });
+    if known
+        && status.observed_layer_selector == repository.spec.layer_selector
+        && artifact::is_served(context, repository, &format!("{url}@{digest}")).await
+    {
+        return Ok(Found { revision, new: None });
     }
     let selector = repository.spec.layer_selector.clone().unwrap_or_default();
     let at = at.with(digest.to_string());
-    let artifact = repositories.oci_artifact(&access, &at, &selector.media_type).await;
-    let artifact = artifact.map_err(|error| match error {
-        ArtifactError::Layer(text) => ("OCIArtifactLayerOperationFailed", text, Class::Retry),
+    let layer = repositories.oci_artifact(&access, &at, &selector.media_type).await;
+    let (layer, bytes) = layer.map_err(|error| match error {
+        ArtifactError::Layer(text) => {
+            Failure::fetch(("OCIArtifactLayerOperationFailed", text, Class::Retry))
+        }
         ArtifactError::Pull(error) => {
             fail("OCIArtifactPullFailed", format!("failed to pull artifact from '{url}'"))(error)
         }
     })?;
-    Ok(Found { revision, artifact: Some(artifact) })
+    let origin = origin(&layer);
+    let made = made(repository, &revision, layer, rfc3339_seconds(context.clock.now()));
+    let stored = artifact::store::<OciRepository>(context, made, Content::Bytes(bytes)).await?;
+    Ok(Found { revision, new: Some((stored.0, stored.1, origin)) })
 }
 
 /// Whether the artifact is a chart as Helm pushes it, in whose tags `_` stands for `+`.
@@ -168,24 +179,21 @@ fn choose(tags: &[String], wanted: &OciReference, is_chart: bool) -> Result<Stri
 async fn note(
     context: &Context,
     repository: &OciRepository,
-    result: Result<Found, Problem>,
+    result: Result<Found, Failure>,
 ) -> Result<(), cluster::Error> {
-    let mut new = repository.status.clone();
-    let url = &repository.spec.url;
-    let found = |Found { revision, artifact }: Found| {
-        let message = format!("stored artifact for digest '{revision}'");
-        let news = artifact.map(|artifact| {
-            let said = format!("stored artifact with revision '{revision}' from '{url}'");
-            let said = said + &origin(&artifact);
-            let now = rfc3339_seconds(context.clock.now());
-            new.artifact = Some(stored(repository, revision, artifact, now));
-            new.observed_layer_selector.clone_from(&repository.spec.layer_selector);
+    let mut status = repository.status.clone();
+    let result = result.map(|Found { revision, new }| {
+        let news = new.map(|(artifact, latest, origin)| {
+            (status.artifact, status.url) = (Some(artifact), latest);
+            status.observed_layer_selector.clone_from(&repository.spec.layer_selector);
+            let url = &repository.spec.url;
+            let said = format!("stored artifact with revision '{revision}' from '{url}'{origin}");
             ("NewArtifact", said)
         });
+        let message = format!("stored artifact for digest '{revision}'");
         Success { reason: "Succeeded", message, news }
-    };
-    let result = result.map(found).map_err(Failure::fetch);
-    source::note(context, repository, new, result).await
+    });
+    source::note(context, repository, status, result).await
 }
 
 /// Says where an artifact was made, if it says so.
@@ -196,22 +204,16 @@ fn origin(artifact: &OciArtifact) -> String {
     source.unwrap_or_default() + &revision.unwrap_or_default()
 }
 
-fn stored(
-    repository: &OciRepository,
-    revision: String,
-    artifact: OciArtifact,
-    time: String,
-) -> Artifact {
-    let meta = &repository.metadata;
-    let digest = artifact.digest.to_string();
+fn made(repository: &OciRepository, revision: &str, layer: OciArtifact, time: String) -> Artifact {
+    let digest = layer.digest.to_string();
     Artifact {
-        path: format!("ocirepository/{}/{}/{digest}.tar.gz", meta.namespace, meta.name),
-        url: format!("{}@{}", repository.spec.url, artifact.manifest),
-        revision,
+        path: artifact::path::<OciRepository>(&repository.metadata, &format!("{digest}.tar.gz")),
+        url: format!("{}@{}", repository.spec.url, layer.manifest),
+        revision: revision.to_owned(),
         digest,
         last_update_time: time,
-        size: artifact.size,
-        metadata: artifact.annotations,
+        size: layer.size,
+        metadata: layer.annotations,
     }
 }
 

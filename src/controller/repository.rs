@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::access::{self, Problem};
+use super::artifact;
 use super::context::Context;
 use super::notice::Severity;
 use super::queue::{Phase, Report, Requeue, jittered};
@@ -14,13 +15,13 @@ use super::status;
 use crate::api::condition::{
     ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth,
 };
-use crate::api::{Artifact, HelmRepository};
+use crate::api::{Artifact, HelmRepository, HelmRepositoryStatus};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
 use crate::cluster;
-use crate::repo::{Refreshed, Trouble};
+use crate::repo::{Content, Refreshed, Text, Trouble};
 
 /// Kind of the objects.
 pub(super) const KIND: &str = "HelmRepository";
@@ -41,9 +42,16 @@ async fn reconcile_inner(
     if repository.spec.is_oci() {
         return forget(context, &repository).await;
     }
+    let is_served = artifact::is_served(context, &repository, &address(&repository)).await;
+    let text = match context.options.storage {
+        None => Text::No,
+        Some(_) if is_served => Text::OfNew,
+        Some(_) => Text::Always,
+    };
     let result = match access::spec(&context.cluster, &repository).await {
         Ok(spec) => {
-            let refreshed = context.repositories.refresh(&spec).await.map_err(|error| {
+            let refreshed = context.repositories.refresh_with(&spec, text).await;
+            let refreshed = refreshed.map_err(|error| {
                 let reason = match &error {
                     crate::repo::Error::Index { .. } => "IndexationFailed",
                     _ => "Failed",
@@ -56,14 +64,58 @@ async fn reconcile_inner(
         Err(problem) => Err(problem),
     };
     let report = report(context, &repository, result.as_ref().map(|(refreshed, _)| refreshed));
-    note(context, &repository, result).await?;
+    let mut new = repository.status.clone();
+    let result = match result {
+        Ok((refreshed, uncached)) => {
+            let is_known = is_served && is_of(&repository, &refreshed);
+            let unstored = match is_known {
+                true => None,
+                false => store(context, &repository, &refreshed, &mut new).await,
+            };
+            Ok((refreshed, uncached.map(|text| ("CacheFailed", text)).or(unstored)))
+        }
+        Err(problem) => Err(problem),
+    };
+    note(context, &repository, new, result).await?;
     Ok(report)
+}
+
+/// Whether the artifact in the status is of an index.
+fn is_of(repository: &HelmRepository, refreshed: &Refreshed) -> bool {
+    let artifact = repository.status.artifact.as_ref();
+    artifact.is_some_and(|artifact| artifact.revision == refreshed.revision)
+}
+
+/// Stores an index and notes it; returns reason and text where that failed. Releases use it all the
+/// same.
+async fn store(
+    context: &Context,
+    repository: &HelmRepository,
+    refreshed: &Refreshed,
+    new: &mut HelmRepositoryStatus,
+) -> Option<(&'static str, String)> {
+    let made = made(repository, refreshed, rfc3339_seconds(context.clock.now()));
+    let (stored, unstored) = match &refreshed.text {
+        Some(text) => {
+            let content = Content::File(text.clone());
+            let stored = artifact::store::<HelmRepository>(context, made.clone(), content).await;
+            let _ = std::fs::remove_file(text);
+            match stored {
+                Ok(stored) => (stored, None),
+                Err(failure) => ((made, String::new()), Some((failure.reason, failure.message))),
+            }
+        }
+        None => ((made, String::new()), None),
+    };
+    (new.artifact, new.url) = (Some(stored.0), stored.1);
+    unstored
 }
 
 /// A registry has no index: nothing is fetched of it, and nothing said of it. What an index left is
 /// taken away.
 async fn forget(context: &Context, repository: &HelmRepository) -> Result<Report, cluster::Error> {
     let old = &repository.status;
+    source::forget::<HelmRepository>(context, &repository.metadata.key());
     if old.artifact.is_some() || !old.conditions.is_empty() {
         let id = HelmRepository::id(&repository.metadata.key());
         status::write(&context.cluster, &id, old, &serde_json::json!({})).await?;
@@ -115,34 +167,32 @@ fn report(
 async fn note(
     context: &Context,
     repository: &HelmRepository,
-    result: Result<(Refreshed, Option<String>), Problem>,
+    mut new: HelmRepositoryStatus,
+    result: Result<(Refreshed, Option<(&'static str, String)>), Problem>,
 ) -> Result<(), cluster::Error> {
-    let now = context.clock.now();
     let meta = &repository.metadata;
-    let mut new = repository.status.clone();
     let mut list = std::mem::take(&mut new.conditions);
-    let mut conditions = Conditions::new(&mut list, meta.generation, now);
+    let mut conditions = Conditions::new(&mut list, meta.generation, context.clock.now());
     let url = &repository.spec.url;
     // What could not be read before can be now.
     conditions.delete(STALLED);
     let mut event = None;
     match result {
-        Ok((refreshed, uncached)) => {
+        Ok((refreshed, unstored)) => {
             let message = format!("stored artifact: revision '{}'", refreshed.revision);
             conditions.delete(FETCH_FAILED);
-            if let Some(text) = uncached {
-                conditions.set(STORAGE_FAILED, Truth::True, "CacheFailed", text);
-            } else if refreshed.changed {
+            let is_new = !is_of(repository, &refreshed);
+            if let Some((reason, text)) = unstored {
+                conditions.set(STORAGE_FAILED, Truth::True, reason, text);
+            } else if refreshed.changed || refreshed.text.is_some() {
                 conditions.delete(STORAGE_FAILED);
             }
             conditions.set(READY, Truth::True, "Succeeded", &message);
             conditions.set(ARTIFACT_IN_STORAGE, Truth::True, "Succeeded", &message);
-            let known = new.artifact.as_ref().is_some_and(|a| a.revision == refreshed.revision);
-            if !known {
+            if is_new {
                 let text =
                     format!("stored fetched index of size {} from '{url}'", size(refreshed.size));
                 event = Some((Severity::Normal, "NewArtifact", text));
-                new.artifact = Some(artifact(repository, &refreshed, rfc3339_seconds(now)));
             }
             new.observed_generation = meta.generation;
         }
@@ -160,12 +210,16 @@ async fn note(
     source::finish(context, repository, new, event).await
 }
 
-fn artifact(repository: &HelmRepository, refreshed: &Refreshed, time: String) -> Artifact {
-    let meta = &repository.metadata;
+/// Where an index comes from that is not served.
+fn address(repository: &HelmRepository) -> String {
+    format!("{}/index.yaml", repository.spec.url.trim_end_matches('/'))
+}
+
+fn made(repository: &HelmRepository, refreshed: &Refreshed, time: String) -> Artifact {
     let hex = refreshed.revision.trim_start_matches("sha256:");
     Artifact {
-        path: format!("helmrepository/{}/{}/index-{hex}.yaml", meta.namespace, meta.name),
-        url: format!("{}/index.yaml", repository.spec.url.trim_end_matches('/')),
+        path: artifact::path::<HelmRepository>(&repository.metadata, &format!("index-{hex}.yaml")),
+        url: address(repository),
         revision: refreshed.revision.clone(),
         digest: refreshed.revision.clone(),
         last_update_time: time,

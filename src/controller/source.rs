@@ -14,7 +14,7 @@ use super::{status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{
     ARTIFACT_IN_STORAGE, BUILD_FAILED, ConditionList, Conditions, FETCH_FAILED, READY, STALLED,
-    STORAGE_FAILED, Truth,
+    STORAGE_FAILED, Truth, is_true,
 };
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{
@@ -25,6 +25,8 @@ use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
 use crate::cluster::{self, Cluster, ObjectId};
 
+/// Conditions that tell of a failure.
+const FAILURES: [&str; 3] = [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED];
 /// API version of all sources.
 const API: &str = HELM_REPOSITORY_API;
 
@@ -32,6 +34,8 @@ const API: &str = HELM_REPOSITORY_API;
 pub(super) trait Source: DeserializeOwned {
     /// Its kind.
     const KIND: &'static str;
+    /// Name of its newest artifact among its files.
+    const LATEST: &'static str;
     /// What is said of it.
     type Status: Said;
     /// Returns its name and bookkeeping.
@@ -67,9 +71,10 @@ pub(super) struct Parts<'a> {
 }
 
 macro_rules! sources {
-    ($($module:ident: $object:ident $status:ident,)*) => {$(
+    ($($module:ident: $object:ident $status:ident $latest:literal,)*) => {$(
         impl Source for $object {
             const KIND: &'static str = super::$module::KIND;
+            const LATEST: &'static str = $latest;
             type Status = $status;
 
             fn meta(&self) -> &Meta {
@@ -99,10 +104,10 @@ macro_rules! sources {
 }
 
 sources! {
-    repository: HelmRepository HelmRepositoryStatus,
-    oci_repository: OciRepository OciRepositoryStatus,
-    git_repository: GitRepository GitRepositoryStatus,
-    helm_chart: HelmChart HelmChartStatus,
+    repository: HelmRepository HelmRepositoryStatus "index.yaml",
+    oci_repository: OciRepository OciRepositoryStatus "latest.tar.gz",
+    git_repository: GitRepository GitRepositoryStatus "latest.tar.gz",
+    helm_chart: HelmChart HelmChartStatus "latest.tar.gz",
 }
 
 /// Returns how a reconciliation ended; of one that the API stopped, that it is tried again.
@@ -126,15 +131,28 @@ pub(super) async fn begin<T: Source>(
     let id = T::id(key);
     let source: T = match unreadable::read(context, &id, (API, T::KIND)).await? {
         Ok(source) => source,
-        Err(report) => return Ok(Err(report)),
+        Err(report) => {
+            if report.requeue == Requeue::Gone {
+                forget::<T>(context, key);
+            }
+            return Ok(Err(report));
+        }
     };
     let meta = source.meta();
     let leaves = meta.deletion_timestamp.is_some();
     if leaves {
+        forget::<T>(context, key);
         release(&context.cluster, &id, meta).await?;
     }
     let alone = Report::new(Requeue::OnChange, Phase::Ready);
     Ok(if leaves || source.is_suspended() { Err(alone) } else { Ok(source) })
+}
+
+/// Removes the artifacts of an object.
+pub(super) fn forget<T: Source>(context: &Context, key: &NamespacedName) {
+    if let Some(storage) = &context.options.storage {
+        storage.remove(T::KIND, &key.namespace, &key.name);
+    }
 }
 
 /// Takes away what Flux left, so that a deletion ends.
@@ -179,7 +197,8 @@ pub(super) struct Success {
     pub(super) reason: &'static str,
     /// Their message.
     pub(super) message: String,
-    /// Reason and message of an event, where there is a new artifact.
+    /// Reason and message of an event, which is told of another artifact than before, and when what
+    /// was wrong is right again.
     pub(super) news: Option<(&'static str, String)>,
 }
 
@@ -192,25 +211,22 @@ pub(super) async fn note<T: Source>(
     result: Result<Success, Failure>,
 ) -> Result<(), cluster::Error> {
     let meta = source.meta();
+    let is_news = is_other(source.status().clone(), &mut new);
     let parts = new.parts();
     let mut conditions = Conditions::new(parts.conditions, meta.generation, context.clock.now());
     // What could not be read before can be now.
     conditions.delete(STALLED);
     let event = match result {
         Ok(Success { reason, message, news }) => {
-            for kind in [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED] {
-                conditions.delete(kind);
-            }
+            FAILURES.iter().for_each(|kind| conditions.delete(kind));
             conditions.set(READY, Truth::True, reason, &message);
             conditions.set(ARTIFACT_IN_STORAGE, Truth::True, reason, &message);
             *parts.observed_generation = meta.generation;
-            news.map(|(reason, text)| (Severity::Normal, reason, text))
+            news.filter(|_| is_news).map(|(reason, text)| (Severity::Normal, reason, text))
         }
         Err(Failure { kind, reason, message, class }) => {
-            for other in [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED] {
-                if other != kind {
-                    conditions.delete(other);
-                }
+            for other in FAILURES.into_iter().filter(|other| *other != kind) {
+                conditions.delete(other);
             }
             conditions.set(READY, Truth::False, reason, &message);
             conditions.set(kind, Truth::True, reason, &message);
@@ -222,6 +238,14 @@ pub(super) async fn note<T: Source>(
         }
     };
     finish(context, source, new, event).await
+}
+
+/// Whether a status has another artifact than the one before, or that one said that something failed.
+fn is_other<S: Said>(mut old: S, new: &mut S) -> bool {
+    let old = old.parts();
+    let digest = |artifact: &Option<Artifact>| artifact.as_ref().map(|it| it.digest.clone());
+    digest(old.artifact) != digest(new.parts().artifact)
+        || FAILURES.iter().any(|kind| is_true(old.conditions, kind))
 }
 
 /// Writes a status, and the event that belongs to it.

@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::index::{Index, Problem};
+use super::index::{Index, Problem, Raw};
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::secret::SafeUrl;
@@ -62,6 +62,9 @@ pub(super) struct Meta {
     /// When these bytes were fetched.
     pub(super) fetched: String,
 }
+
+/// How the names of texts begin that somebody is about to take.
+const TEXT: &str = "text-";
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -134,7 +137,7 @@ impl Cache {
         for other in files(&folder) {
             let name = other.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let changed = std::fs::metadata(&other).and_then(|meta| meta.modified());
-            let unfinished = name.ends_with(".tmp")
+            let unfinished = (name.ends_with(".tmp") || name.starts_with(TEXT))
                 && changed.is_ok_and(|time| older(now, time, UNFINISHED_AGE));
             if unfinished || (name.starts_with("index-") && other != path) {
                 let _ = std::fs::remove_file(other);
@@ -143,6 +146,14 @@ impl Cache {
         drop(held);
         self.sweep_indexes(now);
         Ok(())
+    }
+
+    /// Keeps the text of an index until somebody has taken it; none where it cannot be kept.
+    pub(super) fn put_text(&self, url: &SafeUrl, raw: Raw) -> Option<PathBuf> {
+        let Raw::Spool(spool) = raw else { return None };
+        let name = format!("{TEXT}{:016x}.yaml", rand::random::<u64>());
+        let path = self.index_folder(url).join(name);
+        spool.keep_as(Some(&path)).ok().map(|()| path)
     }
 
     /// Keeps what is known of an index that did not change.
@@ -284,12 +295,12 @@ impl Cache {
 }
 
 /// Whether something is older than an age.
-fn older(now: Timestamp, time: SystemTime, age: Duration) -> bool {
+pub(super) fn older(now: Timestamp, time: SystemTime, age: Duration) -> bool {
     SystemTime::from(now).duration_since(time).is_ok_and(|past| past > age)
 }
 
 /// Lists a folder; one that is not there is empty.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     entries.flatten().map(|entry| entry.path()).collect()
 }
@@ -328,7 +339,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), file::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::index::{Before, Raw, Reading};
+    use super::super::index::{Before, Reading};
     use super::*;
 
     fn time(text: &str) -> Timestamp {

@@ -50,6 +50,13 @@ pub struct GitAsked<'a> {
     pub selection: &'a Selection,
 }
 
+impl GitFiles {
+    /// Returns where their archive is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl GitAsked<'_> {
     fn key(&self) -> Digest {
         let Selection { ignore, folders } = self.selection;

@@ -19,6 +19,17 @@ use crate::source::{Fetcher, Kind, Poured};
 /// Only one task at a time fetches an index.
 type Gate = Arc<tokio::sync::Mutex<()>>;
 
+/// When the text of an index is wanted beside its packed form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
+    /// Never.
+    No,
+    /// Where it says something new.
+    OfNew,
+    /// Now.
+    Always,
+}
+
 /// The indexes of a process, over one cache.
 #[derive(Debug)]
 pub(super) struct Indexes {
@@ -84,12 +95,13 @@ impl Indexes {
         locked(&self.opened).remove(url);
     }
 
-    /// Fetches an index, if it changed. One that the cache cannot take is kept in memory; the second
+    /// Fetches an index, if it changed, or if its text is wanted in any case. One that the cache cannot take is kept in memory; the second
     /// part of the result says why.
     pub(super) async fn refresh(
         &self,
         fetcher: &Fetcher,
         spec: &RepositorySpec,
+        text: Text,
     ) -> Result<(Refreshed, Option<file::Error>), Error> {
         let gate = Arc::clone(locked(&self.gates).entry(spec.url.clone()).or_default());
         let _passed = gate.lock().await;
@@ -99,6 +111,9 @@ impl Indexes {
         if before.is_none() {
             // What is damaged is fetched whole.
             known = Meta::default();
+        }
+        if text == Text::Always {
+            (known.etag, known.last_modified) = Default::default();
         }
         let limit_bytes = limit::current().of(Limit::Index);
         let mut fetch = fetch(spec, below(url, "index.yaml"), limit_bytes, Kind::Text);
@@ -112,23 +127,26 @@ impl Indexes {
             Poured::NotModified => {
                 self.cache.touch_index(url, now);
                 let Meta { revision, size, .. } = known;
-                return Ok((Refreshed { changed: false, revision, size }, None));
+                return Ok((Refreshed { changed: false, revision, size, text: None }, None));
             }
             Poured::Body { etag, last_modified } => (etag, last_modified),
         };
-        let made = reading.finish(None).map_err(|problem| refused(url, problem))?;
-        let content = made.content.to_string();
+        let Made { packed, raw, revision, content, size } =
+            reading.finish(None).map_err(|problem| refused(url, problem))?;
+        let content = content.to_string();
         let changed = content != known.content;
         let (revision, size, fetched) = if changed {
-            (made.revision.to_string(), made.size, now.to_string())
+            (revision.to_string(), size, now.to_string())
         } else {
             (known.revision, known.size, known.fetched)
         };
+        let is_wanted = text == Text::Always || text == Text::OfNew && changed;
+        let text = is_wanted.then(|| self.cache.put_text(url, raw)).flatten();
         let shown = url.to_string();
         let meta = Meta { url: shown, etag, last_modified, revision, content, size, fetched };
-        let refreshed = Refreshed { changed, revision: meta.revision.clone(), size };
+        let refreshed = Refreshed { changed, revision: meta.revision.clone(), size, text };
         if changed {
-            return Ok((refreshed, self.keep(url, made, meta, now)?));
+            return Ok((refreshed, self.keep(url, packed, meta, now)?));
         }
         self.note(url, meta);
         Ok((refreshed, None))
@@ -147,12 +165,10 @@ impl Indexes {
     fn keep(
         &self,
         url: &SafeUrl,
-        made: Made,
+        packed: Spool,
         meta: Meta,
         now: Timestamp,
     ) -> Result<Option<file::Error>, Error> {
-        let Made { packed, raw, .. } = made;
-        drop(raw);
         let failed = |problem| refused(url, problem);
         let Err((bytes, error)) = self.cache.put_index(url, packed, &meta, now) else {
             let index = Arc::new(self.cache.index(url, &meta.revision).map_err(failed)?);

@@ -21,6 +21,7 @@ mod reference;
 mod repositories;
 mod resolve;
 mod search;
+mod storage;
 mod subchart;
 
 pub use chart_files::ValuesFiles;
@@ -30,6 +31,7 @@ pub use git::{ChartError, FilesError, GitAsked, GitChart, GitFiles, Lender};
 pub use helm_fetch::{download_archive, download_file, helm_text, outcome, refresh};
 pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
+pub use indexes::Text;
 pub use packages::{Packages, package_index};
 pub use provenance::{Trust, read_keyring};
 pub use publish::Listing;
@@ -39,4 +41,5 @@ pub use repositories::{
 };
 pub use resolve::allowed;
 pub use search::{Found, Hit, Query, Searchable};
+pub use storage::{Content, Presence, Retention, Storage};
 pub use subchart::{Registries, Subcharts, Verify};

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::helm_fetch::helm_text;
 use super::helm_file::{HelmFiles, Registered, RepositoryFile};
 use super::index::{Index, Row, Versions};
-use super::indexes::{Indexes, refused};
+use super::indexes::{Indexes, Text, refused};
 use super::repositories::{RepositorySpec, chart_url};
 use crate::base::constraint::Constraint;
 use crate::base::secret::SafeUrl;
@@ -141,7 +141,7 @@ async fn fetched(
         ))
     };
     let indexes = Indexes::new(&files.packed);
-    let (refreshed, _) = indexes.refresh(fetcher, spec).await.map_err(unreachable)?;
+    let (refreshed, _) = indexes.refresh(fetcher, spec, Text::No).await.map_err(unreachable)?;
     let index = indexes.index(&spec.url, &refreshed.revision);
     index.map_err(|problem| refused(&spec.url, problem))
 }

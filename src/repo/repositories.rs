@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::cache::Cache;
 use super::entry::{Entry, Warning};
 use super::error::Error;
-use super::indexes::{Indexes, refused};
+use super::indexes::{Indexes, Text, refused};
 use super::oci::is_oci;
 use super::resolve::{Choice, choose};
 use crate::base::class::chain;
@@ -64,6 +64,8 @@ pub struct Refreshed {
     pub revision: String,
     /// Its size in bytes.
     pub size: u64,
+    /// A copy of it, where one was wanted: for whoever takes it.
+    pub text: Option<PathBuf>,
 }
 
 /// Something about a repository that is not as it should be, and stops nothing.
@@ -228,7 +230,19 @@ impl Repositories {
     /// # Errors
     /// It cannot be fetched, or is no index; what was known before stays.
     pub async fn refresh(&self, spec: &RepositorySpec) -> Result<Refreshed, Error> {
-        let (refreshed, uncached) = self.indexes.refresh(&self.fetcher, spec).await?;
+        self.refresh_with(spec, Text::No).await
+    }
+
+    /// The same, with a copy of the text; one that is wanted in any case is fetched in any case.
+    ///
+    /// # Errors
+    /// As [`Repositories::refresh`].
+    pub async fn refresh_with(
+        &self,
+        spec: &RepositorySpec,
+        text: Text,
+    ) -> Result<Refreshed, Error> {
+        let (refreshed, uncached) = self.indexes.refresh(&self.fetcher, spec, text).await?;
         if let Some(error) = uncached {
             self.uncached(&spec.url, "the index", &error);
         }

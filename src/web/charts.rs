@@ -13,43 +13,13 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, Response, StatusCode, header};
 use bytes::Bytes;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use super::error::Error;
+use super::serve::{Served, bind, is_fresh, plain};
 use crate::base::class::chain;
 use crate::base::digest::Digest;
 use crate::base::{file, limit};
 use crate::repo::Packages;
-
-/// A running server; it ends when dropped.
-#[derive(Debug)]
-pub struct Served {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
-}
-
-impl Served {
-    /// Returns the URL of the repository.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// Stops listening and waits until the answers that were begun are given.
-    pub async fn shutdown(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        let _ = (&mut self.task).await;
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
 
 type Shelf = Arc<Mutex<Packages>>;
 
@@ -65,21 +35,8 @@ pub async fn serve_charts(folder: &Path, address: SocketAddr) -> Result<Served, 
     for warning in packages.index()?.1 {
         tracing::warn!(folder = %folder.display(), warning = warning.0, "serving charts");
     }
-    let fail = |source| Error::Listen { address, source };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(fail)?;
-    let address = listener.local_addr().map_err(fail)?;
     let app = Router::new().fallback(answer).with_state(Arc::new(Mutex::new(packages)));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let task = tokio::spawn(async move {
-        let stopped = async {
-            // A sender that was dropped aborts the task anyway.
-            let _ = stopped.await;
-        };
-        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stopped).await {
-            tracing::warn!(error = %error, "serving charts ended");
-        }
-    });
-    Ok(Served { address, stop: Some(stop), task })
+    Ok(bind(address).await?.serve(app))
 }
 
 async fn answer(State(shelf): State<Shelf>, request: Request) -> Response<Body> {
@@ -98,10 +55,7 @@ async fn answer(State(shelf): State<Shelf>, request: Request) -> Response<Body> 
         Err(error) => return plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     };
     let tag = format!("\"{}\"", content.digest.to_hex());
-    let fresh = known.is_some_and(|known| {
-        let known = known.to_str().unwrap_or_default();
-        known.split(',').any(|one| matches!(one.trim(), "*") || one.trim() == tag)
-    });
+    let fresh = is_fresh(known.as_ref(), &tag);
     let answer = Response::builder().header(header::ETAG, &tag);
     let answer = if fresh {
         answer.status(StatusCode::NOT_MODIFIED).body(Body::empty())
@@ -133,12 +87,6 @@ fn find(shelf: &Shelf, path: &str) -> Result<Option<Content>, String> {
     // Of the bytes themselves: the file may have changed since it was indexed.
     let digest = Digest::of(&bytes);
     Ok(Some(Content { bytes: bytes.into(), digest, kind: "application/gzip" }))
-}
-
-fn plain(status: StatusCode, text: &str) -> Response<Body> {
-    let mut answer = Response::new(Body::from(format!("{text}\n")));
-    *answer.status_mut() = status;
-    answer
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
     reason = "tests stop at the first surprise, read the environment, and some are one long table"
 )]
 
+mod artifacts;
 mod bad_input;
 mod commands;
 mod conflicts;

@@ -40,7 +40,42 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// Packs the files of a commit into a folder of the cache.
+/// What an entry is, by its mode: the rest of the modes is left out.
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    Folder = 0o750,
+    File = 0o600,
+    Program = 0o700,
+}
+
+fn append(
+    archive: &mut tar::Builder<impl Write>,
+    mode: Mode,
+    path: &str,
+    data: &[u8],
+) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(match mode {
+        Mode::Folder => tar::EntryType::Directory,
+        Mode::File | Mode::Program => tar::EntryType::Regular,
+    });
+    header.set_size(data.len() as u64);
+    header.set_mode(mode as u32);
+    header.set_mtime(0);
+    archive.append_data(&mut header, path, data)
+}
+
+/// Returns the folders of a file that those of the file before it are not.
+fn new_folders<'a>(before: &str, path: &'a str) -> impl Iterator<Item = &'a str> {
+    let folders = |path: &'a str| path.match_indices('/').map(|(at, _)| &path[..at]);
+    let known = before.to_owned();
+    folders(path)
+        .filter(move |folder| !known.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// Packs the files of a commit into a folder of the cache, in the order and with the modes of Flux.
+///
+/// Source: fluxcd/pkg artifact/storage/storage.go (`Archive`).
 pub(super) fn pack(
     mut checkout: Checkout,
     folder: &Path,
@@ -50,14 +85,18 @@ pub(super) fn pack(
     let file = BufWriter::new(file);
     let counted = Counted { into: file, hash: Sha256::new(), size: 0 };
     let mut archive = tar::Builder::new(GzEncoder::new(counted, Compression::default()));
-    for file in checkout.files.clone() {
+    let mut files = checkout.files.clone();
+    files.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
+    let mut above = String::new();
+    append(&mut archive, Mode::Folder, ".", &[]).map_err(stored)?;
+    for file in files {
+        for folder in new_folders(&above, &file.path) {
+            append(&mut archive, Mode::Folder, folder, &[]).map_err(stored)?;
+        }
         let data = checkout.read(&file)?;
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::Regular);
-        header.set_size(data.len() as u64);
-        header.set_mode(if file.is_program { 0o755 } else { 0o644 });
-        header.set_mtime(0);
-        archive.append_data(&mut header, &file.path, &data[..]).map_err(stored)?;
+        let mode = if file.is_program { Mode::Program } else { Mode::File };
+        append(&mut archive, mode, &file.path, &data).map_err(stored)?;
+        above = file.path;
     }
     let mut counted = archive.into_inner().and_then(GzEncoder::finish).map_err(stored)?;
     counted.flush().map_err(stored)?;
@@ -80,7 +119,13 @@ pub(super) fn names(archive: &Path) -> Result<HashSet<PathBuf>, file::Error> {
     let file = File::open(archive).map_err(failed("read", archive))?;
     let mut entries = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
     let entries = entries.entries().map_err(failed("read", archive))?;
-    let names = entries.map(|entry| Ok(entry?.path()?.into_owned()));
+    let names = entries.filter_map(|entry| {
+        let path = |entry: &tar::Entry<_>| Ok(entry.path()?.into_owned());
+        match entry {
+            Ok(entry) => entry.header().entry_type().is_file().then(|| path(&entry)),
+            Err(error) => Some(Err(error)),
+        }
+    });
     names.collect::<io::Result<_>>().map_err(failed("read", archive))
 }
 
@@ -91,6 +136,9 @@ pub(super) fn unpack(archive: &Path, folder: &Path) -> Result<(), file::Error> {
     let entries = entries.entries().map_err(failed("read", archive))?;
     for entry in entries {
         let mut entry = entry.map_err(failed("read", archive))?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
         let name = entry.path().map_err(failed("read", archive))?.into_owned();
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(folder);
@@ -104,4 +152,24 @@ pub(super) fn unpack(archive: &Path, folder: &Path) -> Result<(), file::Error> {
         written.map_err(failed("write", &path))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_folder_comes_once_before_what_is_in_it() {
+        let rows: [(&str, &str, &[&str]); 6] = [
+            ("", "a.txt", &[]),
+            ("", "a/b/c.txt", &["a", "a/b"]),
+            ("a/b/c.txt", "a/b/d.txt", &[]),
+            ("a/b/c.txt", "a/c/d.txt", &["a/c"]),
+            ("ab/c.txt", "a/c.txt", &["a"]),
+            ("a", "a/c.txt", &["a"]),
+        ];
+        for (before, path, want) in rows {
+            assert_eq!(new_folders(before, path).collect::<Vec<_>>(), want, "{before} {path}");
+        }
+    }
 }

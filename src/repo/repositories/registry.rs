@@ -224,42 +224,12 @@ impl Repositories {
         Ok(Session::new(&self.fetcher, access.clone()).resolve(at).await?)
     }
 
-    /// Makes sure that a layer of an artifact is in the cache: the first one of this media type, or
-    /// the first of all where it is empty.
+    /// Gets a layer of an artifact, from the cache where it is there: the first one of this media
+    /// type, or the first of all where it is empty.
     ///
     /// # Errors
     /// There is no such layer, or it cannot be had.
     pub async fn oci_artifact(
-        &self,
-        access: &Access,
-        at: &Reference,
-        media_type: &str,
-    ) -> Result<OciArtifact, ArtifactError> {
-        self.layer_of(access, at, media_type).await.map(|(artifact, _)| artifact)
-    }
-
-    /// Returns the chart that a layer of an artifact is.
-    ///
-    /// # Errors
-    /// There is no such layer, it cannot be had, or is no chart.
-    pub async fn pull_artifact(
-        &self,
-        access: &Access,
-        at: &Reference,
-        media_type: &str,
-    ) -> Result<Pulled, ArtifactError> {
-        let bad = |_| ArtifactError::Layer(format!("{at} is no address"));
-        let url: SafeUrl = format!("oci://{at}#{media_type}").parse().map_err(bad)?;
-        if let Some(known) = self.known(&url, None)? {
-            return Ok(known);
-        }
-        let (artifact, bytes) = self.layer_of(access, at, media_type).await?;
-        let pulled = self.load(&url, artifact.digest, &bytes)?;
-        locked(&self.undigested).insert(url, artifact.digest);
-        Ok(pulled)
-    }
-
-    async fn layer_of(
         &self,
         access: &Access,
         at: &Reference,
@@ -303,6 +273,27 @@ impl Repositories {
             annotations: manifest.annotations,
         };
         Ok((artifact, bytes))
+    }
+
+    /// Returns the chart that a layer of an artifact is.
+    ///
+    /// # Errors
+    /// There is no such layer, it cannot be had, or is no chart.
+    pub async fn pull_artifact(
+        &self,
+        access: &Access,
+        at: &Reference,
+        media_type: &str,
+    ) -> Result<Pulled, ArtifactError> {
+        let bad = |_| ArtifactError::Layer(format!("{at} is no address"));
+        let url: SafeUrl = format!("oci://{at}#{media_type}").parse().map_err(bad)?;
+        if let Some(known) = self.known(&url, None)? {
+            return Ok(known);
+        }
+        let (artifact, bytes) = self.oci_artifact(access, at, media_type).await?;
+        let pulled = self.load(&url, artifact.digest, &bytes)?;
+        locked(&self.undigested).insert(url, artifact.digest);
+        Ok(pulled)
     }
 }
 
