@@ -25,8 +25,8 @@ use crate::source::git::Found;
 /// Where a chart comes from.
 #[derive(Debug)]
 pub(super) enum Place {
-    Helm(HelmRepository),
-    Git(GitRepository),
+    Helm(Box<HelmRepository>),
+    Git(Box<GitRepository>),
 }
 
 /// Which chart is to be made.
@@ -138,12 +138,12 @@ impl Place {
             repository::KIND => {
                 let found: HelmRepository = read(context, &key).await?;
                 let has_artifact = found.spec.is_oci() || found.status.artifact.is_some();
-                (Self::Helm(found), has_artifact)
+                (Self::Helm(Box::new(found)), has_artifact)
             }
             git_repository::KIND => {
                 let found: GitRepository = read(context, &key).await?;
                 let has_artifact = found.status.artifact.is_some();
-                (Self::Git(found), has_artifact)
+                (Self::Git(Box::new(found)), has_artifact)
             }
             kind => {
                 let text = format!("unsupported source kind '{kind}'");

@@ -142,8 +142,7 @@ pub(super) async fn choose(
     let numbered = numbered(&pulled.chart.metadata.version, revision)
         .map_err(|why| Problem::new("ArtifactFailed", why, Class::Retry))?;
     let constraint = constraint(source);
-    let quarantine = std::mem::take(&mut memory.quarantine);
-    memory.quarantine = quarantine.still_valid(&constraint, config_digest);
+    memory.forgive(&constraint, config_digest);
     let version: Version = numbered.version.parse().map_err(|error| {
         Problem::new("ArtifactFailed", format!("{}: {error}", numbered.version), Class::Retry)
     })?;

@@ -125,8 +125,7 @@ pub(super) async fn choose(
         Problem::new("ArtifactFailed", format!("{version}: {error}"), Class::Retry)
     })?;
     let candidates = [Candidate { text: version.clone(), version: parsed }];
-    let quarantine = std::mem::take(&mut memory.quarantine);
-    memory.quarantine = quarantine.still_valid(&constraint, config_digest);
+    memory.forgive(&constraint, config_digest);
     // A commit is somebody's wish, also where it leads back.
     let decision = decided(release, &candidates, (true, &memory.quarantine))?;
     let mut chosen = version;
@@ -140,9 +139,7 @@ pub(super) async fn choose(
         pulled = place.pull(&from).await?;
         chosen.clone_from(wanted);
     }
-    let ran: Vec<_> = release.status.history.iter().map(|entry| &entry.chart_version).collect();
-    memory.origins.retain(|version, _| ran.contains(&version));
-    memory.origins.insert(chosen.clone(), from);
+    memory.comes_from(&release.status.history, Some((chosen.clone(), from)));
     let mut chart = (*pulled.chart).clone();
     chart.metadata.version = chosen;
     let pulled = Pulled { digest: pulled.digest, chart: Arc::new(chart) };

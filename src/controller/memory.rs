@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::git_chart::{Origins, Template};
+use super::git_chart::{Origin, Origins, Template};
 use crate::api::crd::HELM_RELEASE_API;
-use crate::api::{AvailableUpdates, HelmRelease};
+use crate::api::{AvailableUpdates, HelmRelease, Snapshot};
 use crate::cluster::{ApplyOptions, Cluster, Error, Object, ObjectId};
 use crate::policy::Quarantine;
 
@@ -41,6 +41,22 @@ pub struct Memory {
     /// What was told of newer versions.
     #[serde(skip_serializing_if = "Told::is_nothing")]
     pub told: Told,
+}
+
+impl Memory {
+    /// Forgets versions that failed under another wish or with other values.
+    pub(super) fn forgive(&mut self, constraint: &str, config_digest: &str) {
+        let quarantine = std::mem::take(&mut self.quarantine);
+        self.quarantine = quarantine.still_valid(constraint, config_digest);
+    }
+
+    /// Remembers where a version comes from, and of the others only where those came from that a
+    /// history knows.
+    pub(super) fn comes_from(&mut self, history: &[Snapshot], origin: Option<(String, Origin)>) {
+        let ran: Vec<_> = history.iter().map(|entry| &entry.chart_version).collect();
+        self.origins.retain(|version, _| ran.contains(&version));
+        self.origins.extend(origin);
+    }
 }
 
 /// What was told of newer versions.

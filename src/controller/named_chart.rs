@@ -32,8 +32,7 @@ pub(super) async fn choose(
     })?;
     let candidates = [Candidate { text: artifact.revision.clone(), version }];
     let constraint = constraint(source);
-    let quarantine = std::mem::take(&mut memory.quarantine);
-    memory.quarantine = quarantine.still_valid(&constraint, config_digest);
+    memory.forgive(&constraint, config_digest);
     // A commit is somebody's wish, also where it leads back; an index is not.
     let changed = source.spec.chart.source_ref.is_git() || memory.constraint != constraint;
     let decision = decided(release, &candidates, (changed, &memory.quarantine))?;
@@ -47,10 +46,8 @@ pub(super) async fn choose(
     } else {
         before(context, memory, &chosen).map_err(|text| away(&text, Class::Retry))?
     };
-    let ran: Vec<_> = release.status.history.iter().map(|entry| &entry.chart_version).collect();
-    memory.origins.retain(|version, _| ran.contains(&version));
     let origin = Origin { digest, wish: constraint.clone(), ..Origin::default() };
-    memory.origins.insert(chosen, origin);
+    memory.comes_from(&release.status.history, Some((chosen, origin)));
     Ok(Chosen { pulled, decision, constraint, oci_digest: String::new() })
 }
 

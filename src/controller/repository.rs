@@ -26,6 +26,9 @@ use crate::repo::{Content, Refreshed, Text, Trouble};
 /// Kind of the objects.
 pub(super) const KIND: &str = "HelmRepository";
 
+/// Reason and text of what could not be stored.
+type Unstored = (&'static str, String);
+
 /// Fetches the index if it is time, and says how it went.
 pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
     source::ended(KIND, key, reconcile_inner(context, key).await)
@@ -93,7 +96,7 @@ async fn store(
     repository: &HelmRepository,
     refreshed: &Refreshed,
     new: &mut HelmRepositoryStatus,
-) -> Option<(&'static str, String)> {
+) -> Option<Unstored> {
     let made = made(repository, refreshed, rfc3339_seconds(context.clock.now()));
     let (stored, unstored) = match &refreshed.text {
         Some(text) => {
@@ -168,7 +171,7 @@ async fn note(
     context: &Context,
     repository: &HelmRepository,
     mut new: HelmRepositoryStatus,
-    result: Result<(Refreshed, Option<(&'static str, String)>), Problem>,
+    result: Result<(Refreshed, Option<Unstored>), Problem>,
 ) -> Result<(), cluster::Error> {
     let meta = &repository.metadata;
     let mut list = std::mem::take(&mut new.conditions);

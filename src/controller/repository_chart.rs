@@ -124,8 +124,7 @@ pub(super) async fn choose(
         build: counted(&template, deployed.map(|entry| entry.chart_version.as_str()), memory),
     };
     let constraint = place.range.to_owned();
-    let quarantine = std::mem::take(&mut memory.quarantine);
-    memory.quarantine = quarantine.still_valid(&constraint, config_digest);
+    memory.forgive(&constraint, config_digest);
     let is_pinned = release.metadata.annotation(PIN).is_some();
     let candidates = place.candidates(is_pinned);
     repository::say_troubles(context, repository, &place.url).await;
@@ -137,11 +136,8 @@ pub(super) async fn choose(
     let pulled = place.pull(wanted, memory).await;
     repository::say_troubles(context, repository, &place.url).await;
     let (pulled, origin) = pulled?;
-    let ran: Vec<_> = release.status.history.iter().map(|entry| &entry.chart_version).collect();
-    memory.origins.retain(|version, _| ran.contains(&version));
-    if let Some(origin) = origin {
-        memory.origins.insert(pulled.chart.metadata.version.clone(), origin);
-    }
+    let origin = origin.map(|origin| (pulled.chart.metadata.version.clone(), origin));
+    memory.comes_from(&release.status.history, origin);
     Ok(Chosen { pulled, decision, constraint, oci_digest: String::new() })
 }
 

@@ -190,7 +190,8 @@ mod tests {
             ("bad.yaml", "a: ["),
         ];
         let missing = "values files merge error: no values file found at path";
-        let rows: &[(&[&str], bool, Result<(&str, usize), &str>)] = &[
+        type Want = Result<(&'static str, usize), &'static str>;
+        let rows: &[(&[&str], bool, Want)] = &[
             (&["values.yaml", "prod.yaml"], false, Ok(("a:\n  b: 1\n  c:\n  - 2\n  d: null\n", 2))),
             (
                 &["prod.yaml", "./env//more.yaml"],

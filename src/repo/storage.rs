@@ -333,7 +333,8 @@ mod tests {
     fn what_is_not_kept_is_removed() {
         let at = |second: i64| SystemTime::from(now() - jiff::SignedDuration::from_secs(second));
         let file = |(name, age): &(&str, i64)| (at(*age), PathBuf::from(name));
-        let rows: [(&[(&str, i64)], usize, &[&str]); 5] = [
+        type Files = &'static [(&'static str, i64)];
+        let rows: [(Files, usize, &[&str]); 5] = [
             (&[("a", 5), ("b", 10)], 3, &[]),
             (&[("b", 10), ("a", 5), ("c", 20)], 3, &["c"]),
             (&[("a", 5), ("b", 10)], 2, &["b"]),

@@ -174,6 +174,24 @@ impl World {
     }
 }
 
+/// Looks at what the API server makes of the definition: columns, defaults, rules.
+async fn is_defined_as_by_flux(world: &World, chart: &Value) {
+    let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/helmcharts.source.toolkit.fluxcd.io";
+    let definition = world.api.get(definition).await.unwrap();
+    let columns = definition["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap();
+    let columns: Vec<&str> = columns.iter().filter_map(|one| one["name"].as_str()).collect();
+    let want = ["Chart", "Version", "Source Kind", "Source Name", "Age", "Ready", "Status"];
+    assert_eq!(columns, want);
+    assert_eq!(chart["spec"]["reconcileStrategy"], "ChartVersion");
+    let object = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmChart",
+        "metadata": {"name": "signed"}, "spec": {"chart": "web", "interval": "1m",
+        "sourceRef": {"kind": "GitRepository", "name": "all"}, "verify": {"provider": "cosign"}}});
+    let path = world.path(CHARTS, "");
+    let refused = world.api.create(path.trim_end_matches('/'), &object).await.unwrap_err();
+    let rule = "spec.verify is only supported when spec.sourceRef.kind is 'HelmRepository'";
+    assert!(refused.status.to_string().contains(rule), "{}", refused.status);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_range_is_followed_on_a_real_server() {
     let Some(mut world) = World::real().await else { return };
@@ -205,21 +223,7 @@ async fn a_range_is_followed_on_a_real_server() {
         assert_eq!(said, (&json!("True"), &json!("ChartPullSucceeded"), &json!(message)));
     }
     world.has_event("ChartPullSucceeded", message).await;
-    // What the API server thinks of the definition.
-    let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/helmcharts.source.toolkit.fluxcd.io";
-    let definition = world.api.get(definition).await.unwrap();
-    let columns = definition["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap();
-    let columns: Vec<&str> = columns.iter().filter_map(|one| one["name"].as_str()).collect();
-    let want = ["Chart", "Version", "Source Kind", "Source Name", "Age", "Ready", "Status"];
-    assert_eq!(columns, want);
-    assert_eq!(chart["spec"]["reconcileStrategy"], "ChartVersion");
-    let object = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmChart",
-        "metadata": {"name": "signed"}, "spec": {"chart": "web", "interval": "1m",
-        "sourceRef": {"kind": "GitRepository", "name": "all"}, "verify": {"provider": "cosign"}}});
-    let path = world.path(CHARTS, "");
-    let refused = world.api.create(path.trim_end_matches('/'), &object).await.unwrap_err();
-    let rule = "spec.verify is only supported when spec.sourceRef.kind is 'HelmRepository'";
-    assert!(refused.status.to_string().contains(rule), "{}", refused.status);
+    is_defined_as_by_flux(&world, &chart).await;
     // By itself to the next, and back from the one after it, which never becomes ready.
     world.repository.publish_package(web("1.1.0", ""));
     world.runs("1.1.0").await;
@@ -409,9 +413,7 @@ async fn a_folder_in_git_is_packed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said() {
-    let Some(git) = Git::start() else { return };
     let mut world = World::start().await;
-    commit(&git, "1.0.0", "", &[]);
     world.run(RELEASE);
     let words = "could not get Source object: HelmChart '";
     world.refuses(RELEASES, "ArtifactFailed", words).await;
@@ -465,7 +467,13 @@ async fn what_is_wrong_is_said() {
         // What was made stays.
         assert_eq!(chart["status"]["artifact"]["revision"], "1.0.0", "{chart}");
     }
-    // A path in Git that is no chart waits for another commit.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_is_no_chart_waits_for_another_commit() {
+    let Some(git) = Git::start() else { return };
+    let mut world = World::start().await;
+    commit(&git, "1.0.0", "", &[]);
     world.run(&in_git(&git, "").replace("./charts/web", "./charts/none"));
     let words = "invalid chart reference: there is nothing at './charts/none'";
     let chart = world.refuses(CHARTS, "InvalidChartReference", words).await;
