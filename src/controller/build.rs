@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::git_access::{self, Neighbors};
 use super::git_chart::{self, Origin};
-use super::source::{Failure, Source};
+use super::source::{Failure, NO_ARTIFACT, Source};
 use super::{access, git_repository, repository};
 use crate::api::condition::{BUILD_FAILED, FETCH_FAILED, STORAGE_FAILED};
 use crate::api::{ChartSpec, GitRepository, HelmRepository};
@@ -192,9 +192,6 @@ impl Place {
         }
     }
 }
-
-/// Reason where a source has nothing yet.
-pub(super) const NO_ARTIFACT: &str = "NoSourceArtifact";
 
 async fn read<T: Source>(context: &Context, key: &NamespacedName) -> Result<T, Failure> {
     let unavailable = |why: String| {

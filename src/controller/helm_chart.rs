@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::artifact::{self, UNSTORED};
-use super::build::{Made, NO_ARTIFACT, Place, Wanted};
+use super::build::{Made, Place, Wanted};
 use super::context::Context;
 use super::queue::{Report, USUAL};
 use super::source::{self, Failure, Success};
@@ -41,18 +41,8 @@ async fn reconcile_inner(
     let given = context.options.interval.or(chart.spec.chart.interval.map(|given| given.0));
     let failed = result.as_ref().err().map(|failure| failure.class);
     let report = Report::of_artifact(failed, given);
-    if result.as_ref().is_err_and(|failure| is_said(&chart.status, failure)) {
-        // It is being fetched: what was said once need not be said at each look.
-        return Ok(report);
-    }
     source::note(context, &chart, new, result).await?;
     Ok(report)
-}
-
-/// Whether the status says already that the source has nothing yet.
-fn is_said(status: &HelmChartStatus, failure: &Failure) -> bool {
-    let said = condition::find(&status.conditions, failure.kind);
-    failure.reason == NO_ARTIFACT && said.is_some_and(|said| said.message == failure.message)
 }
 
 async fn look(

@@ -14,7 +14,7 @@ use super::{status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{
     ARTIFACT_IN_STORAGE, BUILD_FAILED, ConditionList, Conditions, FETCH_FAILED, READY, STALLED,
-    STORAGE_FAILED, Truth, is_true,
+    STORAGE_FAILED, Truth, find, is_true,
 };
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{
@@ -25,6 +25,8 @@ use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
 use crate::cluster::{self, Cluster, ObjectId};
 
+/// Reason where the source of a source has nothing yet.
+pub(super) const NO_ARTIFACT: &str = "NoSourceArtifact";
 /// Conditions that tell of a failure.
 const FAILURES: [&str; 3] = [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED];
 /// API version of all sources.
@@ -228,13 +230,22 @@ pub(super) async fn note<T: Source>(
             for other in FAILURES.into_iter().filter(|other| *other != kind) {
                 conditions.delete(other);
             }
+            let is_known = find(conditions.list(), kind).is_some_and(|old| old.message == message);
             conditions.set(READY, Truth::False, reason, &message);
             conditions.set(kind, Truth::True, reason, &message);
             if class == Class::Stalled {
                 conditions.set(STALLED, Truth::True, reason, &message);
                 *parts.observed_generation = meta.generation;
             }
-            Some((Severity::Warning, reason, message))
+            if reason == NO_ARTIFACT {
+                // It is being fetched: no event for what is about to pass.
+                if !is_known {
+                    context.recorder.progress(&source.subject(), reason, message);
+                }
+                None
+            } else {
+                Some((Severity::Warning, reason, message))
+            }
         }
     };
     finish(context, source, new, event).await

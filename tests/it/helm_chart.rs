@@ -269,6 +269,10 @@ async fn values_files_become_those_of_the_chart() {
         (&json!("ChartPackageSucceeded"), &json!(message))
     );
     world.has_event("ChartPackageSucceeded", message).await;
+    // That its repository was fetched a moment later is no event.
+    let events = format!("/api/v1/namespaces/{}/events", world.namespace);
+    let events = world.api.list(&events).await;
+    assert!(events.iter().all(|event| event["reason"] != "NoSourceArtifact"), "{events:?}");
     // The chart's own values alone are no values files.
     world.change(CHARTS, &json!({"spec": {"valuesFiles": ["values.yaml"]}})).await;
     world.stored("1.0.0").await;
