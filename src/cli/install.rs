@@ -185,14 +185,10 @@ async fn whole(
 /// Returns the last record, if the name may be taken.
 async fn available(site: &Site, name: &str, replace: bool) -> anyhow::Result<Option<Record>> {
     let last = site.last(name).await?;
-    match &last {
-        Some(last)
-            if !replace || !matches!(last.info.status.as_str(), "uninstalled" | "failed") =>
-        {
-            bail!("release name check failed: cannot reuse a name that is still in use")
-        }
-        Some(_) | None => Ok(last),
+    if let Some(last) = &last {
+        release::check_name(&last.info.status, replace)?;
     }
+    Ok(last)
 }
 
 /// What Helm says of a chart that cannot be rendered.

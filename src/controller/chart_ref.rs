@@ -94,14 +94,18 @@ pub(super) fn decided(
 }
 
 /// Says that a source is not there: as Flux, whose releases read what `chartRef` names themselves.
-fn missing((kind, name): (&str, &str), field: &str) -> Problem {
+fn missing(kind: &str, key: &NamespacedName, field: &str) -> Problem {
     let problem = if field == FIELD {
         let text = format!(
-            "could not get Source object: {kind} '{name}' not found; create it or correct {field}"
+            "could not get Source object: {kind}.source.toolkit.fluxcd.io \"{}\" not found",
+            key.name
         );
         Problem::new("ArtifactFailed", text, Class::Stalled).waiting()
     } else {
-        not_ready((kind, name), &format!("it does not exist; create it or correct {field}"))
+        not_ready(
+            (kind, &key.to_string()),
+            &format!("it does not exist; create it or correct {field}"),
+        )
     };
     Problem { class: Class::Stalled, ..problem }
 }
@@ -120,7 +124,7 @@ pub(super) async fn source<T: Source>(
         Problem::new("ArtifactFailed", text, error.class())
     })?;
     let Some(found) = found else {
-        return Err(missing((T::KIND, &key.to_string()), field));
+        return Err(missing(T::KIND, &key, field));
     };
     let source: T = serde_json::from_value(found.0)
         .map_err(|error| not_ready((T::KIND, &key.to_string()), &error.to_string()))?;

@@ -31,22 +31,11 @@ use crate::cluster::Propagation;
 use crate::cluster::wait::Progress;
 use crate::policy::Evidence;
 use crate::release::{
-    self, ClusterLookup, Deploy, Env, Head, Kind, Method, Origin, Outcome, PostRendering, Record,
-    RenderRequest, RenderedRelease, Rollback, Storage, Suite, Uninstall,
+    self, ClusterLookup, Deploy, Env, Head, Kind, Method, Options, Origin, Outcome, PostRendering,
+    Record, RenderRequest, RenderedRelease, Rollback, Storage, Suite, Uninstall,
 };
 use crate::template::ReleaseInfo;
 use crate::yaml::Map;
-
-/// Whether a first revision may follow a record that is still there.
-///
-/// Source: helm v4.3.2 pkg/action/install.go (`availableName`).
-fn may_be_replaced(last: &Head, replace: bool) -> Result<(), release::Error> {
-    if replace && matches!(last.status.as_str(), "uninstalled" | "failed") {
-        return Ok(());
-    }
-    let text = "release name check failed: cannot reuse a name that is still in use";
-    Err(release::Error::Refused(text.to_owned()))
-}
 
 /// A reconciliation that is under way.
 pub(super) struct Work<'a> {
@@ -144,7 +133,7 @@ impl Work<'_> {
             holder,
             rules,
             progress: &progress,
-            output: &said,
+            output: &progress::said,
             left: &|object, conflicts| left.hear(object, conflicts),
         };
         let began = tokio::time::Instant::now();
@@ -180,11 +169,16 @@ impl Work<'_> {
         let spec = &self.release.spec;
         let install = step == Step::Install;
         let (kind, after, before) = self.kind(install).await?;
+        let replaced = match install && after > 0 {
+            true => self.storage.get(&self.target.name, after).await?.map(Box::new),
+            false => None,
+        };
         let (i, u) = (&spec.install, &spec.upgrade);
         let options = match install {
             true => options(self.release, of_install(i.server_side_apply), false),
             false => options(self.release, of_mode(u.server_side_apply).or(before), u.force),
         }?;
+        let options = Options { replaced, ..options };
         let origin = Origin::of(self.release);
         let crds = if install { spec.install.crds } else { spec.upgrade.crds };
         let (chart, values) = match &kind {
@@ -199,7 +193,9 @@ impl Work<'_> {
         let policy = crds.unwrap_or(CrdPolicy::Create);
         let how = (policy, options.method, &options.conflicts);
         release::install_crds(env, &processed, how, Some(&origin)).await?;
-        let rendered = self.render(env, (install, after + 1), (&chart, &values)).await?;
+        // Helm renders every first revision as number one, also after a record that was kept.
+        let revision = if install { 1 } else { after + 1 };
+        let rendered = self.render(env, (install, revision), (&chart, &values)).await?;
         let pick = |a: bool, b: bool| if install { a } else { b };
         Ok(Deploy {
             kind,
@@ -233,7 +229,7 @@ impl Work<'_> {
         if install {
             self.status.history.clear();
             if let Some(head) = heads.first() {
-                may_be_replaced(head, self.release.spec.install.replace)?;
+                release::check_name(&head.status, self.release.spec.install.replace)?;
             }
             return Ok((Kind::Install { after }, after, Method::Server));
         }
@@ -554,13 +550,6 @@ impl Work<'_> {
             "install" => status.install_failures += 1,
             _ => status.upgrade_failures += 1,
         }
-    }
-}
-
-/// Logs what a hook said.
-pub(super) fn said(log: &str) {
-    for line in log.lines() {
-        tracing::info!(line, "a hook says");
     }
 }
 

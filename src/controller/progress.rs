@@ -87,6 +87,13 @@ async fn write_one(context: &Context, release: &HelmRelease, text: &str) -> Resu
     status::replace(&context.cluster, &id, told).await.map(drop)
 }
 
+/// Logs what a hook said.
+pub(super) fn said(log: &str) {
+    for line in log.lines() {
+        tracing::info!(line, "a hook says");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

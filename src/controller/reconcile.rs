@@ -401,7 +401,10 @@ async fn due(
             if ready.is_none_or(|ready| ready.message != text) {
                 work.context.recorder.progress(work.subject, "StateError", &text);
             }
-            work.conditions(|conditions| conditions.set(READY, Truth::False, "StateError", text));
+            work.conditions(|conditions| {
+                conditions.set(RECONCILING, Truth::True, "Progressing", "Fulfilling prerequisites");
+                conditions.set(READY, Truth::False, "StateError", text);
+            });
             return Err(Report::new(Requeue::Backoff, Phase::Failed));
         }
     };

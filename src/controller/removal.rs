@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::context::Context;
-use super::execute::{PATIENCE, Work, said};
+use super::execute::{PATIENCE, Work};
 use super::history;
 use super::notice::{Severity, Subject};
+use super::progress::said;
 use super::queue::{Phase, Report, Requeue};
 use super::site::{Site, SiteError};
 use super::summary::{chart_text, release_text};

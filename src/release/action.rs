@@ -282,6 +282,20 @@ async fn run(
     }
 }
 
+/// Checks that a first revision may follow a record that is still there, by the status of that.
+///
+/// Source: helm v4.3.2 pkg/action/install.go (`availableName`).
+///
+/// # Errors
+/// The name is in use.
+pub fn check_name(last: &str, replace: bool) -> Result<(), Error> {
+    if replace && matches!(last, "uninstalled" | "failed") {
+        return Ok(());
+    }
+    let text = "release name check failed: cannot reuse a name that is still in use";
+    Err(Error::Refused(text.to_owned()))
+}
+
 /// Source: helm v4.3.2 pkg/action/install.go (`replaceRelease`): a failed one stays failed.
 fn superseded(last: &Record) -> Record {
     let mut last = last.clone();
@@ -290,6 +304,14 @@ fn superseded(last: &Record) -> Record {
         "superseded by new release".clone_into(&mut last.info.description);
     }
     last
+}
+
+/// Tells of the old record, where objects could not be changed: Helm stores it again then, and Flux
+/// sees that; nothing of it has changed.
+fn unchanged(deploy: &Deploy, result: &Result<(), Error>, written: &mut Vec<Record>) {
+    if let (Err(_), Kind::Upgrade { current, .. }) = (result, &deploy.kind) {
+        written.push(Record::clone(current));
+    }
 }
 
 async fn change(
@@ -302,7 +324,9 @@ async fn change(
     let word = if matches!(deploy.kind, Kind::Install { .. }) { "install" } else { "upgrade" };
     let how = deploy.asked().how(scope.verb);
     if let Ok(how) = how {
-        preflight::check(&env.cluster, &scope.old, &scope.objects, how).await?;
+        let checked = preflight::check(&env.cluster, &scope.old, &scope.objects, how).await;
+        unchanged(deploy, &checked, written);
+        checked?;
     }
     if deploy.hooks {
         hook::run(env, record, &format!("pre-{word}"), deploy.timeout).await?;
@@ -311,12 +335,7 @@ async fn change(
         Ok(how) => make_ready(env, deploy, scope, how).await,
         Err(error) => Err(error),
     };
-    if ready.is_err()
-        && let Kind::Upgrade { current, .. } = &deploy.kind
-    {
-        // Helm stores the old record again here, and Flux sees that; nothing of it has changed.
-        written.push(Record::clone(current));
-    }
+    unchanged(deploy, &ready, written);
     ready?;
     if deploy.hooks {
         hook::run(env, record, &format!("post-{word}"), deploy.timeout).await?;

@@ -42,7 +42,7 @@ mod trial;
 mod tried;
 mod uninstall;
 
-pub use action::{Deploy, Env, Kind, Outcome, deploy, unlock};
+pub use action::{Deploy, Env, Kind, Outcome, check_name, deploy, unlock};
 pub use apply::outlives_upgrade;
 pub use capabilities::{of_cluster, offline};
 pub use crd::install_crds;
