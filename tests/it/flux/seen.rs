@@ -21,9 +21,10 @@ const VOLATILE: &[&str] = &[
 ];
 
 /// What is compared, each with a name to report.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Seen {
-    releases: Vec<Value>,
+    /// Whether it was seen in the middle of an action.
+    under_way: bool,
     rows: BTreeMap<String, Value>,
 }
 
@@ -31,33 +32,62 @@ pub(super) struct Seen {
 pub(super) fn expected(after: &Value) -> Seen {
     let list = |key: &str| after[key].as_array().cloned().unwrap_or_default();
     let records = list("releases").into_iter().map(|release| release["record"].clone());
-    Seen::new(list("helmreleases"), records.collect(), list("objects"), list("events"))
+    let objects = list("objects").into_iter().map(|object| (path(&object), Some(object)));
+    Seen::new(&list("helmreleases"), records.collect(), objects.collect(), &list("events"))
 }
 
-/// Returns what stands there now, of the kinds and names that Flux left.
-pub(super) async fn observed(api: &Api, namespace: &str, want: &Seen) -> Seen {
+/// Returns what stands there now, of objects those at the paths.
+pub(super) async fn observed(
+    api: &Api,
+    namespace: &str,
+    paths: impl Iterator<Item = &str>,
+) -> Seen {
     let core = format!("/api/v1/namespaces/{namespace}");
-    let releases = format!("/apis/helm.toolkit.fluxcd.io/v2/namespaces/{namespace}/helmreleases");
     let secrets = api.list(&format!("{core}/secrets")).await;
     let records = secrets.iter().filter(|secret| secret["type"] == "helm.sh/release.v1");
     let records = records.map(|secret| record(&secret["data"]["release"])).collect();
     let mut objects = Vec::new();
-    for path in want.object_paths() {
-        objects.extend(api.get(path).await);
+    for path in paths {
+        objects.push((path.to_owned(), api.get(path).await));
     }
     let events = api.list(&format!("{core}/events")).await;
-    Seen::new(api.list(&releases).await, records, objects, events)
+    Seen::new(&releases(api, namespace).await, records, objects, &events)
+}
+
+/// Returns the paths of all objects in the inventories of the releases.
+pub(super) async fn inventory(api: &Api, namespace: &str) -> Vec<String> {
+    let releases = releases(api, namespace).await;
+    let entries =
+        releases.iter().filter_map(|one| one["status"]["inventory"]["entries"].as_array());
+    entries.flatten().map(inventoried).collect()
+}
+
+async fn releases(api: &Api, namespace: &str) -> Vec<Value> {
+    api.list(&format!("/apis/helm.toolkit.fluxcd.io/v2/namespaces/{namespace}/helmreleases")).await
+}
+
+/// Returns the path of an entry, whose `id` is `NAMESPACE_NAME_GROUP_KIND`, and `v` the version.
+fn inventoried(entry: &Value) -> String {
+    let id: Vec<_> = entry["id"].as_str().unwrap().split('_').collect();
+    let [namespace, name, group, kind] = id[..] else { panic!("{entry}") };
+    let version = entry["v"].as_str().unwrap();
+    let version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let mut object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}});
+    if !namespace.is_empty() {
+        object["metadata"]["namespace"] = json!(namespace);
+    }
+    path(&object)
 }
 
 impl Seen {
     fn new(
-        releases: Vec<Value>,
+        releases: &[Value],
         records: Vec<Value>,
-        objects: Vec<Value>,
-        events: Vec<Value>,
+        objects: Vec<(String, Option<Value>)>,
+        events: &[Value],
     ) -> Self {
         let mut rows = BTreeMap::new();
-        for release in &releases {
+        for release in releases {
             let name = release["metadata"]["name"].as_str().unwrap_or_default();
             rows.insert(
                 format!("release {name}: finalizers"),
@@ -71,11 +101,24 @@ impl Seen {
             let (name, row) = plain_record(&record);
             rows.insert(name, row);
         }
-        for object in objects {
-            rows.insert(format!("object {}", path(&object)), plain_object(object));
+        for (path, object) in objects {
+            rows.insert(format!("object {path}"), object.map_or(Value::Null, plain_object));
         }
-        rows.insert("events".to_owned(), plain_events(&events));
-        Self { releases, rows }
+        rows.insert("events".to_owned(), plain_events(events));
+        Self { under_way: releases.iter().any(is_under_way), rows }
+    }
+
+    /// Returns what was recorded by [`Self::rows`].
+    pub(super) fn recorded(rows: &Value) -> Self {
+        let rows: BTreeMap<String, Value> = serde_json::from_value(rows.clone()).unwrap();
+        let conditions = rows.iter().filter(|(name, _)| name.ends_with(": conditions"));
+        let under_way = conditions.into_iter().any(|(_, row)| row["Ready"]["status"] == "Unknown");
+        Self { under_way, rows }
+    }
+
+    /// Returns it as plain data.
+    pub(super) fn rows(&self) -> Value {
+        json!(self.rows)
     }
 
     /// Cuts what was waited for off each timeout: Flux's limit on calls sometimes hid it.
@@ -112,13 +155,7 @@ impl Seen {
 
     /// Whether it was seen in the middle of an action.
     pub(super) fn is_under_way(&self) -> bool {
-        self.releases.iter().any(|release| {
-            let conditions = release["status"]["conditions"].as_array();
-            conditions
-                .into_iter()
-                .flatten()
-                .any(|c| c["type"] == "Ready" && c["status"] == "Unknown")
-        })
+        self.under_way
     }
 
     /// Returns what differs in what was seen.
@@ -132,9 +169,15 @@ impl Seen {
         found
     }
 
-    fn object_paths(&self) -> impl Iterator<Item = &str> {
+    /// Returns the paths of the objects that are compared.
+    pub(super) fn object_paths(&self) -> impl Iterator<Item = &str> {
         self.rows.keys().filter_map(|name| name.strip_prefix("object "))
     }
+}
+
+fn is_under_way(release: &Value) -> bool {
+    let conditions = release["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "Unknown")
 }
 
 /// Adds a line for each leaf that differs.
@@ -166,7 +209,10 @@ fn differ(at: &str, want: Option<&Value>, seen: Option<&Value>, found: &mut Vec<
 
 fn conditions(release: &Value) -> Value {
     let all = release["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let ready = all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True");
     let rows = all.iter().filter(|c| !OURS.contains(&c["type"].as_str().unwrap_or_default()));
+    // Flux sometimes forgets to take this away from what has come to its end.
+    let rows = rows.filter(|c| !(ready && c["message"] == "Fulfilling prerequisites"));
     let rows = rows.map(|c| {
         let mut row = c.clone();
         row.as_object_mut().unwrap().remove("lastTransitionTime");
@@ -313,6 +359,18 @@ fn path(object: &Value) -> String {
     }
 }
 
+/// Takes what the server chose out of a Job.
+fn anonymous(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !key.ends_with("controller-uid"));
+            fields.values_mut().for_each(anonymous);
+        }
+        Value::Array(items) => items.iter_mut().for_each(anonymous),
+        _ => {}
+    }
+}
+
 /// Returns what was declared of an object, and what of it its manager owns.
 fn plain_object(mut object: Value) -> Value {
     let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
@@ -339,7 +397,9 @@ fn plain_object(mut object: Value) -> Value {
     kept.insert("labels".to_owned(), metadata["labels"].clone());
     kept.insert("annotations".to_owned(), annotations);
     kept.insert("owned".to_owned(), json!(owned));
-    Value::Object(kept)
+    let mut kept = Value::Object(kept);
+    anonymous(&mut kept);
+    kept
 }
 
 /// Returns the events of releases, sorted: many fall into one second. One that repeats counts once.

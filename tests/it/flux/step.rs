@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::support::api::Api;
+use crate::support::helm::Helm;
 use crate::support::wait::{SOON, until};
 
 /// Does it. Waiting steps wait for nothing here: their state is waited for.
-pub(super) async fn perform(api: &Api, namespace: &str, what: &Value) {
+pub(super) async fn perform(api: &Api, helm: Option<&Helm>, namespace: &str, what: &Value) {
     for object in what["apply"].as_array().into_iter().flatten() {
         let mut object = object.clone();
         object["metadata"]["namespace"] = json!(namespace);
@@ -22,8 +23,19 @@ pub(super) async fn perform(api: &Api, namespace: &str, what: &Value) {
         let arguments: Vec<_> = arguments.iter().map(|word| word.as_str().unwrap()).collect();
         kubectl(api, namespace, &arguments).await;
     }
+    if let Some(path) = what["merge"]["path"].as_str() {
+        api.merge(path, &what["merge"]["patch"]).await;
+    }
+    if let Some(path) = what["delete"].as_str() {
+        api.delete(path).await;
+        until("what was deleted is gone", SOON, async || api.get(path).await.is_none()).await;
+    }
+    if let Some(arguments) = what["helm"].as_array() {
+        let arguments: Vec<_> = arguments.iter().map(|word| word.as_str().unwrap()).collect();
+        let helm = helm.expect("a scenario in which a person uses Helm has one");
+        helm.ok(&arguments).await;
+    }
 }
-
 /// The scenarios were YAML to `kubectl apply`, for which the key `n` is the boolean of YAML 1.1, and
 /// which sends no null inside of objects.
 fn as_kubectl_reads(values: &mut Value) {

@@ -53,6 +53,20 @@ pub(crate) fn registry() -> Option<PathBuf> {
     skip("registry", "no registry (build it with: tests/parts/build registry)")
 }
 
+/// Returns the folder of Flux's controllers and their definitions, or `None` after saying so.
+pub(crate) fn flux() -> Option<PathBuf> {
+    let key = format!(
+        "flux-helm-controller-{}-source-controller-{}",
+        version("HELM_CONTROLLER"),
+        version("SOURCE_CONTROLLER")
+    );
+    let folder = folder().join(key);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    skip("flux", "no controllers of Flux (build them with: tests/parts/build flux)")
+}
+
 /// Returns Helm's engine in a program of our own, or `None` after saying so.
 pub(crate) fn judge() -> Option<PathBuf> {
     let program = folder().join("judge/judge");
