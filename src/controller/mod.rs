@@ -47,6 +47,7 @@ mod removal;
 mod repository;
 mod repository_chart;
 pub mod request;
+mod retry;
 pub mod site;
 mod source;
 mod status;

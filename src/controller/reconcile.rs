@@ -18,7 +18,7 @@ use super::removal;
 use super::suite::{self, Tests};
 use super::target::Target;
 use super::version::{adopt_rollback, keep_evidence, note_origin, quarantine, say_held};
-use super::{drift, history, lease, offer, postrender, request, status, unreadable, values};
+use super::{drift, history, lease, offer, postrender, request, retry, status, unreadable, values};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{self, READY, RECONCILING, STALLED, Truth};
 use crate::api::crd::HELM_RELEASE_API;
@@ -156,8 +156,15 @@ async fn go(
     if let Some(report) = removal::moved(work, &needs.pulled.chart.metadata.name).await? {
         return Ok(report);
     }
+    let handled = work.status.last_handled_reconcile_at.as_str();
+    let asked = meta.annotation(REQUESTED_AT).is_some_and(|requested| requested != handled);
     let requests = request::take(meta, &mut work.status);
-    attempt(work, &needs, requests.reset);
+    let fresh = attempt(work, &needs, requests.reset) || asked;
+    let next_attempt = match (requests.force, fresh) {
+        (true, _) => Attempt::Forced,
+        (false, true) => Attempt::Fresh,
+        (false, false) => Attempt::Repeated,
+    };
     if adopt_rollback(work, &mut remembered, &needs).await {
         memory::write(&work.context.cluster, work.release, &remembered).await?;
         return Ok(Report::new(Requeue::Now, Phase::Working));
@@ -167,7 +174,7 @@ async fn go(
     if remembered.automatic != before.automatic || remembered.origins != before.origins {
         memory::write(&work.context.cluster, work.release, &remembered).await?;
     }
-    let result = run(work, id, &needs, &mut remembered, requests.force).await;
+    let result = run(work, id, (&needs, &mut remembered), next_attempt).await;
     let good = matches!(&result, Ok(report) if report.phase == Phase::Ready);
     let mut news = Vec::new();
     if good {
@@ -201,6 +208,11 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
         if !known {
             work.context.recorder.progress(work.subject, reason, message);
         }
+    } else if waits && reason == "ArtifactFailed" {
+        // Nor is there an event of Flux's about a source that is not there.
+        if !known {
+            work.context.recorder.progress(work.subject, reason, message);
+        }
     } else if !known {
         // What only a person can put right is said aloud; a dependency may come any moment.
         let passes = waits && (class != Class::Stalled || reason == "DependencyNotReady");
@@ -221,45 +233,46 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
     }
 }
 
-/// Notes what is attempted now; a new attempt starts with fresh counters.
-fn attempt(work: &mut Work<'_>, needs: &Prerequisites, reset: bool) {
+/// Notes what is attempted now; a new attempt starts with fresh counters. Returns whether it is one.
+fn attempt(work: &mut Work<'_>, needs: &Prerequisites, reset: bool) -> bool {
     let version = &needs.pulled.chart.metadata.version;
     let generation = work.release.metadata.generation;
     let status = &mut work.status;
     let other_values = !status.last_attempted_config_digest.is_empty()
         && status.last_attempted_config_digest != needs.config_digest;
-    if reset
+    let fresh = reset
         || status.last_attempted_generation != generation
         || status.last_attempted_revision != *version
-        || other_values
-    {
+        || other_values;
+    if fresh {
         (status.failures, status.install_failures, status.upgrade_failures) = (0, 0, 0);
     }
     status.last_attempted_generation = generation;
     status.last_attempted_revision.clone_from(version);
     status.last_attempted_revision_digest.clone_from(&needs.oci_digest);
     status.last_attempted_config_digest.clone_from(&needs.config_digest);
+    fresh
 }
 
 /// The loop: determine, decide, act.
 async fn run(
     work: &mut Work<'_>,
     id: &ObjectId,
-    needs: &Prerequisites,
-    remembered: &mut Memory,
-    force: bool,
+    (needs, remembered): (&Prerequisites, &mut Memory),
+    attempt: Attempt,
 ) -> Result<Report, Failure> {
     let mut ran: Vec<StepKind> = Vec::new();
     let automatic = remembered.automatic == needs.pulled.chart.metadata.version;
-    let mut force = force;
+    let mut standing = Standing { automatic, attempt };
     loop {
-        let due = match due(work, needs, remembered, Standing { automatic, force }).await {
+        let due = match due(work, needs, remembered, standing).await {
             Ok(due) => due,
             Err(report) => return Ok(report),
         };
-        force = false;
+        // What fails from here on has only just been tried.
+        standing = Standing { attempt: Attempt::Fresh, ..standing };
         if ran.contains(&due.step.kind()) {
-            return Ok(again(work));
+            return Ok(retry::again(work));
         }
         let remediation = due.step.kind() == StepKind::Remediate;
         if remediation && due.step != Step::FinishUninstall && due.ours {
@@ -359,7 +372,7 @@ async fn step(
     if due.step.kind() == StepKind::Remediate {
         return Ok(Some(remediated(work, due.ours)));
     }
-    Ok((done.error.is_some() && pause.is_some()).then(|| again(work)))
+    Ok((done.error.is_some() && pause.is_some()).then(|| retry::again(work)))
 }
 
 /// How the loop stands.
@@ -367,8 +380,18 @@ async fn step(
 struct Standing {
     /// Whether Leadsman chose the wanted version by itself.
     automatic: bool,
-    /// Whether a person asked to upgrade regardless.
-    force: bool,
+    attempt: Attempt,
+}
+
+/// What the next attempt is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    /// The same as the last one.
+    Repeated,
+    /// Something changed since the last one, or a person asked for another.
+    Fresh,
+    /// A person asked to upgrade regardless.
+    Forced,
 }
 
 /// What is to be done, whether nobody but Leadsman itself asked for what led here, and whether it
@@ -384,29 +407,11 @@ async fn due(
     work: &mut Work<'_>,
     needs: &Prerequisites,
     remembered: &Memory,
-    Standing { automatic, force }: Standing,
+    Standing { automatic, attempt }: Standing,
 ) -> Result<Due, Report> {
     let state = match observe(work, needs).await {
         Ok(state) => state,
-        Err(error) => {
-            let why = match &error {
-                release::Error::Cluster(_) => "query: failed to query with labels: ",
-                _ => "",
-            };
-            let text = format!(
-                "Could not determine release state: failed to retrieve last release from storage: {why}{}",
-                chain(&error)
-            );
-            let ready = condition::find(&work.status.conditions, READY);
-            if ready.is_none_or(|ready| ready.message != text) {
-                work.context.recorder.progress(work.subject, "StateError", &text);
-            }
-            work.conditions(|conditions| {
-                conditions.set(RECONCILING, Truth::True, "Progressing", "Fulfilling prerequisites");
-                conditions.set(READY, Truth::False, "StateError", text);
-            });
-            return Err(Report::new(Requeue::Backoff, Phase::Failed));
-        }
+        Err(error) => return Err(retry::undetermined(work, &error)),
     };
     if let State::Locked { .. } = &state
         && let Some(report) = locked(work).await
@@ -418,6 +423,7 @@ async fn due(
     let quarantined =
         failed.is_some_and(|entry| remembered.quarantine.find(&entry.chart_version).is_some());
     let ours = automatic || quarantined;
+    let force = attempt == Attempt::Forced;
     let question =
         Question { spec: &work.release.spec, status: &work.status, force, automatic: ours };
     let todo = next(&state, &question);
@@ -429,6 +435,13 @@ async fn due(
         && let Some(latest) = history::latest(&work.status.history).cloned()
     {
         work.conditions(|conditions| suite::forget_remediation(conditions, &latest));
+    }
+    let again = matches!(todo, Next::Do(Step::Install | Step::Upgrade)) && state == State::Failed;
+    if again
+        && attempt == Attempt::Repeated
+        && let Some(report) = retry::rest(work)
+    {
+        return Err(report);
     }
     match todo {
         Next::Do(step) => Ok(Due { step, ours, automatic }),
@@ -561,20 +574,6 @@ fn exhausted(work: &mut Work<'_>) -> Report {
     Report::new(Requeue::OnChange, Phase::Failed)
 }
 
-/// The step of this kind ran already: it is tried again, later or at once.
-fn again(work: &mut Work<'_>) -> Report {
-    if let Some(pause) = retry_interval(&work.release.spec, &work.status) {
-        let text = format!("retrying after {pause}");
-        work.conditions(|c| c.set(RECONCILING, Truth::True, "ProgressingWithRetry", text));
-        return Report::new(Requeue::After(jittered(pause.0)), Phase::Failed);
-    }
-    let ready = condition::find(&work.status.conditions, READY).map(|ready| ready.message.clone());
-    work.conditions(|conditions| {
-        conditions.set(RECONCILING, Truth::True, "ProgressingWithRetry", ready.unwrap_or_default());
-    });
-    Report::new(Requeue::Backoff, Phase::Working)
-}
-
 /// After a rollback or uninstall: another try, or the end.
 fn remediated(work: &mut Work<'_>, own_step: bool) -> Report {
     let question = Question {
@@ -592,5 +591,5 @@ fn remediated(work: &mut Work<'_>, own_step: bool) -> Report {
         // The version is quarantined: what is decided next is the version that runs again.
         return Report::new(Requeue::Now, Phase::Working);
     }
-    if more { again(work) } else { exhausted(work) }
+    if more { retry::again(work) } else { exhausted(work) }
 }

@@ -80,6 +80,14 @@ async fn left(env: &Env<'_>, last: &Record, error: &Error) -> Result<Record, Err
     Ok(last)
 }
 
+/// Notes that a rollback failed. Helm tells one that was applied, but is not ready, from one that was
+/// not.
+fn fail(record: &mut Record, error: &Error) {
+    let what = if matches!(error, Error::Wait(_)) { "Release" } else { "Rollback" };
+    "failed".clone_into(&mut record.info.status);
+    record.info.description = format!("{what} \"{}\" failed: {}", record.name, chain(error));
+}
+
 async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> Result<(), Error> {
     let (target, last) = (&rollback.target, &rollback.last);
     let mut record = draft(rollback, rfc3339_nano(env.clock.now()));
@@ -131,12 +139,7 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
             if !in_hooks {
                 written.push(left(env, last, error).await?);
             }
-            "failed".clone_into(&mut record.info.status);
-            record.info.description = match error {
-                // Helm tells a rollback that was applied, but is not ready, from one that was not.
-                Error::Wait(_) => format!("Release \"{}\" failed: {}", record.name, chain(error)),
-                _ => format!("Rollback \"{}\" failed: {}", record.name, chain(error)),
-            };
+            fail(&mut record, error);
         }
     }
     env.storage.update(&record, env.holder, &*env.clock).await?;
