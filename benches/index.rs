@@ -1,4 +1,4 @@
-//! Large indexes: `template --repo`, `repo update` and `search repo` of Leadsman against those of
+//! Large indexes: `show chart --repo`, `repo update` and `search repo` of Leadsman against those of
 //! Helm; whole processes, in turns, on the same machine.
 //!
 //! `cargo bench --bench index` prints tables of medians for `docs/benchmarks.md`.
@@ -73,14 +73,14 @@ fn copied(index: &[u8], times: usize) -> Vec<u8> {
     made.into_bytes()
 }
 
-/// `template --repo` of a small chart by a range.
+/// `show chart --repo` by a range: nothing is rendered, so that the index is what is measured.
 fn resolve(helm: Option<&Helm>, repository: &Repository, size: usize) {
     let url = repository.url();
-    let arguments = ["template", "rel", "nginx", "--repo", &url, "--version", RANGE];
+    let arguments = ["show", "chart", "nginx", "--repo", &url, "--version", RANGE];
     let limit = ["--limit", "index=200Mi"];
     let ours: Vec<&str> = arguments.into_iter().chain(limit).collect();
     let (warm, cold) = (Leadsman::new(), Leadsman::new());
-    // Both have the archive, so that the index is what is measured.
+    // Both have the archive.
     output(warm.command(&ours));
     output(cold.command(&ours));
     let mut first = || {
@@ -95,7 +95,7 @@ fn resolve(helm: Option<&Helm>, repository: &Repository, size: usize) {
     }
     programs.push(("Leadsman, the first time", &mut first));
     programs.push(("Leadsman, index unchanged", &mut again));
-    let what = format!("resolve `{RANGE}` in an index of {size} MB (`template --repo`)");
+    let what = format!("resolve `{RANGE}` in an index of {size} MB (`show chart --repo`)");
     contest(&what, &mut programs);
 }
 

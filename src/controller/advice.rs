@@ -11,6 +11,7 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("SourceNotReady", "constraint", "correct spec.chart.spec.version"),
     ("ArtifactFailed", "the index says", "publish the chart anew and have the index made afresh"),
     ("ArtifactFailed", "fetch `", ""),
+    ("SourceUnavailable", "not found", "create it, or correct spec.sourceRef"),
     ("ArtifactFailed", "could not get Source object", "create it, or correct spec.chartRef"),
     ("ArtifactFailed", "could not get Source object", ""),
     (

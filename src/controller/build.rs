@@ -90,15 +90,37 @@ fn fetch(reason: &'static str, message: String, class: Class) -> Failure {
     Failure { kind: FETCH_FAILED, reason, message, class }
 }
 
+/// Returns Flux's words for a chart or version that is not in a repository, and what comes near; none:
+/// it is another error.
+fn not_there(error: &RepoError) -> Option<String> {
+    let near = |near: &[String], what: &str| match near {
+        [] => String::new(),
+        near => format!("; {what} {}", near.join(", ")),
+    };
+    match error {
+        RepoError::NoChart { near: names, .. } => {
+            Some(format!("no chart name found{}", near(names, "it has")))
+        }
+        RepoError::NoVersion { chart, wanted, near: versions, .. } => Some(format!(
+            "no '{chart}' chart with version matching '{wanted}' found{}",
+            near(versions, "the nearest are")
+        )),
+        RepoError::Constraint(error) => Some(error.to_string()),
+        _ => None,
+    }
+}
+
 /// Says what a repository's error means.
 fn refused(error: &RepoError) -> Failure {
     let text = chain(error);
-    match error {
-        RepoError::NoChart { .. } | RepoError::NoVersion { .. } | RepoError::Constraint(_) => {
-            let text = format!("invalid chart reference: {text}");
+    match not_there(error) {
+        Some(why) => {
+            let text = format!(
+                "invalid chart reference: failed to get chart version for remote reference: {why}"
+            );
             fetch("InvalidChartReference", text, Class::Stalled)
         }
-        _ => {
+        None => {
             let class = match error.class() {
                 // It may be published anew.
                 Class::Stalled => Class::Retry,
@@ -200,8 +222,10 @@ async fn read<T: Source>(context: &Context, key: &NamespacedName) -> Result<T, F
     };
     let found = context.cluster.get(&T::id(key)).await;
     let found = found.map_err(|error| unavailable(chain(&error)))?;
-    let missing =
-        || unavailable(format!("{} '{key}' not found; create it or correct sourceRef", T::KIND));
+    let missing = || {
+        let (kind, name) = (T::KIND, &key.name);
+        unavailable(format!("{kind}.source.toolkit.fluxcd.io \"{name}\" not found"))
+    };
     serde_json::from_value(found.ok_or_else(missing)?.0)
         .map_err(|error| unavailable(format!("{} '{key}' cannot be read: {error}", T::KIND)))
 }
@@ -235,7 +259,13 @@ async fn of_repository(
         made.pulled = Some(pulled);
         return Ok(made);
     }
-    let (chart, used) = Repositories::with_values_files(&pulled, files)?;
+    let merged = Repositories::with_values_files(&pulled, files);
+    let (chart, used) = merged.map_err(|error| match error {
+        ChartError::Values(why) => {
+            ChartError::Values(format!("failed to merge chart values: {why}"))
+        }
+        other => other,
+    })?;
     made.pulled = Some(context.repositories.pack(&chart, &made.version).await?);
     made.values_files = used;
     Ok(made)
@@ -430,9 +460,9 @@ mod tests {
         };
         let failure = refused(&wrong);
         assert_eq!((failure.reason, failure.class), ("InvalidChartReference", Class::Stalled));
-        assert!(
-            failure.message.starts_with("invalid chart reference: no `web` chart with version")
-        );
+        let words = "invalid chart reference: failed to get chart version for remote reference: \
+                     no 'web' chart with version matching '9.x' found";
+        assert_eq!(failure.message, words);
         let gone = RepoError::NoUrl("web".to_owned());
         assert_eq!((refused(&gone).reason, refused(&gone).class), ("ChartPullError", Class::Retry));
     }

@@ -208,10 +208,8 @@ impl Place<'_> {
         let published = self.published(&origin.revision).await?;
         let files =
             ValuesFiles { paths: &origin.values_files, ignore_missing: origin.ignore_missing };
-        let merged = Repositories::with_values_files(&published, files).map_err(|error| {
-            let problem = away(self.repository, &error.to_string(), error.class());
-            if error.class() == Class::Stalled { problem.stalled() } else { problem }
-        });
+        let merged = Repositories::with_values_files(&published, files)
+            .map_err(|error| away(self.repository, &error.to_string(), error.class()));
         let (chart, _) = merged?;
         // Of one that is pinned by the text of the index, too.
         let named = if wanted == origin.revision {

@@ -253,19 +253,21 @@ async fn reached(api: &Api, namespace: &str, after: &Seen, leniency: Leniency) -
 }
 
 async fn install_crds(api: &Api) {
-    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/helmreleases.helm.toolkit.fluxcd.io";
-    if api.get(path).await.is_none() {
-        let definitions = [
-            include_str!("../../../src/api/crds/helmrelease.yaml"),
-            include_str!("../../../src/api/crds/helmrepository.yaml"),
-        ];
-        let definitions: Vec<Value> =
-            definitions.iter().map(|text| serde_yaml::from_str(text).unwrap()).collect();
-        api.install_crds(&definitions).await;
+    for text in [
+        include_str!("../../../src/api/crds/helmrelease.yaml"),
+        include_str!("../../../src/api/crds/helmrepository.yaml"),
+        include_str!("../../../src/api/crds/helmchart.yaml"),
+    ] {
+        let definition: Value = serde_yaml::from_str(text).unwrap();
+        // Another test may have brought it already.
+        if api.get(&api.path_of(&definition).await).await.is_none() {
+            api.install_crds(&[definition]).await;
+        }
     }
     until("the kinds are served", SOON, async || {
         api.get("/apis/helm.toolkit.fluxcd.io/v2/helmreleases").await.is_some()
             && api.get("/apis/source.toolkit.fluxcd.io/v1/helmrepositories").await.is_some()
+            && api.get("/apis/source.toolkit.fluxcd.io/v1/helmcharts").await.is_some()
     })
     .await;
 }

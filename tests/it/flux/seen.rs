@@ -11,6 +11,8 @@ use crate::support::api::Api;
 
 /// Conditions about versions, which Flux does not have.
 const OURS: &[&str] = &["VersionHeld"];
+/// Events that Flux tells nobody of who listens; Leadsman does not write them.
+const TRACES: &[&str] = &["ArtifactUpToDate", "NoSourceArtifact", "CacheOperationFailed"];
 /// Parts of a status that no second run repeats, or that Leadsman chose not to have.
 const VOLATILE: &[&str] = &[
     "conditions",
@@ -51,7 +53,17 @@ pub(super) async fn observed(
         objects.push((path.to_owned(), api.get(path).await));
     }
     let events = api.list(&format!("{core}/events")).await;
-    Seen::new(&releases(api, namespace).await, records, objects, &events)
+    let mut seen = Seen::new(&releases(api, namespace).await, records, objects, &events);
+    seen.add_charts(&charts(api, namespace).await, &events);
+    seen
+}
+
+/// Returns the `HelmChart` objects that a person made; Flux makes one for each release.
+async fn charts(api: &Api, namespace: &str) -> Vec<Value> {
+    let path = format!("/apis/source.toolkit.fluxcd.io/v1/namespaces/{namespace}/helmcharts");
+    let mut found = api.list(&path).await;
+    found.retain(|chart| chart["metadata"]["labels"]["helm.toolkit.fluxcd.io/name"].is_null());
+    found
 }
 
 /// Returns the paths of all objects in the inventories of the releases.
@@ -106,6 +118,31 @@ impl Seen {
         }
         rows.insert("events".to_owned(), plain_events(events));
         Self { under_way: releases.iter().any(is_under_way), rows }
+    }
+
+    /// Adds what is said of charts, where there are any.
+    fn add_charts(&mut self, charts: &[Value], events: &[Value]) {
+        for chart in charts {
+            let name = chart["metadata"]["name"].as_str().unwrap_or_default();
+            let mut status = chart["status"].as_object().cloned().unwrap_or_default();
+            status.remove("conditions");
+            // Leadsman serves artifacts only where it is told to.
+            status.remove("url");
+            if let Some(artifact) = status.get_mut("artifact").and_then(Value::as_object_mut) {
+                // What is packed anew is packed by another program.
+                let packed = artifact["revision"].as_str().is_some_and(|text| text.contains('+'));
+                let others = packed.then_some(["digest", "size"]).into_iter().flatten();
+                for name in ["url", "lastUpdateTime"].into_iter().chain(others) {
+                    artifact.remove(name);
+                }
+            }
+            self.rows.insert(format!("chart {name}: conditions"), conditions(chart));
+            self.rows.insert(format!("chart {name}: status"), Value::Object(status));
+            let rows = events_of(events, |kind, of, reason| {
+                kind == "HelmChart" && of == name && !TRACES.contains(&reason)
+            });
+            self.rows.insert(format!("chart {name}: events"), rows);
+        }
     }
 
     /// Returns what was recorded by [`Self::rows`].
@@ -213,6 +250,8 @@ fn conditions(release: &Value) -> Value {
     let rows = all.iter().filter(|c| !OURS.contains(&c["type"].as_str().unwrap_or_default()));
     // Flux sometimes forgets to take this away from what has come to its end.
     let rows = rows.filter(|c| !(ready && c["message"] == "Fulfilling prerequisites"));
+    // What a chart is at is not told.
+    let rows = rows.filter(|c| c["message"] != "building artifact");
     let rows = rows.map(|c| {
         let mut row = c.clone();
         row.as_object_mut().unwrap().remove("lastTransitionTime");
@@ -238,6 +277,12 @@ fn message(reason: &Value, text: &str) -> String {
         {
             let (start, _) = text.split_once("client rate limiter").unwrap();
             format!("{start}timeout")
+        }
+        // Leadsman says, too, what comes near.
+        Some("InvalidChartReference") => {
+            let ends = ["; the nearest are ", "; it has "].into_iter();
+            let end = ends.filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+            text[..end].to_owned()
         }
         _ => text.to_owned(),
     }
@@ -402,22 +447,30 @@ fn plain_object(mut object: Value) -> Value {
     kept
 }
 
-/// Returns the events of releases, sorted: many fall into one second. One that repeats counts once.
+/// Returns the events of releases.
 fn plain_events(events: &[Value]) -> Value {
+    // What Flux says of its `HelmChart`, Leadsman says of the release; and Flux does not tell of what
+    // it does not take.
+    let elsewhere = |reason: &str| {
+        reason.starts_with("HelmChart")
+            || matches!(reason, "SourceNotReady" | "NewVersionAvailable")
+    };
+    events_of(events, |kind, _, reason| kind == "HelmRelease" && !elsewhere(reason))
+}
+
+/// Returns events that are wanted, by kind and name of their object and by reason, sorted: many fall
+/// into one second. One that repeats counts once.
+fn events_of(events: &[Value], wanted: impl Fn(&str, &str, &str) -> bool) -> Value {
     let mut rows: Vec<Value> = Vec::new();
     for event in events {
         let object = event.get("involvedObject").unwrap_or(event);
-        let kind = &object["kind"];
-        // What Flux says of its `HelmChart`, Leadsman says of the release.
-        let reason = event["reason"].as_str().unwrap_or_default();
-        if kind != "HelmRelease" || reason.starts_with("HelmChart") || reason == "SourceNotReady" {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        let name = object.get("name").or(event.get("object")).and_then(Value::as_str);
+        let (name, reason) =
+            (name.unwrap_or_default(), event["reason"].as_str().unwrap_or_default());
+        if !wanted(kind, name, reason) {
             continue;
         }
-        // Flux does not tell of what it does not take.
-        if reason == "NewVersionAvailable" {
-            continue;
-        }
-        let name = object.get("name").or(event.get("object")).cloned().unwrap_or_default();
         let text = message(&event["reason"], event["message"].as_str().unwrap_or_default());
         let row = json!([event["type"], name, event["reason"], text]);
         if !rows.contains(&row) {
