@@ -22,6 +22,7 @@ use crate::support::control_plane::ControlPlane;
 use crate::support::corpus::{Corpus, corpus};
 use crate::support::helm::Helm;
 use crate::support::leadsman::{Leadsman, Running};
+use crate::support::registry::Registry;
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, until};
 
@@ -80,14 +81,17 @@ async fn scenarios_of_flux_end_alike_in_the_simulated_cluster() {
 #[tokio::test(flavor = "multi_thread")]
 async fn own_scenarios_end_as_with_flux_on_a_real_api_server() {
     let Some(cluster) = ControlPlane::shared() else { return };
-    replay_all(&cluster.kubeconfig(), of_our_own).await;
+    let registry = own::registry().await;
+    let own = |repository: &Repository| of_our_own(repository, registry.as_ref());
+    replay_all(&cluster.kubeconfig(), own).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn own_scenarios_end_as_with_flux_in_the_simulated_cluster() {
     let (server, _simulated) = simulated().await;
+    let registry = own::registry().await;
     let own = |repository: &Repository| {
-        let mut scenarios = of_our_own(repository);
+        let mut scenarios = of_our_own(repository, registry.as_ref());
         scenarios.retain(|one| !REAL_ONLY.contains(&one.name.as_str()));
         scenarios
     };
@@ -124,20 +128,21 @@ fn of_corpus(corpus: &Corpus, repository: &Repository) -> Vec<Recorded> {
     scenarios.collect()
 }
 
-/// Publishes our own charts and reads our own scenarios.
-fn of_our_own(repository: &Repository) -> Vec<Recorded> {
+/// Publishes our own charts and reads our own scenarios; without a registry, not those that need one.
+fn of_our_own(repository: &Repository, registry: Option<&Registry>) -> Vec<Recorded> {
     own::publish(repository);
-    let scenarios = files(&own::folder(), "yaml").into_iter().map(|path| {
-        let Scenario { name, namespace, steps } = own::read(&path, &repository.url());
+    let place = own::Place::new(repository, registry);
+    let scenarios = files(&own::folder(), "yaml").into_iter().filter_map(|path| {
+        let Scenario { name, namespace, steps } = own::read(&path, &place)?;
         let recording = std::fs::read_to_string(own::recording(&name))
             .unwrap_or_else(|error| panic!("no recording of {name}: {error}"));
-        let recording = recording.replace("$CHARTS", &repository.url());
+        let recording = place.named(&recording);
         let rows: Vec<Value> = serde_json::from_str(&recording).unwrap();
         assert_eq!(rows.len(), steps.len(), "{name} was recorded with other steps");
         let leniency = Leniency::of(&json!([steps, rows]));
         let after = rows.iter().map(|rows| (!rows.is_null()).then(|| Seen::recorded(rows)));
         let steps = steps.into_iter().zip(after).map(|(what, after)| Step { what, after });
-        Recorded { name, namespace, leniency, steps: steps.collect() }
+        Some(Recorded { name, namespace, leniency, steps: steps.collect() })
     });
     scenarios.collect()
 }
@@ -171,6 +176,8 @@ struct Leniency {
     timeouts: bool,
     /// Flux corrects drift by updates, Leadsman by server-side apply (`docs/compat.md`).
     owners: bool,
+    /// Charts were pushed to a registry.
+    digests: bool,
 }
 
 impl Leniency {
@@ -180,6 +187,7 @@ impl Leniency {
         Self {
             timeouts: cut.iter().any(|cut| text.contains(cut)),
             owners: text.contains(r#""mode":"enabled""#),
+            digests: text.contains("oci://"),
         }
     }
 
@@ -189,6 +197,9 @@ impl Leniency {
         }
         if self.owners {
             seen.forget_owners();
+        }
+        if self.digests {
+            seen.forget_digests();
         }
         seen
     }
@@ -257,6 +268,7 @@ async fn install_crds(api: &Api) {
         include_str!("../../../src/api/crds/helmrelease.yaml"),
         include_str!("../../../src/api/crds/helmrepository.yaml"),
         include_str!("../../../src/api/crds/helmchart.yaml"),
+        include_str!("../../../src/api/crds/ocirepository.yaml"),
     ] {
         let definition: Value = serde_yaml::from_str(text).unwrap();
         // Another test may have brought it already.
@@ -267,7 +279,7 @@ async fn install_crds(api: &Api) {
     until("the kinds are served", SOON, async || {
         api.get("/apis/helm.toolkit.fluxcd.io/v2/helmreleases").await.is_some()
             && api.get("/apis/source.toolkit.fluxcd.io/v1/helmrepositories").await.is_some()
-            && api.get("/apis/source.toolkit.fluxcd.io/v1/helmcharts").await.is_some()
+            && api.get("/apis/source.toolkit.fluxcd.io/v1/ocirepositories").await.is_some()
     })
     .await;
 }

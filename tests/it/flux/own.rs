@@ -11,15 +11,21 @@
 //! - `sleep: SECONDS`: waits so long.
 //!
 //! `look: [PATH…]` in a step names objects that are compared from there on, beside those of the
-//! inventory. `$NAMESPACE` and `$CHARTS` stand for the scenario's namespace and the URL of the charts.
+//! inventory. `$NAMESPACE`, `$CHARTS` and `$REGISTRY` stand for the scenario's namespace, the URL of the
+//! charts, and the host of a registry that has `charts/app`.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::support::leadsman::Leadsman;
 use crate::support::pack::Package;
+use crate::support::registry::Registry;
 use crate::support::repository::Repository;
 use crate::support::root;
+
+/// Versions of the chart `app`.
+const VERSIONS: [&str; 3] = ["1.0.0", "1.1.0", "2.0.0"];
 
 /// One scenario.
 pub(super) struct Scenario {
@@ -38,16 +44,57 @@ pub(super) fn recording(name: &str) -> PathBuf {
     folder().join(format!("{name}.json"))
 }
 
-/// Reads a scenario.
-pub(super) fn read(path: &Path, charts: &str) -> Scenario {
+/// Where charts are.
+pub(super) struct Place {
+    charts: String,
+    registry: Option<String>,
+}
+
+impl Place {
+    pub(super) fn new(repository: &Repository, registry: Option<&Registry>) -> Self {
+        let registry = registry.map(|registry| registry.address().to_owned());
+        Self { charts: repository.url(), registry }
+    }
+
+    /// Puts addresses in the place of their names.
+    pub(super) fn named(&self, text: &str) -> String {
+        let text = text.replace("$CHARTS", &self.charts);
+        self.registry.as_ref().map_or(text.clone(), |registry| text.replace("$REGISTRY", registry))
+    }
+
+    /// Puts names in the place of addresses, which are others each time.
+    pub(super) fn anonymous(&self, text: &str) -> String {
+        let text = text.replace(&self.charts, "$CHARTS");
+        self.registry.as_ref().map_or(text.clone(), |registry| text.replace(registry, "$REGISTRY"))
+    }
+}
+
+/// Reads a scenario; none if it needs a registry and there is none.
+pub(super) fn read(path: &Path, place: &Place) -> Option<Scenario> {
     let name = path.file_stem().unwrap().to_string_lossy().into_owned();
     let namespace = format!("own-{name}");
     let text = std::fs::read_to_string(path).unwrap();
-    let text = text.replace("$NAMESPACE", &namespace).replace("$CHARTS", charts);
+    if text.contains("$REGISTRY") && place.registry.is_none() {
+        return None;
+    }
+    let text = place.named(&text.replace("$NAMESPACE", &namespace));
     let steps: Vec<Value> =
         serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let steps = steps.into_iter().map(|step| spelled_out(step, &namespace)).collect();
-    Scenario { name, namespace, steps }
+    Some(Scenario { name, namespace, steps })
+}
+
+/// Starts a registry with the chart `app` in it, or says that scenarios are skipped.
+pub(super) async fn registry() -> Option<Registry> {
+    let registry = Registry::start()?;
+    let leadsman = Leadsman::new();
+    for version in VERSIONS {
+        let package = app(version);
+        std::fs::write(leadsman.folder().join(&package.file), &package.bytes).unwrap();
+        let to = registry.oci("charts");
+        leadsman.run(&["push", &package.file, &to, "--plain-http"]).await.success();
+    }
+    Some(registry)
 }
 
 /// Puts whole objects and paths in the place of what is short for them.
@@ -93,13 +140,7 @@ fn helm_release(given: Value) -> Value {
 /// way to treat CRDs, since a CRD is the whole cluster's, in two versions.
 pub(super) fn publish(repository: &Repository) {
     let charts = folder().join("charts");
-    for version in ["1.0.0", "1.1.0", "2.0.0"] {
-        publish_as(
-            repository,
-            &charts.join("app"),
-            &[("version: 1.0.0", &format!("version: {version}"))],
-        );
-    }
+    VERSIONS.iter().for_each(|version| repository.publish_package(app(version)));
     for (way, kind) in [("skip", "Skipped"), ("create", "Created"), ("replace", "Replaced")] {
         for (version, field) in [("1.0.0", "size"), ("1.1.0", "weight")] {
             let (lower, plural) = (kind.to_lowercase(), format!("{}s", kind.to_lowercase()));
@@ -111,17 +152,23 @@ pub(super) fn publish(repository: &Repository) {
                 ("KIND", kind),
                 ("SIZE", field),
             ];
-            publish_as(repository, &charts.join("gadget"), &replacements);
+            repository.publish_package(packed(&charts.join("gadget"), &replacements));
         }
     }
 }
 
-/// Publishes a chart's folder with other texts in its files.
-fn publish_as(repository: &Repository, folder: &Path, replacements: &[(&str, &str)]) {
+/// Returns the chart `app` in a version.
+fn app(version: &str) -> Package {
+    let version = format!("version: {version}");
+    packed(&folder().join("charts/app"), &[("version: 1.0.0", &version)])
+}
+
+/// Packs a chart's folder with other texts in its files.
+fn packed(folder: &Path, replacements: &[(&str, &str)]) -> Package {
     let files = leadsman::base::file::list_tree(folder).unwrap().into_iter().map(|name| {
         let text = std::fs::read_to_string(folder.join(&name)).unwrap();
         let text = replacements.iter().fold(text, |text, (from, to)| text.replace(from, to));
         (name, text)
     });
-    repository.publish_package(Package::files(files.collect::<Vec<_>>()));
+    Package::files(files.collect::<Vec<_>>())
 }

@@ -45,9 +45,11 @@ async fn record() {
     let _controllers = controllers(&programs, &cluster.kubeconfig(), folder.path());
     let repository = Repository::start();
     own::publish(&repository);
+    let registry = own::registry().await;
+    let place = own::Place::new(&repository, registry.as_ref());
     let only = std::env::var("LEADSMAN_SCENARIO").ok();
     let scenarios = files(&own::folder(), "yaml").into_iter();
-    let scenarios = scenarios.map(|path| own::read(&path, &repository.url()));
+    let scenarios = scenarios.filter_map(|path| own::read(&path, &place));
     let scenarios = scenarios.filter(|one| match &only {
         Some(only) => *only == one.name,
         None => wanted == "all" || !own::recording(&one.name).exists(),
@@ -55,8 +57,7 @@ async fn record() {
     let recordings = scenarios.map(async |scenario| {
         let rows = play(&cluster.kubeconfig(), &repository, &scenario).await;
         let text = serde_json::to_string_pretty(&rows).unwrap();
-        // The repository listens elsewhere each time.
-        let text = text.replace(&repository.url(), "$CHARTS");
+        let text = place.anonymous(&text);
         std::fs::write(own::recording(&scenario.name), text + "\n").unwrap();
     });
     futures::stream::iter(recordings).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;

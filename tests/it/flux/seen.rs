@@ -11,8 +11,13 @@ use crate::support::api::Api;
 
 /// Conditions about versions, which Flux does not have.
 const OURS: &[&str] = &["VersionHeld"];
+/// Sources that a person makes: a word for each, its kind, and its name in paths.
+const SOURCES: [(&str, &str, &str); 2] =
+    [("chart", "HelmChart", "helmcharts"), ("artifact", "OCIRepository", "ocirepositories")];
 /// Events that Flux tells nobody of who listens; Leadsman does not write them.
 const TRACES: &[&str] = &["ArtifactUpToDate", "NoSourceArtifact", "CacheOperationFailed"];
+/// How it begins what Flux says of an artifact that it does not find in a registry.
+const NO_DIGEST: &str = "failed to determine artifact digest: ";
 /// Parts of a status that no second run repeats, or that Leadsman chose not to have.
 const VOLATILE: &[&str] = &[
     "conditions",
@@ -54,16 +59,14 @@ pub(super) async fn observed(
     }
     let events = api.list(&format!("{core}/events")).await;
     let mut seen = Seen::new(&releases(api, namespace).await, records, objects, &events);
-    seen.add_charts(&charts(api, namespace).await, &events);
+    for (word, kind, plural) in SOURCES {
+        let path = format!("/apis/source.toolkit.fluxcd.io/v1/namespaces/{namespace}/{plural}");
+        let mut sources = api.list(&path).await;
+        // Flux makes a `HelmChart` for each release; those of a person are compared.
+        sources.retain(|one| one["metadata"]["labels"]["helm.toolkit.fluxcd.io/name"].is_null());
+        seen.add_sources((word, kind), &sources, &events);
+    }
     seen
-}
-
-/// Returns the `HelmChart` objects that a person made; Flux makes one for each release.
-async fn charts(api: &Api, namespace: &str) -> Vec<Value> {
-    let path = format!("/apis/source.toolkit.fluxcd.io/v1/namespaces/{namespace}/helmcharts");
-    let mut found = api.list(&path).await;
-    found.retain(|chart| chart["metadata"]["labels"]["helm.toolkit.fluxcd.io/name"].is_null());
-    found
 }
 
 /// Returns the paths of all objects in the inventories of the releases.
@@ -120,11 +123,18 @@ impl Seen {
         Self { under_way: releases.iter().any(is_under_way), rows }
     }
 
-    /// Adds what is said of charts, where there are any.
-    fn add_charts(&mut self, charts: &[Value], events: &[Value]) {
-        for chart in charts {
-            let name = chart["metadata"]["name"].as_str().unwrap_or_default();
-            let mut status = chart["status"].as_object().cloned().unwrap_or_default();
+    /// Takes digests out of all that is said: what is pushed to a registry has another one each time.
+    pub(super) fn forget_digests(&mut self) {
+        let digests = regex::Regex::new(r"sha256:[0-9a-f]{64}|\+[0-9a-f]{12}\b").unwrap();
+        let text = serde_json::to_string(&self.rows).unwrap();
+        self.rows = serde_json::from_str(&digests.replace_all(&text, "any")).unwrap();
+    }
+
+    /// Adds what is said of sources, where there are any.
+    fn add_sources(&mut self, (word, kind): (&str, &str), sources: &[Value], events: &[Value]) {
+        for source in sources {
+            let name = source["metadata"]["name"].as_str().unwrap_or_default();
+            let mut status = source["status"].as_object().cloned().unwrap_or_default();
             status.remove("conditions");
             // Leadsman serves artifacts only where it is told to.
             status.remove("url");
@@ -135,13 +145,18 @@ impl Seen {
                 for name in ["url", "lastUpdateTime"].into_iter().chain(others) {
                     artifact.remove(name);
                 }
+                // A layer that is extracted is packed anew, too; and when it was pushed, is by chance.
+                if kind == "OCIRepository" {
+                    artifact.remove("size");
+                    artifact["metadata"]["org.opencontainers.image.created"].take();
+                }
             }
-            self.rows.insert(format!("chart {name}: conditions"), conditions(chart));
-            self.rows.insert(format!("chart {name}: status"), Value::Object(status));
-            let rows = events_of(events, |kind, of, reason| {
-                kind == "HelmChart" && of == name && !TRACES.contains(&reason)
+            self.rows.insert(format!("{word} {name}: conditions"), conditions(source));
+            self.rows.insert(format!("{word} {name}: status"), Value::Object(status));
+            let rows = events_of(events, |of_kind, of, reason| {
+                of_kind == kind && of == name && !TRACES.contains(&reason)
             });
-            self.rows.insert(format!("chart {name}: events"), rows);
+            self.rows.insert(format!("{word} {name}: events"), rows);
         }
     }
 
@@ -278,6 +293,8 @@ fn message(reason: &Value, text: &str) -> String {
             let (start, _) = text.split_once("client rate limiter").unwrap();
             format!("{start}timeout")
         }
+        // What the library says that asks the registry.
+        _ if text.starts_with(NO_DIGEST) => NO_DIGEST.to_owned(),
         // Leadsman says, too, what comes near.
         Some("InvalidChartReference") => {
             let ends = ["; the nearest are ", "; it has "].into_iter();
