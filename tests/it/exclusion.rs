@@ -221,7 +221,7 @@ async fn one_dies(kubeconfig: &Path) {
     .await;
     // It may have renewed ten seconds before it was killed.
     assert!(killed.elapsed() > Duration::from_secs(15), "{:?}", killed.elapsed());
-    site.has(&[(1, "failed"), (2, "deployed")]).await;
+    site.has(&[(1, "superseded"), (2, "deployed")]).await;
     until("no Lease is left", SOON, async || site.leases().await.is_empty()).await;
 }
 
