@@ -501,7 +501,9 @@ impl Work<'_> {
                 summarize(conditions, test);
             }
         });
-        if !matches!(step, Step::UninstallRemediation | Step::FinishUninstall) {
+        // An upgrade of which nothing was stored leaves what runs as it was.
+        let acted = ok || persisted || step == Step::Install;
+        if acted && !matches!(step, Step::UninstallRemediation | Step::FinishUninstall) {
             postrender::note(&self.release.spec, &mut self.status);
         }
         let severity = if ok { Severity::Normal } else { Severity::Warning };
