@@ -203,13 +203,10 @@ async fn stopped(work: &mut Work<'_>, problem: Problem) -> Report {
         }
         conditions.set(READY, Truth::False, reason, &message);
     });
-    if waits && reason == "SourceNotReady" && class == Class::Retry || reason == NO_SITE {
-        // It is being fetched: no event for what is about to pass. Of a site Flux writes none, too.
-        if !known {
-            work.context.recorder.progress(work.subject, reason, message);
-        }
-    } else if waits && reason == "ArtifactFailed" {
-        // Nor is there an event of Flux's about a source that is not there.
+    // Of what is being fetched, and about to pass, there is no event; nor is there one of Flux's about
+    // a source or a site that is not there.
+    let passes = reason == "SourceNotReady" && class == Class::Retry || reason == "ArtifactFailed";
+    if waits && passes || reason == NO_SITE {
         if !known {
             work.context.recorder.progress(work.subject, reason, message);
         }

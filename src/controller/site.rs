@@ -54,7 +54,7 @@ pub enum SiteError {
     },
     /// The kubeconfig, or the account's name, cannot be used.
     #[error("KubeConfig or service account of the release: {0}; correct {1}")]
-    Unusable(#[source] cluster::Error, &'static str),
+    Unusable(cluster::Error, &'static str),
 }
 
 /// Where a release is installed.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::api::{Api, condition};
 use crate::support::chart::web_with;
 use crate::support::control_plane::ControlPlane;
-use crate::support::leadsman::{Leadsman, Running};
+use crate::support::leadsman::{Leadsman, Running, simulated};
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, until};
 
@@ -30,18 +30,7 @@ impl World {
         let arguments: Vec<_> =
             ["run", "-n", &namespace].into_iter().chain(more.iter().copied()).collect();
         let running = leadsman.spawn(&arguments);
-        until("the kinds are served", SOON, async || {
-            let served = async |path: &str| api.get(path).await.is_some();
-            served("/apis/helm.toolkit.fluxcd.io/v2/helmreleases").await
-                && served("/apis/source.toolkit.fluxcd.io/v1/helmrepositories").await
-        })
-        .await;
-        api.apply(&json!({
-            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository",
-            "metadata": {"name": "charts", "namespace": namespace},
-            "spec": {"interval": "1s", "url": repository.url()},
-        }))
-        .await;
+        api.name_charts(&namespace, &repository.url()).await;
         Self { api, namespace, leadsman, repository, running }
     }
 
@@ -93,14 +82,6 @@ impl World {
             }))
             .await;
     }
-}
-
-/// A simulated cluster.
-async fn simulated() -> (Leadsman, Running) {
-    let server = Leadsman::new();
-    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
-    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
-    (server, running)
 }
 
 /// Lets an account do what releases need, or only read.

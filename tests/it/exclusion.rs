@@ -11,7 +11,7 @@ use crate::support::api::{Api, condition};
 use crate::support::chart::{web, web_with, yaml};
 use crate::support::control_plane::ControlPlane;
 use crate::support::helm::Helm;
-use crate::support::leadsman::{Leadsman, Running};
+use crate::support::leadsman::{self, Leadsman, Running};
 use crate::support::process::Kept;
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, throughout, until};
@@ -107,11 +107,9 @@ impl Site {
     }
 }
 
-/// Starts the simulated cluster and returns its kubeconfig.
+/// Serves a simulated cluster, and returns its kubeconfig, too.
 async fn simulated() -> (Leadsman, Running, PathBuf) {
-    let server = Leadsman::new();
-    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
-    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+    let (server, running) = leadsman::simulated().await;
     let kubeconfig = server.folder().join("kubeconfig");
     (server, running, kubeconfig)
 }

@@ -34,18 +34,7 @@ impl World {
         repository.publish_package(web_with("1.0.0", "", &[("templates/hook.yaml", HOOK)]));
         let leadsman = Leadsman::new().kubeconfig(&cluster.kubeconfig());
         let running = leadsman.spawn(&["run", "-n", &namespace]);
-        until("the kinds are served", SOON, async || {
-            let served = async |path: &str| api.get(path).await.is_some();
-            served("/apis/helm.toolkit.fluxcd.io/v2/helmreleases").await
-                && served("/apis/source.toolkit.fluxcd.io/v1/helmrepositories").await
-        })
-        .await;
-        api.apply(&json!({
-            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository",
-            "metadata": {"name": "charts", "namespace": namespace},
-            "spec": {"interval": "1s", "url": repository.url()},
-        }))
-        .await;
+        api.name_charts(&namespace, &repository.url()).await;
         let world = Self { api, namespace, leadsman, _repository: repository, _running: running };
         world.ask(spec).await;
         world

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::api::Api;
 use crate::support::chart::{web, yaml};
 use crate::support::control_plane::ControlPlane;
-use crate::support::leadsman::{Leadsman, Running};
+use crate::support::leadsman::{Leadsman, simulated};
 use crate::support::process::Output;
 use crate::support::repository::Repository;
 use crate::support::wait::SOON;
@@ -260,14 +260,6 @@ async fn is_refused_when_damaged(shop: &Shop) {
     }
     let said = shop.run(&["apply", "missing"]).await;
     assert!(said.stderr.starts_with("Error: plan missing: read "), "{}", said.stderr);
-}
-
-/// Serves a simulated cluster.
-async fn simulated() -> (Leadsman, Running) {
-    let server = Leadsman::new();
-    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
-    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
-    (server, running)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::api::Api;
 use crate::support::control_plane::ControlPlane;
-use crate::support::leadsman::{Leadsman, Running};
+use crate::support::leadsman::{self, Leadsman, Running};
 use crate::support::process::Output;
 use crate::support::proxy::{Moment, Proxy};
-use crate::support::wait::SOON;
 
 const OBJECTS: &str = "\
 apiVersion: apps/v1
@@ -412,11 +411,9 @@ async fn what_is_edited_at_the_last_moment_is_not_taken_with_the_rest() {
     }
 }
 
-/// Serves a simulated cluster.
+/// Serves a simulated cluster, and returns its kubeconfig, too.
 async fn simulated() -> (Leadsman, Running, PathBuf) {
-    let server = Leadsman::new();
-    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
-    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+    let (server, running) = leadsman::simulated().await;
     let kubeconfig = server.folder().join("kubeconfig");
     (server, running, kubeconfig)
 }

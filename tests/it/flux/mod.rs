@@ -21,7 +21,7 @@ use crate::support::api::Api;
 use crate::support::control_plane::ControlPlane;
 use crate::support::corpus::{Corpus, corpus};
 use crate::support::helm::Helm;
-use crate::support::leadsman::{Leadsman, Running};
+use crate::support::leadsman::{Leadsman, simulated};
 use crate::support::registry::Registry;
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, until};
@@ -97,13 +97,6 @@ async fn own_scenarios_end_as_with_flux_in_the_simulated_cluster() {
         scenarios
     };
     replay_all(&server.folder().join("kubeconfig"), own).await;
-}
-
-async fn simulated() -> (Leadsman, Running) {
-    let server = Leadsman::new();
-    let simulated = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
-    simulated.line(SOON, |line| line.contains("the simulated cluster listens")).await;
-    (server, simulated)
 }
 
 /// Publishes the corpus' charts and reads its scenarios.

@@ -105,6 +105,22 @@ impl Api {
         }
     }
 
+    /// Waits until releases and repositories are served, and names a repository of charts.
+    pub(crate) async fn name_charts(&self, namespace: &str, url: &str) {
+        until("the kinds are served", SOON, async || {
+            let served = async |path: &str| self.get(path).await.is_some();
+            served("/apis/helm.toolkit.fluxcd.io/v2/helmreleases").await
+                && served("/apis/source.toolkit.fluxcd.io/v1/helmrepositories").await
+        })
+        .await;
+        self.apply(&json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "HelmRepository",
+            "metadata": {"name": "charts", "namespace": namespace},
+            "spec": {"interval": "1s", "url": url},
+        }))
+        .await;
+    }
+
     /// Changes an object with a merge patch.
     pub(crate) async fn merge(&self, path: &str, patch: &Value) -> Value {
         let body = serde_json::to_vec(patch).unwrap();

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::process::{Kept, Killer, Output, run};
-use super::wait::until;
+use super::wait::{SOON, until};
 
 /// How to run it. Each has a folder of its own for its cache and its working directory.
 #[derive(Debug)]
@@ -104,6 +104,14 @@ impl Leadsman {
         }
         command
     }
+}
+
+/// Serves a simulated cluster; its kubeconfig is `kubeconfig` in the folder of the first.
+pub(crate) async fn simulated() -> (Leadsman, Running) {
+    let server = Leadsman::new();
+    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
+    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+    (server, running)
 }
 
 impl Running {
