@@ -1,14 +1,16 @@
 //! A packed chart → its files, one after the other while the archive inflates.
 
+mod plain;
+
 use std::io::{BufReader, ErrorKind, Read};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
-use tar::{EntryType, Header};
+use tar::EntryType;
 
 use super::{File, error::ArchiveError};
-use crate::base::content::{Content, Later};
+use crate::base::content::Later;
 use crate::{
     base::limit::{self, Limit},
     chart::gotext,
@@ -22,10 +24,6 @@ const INFLATED_BYTES: usize = 64 << 10;
 const BELIEVED_BYTES: u64 = 4 << 20;
 /// Files from this size on are worth being postponed.
 const LARGE_BYTES: usize = 16 << 10;
-/// Headers are one block; contents fill blocks.
-const BLOCK_BYTES: usize = 512;
-/// Where a header holds the sum of its bytes.
-const CHECKSUM: std::ops::Range<usize> = 148..156;
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -63,7 +61,7 @@ fn unpack_with(
     if !packed.starts_with(&GZIP_MAGIC) {
         return Err(ArchiveError::Header);
     }
-    if let Some(files) = read_plain(MultiGzDecoder::new(packed), seen, later) {
+    if let Some(files) = plain::read(packed, seen, later) {
         return Ok(files);
     }
     let most = limit::current().of(Limit::Unpacked).saturating_add(OVERHEAD_BYTES);
@@ -96,64 +94,6 @@ impl<R: Read> Read for Inflated<R> {
     }
 }
 
-/// Reads an archive of nothing but files and folders, as `helm package` writes it, without copying
-/// what was inflated; `None` for every other one, which is for the general reader. What was shown
-/// of it will be shown again then.
-fn read_plain(
-    mut tar: impl Read,
-    seen: &mut dyn FnMut(&File),
-    later: Option<&Arc<dyn Later>>,
-) -> Option<Vec<File>> {
-    let mut files = Vec::new();
-    let limits = limit::current();
-    let mut left = limits.of(Limit::Unpacked);
-    let mut block = [0; BLOCK_BYTES];
-    tar.read_exact(&mut block).ok()?;
-    while block != [0; BLOCK_BYTES] {
-        let header = Header::from_byte_slice(&block);
-        let kind = header.entry_type();
-        let written = header.path_bytes();
-        let is_folder = kind == EntryType::Directory || written.ends_with(b"/");
-        let sum = block.iter().map(|byte| u32::from(*byte)).sum::<u32>();
-        let own = block[CHECKSUM].iter().map(|byte| u32::from(*byte)).sum::<u32>();
-        let counted = sum - own + u32::from(b' ') * 8;
-        let size = header.entry_size().ok()?;
-        let plain = (kind == EntryType::Regular || is_folder && size == 0)
-            && header.cksum().ok()? == counted
-            && size <= BELIEVED_BYTES
-            && size < left
-            && files.len() < limits.size(Limit::Entries);
-        if !plain {
-            return None;
-        }
-        let name = (!is_folder).then(|| inner_name(&String::from_utf8_lossy(&written)).ok());
-        let size = usize::try_from(size).ok()?;
-        if let (Some(Some(name)), Some(later)) = (&name, later)
-            && is_postponed(name, size)
-        {
-            skip(&mut tar, size.next_multiple_of(BLOCK_BYTES))?;
-            tar.read_exact(&mut block).ok()?;
-            left -= size as u64;
-            let data = Content::later(Arc::clone(later), files.len());
-            files.push(File { name: name.clone(), data });
-            continue;
-        }
-        // The content, what fills its last block, and the header behind it.
-        let mut data = vec![0; size.next_multiple_of(BLOCK_BYTES) + BLOCK_BYTES];
-        tar.read_exact(&mut data).ok()?;
-        block.copy_from_slice(data.last_chunk::<BLOCK_BYTES>()?);
-        data.truncate(size);
-        if let Some(name) = name {
-            left -= size as u64;
-            let file = File { name: name?, data: without_bom(Bytes::from(data)).into() };
-            seen(&file);
-            files.push(file);
-        }
-    }
-    tar.read_exact(&mut block).ok()?;
-    (block == [0; BLOCK_BYTES] && !files.is_empty()).then_some(files)
-}
-
 /// Whether a file is a large definition of a kind, in a `crds/` folder, or a large `README.md`.
 fn is_postponed(name: &str, size: usize) -> bool {
     if size < LARGE_BYTES {
@@ -166,17 +106,6 @@ fn is_postponed(name: &str, size: usize) -> bool {
     }
 }
 
-/// Reads so many bytes, for their checksum's sake only.
-fn skip(tar: &mut impl Read, mut size: usize) -> Option<()> {
-    let mut buffer = vec![0; INFLATED_BYTES];
-    while size > 0 {
-        let part = size.min(buffer.len());
-        tar.read_exact(&mut buffer[..part]).ok()?;
-        size -= part;
-    }
-    Some(())
-}
-
 /// An archive that was read, whose large files nobody has asked for.
 #[derive(Debug)]
 struct Postponed {
@@ -186,7 +115,7 @@ struct Postponed {
 
 impl Later for Postponed {
     fn bytes(&self, index: usize) -> &Bytes {
-        // It could be read before, to its end and its checksum.
+        // It could be read before, to its end.
         let files =
             self.unpacked.get_or_init(|| unpack(&self.packed, &mut |_| {}).unwrap_or_default());
         files.get(index).map_or(&NONE, |file| &file.data)

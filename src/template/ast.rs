@@ -2,6 +2,7 @@
 //! and print themselves back to source, which is how errors name them. Lists of nodes and of names
 //! lie in arenas, too: a file of thousands of nodes costs a handful of allocations.
 
+mod records;
 mod saved;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use super::funcs::Func;
 use super::strconv;
 use super::value::Str;
+use records::Records;
 
 /// Index of a node in its [`Unit`].
 pub(crate) type NodeId = u32;
@@ -33,10 +35,10 @@ impl Span {
 }
 
 /// A name: its offsets in the source.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Name {
-    start: u32,
-    end: u32,
+    pub(super) start: u32,
+    pub(super) end: u32,
 }
 
 /// Arenas that grow while a text is parsed, and are used again for the next one: a unit keeps what
@@ -55,9 +57,10 @@ pub(crate) struct Unit {
     pub(crate) name: Str,
     /// The source.
     pub(crate) text: Bytes,
+    /// The nodes, while the text is being parsed.
     nodes: Vec<Node>,
-    /// The nodes as an earlier process has saved them, instead.
-    saved: Option<saved::Records>,
+    /// The nodes afterwards.
+    records: Option<Records>,
     /// Children of nodes, and variables of pipelines.
     ids: Vec<u32>,
     /// Names of fields, as parts of the source.
@@ -88,9 +91,10 @@ pub(crate) enum Branch {
 }
 
 /// A literal number, under every type that can hold it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Number {
-    pub(crate) text: String,
+    /// Where its literal stands.
+    pub(crate) text: Name,
     pub(crate) int: Option<i64>,
     pub(crate) uint: Option<u64>,
     pub(crate) float: Option<f64>,
@@ -159,7 +163,7 @@ impl Unit {
             name,
             text,
             nodes,
-            saved: None,
+            records: None,
             ids,
             names,
             strings: Vec::new(),
@@ -170,7 +174,8 @@ impl Unit {
         }
     }
 
-    /// Gives back the memory in which it grew.
+    /// Packs the nodes, of which there will be no more, and gives back the memory in which they
+    /// grew.
     pub(super) fn complete(&mut self) -> Scratch {
         fn settle<T: Copy>(grown: &mut Vec<T>) -> Vec<T> {
             let exact = grown.as_slice().to_vec();
@@ -178,11 +183,10 @@ impl Unit {
             scratch.clear();
             scratch
         }
-        Scratch {
-            nodes: settle(&mut self.nodes),
-            ids: settle(&mut self.ids),
-            names: settle(&mut self.names),
-        }
+        self.records = Some(self.packed());
+        let mut nodes = std::mem::take(&mut self.nodes);
+        nodes.clear();
+        Scratch { nodes, ids: settle(&mut self.ids), names: settle(&mut self.names) }
     }
 
     /// Adds a node.
@@ -227,12 +231,6 @@ impl Unit {
         index(self.numbers.len() - 1)
     }
 
-    /// Returns the index of a function, if it was added.
-    pub(super) fn known_function(&self, name: &[u8]) -> Option<u32> {
-        let known = self.functions.iter().position(|known| known.name.as_bytes() == name);
-        known.map(index)
-    }
-
     /// Adds a function.
     pub(super) fn add_function(&mut self, function: &'static Func) -> u32 {
         self.functions.push(function);
@@ -249,7 +247,7 @@ impl Unit {
         &self.names[span.range()]
     }
 
-    /// Returns the text of a name.
+    /// Returns the text of a name, or of a number.
     pub(crate) fn name(&self, name: Name) -> &[u8] {
         self.slice(name.start, name.end)
     }
@@ -288,7 +286,7 @@ impl Unit {
     /// Returns a node.
     #[inline]
     pub(crate) fn node(&self, id: NodeId) -> Node {
-        match &self.saved {
+        match &self.records {
             None => self.nodes[id as usize],
             Some(records) => records.node(id),
         }
@@ -383,7 +381,7 @@ impl Unit {
             Kind::Dot => out.push(b'.'),
             Kind::Nil => out.extend_from_slice(b"nil"),
             Kind::Bool(value) => out.extend_from_slice(value.to_string().as_bytes()),
-            Kind::Number(number) => out.extend_from_slice(self.number(number).text.as_bytes()),
+            Kind::Number(number) => out.extend_from_slice(self.name(self.number(number).text)),
         }
     }
 

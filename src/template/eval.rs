@@ -789,7 +789,7 @@ impl<'p> Machine<'p> {
         if let Some((real, imaginary)) = number.complex {
             return Ok(Value::Complex(real, imaginary));
         }
-        let text = number.text.as_str();
+        let text = strconv::lossy(code.unit.name(number.text));
         let hex = text.len() > 2 && (text.starts_with("0x") || text.starts_with("0X"));
         let hex_int = hex && !text.contains(['p', 'P']);
         let looks_float = text.contains(['.', 'e', 'E', 'p', 'P']);

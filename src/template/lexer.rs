@@ -255,7 +255,7 @@ impl<'a> Lexer<'a> {
                 }
             }
             let marker = if self.at_left_trim(2) { 2 } else { 0 };
-            if self.rest()[2 + marker..].starts_with(b"/*") {
+            if let [b'/', b'*', ..] = &self.rest()[2 + marker..] {
                 self.pos += 2 + marker;
                 self.ignore();
                 if let Some(error) = self.skip_comment() {
@@ -326,10 +326,10 @@ impl<'a> Lexer<'a> {
             self.pos += 1;
         }
         // A trimming delimiter begins with a space.
-        let trims = self.pos > from && self.rest().starts_with(b"-}}");
+        let trims = self.pos > from && matches!(self.rest(), [b'-', b'}', b'}', ..]);
         self.spaced = self.pos > from;
         self.start = self.pos - usize::from(trims);
-        if trims || self.rest().starts_with(b"}}") {
+        if trims || self.at_right_delim() {
             if self.paren_depth > 0 {
                 return self.fail("unclosed left paren".to_owned());
             }
@@ -437,8 +437,12 @@ impl<'a> Lexer<'a> {
     fn at_terminator(&self) -> bool {
         match self.peek_byte(0) {
             None => true,
-            Some(byte) => is(byte, TERMINATOR) || self.rest().starts_with(b"}}"),
+            Some(byte) => is(byte, TERMINATOR) || self.at_right_delim(),
         }
+    }
+
+    fn at_right_delim(&self) -> bool {
+        matches!(self.rest(), [b'}', b'}', ..])
     }
 
     fn lex_quoted(&mut self, quote: char, kind: TokenKind, error: &str) -> Token {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ast::{Branch, Kind, NodeId, Number, Pipe, Scratch, Span, Unit};
+use super::ast::{Branch, Kind, Name, NodeId, Number, Pipe, Scratch, Span, Unit};
+use super::entries::{head, is_same};
 use super::funcs;
 use super::lexer::{Lexer, Token, TokenKind};
 use super::strconv;
@@ -28,31 +29,21 @@ const LONGEST_SHARED: usize = 64;
 /// So many of them are remembered.
 const KNOWN: usize = 64;
 
-/// Short parts of a text that were seen lately, to share their strings. One that comes back after
-/// another took its place is made again.
-struct Known<'a>([Option<(&'a [u8], Str)>; KNOWN]);
+/// Short parts of a text that were seen lately, and the indexes of their strings. One that comes
+/// back after another took its place is made again.
+struct Known<'a>([(&'a [u8], Option<u32>); KNOWN]);
 
 impl<'a> Known<'a> {
-    fn string(&mut self, part: &'a [u8]) -> Str {
-        let place = &mut self.0[Self::place(part)];
-        if let Some((known, string)) = place
-            && *known == part
-        {
-            return Arc::clone(string);
-        }
-        let string = Str::from(part);
-        *place = Some((part, Arc::clone(&string)));
-        string
+    /// Where a part is remembered, or will be.
+    fn of(&mut self, part: &'a [u8]) -> &mut (&'a [u8], Option<u32>) {
+        &mut self.0[Self::place(part)]
     }
 
     /// Names differ in their length, their first and their last bytes.
     fn place(part: &[u8]) -> usize {
-        let eight =
-            |bytes: &[u8]| bytes.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
-        let first = eight(&part[..part.len().min(8)]);
-        let last = eight(&part[part.len().saturating_sub(8)..]);
-        let mixed =
-            (first.rotate_left(23) ^ last ^ part.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let last = head(&part[part.len().saturating_sub(size_of::<u64>())..]);
+        let mixed = (head(part).rotate_left(23) ^ last ^ part.len() as u64)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 32) as usize % KNOWN
     }
 }
@@ -104,6 +95,8 @@ struct Parser<'a> {
     /// Nodes whose list is not complete yet.
     open: Vec<NodeId>,
     known: Known<'a>,
+    /// The functions of the unit, with the heads of their names.
+    functions: Vec<(u64, &'a [u8])>,
     scope: Scope,
     depth: u32,
 }
@@ -172,7 +165,8 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
         peeked: 0,
         unit: Unit::new(Arc::clone(name), text.clone(), SCRATCH.take()),
         open: Vec::with_capacity(64),
-        known: Known([const { None }; KNOWN]),
+        known: Known([(&[], None); KNOWN]),
+        functions: Vec::new(),
         scope: Scope { variables: vec![0], ..Scope::default() },
         depth: 0,
     };
@@ -189,18 +183,32 @@ fn position(offset: usize) -> u32 {
 }
 
 impl<'a> Parser<'a> {
-    /// Returns a part of the text, as one string for all its occurrences if it is short.
-    fn string(&mut self, part: &'a [u8]) -> Str {
+    /// Returns the index of a part of the text as a string: one for all its occurrences if it is
+    /// short.
+    fn string(&mut self, part: &'a [u8]) -> u32 {
         if part.len() > LONGEST_SHARED {
-            return Arc::from(part);
+            return self.unit.add_string(Arc::from(part));
         }
-        self.known.string(part)
+        match self.known.of(part) {
+            (known, Some(index)) if *known == part => *index,
+            place => {
+                let index = self.unit.add_string(Arc::from(part));
+                *place = (part, Some(index));
+                index
+            }
+        }
     }
 
     /// Returns the index of a function; most are used again and again.
-    fn function(&mut self, name: &[u8]) -> Option<u32> {
-        let known = self.unit.known_function(name);
-        known.or_else(|| Some(self.unit.add_function(funcs::find(name)?)))
+    fn function(&mut self, name: &'a [u8]) -> Option<u32> {
+        let wanted = head(name);
+        let is_it = |(head, known): &(u64, &[u8])| *head == wanted && is_same(known, name);
+        if let Some(known) = self.functions.iter().position(is_it) {
+            return u32::try_from(known).ok();
+        }
+        let added = self.unit.add_function(funcs::find(name)?);
+        self.functions.push((wanted, name));
+        Some(added)
     }
 
     /// Completes the list of nodes that were opened since.
@@ -329,12 +337,15 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn define(&mut self, name: Str, root: NodeId) -> Result<()> {
+    /// Adds a template whose name is the string of an index.
+    fn define(&mut self, name: u32, root: NodeId) -> Result<()> {
+        let name = Arc::clone(self.unit.string(name));
         let defined = self.unit.define(name, root);
         defined.or_else(|message| self.fail(message))
     }
 
-    fn unquote(&mut self, token: Token) -> Result<Str> {
+    /// Returns the index of the string of a literal.
+    fn unquote(&mut self, token: Token) -> Result<u32> {
         let literal = self.text_of(token);
         let plain = match literal {
             [b'`', inner @ .., b'`'] => memchr::memchr(b'\r', inner).is_none(),
@@ -345,7 +356,7 @@ impl<'a> Parser<'a> {
             return Ok(self.string(&literal[1..literal.len() - 1]));
         }
         match strconv::unquote(self.text_of(token)) {
-            Some(text) => Ok(Arc::from(text)),
+            Some(text) => Ok(self.unit.add_string(Arc::from(text))),
             None => self.fail("invalid syntax"),
         }
     }
@@ -488,9 +499,8 @@ impl<'a> Parser<'a> {
         if !matches!(end, Item::End) {
             return self.fail(format!("unexpected {} in {context}", end.text()));
         }
-        self.define(Arc::clone(&name), list)?;
+        self.define(name, list)?;
         self.scope = outer;
-        let name = self.unit.add_string(name);
         Ok(self.unit.add(token.start, Kind::Template { name, pipe: Some(pipe) }))
     }
 
@@ -503,11 +513,10 @@ impl<'a> Parser<'a> {
             self.backup();
             pipe = Some(self.pipeline(context, TokenKind::RightDelim)?);
         }
-        let name = self.unit.add_string(name);
         Ok(self.unit.add(token.start, Kind::Template { name, pipe }))
     }
 
-    fn template_name(&mut self, token: Token, context: &str) -> Result<Str> {
+    fn template_name(&mut self, token: Token, context: &str) -> Result<u32> {
         match token.kind {
             TokenKind::String | TokenKind::RawString => self.unquote(token),
             _ => self.unexpected(token, context),
@@ -702,7 +711,10 @@ impl<'a> Parser<'a> {
             TokenKind::Bool => Kind::Bool(text == b"true"),
             TokenKind::CharConstant | TokenKind::Complex | TokenKind::Number => {
                 match parse_number(text, token.kind) {
-                    Ok(number) => Kind::Number(self.unit.add_number(number)),
+                    Ok(number) => {
+                        let text = Name { start: token.start, end: token.end };
+                        Kind::Number(self.unit.add_number(Number { text, ..number }))
+                    }
                     Err(message) => return self.fail(message),
                 }
             }
@@ -714,7 +726,6 @@ impl<'a> Parser<'a> {
             }
             TokenKind::String | TokenKind::RawString => {
                 let value = self.unquote(token)?;
-                let value = self.unit.add_string(value);
                 Kind::String(token.start, token.end, value)
             }
             _ => {
@@ -731,7 +742,7 @@ fn name_of(field: Token) -> [u32; 2] {
     [field.start + 1, field.end]
 }
 
-/// Reads a literal under every type that can hold it.
+/// Reads a literal under every type that can hold it; where it stands is not known here.
 ///
 /// Source: go text/template/parse/node.go (newNumber).
 fn parse_number(text: &[u8], kind: TokenKind) -> std::result::Result<Number, String> {
@@ -739,7 +750,7 @@ fn parse_number(text: &[u8], kind: TokenKind) -> std::result::Result<Number, Str
         return Ok(number);
     }
     let literal = strconv::lossy(text).into_owned();
-    let mut number = Number { text: literal.clone(), ..Number::default() };
+    let mut number = Number::default();
     if kind == TokenKind::CharConstant {
         let code = u32::from(strconv::unquote_char(text)?);
         number.int = Some(i64::from(code));
@@ -784,7 +795,7 @@ fn short_number(text: &[u8]) -> Option<Number> {
     let text = std::str::from_utf8(text).ok()?;
     let value: u32 = text.parse().ok()?;
     Some(Number {
-        text: text.to_owned(),
+        text: Name::default(),
         int: Some(value.into()),
         uint: Some(value.into()),
         float: Some(value.into()),

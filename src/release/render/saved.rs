@@ -18,7 +18,6 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use flate2::Crc;
 
 use crate::base::content::{Content, Later};
 use crate::base::packed::{Reader, Writer};
@@ -28,8 +27,6 @@ use crate::yaml::Map;
 const MAGIC: [u8; 4] = *b"LMC1";
 /// Length of what stands before the first part.
 const HEAD_BYTES: usize = 20;
-/// So much is read at once: it is summed up while it is still in the processor's cache.
-const PIECE_BYTES: usize = 128 << 10;
 /// Largest file that is read.
 const MOST_BYTES: u64 = 256 << 20;
 
@@ -97,8 +94,8 @@ pub(super) fn write(parts: &[Part]) -> Vec<u8> {
     let numbers = [
         u32::try_from(first.len()).unwrap_or(u32::MAX),
         u32::try_from(second.len()).unwrap_or(u32::MAX),
-        checksum(&out[first]),
-        checksum(&out[second]),
+        crc32fast::hash(&out[first]),
+        crc32fast::hash(&out[second]),
     ];
     let head = MAGIC.into_iter().chain(numbers.into_iter().flat_map(u32::to_le_bytes));
     out.iter_mut().zip(head).for_each(|(byte, head)| *byte = head);
@@ -120,7 +117,7 @@ pub(super) fn read(mut file: Handle, packed: &Bytes) -> Option<Saved> {
     if *magic != MAGIC || length != said || length > MOST_BYTES {
         return None;
     }
-    let first = read_part(&mut file, lengths[0], number(2)?)?;
+    let first = read_part(&mut file, lengths[0], number(2)?, false)?;
     let mut list = Reader::new(&first);
     let count = list.size()?;
     let mut entries = Vec::with_capacity(count.min(list.left()));
@@ -168,24 +165,15 @@ pub(super) fn read(mut file: Handle, packed: &Bytes) -> Option<Saved> {
     Some(Saved { files, values, templates })
 }
 
-fn read_part(file: &mut Handle, length: u32, wanted: u32) -> Option<Bytes> {
+/// Reads a part; the last one is read to the end of the file, which takes fewer calls.
+fn read_part(file: &mut Handle, length: u32, wanted: u32, is_last: bool) -> Option<Bytes> {
     let mut bytes = Vec::with_capacity(length as usize);
-    let mut sum = Crc::new();
-    while bytes.len() < length as usize {
-        let known = bytes.len();
-        let piece = PIECE_BYTES.min(length as usize - known);
-        if file.take(piece as u64).read_to_end(&mut bytes).ok()? < piece {
-            return None;
-        }
-        sum.update(&bytes[known..]);
+    if is_last {
+        file.read_to_end(&mut bytes).ok()?;
+    } else {
+        file.take(length.into()).read_to_end(&mut bytes).ok()?;
     }
-    (sum.sum() == wanted).then(|| bytes.into())
-}
-
-fn checksum(bytes: &[u8]) -> u32 {
-    let mut sum = Crc::new();
-    sum.update(bytes);
-    sum.sum()
+    (bytes.len() == length as usize && crc32fast::hash(&bytes) == wanted).then(|| bytes.into())
 }
 
 type Range = std::ops::Range<usize>;
@@ -217,7 +205,7 @@ impl Templates {
     fn read(&self) -> Option<Texts> {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut file, length, sum) = source.take()?;
-        let part = read_part(&mut file, length, sum)?;
+        let part = read_part(&mut file, length, sum, true)?;
         let slice = |range: &Range| part.slice(range.clone());
         let texts = self
             .ranges

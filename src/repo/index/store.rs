@@ -49,7 +49,7 @@ impl StoreWriter {
     /// Adds a chart.
     pub(super) fn chart(&mut self, name: String, packed: &[u8]) -> Result<(), Error> {
         let (offset, length) = (self.out.length(), packed.len() as u64);
-        self.slots.push(Slot { name, offset, length, check: check(packed) });
+        self.slots.push(Slot { name, offset, length, check: crc32fast::hash(packed) });
         self.out.write(packed)
     }
 
@@ -70,17 +70,11 @@ impl StoreWriter {
         let mut foot = Vec::with_capacity(FOOT);
         foot.extend(offset.to_le_bytes());
         foot.extend((table.len() as u64).to_le_bytes());
-        foot.extend(check(&table).to_le_bytes());
+        foot.extend(crc32fast::hash(&table).to_le_bytes());
         foot.extend(MAGIC);
         self.out.write(&foot)?;
         Ok(self.out)
     }
-}
-
-fn check(bytes: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    crc.sum()
 }
 
 /// What is wrong with a file.
@@ -138,7 +132,7 @@ impl Store {
             return Err(Flaw::Damaged);
         }
         let table = store.read(offset, size)?;
-        if check(&table) != sum {
+        if crc32fast::hash(&table) != sum {
             return Err(Flaw::Damaged);
         }
         (store.stamp, store.slots) = read_table(&table).ok_or(Flaw::Damaged)?;
@@ -185,7 +179,7 @@ impl Store {
         };
         let slot = &self.slots[at];
         let packed = self.read(slot.offset, slot.length)?;
-        if check(&packed) == slot.check {
+        if crc32fast::hash(&packed) == slot.check {
             return Ok(Some(packed));
         }
         // It is made again by the next one who needs it.
