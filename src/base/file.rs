@@ -105,6 +105,22 @@ pub fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write_whole(path, bytes, Some(0o600), false)
 }
 
+/// Makes an empty file, unless there is one.
+///
+/// # Errors
+/// The folder or the file cannot be made.
+pub fn touch(path: &Path) -> Result<(), Error> {
+    let touch = || std::fs::File::options().append(true).create(true).open(path);
+    let made = touch().or_else(|error| match (error.kind(), path.parent()) {
+        (io::ErrorKind::NotFound, Some(folder)) => {
+            std::fs::create_dir_all(folder)?;
+            touch()
+        }
+        _ => Err(error),
+    });
+    made.map(drop).map_err(failed("create", path))
+}
+
 /// Opens a file for writing, with these permissions where the system knows such.
 fn create(path: &Path, mode: Option<u32>) -> io::Result<std::fs::File> {
     let mut options = std::fs::File::options();

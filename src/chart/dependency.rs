@@ -38,8 +38,7 @@ pub fn check_dependencies_present(chart: &Chart) -> Result<(), Error> {
 pub fn process_dependencies(chart: &Chart, values: &Map) -> Result<(Chart, Vec<Warning>), Error> {
     let mut warnings = Vec::new();
     let enabled = enabled(chart, values, &mut warnings)?;
-    let processed = import(&enabled, &mut warnings)?;
-    Ok((processed.unwrap_or(enabled), warnings))
+    Ok((import(enabled, &mut warnings)?, warnings))
 }
 
 /// The first half of [`process_dependencies`]: what takes part, and under which names.
@@ -56,7 +55,7 @@ pub(super) fn enabled(
 
 /// The second half of [`process_dependencies`]: what dependencies give to their parents.
 pub(super) fn imported(chart: Chart) -> Result<Chart, Error> {
-    Ok(import(&chart, &mut Vec::new())?.unwrap_or(chart))
+    import(chart, &mut Vec::new())
 }
 
 /// The keys that tags and conditions of a tree of charts ask for, and the names of its charts:
@@ -299,45 +298,35 @@ fn table_at<'v>(values: &'v Map, path: &str) -> Result<&'v Map, String> {
     })
 }
 
-/// Hands values of dependencies to their parents, children first. Returns the chart if it changes.
+/// Hands values of dependencies to their parents, children first.
 ///
 /// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`processDependencyImportValues`).
-fn import(chart: &Chart, warnings: &mut Vec<Warning>) -> Result<Option<Chart>, Error> {
-    let mut children = Vec::with_capacity(chart.dependencies.len());
-    let mut changed = false;
-    for child in &chart.dependencies {
-        match import(child, warnings)? {
-            Some(new) => {
-                changed = true;
-                children.push(Arc::new(new));
-            }
-            None => children.push(child.clone()),
+fn import(mut chart: Chart, warnings: &mut Vec<Warning>) -> Result<Chart, Error> {
+    for child in &mut chart.dependencies {
+        if declares(child) {
+            *child = Arc::new(import(Arc::unwrap_or_clone(std::mem::take(child)), warnings)?);
         }
     }
     if chart.metadata.dependencies.is_empty() {
-        let new = || Chart { dependencies: children, ..chart.clone() };
-        return Ok(changed.then(new));
+        return Ok(chart);
     }
-    let mut values = Map::new();
-    let level = Level { name: &chart.metadata.name, defaults: &chart.values, children: &children };
-    level.coalesce(&mut values, "", Nulls::Keep, &mut Vec::new())?;
+    // With nothing above them, a chart's defaults are its values as they are.
+    let mut values = std::mem::take(&mut chart.values);
+    Level::of(&chart).children_below(&mut values, "", Nulls::Keep, &mut Vec::new())?;
     let mut imported = Map::new();
-    let mut declared = chart.metadata.dependencies.clone();
-    for dependency in &mut declared {
+    for dependency in &mut chart.metadata.dependencies {
         import_one(dependency, &values, &mut imported, warnings);
     }
     // The parent's own values win over what it imports.
     tables(&mut values, &imported, "", Nulls::Keep, &mut Vec::new());
-    Ok(Some(Chart {
-        metadata: Metadata { dependencies: declared, ..chart.metadata.clone() },
-        lock: chart.lock.clone(),
-        values,
-        schema: chart.schema.clone(),
-        templates: chart.templates.clone(),
-        files: chart.files.clone(),
-        values_text: chart.values_text.clone(),
-        dependencies: children,
-    }))
+    chart.values = values;
+    Ok(chart)
+}
+
+/// Whether a chart, or one below it, declares dependencies.
+fn declares(chart: &Chart) -> bool {
+    !chart.metadata.dependencies.is_empty()
+        || chart.dependencies.iter().any(|child| declares(child))
 }
 
 /// Collects what one dependency exports, and rewrites the declaration to `{child, parent}`.

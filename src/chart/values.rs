@@ -77,7 +77,7 @@ impl<'c> Level<'c> {
         Self { name: &chart.metadata.name, defaults: &chart.values, children: &chart.dependencies }
     }
 
-    /// Source: helm v4.3.1 pkg/chart/common/util/coalesce.go (`coalesce`, `coalesceDeps`).
+    /// Source: helm v4.3.1 pkg/chart/common/util/coalesce.go (`coalesce`).
     pub(crate) fn coalesce(
         self,
         values: &mut Map,
@@ -85,8 +85,21 @@ impl<'c> Level<'c> {
         nulls: Nulls,
         warnings: &mut Vec<Warning>,
     ) -> Result<(), Error> {
+        self.defaults_below(values, &join(prefix, self.name), nulls, warnings);
+        self.children_below(values, prefix, nulls, warnings)
+    }
+
+    /// Lays the values of the charts below this one under their names.
+    ///
+    /// Source: helm v4.3.1 pkg/chart/common/util/coalesce.go (`coalesceDeps`).
+    pub(crate) fn children_below(
+        self,
+        values: &mut Map,
+        prefix: &str,
+        nulls: Nulls,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), Error> {
         let prefix = join(prefix, self.name);
-        self.defaults_below(values, &prefix, nulls, warnings);
         for child in self.children {
             let name = &child.metadata.name;
             // The child's table is taken out, so that the globals can be read beside it.

@@ -50,9 +50,9 @@ impl Store {
         self.mark(packed).exists()
     }
 
-    /// Leaves word that an archive was seen.
+    /// Leaves word that an archive was seen: there is nothing in the file that could be cut.
     pub(super) fn note(&self, packed: &[u8]) {
-        self.put(&self.mark(packed), &[]);
+        self.done(file::touch(&self.mark(packed)));
     }
 
     /// Opens what was made of an archive.
@@ -62,12 +62,12 @@ impl Store {
 
     /// Writes what was made of an archive.
     pub(super) fn write(&self, archive: &Digest, bytes: &[u8]) {
-        self.put(&self.file(archive), bytes);
+        self.done(file::write_unsynced(&self.file(archive), bytes));
     }
 
-    /// That it cannot be written is no harm.
-    fn put(&self, path: &Path, bytes: &[u8]) {
-        match file::write_unsynced(path, bytes) {
+    /// That something cannot be written is no harm.
+    fn done(&self, written: Result<(), file::Error>) {
+        match written {
             Ok(()) => self.tidy(),
             Err(error) => tracing::debug!(%error, "a compiled chart is not kept"),
         }
@@ -75,6 +75,10 @@ impl Store {
 
     /// Removes the oldest files beyond the numbers that are kept.
     fn tidy(&self) {
+        // To ask how old they are takes longer than to count them.
+        if fs::read_dir(&self.folder).into_iter().flatten().count() <= SEEN.min(KEPT) {
+            return;
+        }
         let (seen, made): (Vec<_>, Vec<_>) =
             files(&self.folder).partition(|(length, _, _)| *length == 0);
         for (mut files, kept) in [(seen, SEEN), (made, KEPT)] {

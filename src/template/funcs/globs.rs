@@ -5,16 +5,85 @@
 use regex::bytes::Regex;
 
 /// A pattern, made ready for many paths.
-pub(super) struct Glob(Option<Regex>);
+pub(super) enum Glob {
+    /// Texts with stars between them, as most patterns are: an expression takes longer to make than
+    /// all that is done with it.
+    Stars(Vec<Part>),
+    Expression(Regex),
+    /// An invalid pattern matches everything, as upstream.
+    Invalid,
+}
+
+/// A part of a pattern.
+pub(super) enum Part {
+    Byte(u8),
+    /// Whatever is in one folder.
+    Star,
+    /// Whatever there is.
+    Stars,
+}
 
 impl Glob {
     pub(super) fn new(pattern: &str) -> Self {
-        Self(translate(pattern))
+        if let Some(parts) = stars(pattern) {
+            return Self::Stars(parts);
+        }
+        translate(pattern).map_or(Self::Invalid, Self::Expression)
     }
 
-    /// Returns whether a path matches; an invalid pattern matches everything, as upstream.
+    /// Returns whether a path matches.
     pub(super) fn matches(&self, path: &str) -> bool {
-        self.0.as_ref().is_none_or(|regex| regex.is_match(path.as_bytes()))
+        match self {
+            Self::Stars(parts) => starred(parts, path.as_bytes()),
+            Self::Expression(regex) => regex.is_match(path.as_bytes()),
+            Self::Invalid => true,
+        }
+    }
+}
+
+/// Returns the parts of a pattern that has nothing but stars in it.
+fn stars(pattern: &str) -> Option<Vec<Part>> {
+    if pattern.contains(['?', '[', '{', '}', ',', '\\']) {
+        return None;
+    }
+    let mut bytes = pattern.bytes().peekable();
+    let mut parts = Vec::with_capacity(pattern.len());
+    while let Some(byte) = bytes.next() {
+        parts.push(match byte {
+            b'*' if bytes.next_if_eq(&b'*').is_some() => Part::Stars,
+            b'*' => Part::Star,
+            byte => Part::Byte(byte),
+        });
+    }
+    Some(parts)
+}
+
+/// Whether a path matches: for each of its bytes, at which parts of the pattern one may be.
+fn starred(parts: &[Part], path: &[u8]) -> bool {
+    let mut at = vec![false; parts.len() + 1];
+    at[0] = true;
+    pass_stars(parts, &mut at);
+    for byte in path {
+        let mut next = vec![false; parts.len() + 1];
+        for (index, part) in parts.iter().enumerate().filter(|(index, _)| at[*index]) {
+            match part {
+                Part::Byte(wanted) => next[index + 1] |= wanted == byte,
+                Part::Star => next[index] |= *byte != b'/',
+                Part::Stars => next[index] = true,
+            }
+        }
+        at = next;
+        pass_stars(parts, &mut at);
+    }
+    at[parts.len()]
+}
+
+/// A star may stand for nothing.
+fn pass_stars(parts: &[Part], at: &mut [bool]) {
+    for (index, part) in parts.iter().enumerate() {
+        if at[index] && !matches!(part, Part::Byte(_)) {
+            at[index + 1] = true;
+        }
     }
 }
 
@@ -96,6 +165,16 @@ mod tests {
             ("**[ö]", "dir/ö", true),
         ] {
             assert_eq!(Glob::new(pattern).matches(path), want, "{pattern} {path}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn stars_match_as_expressions_do(pattern in "[ab/*ö]{0,8}", path in "[ab/ö]{0,10}") {
+            let parts = stars(&pattern).expect("there is nothing but stars");
+            let regex = translate(&pattern).expect("every such pattern is valid");
+            let wanted = regex.is_match(path.as_bytes());
+            assert_eq!(starred(&parts, path.as_bytes()), wanted, "{pattern} {path}");
         }
     }
 }
