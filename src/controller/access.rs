@@ -5,14 +5,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::{HelmRepository, HelmRepositorySpec, OciRepository};
+use crate::api::{HelmRepository, HelmRepositorySpec, LocalRef, OciRepository};
 use crate::base::class::Class;
 use crate::base::secret::{SafeUrl, Secret};
 use crate::cluster::{Cluster, ObjectId};
 use crate::repo::RepositorySpec;
 use crate::source::oci::{Access, Credential, Keys, Store};
-use crate::source::{Credentials, Tls};
+use crate::source::{Credentials, Proxy, Tls};
 
+/// Longest address of a proxy.
+const LONGEST_ADDRESS: usize = 2048;
 /// Key of Docker's file in a Secret.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
@@ -163,6 +165,55 @@ pub(super) async fn secret(
     Ok(super::prerequisite::decoded(&found))
 }
 
+/// Refuses fields that are set and not supported: they are never ignored in silence.
+pub(super) fn supported(fields: &[&str]) -> Result<(), Problem> {
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "not supported by this version of Leadsman: {}; remove it or leave this source to Flux",
+        fields.join(", ")
+    );
+    Err(("Unsupported", text, Class::Stalled))
+}
+
+/// Returns the proxy that a Secret describes, if one is named.
+pub(super) async fn proxy(
+    cluster: &Cluster,
+    namespace: &str,
+    reference: Option<&LocalRef>,
+) -> Result<Option<Proxy>, Problem> {
+    let Some(reference) = reference else { return Ok(None) };
+    let data = secret(cluster, namespace, &reference.name).await?;
+    let found = proxy_of(&data).map_err(|why| {
+        let text = format!("secret '{namespace}/{}': {why}", reference.name);
+        ("AuthenticationFailed", text, Class::Retry)
+    })?;
+    Ok(Some(found))
+}
+
+/// Reads a proxy from the data of a Secret.
+fn proxy_of(data: &BTreeMap<String, String>) -> Result<Proxy, String> {
+    let text = |key: &str| data.get(key).cloned().unwrap_or_default();
+    let address = text("address");
+    if address.is_empty() {
+        return Err("`address` of the proxy is missing".to_owned());
+    }
+    if address.len() > LONGEST_ADDRESS {
+        return Err(format!("`address` is longer than {LONGEST_ADDRESS} bytes"));
+    }
+    let address: SafeUrl = address.trim().parse().map_err(|error| format!("`address`: {error}"))?;
+    match address.expose().scheme() {
+        "http" | "https" => {}
+        scheme => {
+            return Err(format!(
+                "a proxy of `{scheme}` is not supported by this version of Leadsman; use http:// or https://"
+            ));
+        }
+    }
+    Ok(Proxy { address, user: text("username"), password: Secret::new(text("password")) })
+}
+
 /// Both or neither of user and password.
 fn login(
     data: &BTreeMap<String, String>,
@@ -265,6 +316,30 @@ mod tests {
                 }
                 (Ok(None), Err(false)) | (Err(_), Err(true)) => {}
                 (got, _) => panic!("{keys:?}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_proxy_has_an_address() {
+        let long = format!("http://{}", "a".repeat(2048));
+        let rows = [
+            ("http://p.example:3128", Ok("http://p.example:3128/ me")),
+            ("https://p.example ", Ok("https://p.example/ me")),
+            ("socks5://p.example", Err("a proxy of `socks5` is not supported")),
+            ("p.example", Err("`address`: `p.example` is not a URL")),
+            ("", Err("`address` of the proxy is missing")),
+            (&long, Err("`address` is longer than 2048 bytes")),
+        ];
+        for (address, want) in rows {
+            let data = [("address", address), ("username", "me"), ("password", "pw")];
+            let data = data.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let got =
+                proxy_of(&data.into()).map(|proxy| format!("{} {}", proxy.address, proxy.user));
+            match (&got, want) {
+                (Ok(got), Ok(want)) => assert_eq!(got, want),
+                (Err(got), Err(want)) => assert!(got.starts_with(want), "{got}"),
+                _ => panic!("{address}: {got:?}"),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Makes the archive of a chart of a `HelmRepository` or `GitRepository`: finds its version, gets it,
+//! Makes the archive of a chart of a `HelmRepository`, a `GitRepository` or a `Bucket`: finds its version, gets it,
 //! merges values files, packs it anew where that changes it.
 //!
 //! Source: fluxcd/source-controller internal/helm/chart/builder_remote.go, builder_local.go, errors.go;
@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use super::context::Context;
-use super::git_access::{self, Neighbors};
-use super::git_chart::{self, Origin};
+use super::files::{Files, InFiles};
 use super::source::{Failure, NO_ARTIFACT, Source};
+use super::tree_chart::{self, Origin};
 use super::{access, git_repository, repository};
 use crate::api::condition::{BUILD_FAILED, FETCH_FAILED, STORAGE_FAILED};
 use crate::api::{ChartSpec, GitRepository, HelmRepository};
@@ -17,10 +17,8 @@ use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
 use crate::repo::{
-    ChartError, Entry, Error as RepoError, GitAsked, GitChart, GitFiles, Pulled, Repositories,
-    RepositorySpec, ValuesFiles,
+    ChartError, Entry, Error as RepoError, Pulled, Repositories, RepositorySpec, ValuesFiles,
 };
-use crate::source::git::Found;
 
 /// Where a chart comes from.
 #[derive(Debug)]
@@ -45,7 +43,7 @@ pub(super) struct Wanted<'a> {
 impl Wanted<'_> {
     /// Returns the values files, and a part of the version that tells them from others.
     fn values_files(&self) -> (ValuesFiles<'_>, Option<i64>) {
-        let paths = git_chart::values_files(self.chart);
+        let paths = tree_chart::values_files(self.chart);
         let ignore_missing = self.chart.ignore_missing_values_files;
         let generation = (!paths.is_empty()).then_some(self.generation);
         (ValuesFiles { paths, ignore_missing }, generation)
@@ -181,19 +179,20 @@ impl Place {
     }
 
     /// Returns the revision of its artifact; a registry has none.
-    pub(super) fn revision(&self) -> &str {
-        let artifact = match self {
-            Self::Helm(source) => source.status.artifact.as_ref(),
-            Self::Git(source) => source.status.artifact.as_ref(),
-        };
-        artifact.map_or("", |artifact| &artifact.revision)
+    pub(super) fn revision(&self) -> String {
+        match self {
+            Self::Helm(source) => {
+                source.status.artifact.clone().map(|it| it.revision).unwrap_or_default()
+            }
+            Self::Git(source) => source.revision(),
+        }
     }
 
     /// Returns where it is; without a login that may stand in the address.
     pub(super) fn address(&self) -> String {
         let url = match self {
-            Self::Helm(source) => &source.spec.url,
-            Self::Git(source) => &source.spec.url,
+            Self::Helm(source) => source.spec.url.clone(),
+            Self::Git(source) => source.place(),
         };
         let url: Result<SafeUrl, _> = url.parse();
         url.map(|url| url.to_string()).unwrap_or_default()
@@ -210,7 +209,7 @@ impl Place {
     ) -> Result<Made, Failure> {
         match self {
             Self::Helm(source) => of_repository(context, source, wanted).await,
-            Self::Git(source) => of_git(context, source, wanted).await,
+            Self::Git(source) => of_files(context, source.as_ref(), wanted).await,
         }
     }
 }
@@ -240,8 +239,8 @@ async fn of_repository(
     repository::say_troubles(context, source, &spec.url).await;
     let entry = entry.map_err(|error| refused(&error))?;
     let (files, generation) = wanted.values_files();
-    let build = git_chart::build(None, generation);
-    let version = git_chart::version(&entry.text, &build).map_err(|why| not_numbered(&why))?;
+    let build = tree_chart::build(None, generation);
+    let version = tree_chart::version(&entry.text, &build).map_err(|why| not_numbered(&why))?;
     let mut made = Made {
         pulled: None,
         name: entry.name.rsplit('/').next().unwrap_or_default().to_owned(),
@@ -301,29 +300,29 @@ fn not_numbered(why: &str) -> Failure {
     }
 }
 
-async fn of_git(
+async fn of_files<T: Files>(
     context: &Context,
-    source: &GitRepository,
+    source: &T,
     wanted: &Wanted<'_>,
 ) -> Result<Made, Failure> {
     let chart = wanted.chart;
     let (values, generation) = wanted.values_files();
-    let revision = source.status.artifact.as_ref().map_or("", |artifact| &artifact.revision);
+    let revision = source.revision();
     let from = Origin {
-        revision: revision.to_owned(),
+        revision: revision.clone(),
         path: chart.chart.clone(),
         values_files: values.paths.to_vec(),
         ignore_missing: values.ignore_missing,
         ..Origin::default()
     };
-    let commit = Commit { context, source, from: &from };
-    let files = commit.files().await?;
-    let pulled = commit.chart(&files).await?;
+    let place = InFiles { context, source, from: &from };
+    let files = place.files().await?;
+    let pulled = place.chart(&files).await?;
     let metadata = &pulled.chart.metadata;
-    let by_commit = chart.reconcile_strategy == "Revision";
-    let build = git_chart::build(by_commit.then_some(revision), generation);
+    let by_revision = chart.reconcile_strategy == "Revision";
+    let build = tree_chart::build(by_revision.then_some(&revision), generation);
     let version =
-        git_chart::version(&metadata.version, &build).map_err(|why| not_numbered(&why))?;
+        tree_chart::version(&metadata.version, &build).map_err(|why| not_numbered(&why))?;
     let is_literal = build.is_empty();
     let mut made = Made {
         pulled: None,
@@ -336,79 +335,15 @@ async fn of_git(
         return Ok(made);
     }
     if values.ignore_missing && generation.is_some() {
-        made.values_files = context.repositories.git_present(&files, values.paths)?;
+        made.values_files = context.repositories.tree_present(&files, values.paths)?;
     }
     made.pulled = Some(if is_literal {
-        commit.keep(&files, &pulled)?;
+        place.keep(&files, &pulled)?;
         pulled
     } else {
         context.repositories.pack(&pulled.chart, &made.version).await?
     });
     Ok(made)
-}
-
-/// A chart in the files of a commit.
-pub(super) struct Commit<'a> {
-    pub(super) context: &'a Context,
-    pub(super) source: &'a GitRepository,
-    pub(super) from: &'a Origin,
-}
-
-impl<'a> Commit<'a> {
-    /// Returns the chart.
-    ///
-    /// # Errors
-    /// There is none, or the server cannot be asked.
-    pub(super) async fn pull(&self) -> Result<Pulled, Failure> {
-        self.chart(&self.files().await?).await
-    }
-
-    /// Makes sure that the files are in the cache: no more than what it lost needs the server, and
-    /// a login.
-    async fn files(&self) -> Result<GitFiles, Failure> {
-        let (context, source) = (self.context, self.source);
-        let revision = &self.from.revision;
-        let found = Found::of_revision(revision).ok_or_else(|| {
-            let text = format!("revision '{revision}' names no commit");
-            fetch("GitOperationFailed", text, Class::Retry)
-        })?;
-        let selection = git_access::selection(source);
-        let asked = GitAsked {
-            owner: &source.metadata.namespace,
-            url: &source.spec.url,
-            found: &found,
-            selection: &selection,
-        };
-        if let Some(known) = context.repositories.git_known(&asked) {
-            return Ok(known);
-        }
-        let access = git_access::of(&context.cluster, source).await.map_err(Failure::fetch)?;
-        let wanted = git_access::wanted(source.spec.reference.as_ref());
-        let wanted = wanted.map_err(|why| fetch("GitOperationFailed", why, Class::Stalled))?;
-        let files = context.repositories.git_files(&access, &wanted, &asked).await;
-        files.map_err(|error| fetch("GitOperationFailed", chain(&error), Class::Retry))
-    }
-
-    fn lender(&self) -> Neighbors<'a> {
-        Neighbors { context: self.context, namespace: &self.source.metadata.namespace }
-    }
-
-    fn wanted<'b>(&'b self, lender: &'b Neighbors<'_>) -> GitChart<'b> {
-        let Origin { path, values_files, ignore_missing, .. } = self.from;
-        let files = ValuesFiles { paths: values_files, ignore_missing: *ignore_missing };
-        GitChart { path, values_files: files, lender }
-    }
-
-    async fn chart(&self, files: &GitFiles) -> Result<Pulled, Failure> {
-        let lender = self.lender();
-        Ok(self.context.repositories.git_chart(files, self.wanted(&lender)).await?)
-    }
-
-    /// Keeps the archive by its digest.
-    fn keep(&self, files: &GitFiles, pulled: &Pulled) -> Result<(), Failure> {
-        let lender = self.lender();
-        Ok(self.context.repositories.keep_git_chart(files, self.wanted(&lender), pulled)?)
-    }
 }
 
 #[cfg(test)]

@@ -7,18 +7,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::access::{self, Problem};
-use super::context::Context;
-use crate::api::crd::HELM_REPOSITORY_API;
-use crate::api::{GitReference, GitRepository, HelmRepository};
+use crate::api::{GitReference, GitRepository};
 use crate::base::class::Class;
 use crate::base::secret::{SafeUrl, Secret};
-use crate::cluster::{Cluster, Selection as Listed};
-use crate::repo::{Lender, RepositorySpec};
-use crate::source::Proxy;
+use crate::cluster::Cluster;
 use crate::source::git::{Access, Key, Login, Selection, Wanted};
 
-/// Longest address of a proxy.
-const LONGEST_ADDRESS: usize = 2048;
 /// The branch that is meant where nothing is said.
 const BRANCH: &str = "master";
 
@@ -28,14 +22,7 @@ const BRANCH: &str = "master";
 /// Its address cannot be used, or its Secret is missing or lacks what it needs.
 pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<Access, Problem> {
     let spec = &repository.spec;
-    let unsupported = spec.unsupported();
-    if !unsupported.is_empty() {
-        let text = format!(
-            "not supported by this version of Leadsman: {}; remove it or leave this repository to Flux",
-            unsupported.join(", ")
-        );
-        return Err(("Unsupported", text, Class::Stalled));
-    }
+    access::supported(&spec.unsupported())?;
     let invalid = |text: String| ("URLInvalid", text, Class::Stalled);
     let url: SafeUrl = spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
         invalid(format!("failed to parse url '{error}'"))
@@ -47,10 +34,13 @@ pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<
     };
     let timeout = spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
     let given = if by_ssh { Login::Anonymous } else { of_url(&url) };
-    let proxy = proxy_of(cluster, repository, by_ssh).await?;
+    if by_ssh && spec.proxy_secret_ref.is_some() {
+        access::supported(&["spec.proxySecretRef of ssh://"])?;
+    }
+    let namespace = &repository.metadata.namespace;
+    let proxy = access::proxy(cluster, namespace, spec.proxy_secret_ref.as_ref()).await?;
     let mut found = Access { login: given, url, tls: None, proxy, timeout };
     if let Some(reference) = &spec.secret_ref {
-        let namespace = &repository.metadata.namespace;
         let lacks = |text: &str| {
             let text = format!("secret '{namespace}/{}': {text}", reference.name);
             ("AuthenticationFailed", text, Class::Retry)
@@ -67,48 +57,6 @@ pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<
         return Err(("AuthenticationFailed", text.to_owned(), Class::Stalled));
     }
     Ok(found)
-}
-
-/// Returns the proxy that a Secret describes.
-async fn proxy_of(
-    cluster: &Cluster,
-    repository: &GitRepository,
-    by_ssh: bool,
-) -> Result<Option<Proxy>, Problem> {
-    let Some(reference) = &repository.spec.proxy_secret_ref else { return Ok(None) };
-    if by_ssh {
-        let text = "not supported by this version of Leadsman: spec.proxySecretRef of ssh://";
-        return Err(("Unsupported", text.to_owned(), Class::Stalled));
-    }
-    let namespace = &repository.metadata.namespace;
-    let data = access::secret(cluster, namespace, &reference.name).await?;
-    let found = proxy(&data).map_err(|why| {
-        let text = format!("secret '{namespace}/{}': {why}", reference.name);
-        ("AuthenticationFailed", text, Class::Retry)
-    })?;
-    Ok(Some(found))
-}
-
-/// Reads a proxy from the data of a Secret.
-fn proxy(data: &BTreeMap<String, String>) -> Result<Proxy, String> {
-    let text = |key: &str| data.get(key).cloned().unwrap_or_default();
-    let address = text("address");
-    if address.is_empty() {
-        return Err("`address` of the proxy is missing".to_owned());
-    }
-    if address.len() > LONGEST_ADDRESS {
-        return Err(format!("`address` is longer than {LONGEST_ADDRESS} bytes"));
-    }
-    let address: SafeUrl = address.trim().parse().map_err(|error| format!("`address`: {error}"))?;
-    match address.expose().scheme() {
-        "http" | "https" => {}
-        scheme => {
-            return Err(format!(
-                "a proxy of `{scheme}` is not supported by this version of Leadsman; use http:// or https://"
-            ));
-        }
-    }
-    Ok(Proxy { address, user: text("username"), password: Secret::new(text("password")) })
 }
 
 /// User and password that stand in an address.
@@ -187,36 +135,6 @@ pub(super) fn selection(repository: &GitRepository) -> Selection {
     Selection { ignore: spec.ignore.clone(), folders: spec.sparse_checkout.clone() }
 }
 
-/// Lends the logins of the `HelmRepository` objects of a namespace.
-pub(super) struct Neighbors<'a> {
-    pub(super) context: &'a Context,
-    pub(super) namespace: &'a str,
-}
-
-#[async_trait::async_trait]
-impl Lender for Neighbors<'_> {
-    async fn lend(&self, addresses: &[&str]) -> Result<Vec<RepositorySpec>, String> {
-        let cluster = &self.context.cluster;
-        let selection = Listed { namespace: Some(self.namespace.to_owned()), ..Listed::default() };
-        let found = cluster.list(HELM_REPOSITORY_API, super::repository::KIND, &selection).await;
-        let found = found.map_err(|error| format!("list repositories: {error}"))?;
-        let mut specs = Vec::new();
-        for object in found {
-            let repository: HelmRepository = serde_json::from_value(object.0).unwrap_or_default();
-            let plain = |url: &str| url.trim_end_matches('/').to_owned();
-            let url = plain(&repository.spec.url);
-            if !addresses.iter().any(|address| plain(address) == url) {
-                continue;
-            }
-            let spec = access::spec(cluster, &repository).await;
-            specs.push(spec.map_err(|(_, text, _)| {
-                format!("HelmRepository '{}': {text}", repository.metadata.key())
-            })?);
-        }
-        Ok(specs)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,29 +168,6 @@ mod tests {
             }
             let got = wanted(Some(&reference)).map_or_else(|why| why, |got| format!("{got:?}"));
             assert!(got.starts_with(want), "{fields:?}: {got}");
-        }
-    }
-
-    #[test]
-    fn a_proxy_has_an_address() {
-        let long = format!("http://{}", "a".repeat(2048));
-        let rows = [
-            ("http://p.example:3128", Ok("http://p.example:3128/ me")),
-            ("https://p.example ", Ok("https://p.example/ me")),
-            ("socks5://p.example", Err("a proxy of `socks5` is not supported")),
-            ("p.example", Err("`address`: `p.example` is not a URL")),
-            ("", Err("`address` of the proxy is missing")),
-            (&long, Err("`address` is longer than 2048 bytes")),
-        ];
-        for (address, want) in rows {
-            let data = [("address", address), ("username", "me"), ("password", "pw")];
-            let data = data.map(|(key, value)| (key.to_owned(), value.to_owned()));
-            let got = proxy(&data.into()).map(|proxy| format!("{} {}", proxy.address, proxy.user));
-            match (&got, want) {
-                (Ok(got), Ok(want)) => assert_eq!(got, want),
-                (Err(got), Err(want)) => assert!(got.starts_with(want), "{got}"),
-                _ => panic!("{address}: {got:?}"),
-            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::artifact::{self, UNSTORED};
 use super::context::Context;
+use super::files::Files;
 use super::git_access;
 use super::queue::Report;
 use super::source::{self, Failure, Success};
@@ -17,7 +18,7 @@ use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
 use crate::cluster;
-use crate::repo::{Content, FilesError, GitAsked, GitFiles};
+use crate::repo::{Content, FilesError, GitAsked, TreeFiles};
 use crate::source::git::{Error as GitError, Found};
 
 /// Kind of the objects.
@@ -88,7 +89,7 @@ async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Fai
         selection: &selection,
     };
     let files = context.repositories.git_files(&access, &wanted, &asked).await;
-    let files = files.map_err(|error| match &error {
+    let (files, subject) = files.map_err(|error| match &error {
         FilesError::Fetch(inner) => failed("unable to clone", inner),
         FilesError::Store(_) => Failure {
             kind: STORAGE_FAILED,
@@ -100,7 +101,43 @@ async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Fai
     let content = Content::File(files.path().to_owned());
     let made = made(repository, &found, &files, rfc3339_seconds(context.clock.now()));
     let (artifact, _) = artifact::store::<GitRepository>(context, made, content).await?;
-    Ok(Seen { found, new: Some((artifact, files.subject)) })
+    Ok(Seen { found, new: Some((artifact, subject)) })
+}
+
+impl Files for GitRepository {
+    fn place(&self) -> String {
+        self.spec.url.clone()
+    }
+
+    fn wish(&self) -> String {
+        let reference = self.spec.reference.clone().unwrap_or_default();
+        let wanted = serde_json::to_string(&reference).unwrap_or_default();
+        let url = self.spec.url.parse().map(|url: SafeUrl| url.to_string());
+        format!("{} {wanted}", url.unwrap_or_default())
+    }
+
+    async fn files(&self, context: &Context, revision: &str) -> Result<TreeFiles, Failure> {
+        let failed = |text: String, class| Failure::fetch(("GitOperationFailed", text, class));
+        let found = Found::of_revision(revision).ok_or_else(|| {
+            failed(format!("revision '{revision}' names no commit"), Class::Retry)
+        })?;
+        let selection = git_access::selection(self);
+        let asked = GitAsked {
+            owner: &self.metadata.namespace,
+            url: &self.spec.url,
+            found: &found,
+            selection: &selection,
+        };
+        if let Some(known) = context.repositories.git_known(&asked) {
+            return Ok(known);
+        }
+        let access = git_access::of(&context.cluster, self).await.map_err(Failure::fetch)?;
+        let wanted = git_access::wanted(self.spec.reference.as_ref());
+        let wanted = wanted.map_err(|why| failed(why, Class::Stalled))?;
+        let files = context.repositories.git_files(&access, &wanted, &asked).await;
+        let (files, _) = files.map_err(|error| failed(chain(&error), Class::Retry))?;
+        Ok(files)
+    }
 }
 
 /// Whether the artifact in the status is of the commit and the files that are wanted.
@@ -147,7 +184,7 @@ fn said(subject: &str) -> String {
     }
 }
 
-fn made(repository: &GitRepository, found: &Found, files: &GitFiles, time: String) -> Artifact {
+fn made(repository: &GitRepository, found: &Found, files: &TreeFiles, time: String) -> Artifact {
     let meta = &repository.metadata;
     let commit = found.commit;
     Artifact {

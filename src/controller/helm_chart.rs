@@ -51,7 +51,7 @@ async fn look(
     new: &mut HelmChartStatus,
 ) -> Result<Success, Failure> {
     let place = place(context, chart).await?;
-    place.revision().clone_into(&mut new.observed_source_artifact_revision);
+    new.observed_source_artifact_revision = place.revision();
     let own = chart.status.artifact.as_ref().map(|artifact| address(&place, &artifact.path));
     let is_served = artifact::is_served(context, chart, &own.unwrap_or_default()).await;
     let is_there = |name: &str, version: &str| is_served && is_there(context, chart, name, version);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::git_chart::{Origin, Origins, Template};
+use super::tree_chart::{Origin, Origins, Template};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::api::{AvailableUpdates, HelmRelease, Snapshot};
 use crate::cluster::{ApplyOptions, Cluster, Error, Object, ObjectId};

@@ -4,10 +4,10 @@
 
 use super::chart_ref::{Chosen, decided, not_ready};
 use super::context::Context;
-use super::git_chart::Origin;
 use super::helm_chart::{self, KIND};
 use super::memory::Memory;
 use super::prerequisite::Problem;
+use super::tree_chart::Origin;
 use crate::api::{ChartSpec, HelmChart, HelmRelease};
 use crate::base::class::Class;
 use crate::base::digest::Digest;

@@ -59,14 +59,7 @@ pub(super) async fn place(
     context: &Context,
     repository: &OciRepository,
 ) -> Result<(Reference, Access), Problem> {
-    let unsupported = repository.spec.unsupported();
-    if !unsupported.is_empty() {
-        let text = format!(
-            "not supported by this version of Leadsman: {}; remove it or leave this repository to Flux",
-            unsupported.join(", ")
-        );
-        return Err(("Unsupported", text, Class::Stalled));
-    }
+    access::supported(&repository.spec.unsupported())?;
     let url = &repository.spec.url;
     let invalid = |why: String| {
         let text = format!("URL validation failed for '{url}': {why}");

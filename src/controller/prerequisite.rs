@@ -9,7 +9,7 @@ use super::memory::Memory;
 use super::offer::{self, Offered};
 use super::values::{self, Fetched, Receiver};
 use super::{
-    access, chart_ref, dependency, git_chart, helm_chart, manner, named_chart, repository_chart,
+    access, chart_ref, dependency, helm_chart, manner, named_chart, repository_chart, tree_chart,
 };
 use crate::api::annotation::CONFLICTS;
 use crate::api::{
@@ -182,7 +182,7 @@ impl Source {
                 chart_ref::choose(context, (release, source), config_digest, memory).await
             }
             Self::Git(source) => {
-                git_chart::choose(context, (release, source), config_digest, memory).await
+                tree_chart::choose(context, (release, source), config_digest, memory).await
             }
             Self::Chart(source) => {
                 named_chart::choose(context, (release, source), config_digest, memory).await

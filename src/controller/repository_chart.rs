@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use super::chart_ref::{Chosen, decided, not_ready};
 use super::context::Context;
-use super::git_chart::{Origin, Template, build, described, values_files, version};
 use super::memory::Memory;
 use super::prerequisite::Problem;
 use super::queue::USUAL;
 use super::repository::{self, KIND};
+use super::tree_chart::{Origin, Template, build, described, values_files, version};
 use super::{access, history};
 use crate::api::annotation::{PIN, REQUESTED_AT};
 use crate::api::condition::{READY, find};

@@ -9,8 +9,8 @@
 //!     index-<revision>.packed                      the packed index: drawn in `index/store.rs`
 //!     helm.packed                                  that of Helm's copy
 //!   chart-v1/sha256/<digest>.tgz                   as downloaded, checked when read
-//!   git-v1/<sha256 of namespace, address, commit and selection>/
-//!     tree-<digest>.tgz                            the files of the commit
+//!   tree-v1/<sha256 of namespace, address, revision and selection>/
+//!     tree-<digest>.tgz                            the files of a commit, or of a bucket
 //!     chart-<sha256 of its path>-<digest>.tgz      a chart of them, with its dependencies
 //! ```
 //!
@@ -34,9 +34,9 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a cache of chart repositories: it may be deleted at any time.\n";
 /// Folder of the indexes.
 const INDEXES: &str = "index-v2";
-/// Folder of the commits of Git repositories.
-const GIT: &str = "git-v1";
-/// Sum of the archives that are kept; as much of commits.
+/// Folder of the files of commits and buckets.
+const TREES: &str = "tree-v1";
+/// Sum of the archives that are kept; as much of files.
 const ARCHIVES_BYTES: u64 = 1 << 30;
 /// Age at which an index that nobody refreshes goes.
 const INDEX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -209,12 +209,12 @@ impl Cache {
     }
 
     /// Returns where the files of a commit are.
-    pub(super) fn git_folder(&self, key: &Digest) -> PathBuf {
-        self.folder.join(GIT).join(key.to_hex())
+    pub(super) fn tree_folder(&self, key: &Digest) -> PathBuf {
+        self.folder.join(TREES).join(key.to_hex())
     }
 
     /// Lets go commits when there is too much of them, those fetched first before others.
-    pub(super) fn sweep_git(&self, keep: &Path, now: Timestamp) {
+    pub(super) fn sweep_trees(&self, keep: &Path, now: Timestamp) {
         if let Err(error) = self.tag() {
             tracing::warn!(
                 error = crate::base::class::chain(&error),
@@ -222,7 +222,7 @@ impl Cache {
             );
         }
         let mut folders = Vec::new();
-        for folder in files(&self.folder.join(GIT)) {
+        for folder in files(&self.folder.join(TREES)) {
             let (mut size, mut newest) = (0, SystemTime::UNIX_EPOCH);
             for path in files(&folder) {
                 let Ok(meta) = std::fs::metadata(&path) else { continue };

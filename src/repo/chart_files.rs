@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::git::ChartError;
 use super::repositories::{Pulled, Repositories};
+use super::tree::ChartError;
 use crate::base::class::chain;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;

@@ -1,41 +1,13 @@
-//! Files of Git repositories in the cache, and the charts in them.
+//! Files of Git repositories in the cache.
 
-mod chart;
-mod login;
-mod tree;
-
-use std::path::{Path, PathBuf};
+use std::io::Cursor;
 
 use super::repositories::Repositories;
+use super::tree::archive::{Data, Entry};
+use super::tree::{FilesError, TreeFiles};
 use crate::base::digest::Digest;
 use crate::base::file;
-use crate::source::git::{Access, Error as GitError, Found, Remote, Selection, Wanted};
-
-pub use self::chart::{ChartError, GitChart, Lender};
-
-/// The files of a commit, in the cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitFiles {
-    /// Digest of their archive: the same files have the same.
-    pub digest: Digest,
-    /// Size of it.
-    pub size: u64,
-    /// First line of the commit's message, if it was fetched now.
-    pub subject: Option<String>,
-    /// The archive.
-    path: PathBuf,
-}
-
-/// Why files are not there.
-#[derive(Debug, thiserror::Error)]
-pub enum FilesError {
-    /// They cannot be had.
-    #[error(transparent)]
-    Fetch(#[from] GitError),
-    /// They cannot be stored.
-    #[error("store the files of a commit")]
-    Store(#[source] file::Error),
-}
+use crate::source::git::{Access, Error as GitError, Found, Remote, Selection, TreeFile, Wanted};
 
 /// Which files are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -48,13 +20,6 @@ pub struct GitAsked<'a> {
     pub found: &'a Found,
     /// Which files of it.
     pub selection: &'a Selection,
-}
-
-impl GitFiles {
-    /// Returns where their archive is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 impl GitAsked<'_> {
@@ -85,13 +50,12 @@ impl Repositories {
     }
 
     /// Returns the files of a commit that are in the cache.
-    pub fn git_known(&self, asked: &GitAsked<'_>) -> Option<GitFiles> {
-        let folder = self.cache().git_folder(&asked.key());
-        let (digest, size, path) = self.known_archive(&folder, tree::PREFIX)?;
-        Some(GitFiles { digest, size, subject: None, path })
+    pub fn git_known(&self, asked: &GitAsked<'_>) -> Option<TreeFiles> {
+        self.known_files(&self.cache().tree_folder(&asked.key()))
     }
 
-    /// Makes sure that the files of a commit are in the cache.
+    /// Makes sure that the files of a commit are in the cache. Returns the first line of its message
+    /// with them, if it was fetched now.
     ///
     /// # Errors
     /// They cannot be had, or not be stored.
@@ -100,42 +64,16 @@ impl Repositories {
         access: &Access,
         wanted: &Wanted,
         asked: &GitAsked<'_>,
-    ) -> Result<GitFiles, FilesError> {
+    ) -> Result<(TreeFiles, Option<String>), FilesError<GitError>> {
         // What several releases want is fetched once.
         let gate = self.gate(&access.url);
         let passed = gate.lock().await;
         let files = match self.git_known(asked) {
-            Some(known) => Ok(known),
+            Some(known) => Ok((known, None)),
             None => self.git_fetch(access, wanted, asked).await,
         };
         drop(passed);
         files
-    }
-
-    /// Returns an archive of a folder, by how its name begins: its digest, which is in its name,
-    /// size and path. One that is damaged is removed; it is looked for once in a process.
-    fn known_archive(&self, folder: &Path, prefix: &str) -> Option<(Digest, u64, PathBuf)> {
-        for entry in std::fs::read_dir(folder).ok()?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let hex = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(".tgz"));
-            let Some(wanted) = hex.and_then(|hex| hex.parse::<Digest>().ok()) else { continue };
-            let path = entry.path();
-            if self.is_verified(&path) {
-                return Some((wanted, entry.metadata().ok()?.len(), path));
-            }
-            match tree::digest(&path) {
-                Ok((digest, size)) if digest == wanted => {
-                    self.verified(&path);
-                    return Some((digest, size, path));
-                }
-                Ok(_) | Err(_) => {
-                    let shown = path.display();
-                    tracing::warn!(path = %shown, "cached files are damaged: getting them anew");
-                    let _ = std::fs::remove_file(path);
-                }
-            }
-        }
-        None
     }
 
     async fn git_fetch(
@@ -143,22 +81,24 @@ impl Repositories {
         access: &Access,
         wanted: &Wanted,
         asked: &GitAsked<'_>,
-    ) -> Result<GitFiles, FilesError> {
-        let folder = &self.cache().git_folder(&asked.key());
+    ) -> Result<(TreeFiles, Option<String>), FilesError<GitError>> {
+        let folder = &self.cache().tree_folder(&asked.key());
         let stored = |error| FilesError::Store(file::failed("create folder", folder)(error));
         std::fs::create_dir_all(folder).map_err(stored)?;
         let spool = || tempfile::tempfile_in(folder);
         let remote = self.remote(access);
-        let checkout = remote.fetch(wanted, asked.found, asked.selection, spool).await?;
-        let (target, subject) = (folder.to_owned(), checkout.commit.subject.clone());
-        let packed = tokio::task::spawn_blocking(move || tree::pack(checkout, &target)).await;
-        let ended = |error: tokio::task::JoinError| {
-            let error = std::io::Error::other(error.to_string());
-            FilesError::Store(file::failed("write", folder)(error))
+        let mut checkout = remote.fetch(wanted, asked.found, asked.selection, spool).await?;
+        let subject = checkout.commit.subject.clone();
+        let entries = checkout.files.iter().map(|file| Entry {
+            path: file.path.clone(),
+            is_program: file.is_program,
+            at: file.clone(),
+        });
+        let entries = entries.collect();
+        let read = move |file: &TreeFile| {
+            let data = checkout.read(file)?;
+            Ok(Data { size: data.len() as u64, from: Box::new(Cursor::new(data)) })
         };
-        let (digest, size, path) = packed.map_err(ended)??;
-        self.verified(&path);
-        self.cache().sweep_git(folder, self.fetcher().clock().now());
-        Ok(GitFiles { digest, size, subject: Some(subject), path })
+        Ok((self.pack_files(folder, entries, read).await?, Some(subject)))
     }
 }

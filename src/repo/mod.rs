@@ -23,11 +23,12 @@ mod resolve;
 mod search;
 mod storage;
 mod subchart;
+mod tree;
 
 pub use chart_files::ValuesFiles;
 pub use entry::{Entry, Warning};
 pub use error::Error;
-pub use git::{ChartError, FilesError, GitAsked, GitChart, GitFiles, Lender};
+pub use git::GitAsked;
 pub use helm_fetch::{download_archive, download_file, helm_text, outcome, refresh};
 pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;
@@ -43,3 +44,4 @@ pub use resolve::allowed;
 pub use search::{Found, Hit, Query, Searchable};
 pub use storage::{Content, Presence, Retention, Storage};
 pub use subchart::{Registries, Subcharts, Verify};
+pub use tree::{ChartError, FilesError, Lender, TreeChart, TreeFiles};

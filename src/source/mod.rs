@@ -7,9 +7,11 @@ mod body;
 mod error;
 pub mod git;
 mod http;
+mod ignore;
 mod mirror;
 pub mod oci;
 
 pub use error::Error;
 pub use http::{Credentials, Fetch, Fetched, Fetcher, Kind, Poured, Proxy, Tls};
+pub use ignore::Ignore;
 pub use mirror::{Mirror, Mirrors};

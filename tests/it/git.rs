@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use leadsman::base::secret::Secret;
 use leadsman::source::git::{
-    Access, Checkout, Error, Found, Ignore, Key, Login, Remote, Selection, Servers, Wanted,
+    Access, Checkout, Error, Found, Key, Login, Remote, Selection, Servers, Wanted,
 };
-use leadsman::source::{Fetcher, Mirrors, Proxy, Tls};
+use leadsman::source::{Fetcher, Ignore, Mirrors, Proxy, Tls};
 
 use crate::support::git::Git;
 use crate::support::sshd::Sshd;

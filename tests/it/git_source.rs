@@ -455,7 +455,7 @@ async fn a_path_that_is_no_chart_waits_for_another_commit() {
     assert!(condition(&release, "Stalled").is_none(), "{release}");
     let away = json!({"spec": {"chart": {"spec": {"chart": "../web"}}}});
     world.change(RELEASES, "web", &away).await;
-    world.refuses(RELEASES, "SourceNotReady", "path '../web' leads out of the repository").await;
+    world.refuses(RELEASES, "SourceNotReady", "path '../web' leads out of the source").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

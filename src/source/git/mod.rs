@@ -13,7 +13,6 @@
 
 mod client;
 mod error;
-mod ignore;
 mod object;
 mod pack;
 mod packet;
@@ -28,7 +27,6 @@ mod tests;
 
 pub use client::{Access, Login, Remote, Servers};
 pub use error::Error;
-pub use ignore::Ignore;
 pub use object::{Commit, Id, IdError};
 pub use refs::Ref;
 pub use ssh::Key;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use proptest::prelude::*;
 
-use super::ignore::Ignore;
+use crate::source::ignore::Ignore;
 use super::pack::Pack;
 use super::receive::Receiver;
 use super::{object, refs};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::error::Error;
-use super::ignore::{self, Ignore};
 use super::object::{self, Commit, Form, Id, Kind};
 use super::pack::Pack;
 use crate::base::limit::{self, Limit, Limits};
 use crate::base::secret::SafeUrl;
+use crate::source::ignore::{self, Ignore};
 
 /// Most folders in folders.
 const DEEPEST: usize = 64;

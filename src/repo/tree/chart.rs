@@ -1,4 +1,4 @@
-//! A chart in the files of a commit.
+//! A chart in the files of a Git repository or a bucket.
 //!
 //! Source: fluxcd/source-controller internal/helm/chart/builder_local.go, dependency_manager.go.
 
@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{GitFiles, login, tree};
+use super::{TreeFiles, archive, login};
 use crate::base::class::{Class, chain};
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
@@ -25,10 +25,10 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Which chart is wanted.
 #[derive(Clone, Copy)]
-pub struct GitChart<'a> {
+pub struct TreeChart<'a> {
     /// Its path: a folder, or an archive.
     pub path: &'a str,
-    /// Values files, by their paths in the repository: merged, they become the chart's own.
+    /// Values files, by their paths among the files: merged, they become the chart's own.
     pub values_files: ValuesFiles<'a>,
     /// How repositories of its dependencies are asked.
     pub lender: &'a dyn Lender,
@@ -72,14 +72,14 @@ impl ChartError {
 }
 
 impl Repositories {
-    /// Returns the chart at a path in the files of a commit, with its dependencies.
+    /// Returns the chart at a path in files, with its dependencies.
     ///
     /// # Errors
     /// There is none, or a dependency cannot be had.
-    pub async fn git_chart(
+    pub async fn tree_chart(
         &self,
-        files: &GitFiles,
-        wanted: GitChart<'_>,
+        files: &TreeFiles,
+        wanted: TreeChart<'_>,
     ) -> Result<Pulled, ChartError> {
         let folder = files.path.parent().unwrap_or(Path::new(".")).to_owned();
         let prefix = wanted.prefix();
@@ -90,8 +90,8 @@ impl Repositories {
         let place = place.map_err(file::failed("create folder", &folder));
         let place = place.map_err(ChartError::Store)?;
         let root = place.path().join("files");
-        let (archive, target) = (files.path.clone(), root.clone());
-        blocking(move || tree::unpack(&archive, &target).map_err(ChartError::Store)).await?;
+        let (from, target) = (files.path.clone(), root.clone());
+        blocking(move || archive::unpack(&from, &target).map_err(ChartError::Store)).await?;
         let mut chart = self.assembled(&root, wanted).await?;
         let ValuesFiles { paths, ignore_missing } = wanted.values_files;
         let (paths, path) = (paths.to_vec(), confined(&root, wanted.path)?);
@@ -123,10 +123,10 @@ impl Repositories {
     ///
     /// # Errors
     /// It cannot be kept, or is not there any more.
-    pub fn keep_git_chart(
+    pub fn keep_tree_chart(
         &self,
-        files: &GitFiles,
-        wanted: GitChart<'_>,
+        files: &TreeFiles,
+        wanted: TreeChart<'_>,
         pulled: &Pulled,
     ) -> Result<(), ChartError> {
         let folder = files.path.parent().unwrap_or(Path::new("."));
@@ -139,16 +139,16 @@ impl Repositories {
         self.keep_archive(pulled, &bytes).map_err(ChartError::Store)
     }
 
-    /// Returns those of some paths that are files of a commit.
+    /// Returns those of some paths that are among files.
     ///
     /// # Errors
     /// The archive of the files cannot be read.
-    pub fn git_present(
+    pub fn tree_present(
         &self,
-        files: &GitFiles,
+        files: &TreeFiles,
         paths: &[String],
     ) -> Result<Vec<String>, ChartError> {
-        let names = tree::names(&files.path).map_err(ChartError::Store)?;
+        let names = archive::names(&files.path).map_err(ChartError::Store)?;
         let is_there = |path: &&String| {
             inside(Path::new(""), path).is_some_and(|inside| names.contains(&inside))
         };
@@ -167,7 +167,7 @@ impl Repositories {
     }
 
     /// Loads the chart, and gets the dependencies that a folder lacks.
-    async fn assembled(&self, root: &Path, wanted: GitChart<'_>) -> Result<Chart, ChartError> {
+    async fn assembled(&self, root: &Path, wanted: TreeChart<'_>) -> Result<Chart, ChartError> {
         let path = confined(root, wanted.path)?;
         let (at, shown) = (path.clone(), wanted.path.to_owned());
         let chart = blocking(move || loaded(&at, &shown)).await?;
@@ -224,7 +224,7 @@ impl Repositories {
     }
 }
 
-impl GitChart<'_> {
+impl TreeChart<'_> {
     /// How its archive is called in the cache.
     fn prefix(&self) -> String {
         let mut parts = vec![self.path];
@@ -265,7 +265,7 @@ fn has_all(chart: &Chart) -> bool {
 fn confined(root: &Path, path: &str) -> Result<PathBuf, ChartError> {
     let inside = inside(Path::new(""), path);
     let inside = inside.filter(|_| !Path::new(path).is_absolute());
-    let outside = || ChartError::Reference(format!("path '{path}' leads out of the repository"));
+    let outside = || ChartError::Reference(format!("path '{path}' leads out of the source"));
     Ok(root.join(inside.ok_or_else(outside)?))
 }
 

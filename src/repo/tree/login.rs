@@ -1,4 +1,4 @@
-//! Logins that dependencies of charts in Git use.
+//! Logins that dependencies of charts in files use.
 
 use std::path::Path;
 

@@ -1,10 +1,10 @@
-//! Archives of trees: packed when they are fetched, unpacked when a chart is looked for.
+//! Archives of files: packed when they are fetched, unpacked when a chart is looked for.
 //!
 //! The same files give the same bytes: times, owners and the rest of the modes are left out.
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read as _, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -15,16 +15,40 @@ use sha2::{Digest as _, Sha256};
 use super::FilesError;
 use crate::base::digest::Digest;
 use crate::base::file::{self, failed};
-use crate::source::git::Checkout;
 
 /// How the names of these archives begin.
-pub(super) const PREFIX: &str = "tree-";
+pub(in crate::repo) const PREFIX: &str = "tree-";
+
+/// A file that is to be packed.
+#[derive(Debug)]
+pub(in crate::repo) struct Entry<T> {
+    /// Its path, with `/` between the parts.
+    pub(in crate::repo) path: String,
+    /// Whether it can be run.
+    pub(in crate::repo) is_program: bool,
+    /// What it is read by.
+    pub(in crate::repo) at: T,
+}
+
+/// What is in a file.
+pub(in crate::repo) struct Data {
+    /// How many bytes.
+    pub(in crate::repo) size: u64,
+    /// The bytes.
+    pub(in crate::repo) from: Box<dyn Read>,
+}
 
 /// Counts and digests what is written.
 struct Counted<W> {
     into: W,
     hash: Sha256,
     size: u64,
+}
+
+impl Data {
+    fn none() -> Self {
+        Self { size: 0, from: Box::new(io::empty()) }
+    }
 }
 
 impl<W: Write> Write for Counted<W> {
@@ -52,17 +76,17 @@ fn append(
     archive: &mut tar::Builder<impl Write>,
     mode: Mode,
     path: &str,
-    data: &[u8],
+    data: Data,
 ) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(match mode {
         Mode::Folder => tar::EntryType::Directory,
         Mode::File | Mode::Program => tar::EntryType::Regular,
     });
-    header.set_size(data.len() as u64);
+    header.set_size(data.size);
     header.set_mode(mode as u32);
     header.set_mtime(0);
-    archive.append_data(&mut header, path, data)
+    archive.append_data(&mut header, path, data.from)
 }
 
 /// Returns the folders of a file that those of the file before it are not.
@@ -73,29 +97,29 @@ fn new_folders<'a>(before: &str, path: &'a str) -> impl Iterator<Item = &'a str>
         .filter(move |folder| !known.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
 }
 
-/// Packs the files of a commit into a folder of the cache, in the order and with the modes of Flux.
+/// Packs files into a folder of the cache, in the order and with the modes of Flux.
 ///
 /// Source: fluxcd/pkg artifact/storage/storage.go (`Archive`).
-pub(super) fn pack(
-    mut checkout: Checkout,
+pub(super) fn pack<T, E: std::error::Error>(
+    mut entries: Vec<Entry<T>>,
     folder: &Path,
-) -> Result<(Digest, u64, PathBuf), FilesError> {
+    mut read: impl FnMut(&T) -> Result<Data, FilesError<E>>,
+) -> Result<(Digest, u64, PathBuf), FilesError<E>> {
     let stored = |error: io::Error| FilesError::Store(failed("write", folder)(error));
     let (file, temporary) = tempfile::NamedTempFile::new_in(folder).map_err(stored)?.into_parts();
     let file = BufWriter::new(file);
     let counted = Counted { into: file, hash: Sha256::new(), size: 0 };
     let mut archive = tar::Builder::new(GzEncoder::new(counted, Compression::default()));
-    let mut files = checkout.files.clone();
-    files.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
+    entries.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
     let mut above = String::new();
-    append(&mut archive, Mode::Folder, ".", &[]).map_err(stored)?;
-    for file in files {
+    append(&mut archive, Mode::Folder, ".", Data::none()).map_err(stored)?;
+    for file in entries {
         for folder in new_folders(&above, &file.path) {
-            append(&mut archive, Mode::Folder, folder, &[]).map_err(stored)?;
+            append(&mut archive, Mode::Folder, folder, Data::none()).map_err(stored)?;
         }
-        let data = checkout.read(&file)?;
+        let data = read(&file.at)?;
         let mode = if file.is_program { Mode::Program } else { Mode::File };
-        append(&mut archive, mode, &file.path, &data).map_err(stored)?;
+        append(&mut archive, mode, &file.path, data).map_err(stored)?;
         above = file.path;
     }
     let mut counted = archive.into_inner().and_then(GzEncoder::finish).map_err(stored)?;

@@ -10,12 +10,12 @@ const DEFAULT: &str = "*.jpg\n*.jpeg\n*.gif\n*.png\n*.wmv\n*.flv\n*.tar.gz\n*.zi
     codeship-services.yml\ncodeship-steps.yml\n\
     **/.goreleaser.yml\n**/.sops.yaml\n**/.flux.yaml\n";
 /// Name of the files with rules.
-pub(super) const FILE: &str = ".sourceignore";
+pub(crate) const FILE: &str = ".sourceignore";
 
 /// Rules, the last that fits decides.
 ///
 /// ```
-/// use leadsman::source::git::Ignore;
+/// use leadsman::source::Ignore;
 /// let rules = Ignore::new(&[("", "/*\n!/charts\n"), ("charts", "*.md\n")], None);
 /// assert!(rules.drops("README.md", false));
 /// assert!(!rules.drops("charts/web/Chart.yaml", false));

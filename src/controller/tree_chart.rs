@@ -1,4 +1,4 @@
-//! A release whose chart is in the files of a `GitRepository`.
+//! A release whose chart is in the files of a `GitRepository` or a `Bucket`.
 //!
 //! Source: fluxcd/source-controller internal/controller/helmchart_controller.go
 //! (`buildFromTarballArtifact`), internal/helm/chart/builder_local.go.
@@ -8,27 +8,26 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::build::Commit;
 use super::chart_ref::{Chosen, decided, not_ready};
 use super::context::Context;
-use super::git_repository::KIND;
+use super::files::{Files, InFiles};
 use super::history;
 use super::memory::Memory;
 use super::prerequisite::Problem;
-use crate::api::{ChartSpec, GitRepository, HelmRelease};
+use crate::api::{ChartSpec, HelmRelease};
 use crate::base::class::Class;
 use crate::base::version::Version;
 use crate::policy::{Candidate, Verdict};
 use crate::repo::Pulled;
 
-/// As many digits of the commit are a part of the version.
+/// As many digits of the revision are a part of the version.
 const DIGITS: usize = 12;
 
 /// Where a version that ran, or was to run, came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Origin {
-    /// Revision of the `GitRepository`.
+    /// Revision of the source.
     pub revision: String,
     /// Path of the chart.
     pub path: String,
@@ -74,22 +73,22 @@ impl Template {
 }
 
 /// A source, and what is known of it.
-struct Place<'a> {
+struct Place<'a, T> {
     context: &'a Context,
-    source: &'a GitRepository,
+    source: &'a T,
 }
 
-/// Chooses the chart of the newest commit, or a version that ran before where a rule says so.
-pub(super) async fn choose(
+/// Chooses the chart of the newest revision, or a version that ran before where a rule says so.
+pub(super) async fn choose<T: Files>(
     context: &Context,
-    (release, source): (&HelmRelease, &GitRepository),
+    (release, source): (&HelmRelease, &T),
     config_digest: &str,
     memory: &mut Memory,
 ) -> Result<Chosen, Problem> {
     let template = release.spec.chart.as_ref().map(|chart| chart.spec.clone()).unwrap_or_default();
     let place = Place { context, source };
-    let revision = source.status.artifact.as_ref().map_or("", |artifact| &artifact.revision);
-    let constraint = constraint(source, &template);
+    let revision = &source.revision();
+    let constraint = format!("{} {}", source.wish(), described(&template));
     let origin = |revision: &str| Origin {
         revision: revision.to_owned(),
         path: template.chart.clone(),
@@ -109,8 +108,8 @@ pub(super) async fn choose(
         memory.template.note(&described(&template), deployed);
     }
     let generation = (!files.is_empty()).then_some(memory.template.generation);
-    let by_commit = template.reconcile_strategy == "Revision";
-    let build = build(by_commit.then_some(revision), generation);
+    let by_revision = template.reconcile_strategy == "Revision";
+    let build = build(by_revision.then_some(revision), generation);
     let version = version(&pulled.chart.metadata.version, &build).map_err(|why| {
         place.not_ready(&format!("chart metadata patch error: {why}"), Class::Stalled)
     })?;
@@ -126,14 +125,15 @@ pub(super) async fn choose(
     })?;
     let candidates = [Candidate { text: version.clone(), version: parsed }];
     memory.forgive(&constraint, config_digest);
-    // A commit is somebody's wish, also where it leads back.
+    // What stands there is somebody's wish, also where it leads back.
     let decision = decided(release, &candidates, (true, &memory.quarantine))?;
     let mut chosen = version;
     if let Verdict::Run(wanted) = &decision.verdict
         && *wanted != chosen
     {
         from = memory.origins.get(wanted).cloned().ok_or_else(|| {
-            let text = format!("version {wanted} is not in it, and no commit is known that had it");
+            let text =
+                format!("version {wanted} is not in it, and no revision is known that had it");
             place.not_ready(&text, Class::Retry)
         })?;
         pulled = place.pull(&from).await?;
@@ -149,17 +149,17 @@ pub(super) async fn choose(
 /// Where versions came from, by version.
 pub type Origins = BTreeMap<String, Origin>;
 
-impl Place<'_> {
-    /// What cannot pass by itself waits for another commit.
+impl<T: Files> Place<'_, T> {
+    /// What cannot pass by itself waits for another revision.
     fn not_ready(&self, text: &str, class: Class) -> Problem {
-        let name = self.source.metadata.key().to_string();
-        let problem = Problem { class, ..not_ready((KIND, &name), text) };
+        let name = self.source.meta().key().to_string();
+        let problem = Problem { class, ..not_ready((T::KIND, &name), text) };
         if class == Class::Stalled { problem.stalled() } else { problem }
     }
 
     async fn pull(&self, from: &Origin) -> Result<Pulled, Problem> {
-        let commit = Commit { context: self.context, source: self.source, from };
-        let pulled = commit.pull().await;
+        let place = InFiles { context: self.context, source: self.source, from };
+        let pulled = place.pull().await;
         pulled.map_err(|failure| self.not_ready(&failure.message, failure.class))
     }
 }
@@ -180,17 +180,7 @@ pub(super) fn described(template: &ChartSpec) -> String {
     format!("{} {chart} {reconcile_strategy} {files}{missing}", source_ref.name)
 }
 
-/// What a person wants of the source and of the chart.
-fn constraint(source: &GitRepository, template: &ChartSpec) -> String {
-    let spec = &source.spec;
-    let reference = spec.reference.clone().unwrap_or_default();
-    let wanted = serde_json::to_string(&reference).unwrap_or_default();
-    let url: Result<crate::base::secret::SafeUrl, _> = spec.url.parse();
-    let url = url.map(|url| url.to_string()).unwrap_or_default();
-    format!("{url} {wanted} {}", described(template))
-}
-
-/// Returns what is added to the version of a chart: the beginning of the commit, where each
+/// Returns what is added to the version of a chart: the beginning of the revision, where each
 /// counts, and the generation, where values files are merged.
 pub(super) fn build(revision: Option<&str>, generation: Option<i64>) -> String {
     let hash = revision.and_then(|revision| revision.rsplit(':').next());
