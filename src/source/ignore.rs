@@ -56,6 +56,13 @@ impl Ignore {
         Self(rules)
     }
 
+    /// Reads the rules of a bucket, then the object's, which count more: nothing else is left out.
+    #[must_use]
+    pub fn bare(of_bucket: Option<&str>, of_object: Option<&str>) -> Self {
+        let texts = [of_bucket, of_object].into_iter().flatten();
+        Self(texts.flat_map(|text| text.lines().filter_map(|line| rule("", line))).collect())
+    }
+
     /// Returns whether a path is left out, by itself or with one of its folders.
     #[must_use]
     pub fn drops(&self, path: &str, is_folder: bool) -> bool {

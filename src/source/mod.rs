@@ -1,4 +1,5 @@
-//! Bytes from HTTP(S) repositories, from mirrors of them, from folders, from OCI registries, and from Git.
+//! Bytes from HTTP(S) repositories, from mirrors of them, from folders, from OCI registries, from Git, and
+//! from buckets.
 //!
 //! Invariants: every answer has a limit that holds while it is read; a credential goes only to the
 //! host it is for; every error names the address and what to do. Knows nothing of charts.
@@ -10,6 +11,7 @@ mod http;
 mod ignore;
 mod mirror;
 pub mod oci;
+pub mod s3;
 
 pub use error::Error;
 pub use http::{Credentials, Fetch, Fetched, Fetcher, Kind, Poured, Proxy, Tls};

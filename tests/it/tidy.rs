@@ -33,6 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("http_body_util", &["cluster", "sim", "web"]),
     ("reqwest", &["source"]),
     ("rustls", &["source", "cluster", "cli"]),
+    ("rusty_s3", &["source"]),
     ("libyaml_safer", &["yaml"]),
     ("cel", &["cluster"]),
     ("jsonschema", &["chart", "sim"]),
