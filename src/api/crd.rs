@@ -1,5 +1,7 @@
 //! The CRDs of all kinds, as Flux defines them.
 
+/// `buckets.source.toolkit.fluxcd.io`.
+pub const BUCKET: &str = include_str!("crds/bucket.yaml");
 /// `helmcharts.source.toolkit.fluxcd.io`.
 pub const HELM_CHART: &str = include_str!("crds/helmchart.yaml");
 /// `helmreleases.helm.toolkit.fluxcd.io`.
@@ -12,8 +14,8 @@ pub const GIT_REPOSITORY: &str = include_str!("crds/gitrepository.yaml");
 pub const OCI_REPOSITORY: &str = include_str!("crds/ocirepository.yaml");
 
 /// All of them, in the order in which they are installed.
-pub const ALL: [&str; 5] =
-    [HELM_RELEASE, HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, HELM_CHART];
+pub const ALL: [&str; 6] =
+    [HELM_RELEASE, HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET, HELM_CHART];
 
 /// API version of `HelmRelease`.
 pub const HELM_RELEASE_API: &str = "helm.toolkit.fluxcd.io/v2";
@@ -23,5 +25,7 @@ pub const HELM_REPOSITORY_API: &str = "source.toolkit.fluxcd.io/v1";
 pub const OCI_REPOSITORY_API: &str = HELM_REPOSITORY_API;
 /// API version of `GitRepository`.
 pub const GIT_REPOSITORY_API: &str = HELM_REPOSITORY_API;
+/// API version of `Bucket`.
+pub const BUCKET_API: &str = HELM_REPOSITORY_API;
 /// API version of `HelmChart`.
 pub const HELM_CHART_API: &str = HELM_REPOSITORY_API;

@@ -95,7 +95,7 @@ mod tests {
         assert_eq!((spec.chart.as_str(), spec.version.as_deref()), ("web", Some("1.x")));
         assert_eq!(spec.interval.unwrap().to_string(), "5m0s");
         assert_eq!(spec.reconcile_strategy, "Revision");
-        assert_eq!((spec.source_ref.name.as_str(), spec.source_ref.is_git()), ("shop", true));
+        assert_eq!((spec.source_ref.name.as_str(), spec.source_ref.is_files()), ("shop", true));
         assert!(spec.ignore_missing_values_files && chart.spec.suspend);
         assert_eq!(spec.values_files, ["a.yaml"]);
         assert!(chart.spec.unsupported().is_empty());

@@ -110,7 +110,7 @@ pub struct ChartSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SourceRef {
-    /// `HelmRepository` or `GitRepository`; in `chartRef` `OCIRepository` or `HelmChart`.
+    /// `HelmRepository`, `GitRepository` or `Bucket`; in `chartRef` `OCIRepository` or `HelmChart`.
     pub kind: String,
     /// Name.
     pub name: String,
@@ -119,9 +119,9 @@ pub struct SourceRef {
 }
 
 impl SourceRef {
-    /// Whether it names a `GitRepository`.
-    pub fn is_git(&self) -> bool {
-        self.kind == "GitRepository"
+    /// Whether it names a source of files, which somebody keeps: a `GitRepository` or a `Bucket`.
+    pub fn is_files(&self) -> bool {
+        matches!(self.kind.as_str(), "GitRepository" | "Bucket")
     }
 }
 

@@ -1,5 +1,5 @@
-//! The shapes of Flux's objects: `HelmRepository`, `OCIRepository`, `GitRepository`, `HelmChart` and
-//! `HelmRelease`, and their CRDs.
+//! The shapes of Flux's objects: `HelmRepository`, `OCIRepository`, `GitRepository`, `Bucket`,
+//! `HelmChart` and `HelmRelease`, and their CRDs.
 //!
 //! Invariants: plain data, no I/O; what a user may write is read leniently (unknown fields are
 //! ignored, as an API server does), what Leadsman writes is exactly what Flux writes. Fields that
@@ -9,6 +9,7 @@
 //! Mirrors: `helm.toolkit.fluxcd.io/v2` and `source.toolkit.fluxcd.io/v1`.
 
 pub mod annotation;
+mod bucket;
 pub mod condition;
 pub mod crd;
 mod git_repository;
@@ -19,6 +20,7 @@ mod oci_repository;
 mod post_renderer;
 mod status;
 
+pub use bucket::{Bucket, BucketSpec, BucketStatus};
 pub use condition::Condition;
 pub use git_repository::{GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus};
 pub use helm_chart::{HelmChart, HelmChartSpec, HelmChartStatus};

@@ -10,9 +10,9 @@ use super::context::Context;
 use super::files::{Files, InFiles};
 use super::source::{Failure, NO_ARTIFACT, Source};
 use super::tree_chart::{self, Origin};
-use super::{access, git_repository, repository};
+use super::{access, bucket, git_repository, repository};
 use crate::api::condition::{BUILD_FAILED, FETCH_FAILED, STORAGE_FAILED};
-use crate::api::{ChartSpec, GitRepository, HelmRepository};
+use crate::api::{Bucket, ChartSpec, GitRepository, HelmRepository};
 use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
@@ -25,6 +25,7 @@ use crate::repo::{
 pub(super) enum Place {
     Helm(Box<HelmRepository>),
     Git(Box<GitRepository>),
+    Bucket(Box<Bucket>),
 }
 
 /// Which chart is to be made.
@@ -165,6 +166,11 @@ impl Place {
                 let has_artifact = found.status.artifact.is_some();
                 (Self::Git(Box::new(found)), has_artifact)
             }
+            bucket::KIND => {
+                let found: Bucket = read(context, &key).await?;
+                let has_artifact = found.status.artifact.is_some();
+                (Self::Bucket(Box::new(found)), has_artifact)
+            }
             kind => {
                 let text = format!("unsupported source kind '{kind}'");
                 return Err(fetch("UnsupportedSourceKind", text, Class::Stalled));
@@ -185,6 +191,7 @@ impl Place {
                 source.status.artifact.clone().map(|it| it.revision).unwrap_or_default()
             }
             Self::Git(source) => source.revision(),
+            Self::Bucket(source) => source.revision(),
         }
     }
 
@@ -193,6 +200,7 @@ impl Place {
         let url = match self {
             Self::Helm(source) => source.spec.url.clone(),
             Self::Git(source) => source.place(),
+            Self::Bucket(source) => source.place(),
         };
         let url: Result<SafeUrl, _> = url.parse();
         url.map(|url| url.to_string()).unwrap_or_default()
@@ -210,6 +218,7 @@ impl Place {
         match self {
             Self::Helm(source) => of_repository(context, source, wanted).await,
             Self::Git(source) => of_files(context, source.as_ref(), wanted).await,
+            Self::Bucket(source) => of_files(context, source.as_ref(), wanted).await,
         }
     }
 }

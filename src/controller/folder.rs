@@ -124,6 +124,7 @@ impl Folder {
             (crate::api::crd::HELM_REPOSITORY_API, "HelmRepository"),
             (crate::api::crd::OCI_REPOSITORY_API, "OCIRepository"),
             (crate::api::crd::GIT_REPOSITORY_API, "GitRepository"),
+            (crate::api::crd::BUCKET_API, "Bucket"),
             ("v1", "ConfigMap"),
             ("v1", "Secret"),
         ];
@@ -180,7 +181,7 @@ fn rank(kind: &str) -> u8 {
     match kind {
         "Namespace" => 0,
         "CustomResourceDefinition" => 1,
-        "HelmRepository" | "OCIRepository" | "GitRepository" => 3,
+        "HelmRepository" | "OCIRepository" | "GitRepository" | "Bucket" => 3,
         "HelmChart" => 4,
         "HelmRelease" => 5,
         _ => 2,

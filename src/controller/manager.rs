@@ -14,14 +14,15 @@ use tokio::task::JoinSet;
 use super::context::Context;
 use super::queue::{Phase, Report, Requeue, Waker, attend};
 use super::source::{Said as _, Source};
-use super::{git_repository, helm_chart, oci_repository, reconcile, repository};
+use super::{bucket, git_repository, helm_chart, oci_repository, reconcile, repository};
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::condition::{READY, find};
 use crate::api::crd::{
-    GIT_REPOSITORY_API, HELM_CHART_API, HELM_RELEASE_API, HELM_REPOSITORY_API, OCI_REPOSITORY_API,
+    BUCKET_API, GIT_REPOSITORY_API, HELM_CHART_API, HELM_RELEASE_API, HELM_REPOSITORY_API,
+    OCI_REPOSITORY_API,
 };
 use crate::api::{
-    ChartSpec, GitRepository, HelmChart, HelmRelease, HelmRepository, Meta, OciRepository,
+    Bucket, ChartSpec, GitRepository, HelmChart, HelmRelease, HelmRepository, Meta, OciRepository,
 };
 use crate::base::class::chain;
 use crate::base::name::NamespacedName;
@@ -39,6 +40,8 @@ pub enum Kind {
     Artifact,
     /// `GitRepository`.
     Git,
+    /// `Bucket`.
+    Bucket,
     /// `HelmChart`.
     Chart,
     /// `HelmRelease`.
@@ -46,7 +49,7 @@ pub enum Kind {
 }
 
 /// How many kinds there are.
-const KINDS: usize = 5;
+const KINDS: usize = 6;
 
 type Key = (Kind, NamespacedName);
 
@@ -132,11 +135,13 @@ impl Manager {
         let releases = cluster.watch(HELM_RELEASE_API, "HelmRelease", select());
         let artifacts = cluster.watch(OCI_REPOSITORY_API, oci_repository::KIND, select());
         let commits = cluster.watch(GIT_REPOSITORY_API, git_repository::KIND, select());
+        let buckets = cluster.watch(BUCKET_API, bucket::KIND, select());
         let charts = cluster.watch(HELM_CHART_API, helm_chart::KIND, select());
         let mut changes = futures::stream::select_all([
             repositories.map(|change| (Kind::Repository, change)).boxed(),
             artifacts.map(|change| (Kind::Artifact, change)).boxed(),
             commits.map(|change| (Kind::Git, change)).boxed(),
+            buckets.map(|change| (Kind::Bucket, change)).boxed(),
             charts.map(|change| (Kind::Chart, change)).boxed(),
             releases.map(|change| (Kind::Release, change)).boxed(),
         ]);
@@ -171,6 +176,7 @@ impl Manager {
                 Kind::Repository => repository::KIND,
                 Kind::Artifact => oci_repository::KIND,
                 Kind::Git => git_repository::KIND,
+                Kind::Bucket => bucket::KIND,
                 Kind::Chart => helm_chart::KIND,
                 Kind::Release => return None,
             };
@@ -280,6 +286,7 @@ async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> Report 
         Kind::Repository => repository::reconcile(context, &key.1).await,
         Kind::Artifact => oci_repository::reconcile(context, &key.1).await,
         Kind::Git => git_repository::reconcile(context, &key.1).await,
+        Kind::Bucket => bucket::reconcile(context, &key.1).await,
         Kind::Chart => helm_chart::reconcile(context, &key.1).await,
         Kind::Release => {
             let report = reconcile::reconcile(context, &key.1).await;
@@ -343,6 +350,7 @@ impl Seen {
             }
             Kind::Artifact => Self::of_artifact::<OciRepository>(object, |_| BTreeSet::new()),
             Kind::Git => Self::of_artifact::<GitRepository>(object, |_| BTreeSet::new()),
+            Kind::Bucket => Self::of_artifact::<Bucket>(object, |_| BTreeSet::new()),
             Kind::Chart => Self::of_artifact::<HelmChart>(object, |chart| {
                 [source_of(&chart.metadata.namespace, &chart.spec.chart)].into()
             }),
@@ -386,7 +394,11 @@ fn references(release: &HelmRelease) -> BTreeSet<Key> {
 /// Returns where a chart comes from that an object of this namespace describes.
 fn source_of(own: &str, chart: &ChartSpec) -> Key {
     let source = &chart.source_ref;
-    let kind = if source.is_git() { Kind::Git } else { Kind::Repository };
+    let kind = match source.kind.as_str() {
+        git_repository::KIND => Kind::Git,
+        bucket::KIND => Kind::Bucket,
+        _ => Kind::Repository,
+    };
     (kind, within(own, &source.namespace, &source.name))
 }
 

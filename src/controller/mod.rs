@@ -1,5 +1,5 @@
-//! Reconcilers: they keep each `HelmRepository`, `OCIRepository`, `GitRepository`, `HelmChart` and
-//! `HelmRelease` as its spec says.
+//! Reconcilers: they keep each `HelmRepository`, `OCIRepository`, `GitRepository`, `Bucket`,
+//! `HelmChart` and `HelmRelease` as its spec says.
 //!
 //! Each object has a task of its own that sleeps until its interval or until something that it
 //! depends on changes; a release that waits for readiness therefore holds up no other. What a
@@ -14,6 +14,8 @@
 mod access;
 mod advice;
 mod artifact;
+mod bucket;
+mod bucket_access;
 mod build;
 mod chart_ref;
 mod conflict;

@@ -34,7 +34,7 @@ pub(super) async fn choose(
     let constraint = constraint(source);
     memory.forgive(&constraint, config_digest);
     // A commit is somebody's wish, also where it leads back; an index is not.
-    let changed = source.spec.chart.source_ref.is_git() || memory.constraint != constraint;
+    let changed = source.spec.chart.source_ref.is_files() || memory.constraint != constraint;
     let decision = decided(release, &candidates, (changed, &memory.quarantine))?;
     let chosen = match &decision.verdict {
         Verdict::Run(wanted) => wanted.clone(),

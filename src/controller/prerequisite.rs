@@ -9,11 +9,12 @@ use super::memory::Memory;
 use super::offer::{self, Offered};
 use super::values::{self, Fetched, Receiver};
 use super::{
-    access, chart_ref, dependency, helm_chart, manner, named_chart, repository_chart, tree_chart,
+    access, bucket, chart_ref, dependency, helm_chart, manner, named_chart, repository_chart,
+    tree_chart,
 };
 use crate::api::annotation::CONFLICTS;
 use crate::api::{
-    GitRepository, HelmChart, HelmRelease, HelmRepository, OciRepository, ValuesReference,
+    Bucket, GitRepository, HelmChart, HelmRelease, HelmRepository, OciRepository, ValuesReference,
 };
 use crate::base::class::{Class, chain};
 use crate::chart::Chart;
@@ -134,6 +135,7 @@ enum Source {
     Helm(HelmRepository),
     Oci(OciRepository),
     Git(GitRepository),
+    Bucket(Bucket),
     Chart(HelmChart),
 }
 
@@ -148,21 +150,24 @@ impl Source {
             });
         }
         let reference = release.spec.chart.as_ref().map(|chart| &chart.spec.source_ref);
-        if let Some(reference) = reference.filter(|one| one.is_git()) {
+        if let Some(reference) = reference.filter(|one| one.is_files()) {
             let named = ("sourceRef", reference);
-            return Ok(Self::Git(chart_ref::source(context, release, named).await?));
+            return Ok(match reference.kind.as_str() {
+                bucket::KIND => Self::Bucket(chart_ref::source(context, release, named).await?),
+                _ => Self::Git(chart_ref::source(context, release, named).await?),
+            });
         }
         let repository = repository_chart::source(context, release).await?;
         repository_chart::list(context, release, &repository).await?;
         Ok(Self::Helm(repository))
     }
 
-    /// Returns all versions that it has, as far as they are known; a Git repository has one.
+    /// Returns all versions that it has, as far as they are known; files have one.
     async fn offered(&self, context: &Context, release: &HelmRelease) -> Option<Offered> {
         match self {
             Self::Helm(source) => offer::by_repository(context, release, source),
             Self::Oci(source) => offer::by_artifact(context, source),
-            Self::Git(_) => None,
+            Self::Git(_) | Self::Bucket(_) => None,
             Self::Chart(source) => offer::by_chart(context, source).await,
         }
     }
@@ -182,6 +187,9 @@ impl Source {
                 chart_ref::choose(context, (release, source), config_digest, memory).await
             }
             Self::Git(source) => {
+                tree_chart::choose(context, (release, source), config_digest, memory).await
+            }
+            Self::Bucket(source) => {
                 tree_chart::choose(context, (release, source), config_digest, memory).await
             }
             Self::Chart(source) => {

@@ -18,8 +18,8 @@ use crate::api::condition::{
 };
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{
-    Artifact, GitRepository, GitRepositoryStatus, HelmChart, HelmChartStatus, HelmRepository,
-    HelmRepositoryStatus, Meta, OciRepository, OciRepositoryStatus,
+    Artifact, Bucket, BucketStatus, GitRepository, GitRepositoryStatus, HelmChart, HelmChartStatus,
+    HelmRepository, HelmRepositoryStatus, Meta, OciRepository, OciRepositoryStatus,
 };
 use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
@@ -109,6 +109,7 @@ sources! {
     repository: HelmRepository HelmRepositoryStatus "index.yaml",
     oci_repository: OciRepository OciRepositoryStatus "latest.tar.gz",
     git_repository: GitRepository GitRepositoryStatus "latest.tar.gz",
+    bucket: Bucket BucketStatus "latest.tar.gz",
     helm_chart: HelmChart HelmChartStatus "latest.tar.gz",
 }
 

@@ -1,9 +1,11 @@
-//! Repositories: index, cache, resolve, pull; charts in OCI registries and in Git.
+//! Repositories: index, cache, resolve, pull; charts in OCI registries, in Git and in
+//! buckets.
 //!
 //! Invariants: an unchanged index costs one conditional request and no parsing, and no index is ever
 //! in memory as a whole, unless it is of a strange style; an unchanged chart costs nothing; a broken entry never hides the others; what is in the cache may be deleted at any
 //! time.
 
+mod bucket;
 mod cache;
 mod chart_files;
 mod entry;
@@ -25,6 +27,7 @@ mod storage;
 mod subchart;
 mod tree;
 
+pub use bucket::BucketAsked;
 pub use chart_files::ValuesFiles;
 pub use entry::{Entry, Warning};
 pub use error::Error;

@@ -29,7 +29,8 @@ use crate::base::digest::Digest;
 use crate::base::file::{Error, failed};
 
 /// Kinds that have artifacts, as they are written in paths.
-const KINDS: [&str; 4] = ["helmrepository", "helmchart", "ocirepository", "gitrepository"];
+const KINDS: [&str; 5] =
+    ["helmrepository", "helmchart", "ocirepository", "gitrepository", "bucket"];
 /// Files that nobody finished are of a process that died after this long.
 const UNFINISHED_AGE: Duration = Duration::from_secs(3600);
 
