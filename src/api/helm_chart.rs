@@ -33,12 +33,7 @@ pub struct HelmChartSpec {
 impl HelmChartSpec {
     /// Returns the fields that are set and not supported.
     pub fn unsupported(&self) -> Vec<&'static str> {
-        let kind = self.chart.source_ref.kind.as_str();
-        let set = [
-            (self.chart.verify.is_some(), "spec.verify"),
-            (kind == "Bucket", "spec.sourceRef of kind Bucket"),
-        ];
-        set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
+        self.chart.verify.iter().map(|_| "spec.verify").collect()
     }
 }
 
@@ -103,12 +98,8 @@ mod tests {
 
     #[test]
     fn what_is_not_acted_on_is_named() {
-        let chart =
-            read(json!({"sourceRef": {"kind": "Bucket"}, "verify": {"provider": "cosign"}}));
-        assert_eq!(
-            chart.unwrap().spec.unsupported(),
-            ["spec.verify", "spec.sourceRef of kind Bucket"]
-        );
+        let chart = read(json!({"verify": {"provider": "cosign"}}));
+        assert_eq!(chart.unwrap().spec.unsupported(), ["spec.verify"]);
     }
 
     #[test]

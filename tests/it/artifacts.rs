@@ -1,7 +1,5 @@
 //! Artifacts of sources, as other controllers read them from `leadsman run --storage-addr`.
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::PathBuf;
 
 use leadsman::sim::{Served, Sim, SimOptions};
@@ -12,7 +10,7 @@ use crate::support::api::{Api, condition};
 use crate::support::chart::{web, web_with};
 use crate::support::git::Git;
 use crate::support::leadsman::{Leadsman, Running};
-use crate::support::pack::hex;
+use crate::support::pack::{entries, hex};
 use crate::support::registry::Registry;
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, until};
@@ -106,20 +104,6 @@ impl World {
         let path = object["status"]["artifact"]["path"].as_str().unwrap();
         self.leadsman.cache().join("artifacts-v1").join(path)
     }
-}
-
-/// Returns the entries of a `.tar.gz` with their modes, and the text of each.
-fn entries(packed: &[u8]) -> BTreeMap<String, (u32, String)> {
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
-    let entries = archive.entries().unwrap().map(|entry| {
-        let mut entry = entry.unwrap();
-        let name = entry.path().unwrap().display().to_string();
-        let mode = entry.header().mode().unwrap();
-        let mut text = String::new();
-        entry.read_to_string(&mut text).unwrap();
-        (name, (mode, text))
-    });
-    entries.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

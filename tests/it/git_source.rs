@@ -1,62 +1,50 @@
 //! Releases whose charts are in Git, on the simulated API server and on a real one.
 
-use std::time::Duration;
+use std::ops::{Deref, DerefMut};
 
-use leadsman::sim::{Served, Sim, SimOptions};
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, condition};
+use crate::support::api::condition;
 use crate::support::chart::web_files;
-use crate::support::control_plane::ControlPlane;
 use crate::support::git::Git;
-use crate::support::leadsman::{Leadsman, Running};
 use crate::support::pack::Package;
 use crate::support::repository::Repository;
-use crate::support::wait::{SOON, throughout, until};
+use crate::support::stage::{RELEASES, Stage};
+use crate::support::wait::{SOON, until};
 
 /// A Git server, and releases under `leadsman run`.
 struct World {
-    api: Api,
-    namespace: String,
+    stage: Stage,
     git: Git,
-    leadsman: Leadsman,
-    running: Option<Running>,
-    _simulated: Option<Served>,
 }
 
-const RELEASES: &str = "helm.toolkit.fluxcd.io/v2/helmreleases";
 const SOURCES: &str = "source.toolkit.fluxcd.io/v1/gitrepositories";
+
+impl Deref for World {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+}
 
 impl World {
     /// On the simulated API server.
     async fn start() -> Option<Self> {
         let git = Git::start()?;
-        let served = Sim::new(SimOptions::default()).serve(([127, 0, 0, 1], 0).into()).await;
-        let served = served.unwrap();
-        let leadsman = Leadsman::new();
-        let kubeconfig = leadsman.file("kubeconfig", &served.kubeconfig);
-        let world =
-            Self::on(git, leadsman.kubeconfig(&kubeconfig), &kubeconfig, Some(served)).await;
-        Some(world)
+        Some(Self { stage: Stage::simulated("git", SOURCES).await, git })
     }
 
     /// On a real one.
     async fn real() -> Option<Self> {
-        let cluster = ControlPlane::shared()?;
-        let (git, leadsman) = (Git::start()?, Leadsman::new());
-        let kubeconfig = cluster.kubeconfig();
-        Some(Self::on(git, leadsman.kubeconfig(&kubeconfig), &kubeconfig, None).await)
-    }
-
-    async fn on(
-        git: Git,
-        leadsman: Leadsman,
-        kubeconfig: &std::path::Path,
-        _simulated: Option<Served>,
-    ) -> Self {
-        let api = Api::connect(kubeconfig).await;
-        let namespace = api.create_namespace("git").await;
-        Self { api, namespace, git, leadsman, running: None, _simulated }
+        let stage = Stage::real("git", SOURCES).await?;
+        Some(Self { stage, git: Git::start()? })
     }
 
     /// Commits the chart `web` at `charts/web`, with further files.
@@ -71,78 +59,8 @@ impl World {
 
     /// Runs `leadsman` with these objects.
     fn run(&mut self, yaml: &str) {
-        let yaml = yaml.replace("NAMESPACE", &self.namespace).replace("URL", &self.git.url());
-        self.leadsman.file("source/all.yaml", &yaml);
-        self.restart();
-    }
-
-    fn restart(&mut self) {
-        drop(self.running.take());
-        let arguments = ["run", "source", "-n", &self.namespace, "--interval", "1s"];
-        self.running = Some(self.leadsman.spawn(&arguments));
-    }
-
-    async fn object(&self, group: &str, name: &str) -> Value {
-        let (group, plural) = group.rsplit_once('/').unwrap();
-        let namespace = &self.namespace;
-        let path = format!("/apis/{group}/namespaces/{namespace}/{plural}/{name}");
-        self.api.get(&path).await.unwrap_or_default()
-    }
-
-    /// Changes an object; the folder is not looked at any more.
-    async fn change(&self, group: &str, name: &str, patch: &Value) {
-        let (group, plural) = group.rsplit_once('/').unwrap();
-        let namespace = &self.namespace;
-        let path = format!("/apis/{group}/namespaces/{namespace}/{plural}/{name}");
-        self.api.merge(&path, patch).await;
-    }
-
-    async fn release(&self) -> Value {
-        self.object(RELEASES, "web").await
-    }
-
-    /// Waits until a version runs that begins so.
-    async fn runs(&self, version: &str) -> Value {
-        until(&format!("{version} runs"), SOON, async || {
-            let release = self.release().await;
-            let newest = &release["status"]["history"][0];
-            let ready = condition(&release, "Ready").is_some_and(|c| c["status"] == "True");
-            let is_it = newest["chartVersion"].as_str().is_some_and(|v| v.starts_with(version));
-            let good = is_it && newest["status"] == "deployed" && ready;
-            if good { Ok(release) } else { Err(release["status"].to_string()) }
-        })
-        .await
-    }
-
-    /// Waits until the artifact is of this revision.
-    async fn stored(&self, revision: &str) -> Value {
-        until(&format!("{revision} is stored"), SOON, async || {
-            let source = self.object(SOURCES, "web").await;
-            let ready = condition(&source, "Ready").is_some_and(|c| c["status"] == "True");
-            let good = ready && source["status"]["artifact"]["revision"] == revision;
-            if good { Ok(source) } else { Err(source["status"].to_string()) }
-        })
-        .await
-    }
-
-    /// Waits until an object says that it is not ready, for this reason and in such words.
-    async fn refuses(&self, group: &str, reason: &str, words: &str) -> Value {
-        until(&format!("{reason}: {words}"), SOON, async || {
-            let object = self.object(group, "web").await;
-            let ready = condition(&object, "Ready").cloned().unwrap_or_default();
-            let said = ready["message"].as_str().is_some_and(|text| text.contains(words));
-            let good = ready["status"] == "False" && ready["reason"] == reason && said;
-            if good { Ok(object) } else { Err(object["status"].to_string()) }
-        })
-        .await
-    }
-
-    async fn stays(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
-        throughout(what, Duration::from_secs(3), async || {
-            let release = self.release().await;
-            if is_so(&release) { Ok(()) } else { Err(release["status"].to_string()) }
-        })
-        .await;
+        let yaml = yaml.replace("URL", &self.git.url());
+        self.stage.run(&yaml);
     }
 }
 
@@ -185,20 +103,7 @@ async fn a_branch_is_followed_on_a_real_server() {
         let found = condition(&source, kind).unwrap();
         assert_eq!((&found["reason"], &found["message"]), (&json!("Succeeded"), &json!(message)));
     }
-    let event = format!("/api/v1/namespaces/{name}/events");
-    until("the event of the commit", SOON, async || {
-        let events = world.api.list(&event).await;
-        let is_it = |event: &&Value| {
-            event["reason"] == "NewArtifact"
-                && event["message"] == "stored artifact for commit 'web 1.0.0'"
-        };
-        if events.iter().any(|event| is_it(&event)) {
-            Ok(())
-        } else {
-            Err(json!(events).to_string())
-        }
-    })
-    .await;
+    world.has_event("NewArtifact", "stored artifact for commit 'web 1.0.0'").await;
     world.web("1.1.0", "", &[]);
     world.runs("1.1.0").await;
     // One that never becomes ready is rolled back, and not tried again.
@@ -581,7 +486,7 @@ async fn commands_know_a_chart_in_git() {
     let plan = say(&["plan"]).await;
     assert!(!plan.contains("1.1.0"), "{plan}");
     // Nothing is at work while it is asked what would be done.
-    drop(world.running.take());
+    world.stop();
     let unhold = world.leadsman.run(&["unhold", "web", "-n", &namespace]).await;
     assert_eq!(unhold.code, Some(0), "{}", unhold.stderr);
     let output = world.leadsman.run(&["plan", "web", "-n", &namespace]).await;

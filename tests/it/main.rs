@@ -7,6 +7,7 @@
 
 mod artifacts;
 mod bad_input;
+mod bucket_source;
 mod commands;
 mod conflicts;
 mod connection;

@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use proptest::prelude::*;
 
-use crate::source::ignore::Ignore;
 use super::pack::Pack;
 use super::receive::Receiver;
 use super::{object, refs};
+use crate::source::ignore::Ignore;
 
 /// Bytes that begin as packets do, with something behind.
 fn packets() -> impl Strategy<Value = Vec<u8>> {

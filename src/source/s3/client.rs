@@ -106,7 +106,7 @@ impl<'a> Remote<'a> {
         let (mut found, mut next) = (Vec::new(), None::<String>);
         loop {
             let page = self.page(prefix, next.as_deref()).await.map_err(|cause| match cause {
-                cause if cause.is_not_found() => Error::NoBucket(bucket.clone()),
+                cause if cause.is("NoSuchBucket") => Error::NoBucket(bucket.clone()),
                 // The first page says whether there is such a bucket, and who may read it.
                 cause if next.is_none() => Error::Confirm { bucket: bucket.clone(), source: cause },
                 cause => failed(cause),
@@ -149,7 +149,7 @@ impl<'a> Remote<'a> {
         into: &mut (dyn Write + Send),
     ) -> Result<Option<String>, Cause> {
         let answer = match self.send(Ask::Object(key)).await {
-            Err(cause) if cause.is_not_found() && !cause.is_no_bucket() => return Ok(None),
+            Err(cause) if cause.is("NoSuchKey") => return Ok(None),
             answer => answer?,
         };
         let etag = bare(header_text(&answer, header::ETAG)).to_owned();

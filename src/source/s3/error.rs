@@ -171,13 +171,8 @@ impl Cause {
         }
     }
 
-    /// Whether there is nothing by that name.
-    pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, .. })
-    }
-
-    /// Whether there is no such bucket.
-    pub(super) fn is_no_bucket(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, code, .. } if code == "NoSuchBucket")
+    /// Whether the server says this. A 404 alone says nothing of a bucket: it may be another's.
+    pub(super) fn is(&self, name: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == name)
     }
 }

@@ -24,8 +24,10 @@ impl Refusal {
             let (inside, _) = rest.split_once(&format!("</{name}>"))?;
             Some(plain(inside))
         };
-        let part = |name| part(name).unwrap_or_default();
-        Self { code: part("Code"), message: part("Message"), region: part("Region") }
+        let text_of = |name| part(name).unwrap_or_default();
+        let (code, message) = (text_of("Code"), text_of("Message"));
+        let region = part("Region").or_else(|| expected(&message)).unwrap_or_default();
+        Self { code, message, region }
     }
 
     /// Returns what is told of it.
@@ -39,10 +41,21 @@ impl Refusal {
     }
 }
 
+/// Returns the region that a message names, of servers that name it nowhere else: such as `the
+/// region "us-east-1" is wrong; expecting "eu-west-1"`.
+fn expected(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("; expecting ")?;
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let (region, _) = rest[1..].split_once(quote)?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    (message.contains("region") && region.chars().all(is_plain)).then(|| region.to_owned())
+}
+
 /// Text of XML, on one line and not too long.
 fn plain(text: &str) -> String {
     let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
-    let text = text.replace("&apos;", "'").replace("&#39;", "'").replace("&amp;", "&");
+    let text = text.replace("&apos;", "'").replace("&#39;", "'").replace("&#34;", "\"");
+    let text = text.replace("&amp;", "&");
     let words: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     words.trim().chars().take(LONGEST).collect()
 }
@@ -63,6 +76,16 @@ mod tests {
                 "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>",
                 "AuthorizationHeaderMalformed (403 Forbidden)",
                 "eu-west-1",
+            ),
+            (
+                "<Message>the region &#34;us-east-1&#34; is wrong; expecting &#34;eu-west-9&#34;</Message>",
+                "the region \"us-east-1\" is wrong; expecting \"eu-west-9\" (403 Forbidden)",
+                "eu-west-9",
+            ),
+            (
+                "<Message>the region 'a' is wrong; expecting 'b/c'</Message>",
+                "the region 'a' is wrong; expecting 'b/c' (403 Forbidden)",
+                "",
             ),
             ("<html>no</html>", "403 Forbidden", ""),
             ("<Code>cut", "403 Forbidden", ""),

@@ -16,6 +16,7 @@
 #![allow(dead_code, reason = "not every test file uses every helper")]
 
 pub(crate) mod api;
+pub(crate) mod bucket;
 pub(crate) mod chart;
 pub(crate) mod control_plane;
 pub(crate) mod corpus;
@@ -35,6 +36,7 @@ pub(crate) mod repository;
 pub(crate) mod serve;
 pub(crate) mod single;
 pub(crate) mod sshd;
+pub(crate) mod stage;
 pub(crate) mod terminal;
 pub(crate) mod token;
 pub(crate) mod wait;

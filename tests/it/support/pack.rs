@@ -1,5 +1,7 @@
 //! Packages charts: the same folder gives the same bytes.
 
+use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -32,7 +34,7 @@ impl Package {
             let inside = entry.path().unwrap().into_owned();
             if inside.components().count() == 2 && inside.ends_with("Chart.yaml") {
                 let mut text = String::new();
-                std::io::Read::read_to_string(&mut entry, &mut text).unwrap();
+                entry.read_to_string(&mut text).unwrap();
                 return Self { file, metadata: serde_yaml::from_str(&text).unwrap(), bytes };
             }
         }
@@ -79,4 +81,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 fn text<'a>(metadata: &'a Value, key: &str) -> &'a str {
     metadata[key].as_str().unwrap_or_else(|| panic!("Chart.yaml has no text in `{key}`"))
+}
+
+/// Returns the entries of a `.tar.gz` with their modes, and the text of each.
+pub(crate) fn entries(packed: &[u8]) -> BTreeMap<String, (u32, String)> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
+    let entries = archive.entries().unwrap().map(|entry| {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        let mode = entry.header().mode().unwrap();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        (name, (mode, text))
+    });
+    entries.collect()
 }

@@ -1,5 +1,5 @@
-//! Where the real parts are: the control plane, Helm and the registry that `tests/parts/build`
-//! builds.
+//! Where the real parts are: the control plane, Helm, the registry and the object store that
+//! `tests/parts/build` builds.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -51,6 +51,15 @@ pub(crate) fn registry() -> Option<PathBuf> {
         return Some(program);
     }
     skip("registry", "no registry (build it with: tests/parts/build registry)")
+}
+
+/// Returns the program of an object store, or `None` after saying so.
+pub(crate) fn store() -> Option<PathBuf> {
+    let program = folder().join(format!("versitygw-{}/versitygw", version("VERSITYGW")));
+    if program.is_file() {
+        return Some(program);
+    }
+    skip("s3", "no object store (build it with: tests/parts/build s3)")
 }
 
 /// Returns the folder of Flux's controllers and their definitions, or `None` after saying so.

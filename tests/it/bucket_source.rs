@@ -1,0 +1,603 @@
+//! Releases whose charts are in buckets, on the simulated API server and on a real one.
+
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+
+use serde_json::{Value, json};
+use sha2::Digest as _;
+
+use crate::support::api::condition;
+use crate::support::bucket::{BUCKET, Bucket, KEYS};
+use crate::support::chart::web_files;
+use crate::support::fault::Fault;
+use crate::support::pack::{Package, entries, hex};
+use crate::support::repository::Repository;
+use crate::support::stage::{RELEASES, Stage};
+use crate::support::wait::{SOON, until};
+
+/// An object store, and releases under `leadsman run`.
+struct World {
+    stage: Stage,
+    bucket: Bucket,
+    /// What tells the content of each object that was put.
+    etags: BTreeMap<String, String>,
+}
+
+const SOURCES: &str = "source.toolkit.fluxcd.io/v1/buckets";
+const CHARTS: &str = "source.toolkit.fluxcd.io/v1/helmcharts";
+
+const LOGIN: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: login, namespace: NAMESPACE}\n\
+    stringData: {accesskey: reader, secretkey: s3cret-key}\n---\n";
+
+const SOURCE: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: Bucket\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec: {interval: 1s, timeout: 20s, endpoint: \"ENDPOINT\", bucketName: shop, insecure: true, secretRef: {name: login}}\n---\n";
+
+const RELEASE: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec:\n  interval: 1s\n  timeout: 6s\n  chart:\n    spec:\n      chart: charts/web\n      \
+    sourceRef: {kind: Bucket, name: web}\n---\n";
+
+const CHART: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec:\n  interval: 1s\n  chart: ./charts/web\n  reconcileStrategy: Revision\n  sourceRef: {kind: Bucket, name: web}\n---\n";
+
+impl Deref for World {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+}
+
+impl World {
+    /// On the simulated API server.
+    async fn start() -> Option<Self> {
+        Self::over(Bucket::start()?).await
+    }
+
+    async fn over(bucket: Bucket) -> Option<Self> {
+        let stage = Stage::simulated("bucket", SOURCES).await;
+        Some(Self { stage, bucket, etags: BTreeMap::new() })
+    }
+
+    /// On a real one.
+    async fn real() -> Option<Self> {
+        let stage = Stage::real("bucket", SOURCES).await?;
+        Some(Self { stage, bucket: Bucket::start()?, etags: BTreeMap::new() })
+    }
+
+    /// Stores the chart `web` at `charts/web`, with further objects; returns the revision.
+    async fn web(&mut self, version: &str, fate: &str, more: &[(&str, &str)]) -> String {
+        let files = web_files(version, fate).into_iter();
+        let mut files: BTreeMap<String, String> =
+            files.map(|(name, text)| (format!("charts/web/{name}"), text)).collect();
+        files.extend(more.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())));
+        for (key, text) in files {
+            let etag = self.bucket.put(&key, &text).await;
+            self.etags.insert(key, etag);
+        }
+        self.revision()
+    }
+
+    /// Returns the revision of what was put, as Flux makes it.
+    fn revision(&self) -> String {
+        let lines: String =
+            self.etags.iter().map(|(key, etag)| format!("{key} {etag}\n")).collect();
+        format!("sha256:{}", hex(&sha2::Sha256::digest(lines)))
+    }
+
+    /// Runs `leadsman` with these objects, and the keys of the bucket.
+    fn run(&mut self, yaml: &str) {
+        let yaml = LOGIN.to_owned() + yaml;
+        let yaml = yaml.replace("ENDPOINT", &self.bucket.endpoint());
+        self.stage.run(&yaml);
+    }
+
+    async fn message(&self) -> Value {
+        let path = format!("/api/v1/namespaces/{}/configmaps/web", self.namespace);
+        self.api.get(&path).await.unwrap_or_default()["data"]["message"].clone()
+    }
+
+    /// Waits until this is what the release says.
+    async fn says(&self, message: &str) {
+        until(&format!("it says {message}"), SOON, async || {
+            let said = self.message().await;
+            if said == message { Ok(()) } else { Err(said.to_string()) }
+        })
+        .await;
+    }
+
+    async fn secret(&self, name: &str, data: Value) {
+        let path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "stringData": data});
+        self.api.create(&path, &secret).await.unwrap();
+    }
+}
+
+fn both() -> String {
+    SOURCE.to_owned() + RELEASE
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_followed_on_a_real_server() {
+    let Some(mut world) = World::real().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    let count = world.etags.len();
+    world.run(&both());
+    let release = world.runs("1.0.0").await;
+    assert_eq!(release["status"]["lastAttemptedRevision"], "1.0.0");
+    let source = world.stored(&first).await;
+    let (status, name) = (&source["status"], &world.namespace);
+    let hex = first.strip_prefix("sha256:").unwrap();
+    assert_eq!(status["artifact"]["path"], json!(format!("bucket/{name}/web/{hex}.tar.gz")));
+    let url = format!("{}/{BUCKET}@{first}", world.bucket.url());
+    assert_eq!(status["artifact"]["url"], json!(url));
+    assert_eq!(status["observedGeneration"], 1);
+    let message = format!("stored artifact: revision '{first}'");
+    for kind in ["Ready", "ArtifactInStorage"] {
+        let found = condition(&source, kind).unwrap();
+        assert_eq!((&found["reason"], &found["message"]), (&json!("Succeeded"), &json!(message)));
+    }
+    let event = format!("stored artifact with {count} fetched files from '{BUCKET}' bucket");
+    world.has_event("NewArtifact", &event).await;
+    // The rules of Flux's definition hold, as far as the API server plays them.
+    let rows = [
+        (
+            json!({"serviceAccountName": "x"}),
+            "ServiceAccountName is not supported for the 'generic' Bucket provider",
+        ),
+        (
+            json!({"provider": "gcp", "sts": {"provider": "ldap", "endpoint": "https://x"}}),
+            "STS configuration is only supported for the 'aws' and 'generic' Bucket providers",
+        ),
+        (
+            json!({"provider": "aws", "serviceAccountName": "x", "secretRef": {"name": "x"}}),
+            "cannot set both .spec.secretRef and .spec.serviceAccountName",
+        ),
+        (json!({"provider": "other"}), "Unsupported value: \"other\""),
+        (json!({"interval": "1d"}), "spec.interval"),
+    ];
+    for (spec, words) in rows {
+        let mut whole = json!({"bucketName": "a", "endpoint": "b", "interval": "1m"});
+        whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let object = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "Bucket",
+            "metadata": {"name": "wrong"}, "spec": whole});
+        let path = format!("/apis/source.toolkit.fluxcd.io/v1/namespaces/{name}/buckets");
+        let refused = world.api.create(&path, &object).await.unwrap_err();
+        let said = refused.status["message"].as_str().unwrap();
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    world.web("1.1.0", "", &[]).await;
+    world.runs("1.1.0").await;
+    // One that never becomes ready is rolled back, and not tried again.
+    world.web("1.2.0", "unready", &[]).await;
+    until("1.2.0 is rolled back", SOON, async || {
+        let release = world.release().await;
+        let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
+        let back = held && release["status"]["history"][0]["action"] == "rollback";
+        if back { Ok(()) } else { Err(release["status"].to_string()) }
+    })
+    .await;
+    let back = world.runs("1.1.0").await;
+    let revision = back["status"]["history"][0]["version"].clone();
+    world
+        .stays("1.1.0 stays", |release| release["status"]["history"][0]["version"] == revision)
+        .await;
+    // What is stored anew is taken, also where it leads back.
+    world.web("1.0.0", "", &[]).await;
+    world.runs("1.0.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_but_the_list() {
+    let Some(mut world) = World::start().await else { return };
+    let revision = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.runs("1.0.0").await;
+    world.stored(&revision).await;
+    let count = world.etags.len();
+    let fetched = |asked: &[String]| asked.iter().filter(|key| !key.is_empty()).count();
+    // Each object once, by whoever wanted it first.
+    assert_eq!(fetched(&world.bucket.asked()), count);
+    let more = async |world: &World, count: usize| {
+        let before = world.bucket.asked().len();
+        until("more questions", SOON, async || {
+            let asked = world.bucket.asked().len();
+            if asked >= before + count { Ok(()) } else { Err(asked.to_string()) }
+        })
+        .await;
+    };
+    let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+    until("nothing is written any more", SOON, async || {
+        let release = world.release().await;
+        more(&world, 1).await;
+        version(&release) == version(&world.release().await)
+    })
+    .await;
+    let (source, release) = (world.source().await, world.release().await);
+    more(&world, 3).await;
+    assert_eq!(fetched(&world.bucket.asked()), count);
+    assert_eq!(version(&world.source().await), version(&source));
+    assert_eq!(version(&world.release().await), version(&release));
+    // A process that starts anew finds all in the cache.
+    world.restart();
+    more(&world, 3).await;
+    assert_eq!(fetched(&world.bucket.asked()), count);
+    assert_eq!(world.release().await["status"]["history"][0]["version"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_stops_nothing_that_runs() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.runs("1.0.0").await;
+    world.bucket.misbehave("", Some(Fault::Status(500)));
+    let words = "failed to confirm existence of 'shop' bucket: ";
+    let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
+    let said = condition(&source, "FetchFailed").unwrap()["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("the server is at fault"), "{said}");
+    assert!(!said.contains("X-Amz") && !said.contains('?'), "{said}");
+    // What was fetched stays.
+    assert_eq!(source["status"]["artifact"]["revision"], json!(first));
+    let ready = |release: &Value| {
+        condition(release, "Ready").is_some_and(|c| c["status"] == "True")
+            && release["status"]["history"][0]["version"] == 1
+    };
+    world.stays("web stays ready", ready).await;
+    // Not even a process that starts anew without its cache.
+    std::fs::remove_dir_all(world.leadsman.cache()).unwrap();
+    world.restart();
+    world.refuses(RELEASES, "SourceNotReady", "the server is at fault").await;
+    world
+        .stays("web stays", |release| release["status"]["history"][0]["status"] == "deployed")
+        .await;
+    world.bucket.misbehave("", None);
+    world.runs("1.0.0").await;
+    let event =
+        format!("stored artifact with {} fetched files from '{BUCKET}' bucket", world.etags.len());
+    world.has_event("Succeeded", &event).await;
+    world.web("1.1.0", "", &[]).await;
+    world.runs("1.1.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_bucket_is_said() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.runs("1.0.0").await;
+    world.secret("wrong", json!({"accesskey": KEYS.0, "secretkey": "wrong"})).await;
+    world.secret("nobody", json!({"accesskey": "nobody", "secretkey": "wrong"})).await;
+    world.secret("half", json!({"accesskey": KEYS.0})).await;
+    world.secret("proxy", json!({"username": "me"})).await;
+    let name = world.namespace.clone();
+    let confirm = "failed to confirm existence of 'shop' bucket: `http://";
+    let secret = |name: &str| json!({"secretRef": {"name": name}});
+    let rows = [
+        (
+            secret("wrong"),
+            "BucketOperationFailed",
+            format!("{confirm}{}/shop/`: ", world.bucket.endpoint()),
+        ),
+        (secret("wrong"), "BucketOperationFailed", "SignatureDoesNotMatch".to_owned()),
+        (
+            secret("nobody"),
+            "BucketOperationFailed",
+            "No user exists with the provided access key ID".to_owned(),
+        ),
+        (secret("wrong"), "BucketOperationFailed", "check `accesskey` and `secretkey`".to_owned()),
+        (json!({"secretRef": null}), "BucketOperationFailed", "AccessDenied".to_owned()),
+        (
+            secret("half"),
+            "AuthenticationFailed",
+            "invalid 'half' secret data: required fields 'accesskey' and 'secretkey'".to_owned(),
+        ),
+        (
+            secret("none"),
+            "AuthenticationFailed",
+            format!("failed to get secret '{name}/none': secrets \"none\" not found"),
+        ),
+        (
+            json!({"secretRef": {"name": "login"}, "proxySecretRef": {"name": "proxy"}}),
+            "AuthenticationFailed",
+            format!(
+                "failed to get proxy URL: secret '{name}/proxy': `address` of the proxy is missing"
+            ),
+        ),
+        (
+            json!({"proxySecretRef": null, "certSecretRef": {"name": "half"}}),
+            "AuthenticationFailed",
+            format!(
+                "failed to get TLS config: secret '{name}/half' must contain either 'ca.crt' or both 'tls.crt' and 'tls.key'"
+            ),
+        ),
+        (
+            json!({"certSecretRef": null, "bucketName": "none"}),
+            "BucketOperationFailed",
+            "bucket 'none' not found".to_owned(),
+        ),
+        (
+            json!({"bucketName": "shop", "endpoint": "http://x"}),
+            "URLInvalid",
+            "endpoint 'http://x' has a scheme".to_owned(),
+        ),
+        (
+            json!({"endpoint": world.bucket.endpoint(), "provider": "gcp"}),
+            "Unsupported",
+            "spec.provider gcp".to_owned(),
+        ),
+        (
+            json!({"provider": "aws", "secretRef": null}),
+            "Unsupported",
+            "spec.provider aws without spec.secretRef".to_owned(),
+        ),
+        (
+            json!({"provider": "generic", "sts": {"provider": "ldap", "endpoint": "https://x"}}),
+            "Unsupported",
+            "spec.sts".to_owned(),
+        ),
+        (
+            json!({"sts": null, "secretRef": {"name": "login"}, "region": "eu-west-9"}),
+            "BucketOperationFailed",
+            "check spec.endpoint, spec.region".to_owned(),
+        ),
+    ];
+    for (change, reason, words) in rows {
+        world.change(SOURCES, "web", &json!({"spec": change})).await;
+        let source = world.refuses(SOURCES, reason, &words).await;
+        assert_eq!(source["status"]["artifact"]["revision"], json!(first));
+        assert!(!source["status"].to_string().contains(KEYS.1), "{source}");
+    }
+    world.change(SOURCES, "web", &json!({"spec": {"region": null}})).await;
+    world.stored(&first).await;
+    let source = world.source().await;
+    assert!(condition(&source, "FetchFailed").is_none(), "{source}");
+    assert!(condition(&source, "Stalled").is_none(), "{source}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_store_does_wrong_leaves_the_artifact_that_there_is() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.runs("1.0.0").await;
+    let key = "charts/web/values.yaml";
+    let get = format!("fetch from bucket 'shop' failed: failed to get '{key}' object: ");
+    let rows = [
+        ("", Fault::Html, "the answer is no list of objects"),
+        ("", Fault::Empty, "the answer is no list of objects"),
+        ("", Fault::CutOff, "the connection broke"),
+        ("", Fault::Half, "the answer is no list of objects"),
+        (key, Fault::CutOff, &get),
+        (key, Fault::Status(403), &get),
+        (key, Fault::Status(503), &get),
+        (key, Fault::Oversized(101 << 20), &get),
+    ];
+    for (number, (key, fault, words)) in rows.into_iter().enumerate() {
+        world.bucket.misbehave(key, Some(fault.clone()));
+        let more = format!("replicas: 1\nmessage: m{number}\n");
+        let revision = world.web("1.0.0", "", &[("charts/web/values.yaml", &more)]).await;
+        let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
+        assert_ne!(source["status"]["artifact"]["revision"], json!(revision), "{fault:?}");
+        world.bucket.misbehave(key, None);
+        world.stored(&revision).await;
+    }
+    assert_ne!(world.source().await["status"]["artifact"]["revision"], json!(first));
+    // A store that does not answer is waited for no longer than was said.
+    world.change(SOURCES, "web", &json!({"spec": {"timeout": "1s"}})).await;
+    world.bucket.misbehave("", Some(Fault::Hang));
+    world.refuses(SOURCES, "BucketOperationFailed", "not answered in full within 1 s").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_behind_the_list_is_what_was_fetched() {
+    let Some(mut world) = World::start().await else { return };
+    world
+        .web(
+            "1.0.0",
+            "",
+            &[("charts/web/old.txt", "x"), ("charts/web/values.yaml", "message: a\n")],
+        )
+        .await;
+    // One is another one when it is fetched, and one is gone.
+    world.bucket.behind_the_list(&[
+        ("charts/web/values.yaml", Some("message: b\n")),
+        ("charts/web/old.txt", None),
+    ]);
+    world.run(&both());
+    world.runs("1.0.0").await;
+    world.says("b").await;
+    let etag = world.bucket.put("charts/web/values.yaml", "message: b\n").await;
+    world.etags.insert("charts/web/values.yaml".to_owned(), etag);
+    world.etags.remove("charts/web/old.txt");
+    let source = world.stored(&world.revision()).await;
+    let ready = condition(&source, "Ready").unwrap();
+    assert_eq!(
+        ready["message"],
+        json!(format!("stored artifact: revision '{}'", world.revision()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prefixes_and_rules_say_what_is_taken() {
+    let Some(mut world) = World::start().await else { return };
+    let more = [
+        (".sourceignore", "*.md\n/other\n"),
+        ("README.md", "x"),
+        ("other/a.txt", "x"),
+        ("charts/a.png", "x"),
+        ("charts/web/notes.md", "x"),
+        ("charts/web/keep.md", "x"),
+        ("prod/values.yaml", "message: prod\n"),
+    ];
+    world.web("1.0.0", "", &more).await;
+    // More than one page, of which a rule leaves out the first.
+    world.bucket.fill("many", 1100);
+    let source =
+        SOURCE.replace("insecure: true", "insecure: true, ignore: \"!keep.md\\n/many/0*\"");
+    world.run(&(source + RELEASE));
+    world.runs("1.0.0").await;
+    world.restart_with(&["--storage-addr", "127.0.0.1:0"]);
+    let taken = async |world: &World, count: usize| {
+        let event = format!("stored artifact with {count} fetched files from '{BUCKET}' bucket");
+        world.has_event("NewArtifact", &event).await;
+        let (source, packed) = until("it is served", SOON, async || {
+            let source = world.source().await;
+            let url = source["status"]["url"].as_str().unwrap_or_default().to_owned();
+            let answer = reqwest::get(&url).await.map_err(|error| error.to_string())?;
+            let is_there = url.ends_with("/latest.tar.gz") && answer.status().is_success();
+            let bytes = answer.bytes().await.map_err(|error| error.to_string())?;
+            let digest = format!("sha256:{}", hex(&sha2::Sha256::digest(&bytes)));
+            let is_it = is_there && source["status"]["artifact"]["digest"] == json!(digest);
+            if is_it { Ok((source, bytes)) } else { Err(source["status"].to_string()) }
+        })
+        .await;
+        let names: Vec<String> = entries(&packed).into_keys().collect();
+        (source, names)
+    };
+    let charts = web_files("1.0.0", "").len();
+    let (source, names) = taken(&world, charts + 103).await;
+    assert_eq!(source["status"]["observedIgnore"], "!keep.md\n/many/0*");
+    let has = |name: &str| names.iter().any(|one| one == name);
+    for name in [
+        ".sourceignore",
+        "charts/a.png",
+        "charts/web/keep.md",
+        "many/1099.yaml",
+        "prod/values.yaml",
+    ] {
+        assert!(has(name), "{name}: {names:?}");
+    }
+    for name in ["README.md", "other/a.txt", "charts/web/notes.md", "many/0999.yaml"] {
+        assert!(!has(name), "{name}: {names:?}");
+    }
+    // Keys keep what they begin with.
+    world.change(SOURCES, "web", &json!({"spec": {"prefix": "charts/web/", "ignore": null}})).await;
+    let (source, names) = taken(&world, charts).await;
+    assert!(source["status"].get("observedIgnore").is_none(), "{source}");
+    assert!(names.contains(&"charts/web/Chart.yaml".to_owned()), "{names:?}");
+    assert!(names.contains(&".sourceignore".to_owned()), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.starts_with("many") || name.ends_with(".md")),
+        "{names:?}"
+    );
+    world.runs("1.0.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_in_a_bucket_is_packed() {
+    let Some(mut world) = World::start().await else { return };
+    let repository = Repository::start();
+    let map = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{a: {{{{ .Values.a }}}}}}\n"
+        )
+    };
+    let far = [
+        ("Chart.yaml", "apiVersion: v2\nname: far\nversion: 3.0.0\n".to_owned()),
+        ("values.yaml", "a: far\n".to_owned()),
+        ("templates/a.yaml", map("far")),
+    ];
+    repository.publish_package(Package::files(far));
+    let chart = format!(
+        "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies:\n\
+         - {{name: common, version: 1.x, repository: \"file://../common\"}}\n\
+         - {{name: far, version: 3.x, repository: \"{}\"}}\n",
+        repository.url()
+    );
+    let common = map("common");
+    let more = [
+        ("charts/web/Chart.yaml", chart.as_str()),
+        ("charts/common/Chart.yaml", "apiVersion: v2\nname: common\nversion: 1.2.0\n"),
+        ("charts/common/values.yaml", "a: b\n"),
+        ("charts/common/templates/a.yaml", common.as_str()),
+        ("prod/values.yaml", "message: prod\n"),
+    ];
+    let first = world.web("1.0.0", "", &more).await;
+    // With a `HelmChart`, where each revision counts.
+    let named = RELEASE.replace(
+        "chart:\n    spec:\n      chart: charts/web\n      sourceRef: {kind: Bucket, name: web}",
+        "chartRef: {kind: HelmChart, name: web}",
+    );
+    world.run(&(SOURCE.to_owned() + CHART + &named));
+    let by = |revision: &str| format!("1.0.0+{}", &revision["sha256:".len()..][..12]);
+    world.runs(&by(&first)).await;
+    world.says("hello").await;
+    for name in ["common", "far"] {
+        let path = format!("/api/v1/namespaces/{}/configmaps/{name}", world.namespace);
+        assert!(world.api.get(&path).await.is_some(), "{name}");
+    }
+    let object = world.object(CHARTS, "web").await;
+    assert_eq!(object["status"]["observedSourceArtifactRevision"], json!(first));
+    let message = format!("packaged 'web' chart with version '{}'", by(&first));
+    assert_eq!(condition(&object, "Ready").unwrap()["message"], message);
+    // Values files are found from the root of the bucket.
+    let files = json!(["charts/web/values.yaml", "none.yaml", "prod/values.yaml"]);
+    let files = json!({"spec": {"valuesFiles": files, "ignoreMissingValuesFiles": true}});
+    world.change(CHARTS, "web", &files).await;
+    world.runs(&format!("{}.2", by(&first))).await;
+    world.says("prod").await;
+    // The same without a `HelmChart`, where the version counts.
+    let source = json!({"kind": "Bucket", "name": "web"});
+    let files = json!(["charts/web/values.yaml", "prod/values.yaml"]);
+    let direct = json!({"chart": "charts/web", "sourceRef": source, "valuesFiles": files});
+    let direct = json!({"spec": {"chartRef": null, "chart": {"spec": direct}}});
+    world.change(RELEASES, "web", &direct).await;
+    let release = world.runs("1.0.0+2").await;
+    assert_eq!(release["status"]["history"][0]["chartVersion"], "1.0.0+2");
+    world.says("prod").await;
+    // A path that is no chart waits for another revision.
+    let away = json!({"spec": {"chart": {"spec": {"chart": "charts/none"}}}});
+    world.change(RELEASES, "web", &away).await;
+    let words = "invalid chart reference: there is nothing at 'charts/none'";
+    world.refuses(RELEASES, "SourceNotReady", words).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_trusted_by_its_authority() {
+    let Some(bucket) = Bucket::start_tls() else { return };
+    let Some(mut world) = World::over(bucket).await else { return };
+    let revision = world.web("1.0.0", "", &[]).await;
+    let authority = world.bucket.authority().unwrap().to_owned();
+    world.run(&both().replace("insecure: true", "insecure: false"));
+    world.refuses(SOURCES, "BucketOperationFailed", "TLS: ").await;
+    world.secret("ca", json!({"ca.crt": authority})).await;
+    world.change(SOURCES, "web", &json!({"spec": {"certSecretRef": {"name": "ca"}}})).await;
+    world.stored(&revision).await;
+    world.runs("1.0.0").await;
+    // Without TLS nobody answers there.
+    world.change(SOURCES, "web", &json!({"spec": {"insecure": true}})).await;
+    world.refuses(SOURCES, "BucketOperationFailed", "failed to confirm existence").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_is_found_out_and_a_proxy_is_asked() {
+    let Some(bucket) = Bucket::start_in("eu-west-9") else { return };
+    let Some(mut world) = World::over(bucket).await else { return };
+    let revision = world.web("1.0.0", "", &[]).await;
+    let (address, own) = (world.bucket.url(), world.bucket.endpoint());
+    world.run(&both().replace("ENDPOINT", &own));
+    world.stored(&revision).await;
+    world.runs("1.0.0").await;
+    world.secret("proxy", json!({"address": address, "username": "me", "password": "pw"})).await;
+    // A name that only the proxy knows.
+    let through = json!({"endpoint": "store.example:9000", "region": "eu-west-9",
+        "proxySecretRef": {"name": "proxy"}});
+    world.change(SOURCES, "web", &json!({"spec": through})).await;
+    until("the proxy is asked", SOON, async || {
+        let login = world.bucket.proxy_login();
+        if login.as_deref() == Some("Basic bWU6cHc=") { Ok(()) } else { Err(format!("{login:?}")) }
+    })
+    .await;
+    let source = world.stored(&revision).await;
+    assert_eq!(
+        source["status"]["artifact"]["url"],
+        json!(format!("http://store.example:9000/{BUCKET}@{revision}"))
+    );
+}
