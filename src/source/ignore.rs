@@ -70,6 +70,17 @@ impl Ignore {
         folders.any(|folder| self.drops_one(folder, true)) || self.drops_one(path, is_folder)
     }
 
+    /// Returns whether an object is left out: the last rule decides that fits its path or one of the
+    /// folders in it. A bucket has no folders, so one that is left out takes nothing along that a
+    /// later rule takes back.
+    #[must_use]
+    pub fn drops_object(&self, path: &str) -> bool {
+        let folders = path.match_indices('/').map(|(at, _)| (&path[..at], true));
+        let parts: Vec<_> = folders.chain([(path, false)]).collect();
+        let fits = |rule: &&Rule| parts.iter().any(|(part, is_folder)| rule.fits(part, *is_folder));
+        self.0.iter().rev().find(fits).is_some_and(|rule| !rule.negated)
+    }
+
     /// Returns whether a path is left out whose folders are not.
     pub(super) fn drops_one(&self, path: &str, is_folder: bool) -> bool {
         let fits = |rule: &&Rule| rule.fits(path, is_folder);
@@ -292,6 +303,21 @@ mod tests {
             })
             .collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn an_object_is_taken_back_out_of_a_folder() {
+        let rows = [
+            ("d/\n!d/a", "d/a", false),
+            ("d/\n!d/a", "d/b", true),
+            ("!d/a\nd/", "d/a", true),
+            ("/*\n!/charts", "charts/web/a", false),
+            ("/*\n!/charts\n*.md", "charts/web/a.md", true),
+            ("d/", "d", false),
+        ];
+        for (text, path, want) in rows {
+            assert_eq!(Ignore::bare(Some(text), None).drops_object(path), want, "{text} {path}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Index {
     pub(super) fn of(objects: &[Object], rules: &Ignore) -> Self {
         let is_taken = |object: &&Object| {
             let key = object.key.as_str();
-            !key.ends_with('/') && key != FILE && !rules.drops(key, false)
+            !key.ends_with('/') && key != FILE && !rules.drops_object(key)
         };
         let taken = objects.iter().filter(is_taken);
         Self(taken.map(|object| (object.key.clone(), object.etag.clone())).collect())

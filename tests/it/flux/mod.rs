@@ -4,6 +4,7 @@
 //! Flux looks at readiness every five seconds, Leadsman watches; so what was seen in the middle of
 //! an action is not compared, and a test waits until a step's state is reached instead of sleeping.
 
+mod bucket;
 mod own;
 mod record;
 mod seen;

@@ -36,11 +36,7 @@ async fn record() {
     let programs = parts::flux().expect("Flux's controllers");
     let cluster = ControlPlane::shared().expect("a control plane");
     let api = cluster.api().await;
-    let definitions = files(&programs.join("crds"), "yaml").into_iter().flat_map(|path| {
-        let text = std::fs::read_to_string(path).unwrap();
-        super::documents(&text)
-    });
-    api.install_crds(&definitions.collect::<Vec<_>>()).await;
+    install_definitions(&api, &programs).await;
     let folder = tempfile::tempdir().unwrap();
     let _controllers = controllers(&programs, &cluster.kubeconfig(), folder.path());
     let repository = Repository::start();
@@ -63,8 +59,17 @@ async fn record() {
     futures::stream::iter(recordings).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
 }
 
+/// Installs the definitions of Flux's kinds.
+pub(super) async fn install_definitions(api: &Api, programs: &Path) {
+    let definitions = files(&programs.join("crds"), "yaml").into_iter().flat_map(|path| {
+        let text = std::fs::read_to_string(path).unwrap();
+        super::documents(&text)
+    });
+    api.install_crds(&definitions.collect::<Vec<_>>()).await;
+}
+
 /// Starts source-controller and helm-controller.
-fn controllers(programs: &Path, kubeconfig: &Path, folder: &Path) -> [Kept; 2] {
+pub(super) fn controllers(programs: &Path, kubeconfig: &Path, folder: &Path) -> [Kept; 2] {
     let held = [(); 5].map(|()| port::hold());
     let [served, metrics, health, other_metrics, other_health] = held
         .each_ref()

@@ -91,6 +91,7 @@ impl Bucket {
             assert!(Instant::now() < deadline, "the store does not start: {said}");
             std::thread::sleep(Duration::from_millis(20));
         }
+        let _ = rustls::crypto::ring::default_provider().install_default();
         // Each request has a connection of its own: it belongs to the runtime that asks.
         let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
         let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -109,6 +110,11 @@ impl Bucket {
     /// Returns host and port, as `spec.endpoint` names them.
     pub(crate) fn endpoint(&self) -> String {
         self.server.url().rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// Returns host and port of the store itself, without the bridge.
+    pub(crate) fn store(&self) -> String {
+        self.shelf.address.clone()
     }
 
     /// Returns the address of the bridge.
