@@ -447,9 +447,9 @@ async fn what_is_wrong_is_said() {
         ),
         (
             json!({"chart": "web", "sourceRef": kind("Bucket")}),
-            "Unsupported",
-            "spec.sourceRef of kind Bucket",
-            true,
+            "SourceUnavailable",
+            "failed to get source: Bucket.source.toolkit.fluxcd.io \"all\" not found",
+            false,
         ),
         (
             json!({"sourceRef": kind("HelmRepository"), "verify": {"provider": "cosign"}}),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leadsman::api::annotation::RELEASE_MANAGER;
+use leadsman::api::crd::ALL;
 use leadsman::base::clock::{Clock, Timestamp};
 use leadsman::cluster::{ApplyOptions, Cluster, Object, ObjectId};
 use leadsman::controller::context::{Context, Options};
@@ -124,14 +125,7 @@ impl World {
 const REPOSITORIES: &str = "source.toolkit.fluxcd.io/v1";
 
 async fn install(cluster: &Cluster, url: &str, releases: usize) {
-    let crds = [
-        include_str!("../../src/api/crds/helmrelease.yaml"),
-        include_str!("../../src/api/crds/helmrepository.yaml"),
-        include_str!("../../src/api/crds/ocirepository.yaml"),
-        include_str!("../../src/api/crds/gitrepository.yaml"),
-        include_str!("../../src/api/crds/helmchart.yaml"),
-    ];
-    let crds = crds.map(|text| serde_yaml::from_str::<Value>(text).unwrap());
+    let crds = ALL.map(|text| serde_yaml::from_str::<Value>(text).unwrap());
     let options = ApplyOptions::forced();
     for crd in crds {
         cluster.apply(&Object(crd), &options).await.unwrap();

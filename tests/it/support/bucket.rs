@@ -112,6 +112,31 @@ impl Bucket {
         self.server.url().rsplit('/').next().unwrap().to_owned()
     }
 
+    /// Lets everybody read it from now on.
+    pub(crate) async fn open(&self) {
+        let everything = [format!("arn:aws:s3:::{BUCKET}"), format!("arn:aws:s3:::{BUCKET}/*")];
+        let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"],
+            "Resource": everything,
+        }]});
+        let shelf = &self.shelf;
+        let url = rusty_s3::signing::sign(
+            &jiff::Timestamp::now(),
+            rusty_s3::Method::Put,
+            format!("http://{}/{BUCKET}", shelf.address).parse().unwrap(),
+            KEYS.0,
+            KEYS.1,
+            None,
+            &shelf.region,
+            GOOD_FOR.as_secs(),
+            [("policy", "")].into_iter(),
+            std::iter::empty(),
+        );
+        let answer = shelf.client.put(url).body(policy.to_string()).send().await.unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "{status} {}", answer.text().await.unwrap());
+    }
+
     /// Returns host and port of the store itself, without the bridge.
     pub(crate) fn store(&self) -> String {
         self.shelf.address.clone()

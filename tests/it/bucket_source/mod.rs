@@ -1,5 +1,7 @@
 //! Releases whose charts are in buckets, on the simulated API server and on a real one.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
@@ -7,9 +9,8 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 
 use crate::support::api::condition;
-use crate::support::bucket::{BUCKET, Bucket, KEYS};
+use crate::support::bucket::{BUCKET, Bucket};
 use crate::support::chart::web_files;
-use crate::support::fault::Fault;
 use crate::support::pack::{Package, entries, hex};
 use crate::support::repository::Repository;
 use crate::support::stage::{RELEASES, Stage};
@@ -123,6 +124,37 @@ fn both() -> String {
     SOURCE.to_owned() + RELEASE
 }
 
+/// The rules of Flux's definition hold, as the API server plays them.
+async fn is_defined_as_by_flux(world: &World) {
+    let rows = [
+        (
+            json!({"serviceAccountName": "x"}),
+            "ServiceAccountName is not supported for the 'generic' Bucket provider",
+        ),
+        (
+            json!({"provider": "gcp", "sts": {"provider": "ldap", "endpoint": "https://x"}}),
+            "STS configuration is only supported for the 'aws' and 'generic' Bucket providers",
+        ),
+        (
+            json!({"provider": "aws", "serviceAccountName": "x", "secretRef": {"name": "x"}}),
+            "cannot set both .spec.secretRef and .spec.serviceAccountName",
+        ),
+        (json!({"provider": "other"}), "Unsupported value: \"other\""),
+        (json!({"interval": "1d"}), "spec.interval"),
+    ];
+    for (spec, words) in rows {
+        let mut whole = json!({"bucketName": "a", "endpoint": "b", "interval": "1m"});
+        whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let object = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "Bucket",
+            "metadata": {"name": "wrong"}, "spec": whole});
+        let path =
+            format!("/apis/source.toolkit.fluxcd.io/v1/namespaces/{}/buckets", world.namespace);
+        let refused = world.api.create(&path, &object).await.unwrap_err();
+        let said = refused.status["message"].as_str().unwrap();
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_is_followed_on_a_real_server() {
     let Some(mut world) = World::real().await else { return };
@@ -145,33 +177,7 @@ async fn a_bucket_is_followed_on_a_real_server() {
     }
     let event = format!("stored artifact with {count} fetched files from '{BUCKET}' bucket");
     world.has_event("NewArtifact", &event).await;
-    // The rules of Flux's definition hold, as far as the API server plays them.
-    let rows = [
-        (
-            json!({"serviceAccountName": "x"}),
-            "ServiceAccountName is not supported for the 'generic' Bucket provider",
-        ),
-        (
-            json!({"provider": "gcp", "sts": {"provider": "ldap", "endpoint": "https://x"}}),
-            "STS configuration is only supported for the 'aws' and 'generic' Bucket providers",
-        ),
-        (
-            json!({"provider": "aws", "serviceAccountName": "x", "secretRef": {"name": "x"}}),
-            "cannot set both .spec.secretRef and .spec.serviceAccountName",
-        ),
-        (json!({"provider": "other"}), "Unsupported value: \"other\""),
-        (json!({"interval": "1d"}), "spec.interval"),
-    ];
-    for (spec, words) in rows {
-        let mut whole = json!({"bucketName": "a", "endpoint": "b", "interval": "1m"});
-        whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-        let object = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "Bucket",
-            "metadata": {"name": "wrong"}, "spec": whole});
-        let path = format!("/apis/source.toolkit.fluxcd.io/v1/namespaces/{name}/buckets");
-        let refused = world.api.create(&path, &object).await.unwrap_err();
-        let said = refused.status["message"].as_str().unwrap();
-        assert!(said.contains(words), "{words}: {said}");
-    }
+    is_defined_as_by_flux(&world).await;
     world.web("1.1.0", "", &[]).await;
     world.runs("1.1.0").await;
     // One that never becomes ready is rolled back, and not tried again.
@@ -229,170 +235,6 @@ async fn nothing_is_asked_but_the_list() {
     more(&world, 3).await;
     assert_eq!(fetched(&world.bucket.asked()), count);
     assert_eq!(world.release().await["status"]["history"][0]["version"], 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_away_stops_nothing_that_runs() {
-    let Some(mut world) = World::start().await else { return };
-    let first = world.web("1.0.0", "", &[]).await;
-    world.run(&both());
-    world.runs("1.0.0").await;
-    world.bucket.misbehave("", Some(Fault::Status(500)));
-    let words = "failed to confirm existence of 'shop' bucket: ";
-    let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
-    let said = condition(&source, "FetchFailed").unwrap()["message"].as_str().unwrap().to_owned();
-    assert!(said.contains("the server is at fault"), "{said}");
-    assert!(!said.contains("X-Amz") && !said.contains('?'), "{said}");
-    // What was fetched stays.
-    assert_eq!(source["status"]["artifact"]["revision"], json!(first));
-    let ready = |release: &Value| {
-        condition(release, "Ready").is_some_and(|c| c["status"] == "True")
-            && release["status"]["history"][0]["version"] == 1
-    };
-    world.stays("web stays ready", ready).await;
-    // Not even a process that starts anew without its cache.
-    std::fs::remove_dir_all(world.leadsman.cache()).unwrap();
-    world.restart();
-    world.refuses(RELEASES, "SourceNotReady", "the server is at fault").await;
-    world
-        .stays("web stays", |release| release["status"]["history"][0]["status"] == "deployed")
-        .await;
-    world.bucket.misbehave("", None);
-    world.runs("1.0.0").await;
-    let event =
-        format!("stored artifact with {} fetched files from '{BUCKET}' bucket", world.etags.len());
-    world.has_event("Succeeded", &event).await;
-    world.web("1.1.0", "", &[]).await;
-    world.runs("1.1.0").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_bucket_is_said() {
-    let Some(mut world) = World::start().await else { return };
-    let first = world.web("1.0.0", "", &[]).await;
-    world.run(&both());
-    world.runs("1.0.0").await;
-    world.secret("wrong", json!({"accesskey": KEYS.0, "secretkey": "wrong"})).await;
-    world.secret("nobody", json!({"accesskey": "nobody", "secretkey": "wrong"})).await;
-    world.secret("half", json!({"accesskey": KEYS.0})).await;
-    world.secret("proxy", json!({"username": "me"})).await;
-    let name = world.namespace.clone();
-    let confirm = "failed to confirm existence of 'shop' bucket: `http://";
-    let secret = |name: &str| json!({"secretRef": {"name": name}});
-    let rows = [
-        (
-            secret("wrong"),
-            "BucketOperationFailed",
-            format!("{confirm}{}/shop/`: ", world.bucket.endpoint()),
-        ),
-        (secret("wrong"), "BucketOperationFailed", "SignatureDoesNotMatch".to_owned()),
-        (
-            secret("nobody"),
-            "BucketOperationFailed",
-            "No user exists with the provided access key ID".to_owned(),
-        ),
-        (secret("wrong"), "BucketOperationFailed", "check `accesskey` and `secretkey`".to_owned()),
-        (json!({"secretRef": null}), "BucketOperationFailed", "AccessDenied".to_owned()),
-        (
-            secret("half"),
-            "AuthenticationFailed",
-            "invalid 'half' secret data: required fields 'accesskey' and 'secretkey'".to_owned(),
-        ),
-        (
-            secret("none"),
-            "AuthenticationFailed",
-            format!("failed to get secret '{name}/none': secrets \"none\" not found"),
-        ),
-        (
-            json!({"secretRef": {"name": "login"}, "proxySecretRef": {"name": "proxy"}}),
-            "AuthenticationFailed",
-            format!(
-                "failed to get proxy URL: secret '{name}/proxy': `address` of the proxy is missing"
-            ),
-        ),
-        (
-            json!({"proxySecretRef": null, "certSecretRef": {"name": "half"}}),
-            "AuthenticationFailed",
-            format!(
-                "failed to get TLS config: secret '{name}/half' must contain either 'ca.crt' or both 'tls.crt' and 'tls.key'"
-            ),
-        ),
-        (
-            json!({"certSecretRef": null, "bucketName": "none"}),
-            "BucketOperationFailed",
-            "bucket 'none' not found".to_owned(),
-        ),
-        (
-            json!({"bucketName": "shop", "endpoint": "http://x"}),
-            "URLInvalid",
-            "endpoint 'http://x' has a scheme".to_owned(),
-        ),
-        (
-            json!({"endpoint": world.bucket.endpoint(), "provider": "gcp"}),
-            "Unsupported",
-            "spec.provider gcp".to_owned(),
-        ),
-        (
-            json!({"provider": "aws", "secretRef": null}),
-            "Unsupported",
-            "spec.provider aws without spec.secretRef".to_owned(),
-        ),
-        (
-            json!({"provider": "generic", "sts": {"provider": "ldap", "endpoint": "https://x"}}),
-            "Unsupported",
-            "spec.sts".to_owned(),
-        ),
-        (
-            json!({"sts": null, "secretRef": {"name": "login"}, "region": "eu-west-9"}),
-            "BucketOperationFailed",
-            "check spec.endpoint, spec.region".to_owned(),
-        ),
-    ];
-    for (change, reason, words) in rows {
-        world.change(SOURCES, "web", &json!({"spec": change})).await;
-        let source = world.refuses(SOURCES, reason, &words).await;
-        assert_eq!(source["status"]["artifact"]["revision"], json!(first));
-        assert!(!source["status"].to_string().contains(KEYS.1), "{source}");
-    }
-    world.change(SOURCES, "web", &json!({"spec": {"region": null}})).await;
-    world.stored(&first).await;
-    let source = world.source().await;
-    assert!(condition(&source, "FetchFailed").is_none(), "{source}");
-    assert!(condition(&source, "Stalled").is_none(), "{source}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_store_does_wrong_leaves_the_artifact_that_there_is() {
-    let Some(mut world) = World::start().await else { return };
-    let first = world.web("1.0.0", "", &[]).await;
-    world.run(&both());
-    world.runs("1.0.0").await;
-    let key = "charts/web/values.yaml";
-    let get = format!("fetch from bucket 'shop' failed: failed to get '{key}' object: ");
-    let rows = [
-        ("", Fault::Html, "the answer is no list of objects"),
-        ("", Fault::Empty, "the answer is no list of objects"),
-        ("", Fault::CutOff, "the connection broke"),
-        ("", Fault::Half, "the answer is no list of objects"),
-        (key, Fault::CutOff, &get),
-        (key, Fault::Status(403), &get),
-        (key, Fault::Status(503), &get),
-        (key, Fault::Oversized(101 << 20), &get),
-    ];
-    for (number, (key, fault, words)) in rows.into_iter().enumerate() {
-        world.bucket.misbehave(key, Some(fault.clone()));
-        let more = format!("replicas: 1\nmessage: m{number}\n");
-        let revision = world.web("1.0.0", "", &[("charts/web/values.yaml", &more)]).await;
-        let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
-        assert_ne!(source["status"]["artifact"]["revision"], json!(revision), "{fault:?}");
-        world.bucket.misbehave(key, None);
-        world.stored(&revision).await;
-    }
-    assert_ne!(world.source().await["status"]["artifact"]["revision"], json!(first));
-    // A store that does not answer is waited for no longer than was said.
-    world.change(SOURCES, "web", &json!({"spec": {"timeout": "1s"}})).await;
-    world.bucket.misbehave("", Some(Fault::Hang));
-    world.refuses(SOURCES, "BucketOperationFailed", "not answered in full within 1 s").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -490,10 +332,8 @@ async fn prefixes_and_rules_say_what_is_taken() {
     world.runs("1.0.0").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_chart_in_a_bucket_is_packed() {
-    let Some(mut world) = World::start().await else { return };
-    let repository = Repository::start();
+/// Stores the chart with dependencies, one of them in this repository; returns the revision.
+async fn dependent(world: &mut World, repository: &Repository) -> String {
     let map = |name: &str| {
         format!(
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{a: {{{{ .Values.a }}}}}}\n"
@@ -519,7 +359,14 @@ async fn a_chart_in_a_bucket_is_packed() {
         ("charts/common/templates/a.yaml", common.as_str()),
         ("prod/values.yaml", "message: prod\n"),
     ];
-    let first = world.web("1.0.0", "", &more).await;
+    world.web("1.0.0", "", &more).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_in_a_bucket_is_packed() {
+    let Some(mut world) = World::start().await else { return };
+    let repository = Repository::start();
+    let first = dependent(&mut world, &repository).await;
     // With a `HelmChart`, where each revision counts.
     let named = RELEASE.replace(
         "chart:\n    spec:\n      chart: charts/web\n      sourceRef: {kind: Bucket, name: web}",
@@ -557,23 +404,6 @@ async fn a_chart_in_a_bucket_is_packed() {
     world.change(RELEASES, "web", &away).await;
     let words = "invalid chart reference: there is nothing at 'charts/none'";
     world.refuses(RELEASES, "SourceNotReady", words).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_is_trusted_by_its_authority() {
-    let Some(bucket) = Bucket::start_tls() else { return };
-    let Some(mut world) = World::over(bucket).await else { return };
-    let revision = world.web("1.0.0", "", &[]).await;
-    let authority = world.bucket.authority().unwrap().to_owned();
-    world.run(&both().replace("insecure: true", "insecure: false"));
-    world.refuses(SOURCES, "BucketOperationFailed", "TLS: ").await;
-    world.secret("ca", json!({"ca.crt": authority})).await;
-    world.change(SOURCES, "web", &json!({"spec": {"certSecretRef": {"name": "ca"}}})).await;
-    world.stored(&revision).await;
-    world.runs("1.0.0").await;
-    // Without TLS nobody answers there.
-    world.change(SOURCES, "web", &json!({"spec": {"insecure": true}})).await;
-    world.refuses(SOURCES, "BucketOperationFailed", "failed to confirm existence").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

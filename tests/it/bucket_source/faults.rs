@@ -1,0 +1,198 @@
+//! What a bucket, its server or what is said of them may have wrong.
+
+use serde_json::{Value, json};
+
+use super::{SOURCES, World, both};
+use crate::support::api::condition;
+use crate::support::bucket::{BUCKET, Bucket, KEYS};
+use crate::support::fault::Fault;
+use crate::support::stage::RELEASES;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_stops_nothing_that_runs() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.runs("1.0.0").await;
+    world.bucket.misbehave("", Some(Fault::Status(500)));
+    let words = "failed to confirm existence of 'shop' bucket: ";
+    let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
+    let said = condition(&source, "FetchFailed").unwrap()["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("the server is at fault"), "{said}");
+    assert!(!said.contains("X-Amz") && !said.contains('?'), "{said}");
+    // What was fetched stays.
+    assert_eq!(source["status"]["artifact"]["revision"], json!(first));
+    let ready = |release: &Value| {
+        condition(release, "Ready").is_some_and(|c| c["status"] == "True")
+            && release["status"]["history"][0]["version"] == 1
+    };
+    world.stays("web stays ready", ready).await;
+    // Not even a process that starts anew without its cache.
+    std::fs::remove_dir_all(world.leadsman.cache()).unwrap();
+    world.restart();
+    world.refuses(RELEASES, "SourceNotReady", "the server is at fault").await;
+    world
+        .stays("web stays", |release| release["status"]["history"][0]["status"] == "deployed")
+        .await;
+    world.bucket.misbehave("", None);
+    world.runs("1.0.0").await;
+    let event =
+        format!("stored artifact with {} fetched files from '{BUCKET}' bucket", world.etags.len());
+    world.has_event("Succeeded", &event).await;
+    world.web("1.1.0", "", &[]).await;
+    world.runs("1.1.0").await;
+}
+
+/// Changes the source, row by row, and checks what it says; the artifact stays.
+async fn mistakes(world: &World, revision: &str, rows: &[(Value, &str, &str)]) {
+    let (name, endpoint) = (&world.namespace, world.bucket.endpoint());
+    for (change, reason, words) in rows {
+        let words = words.replace("NAMESPACE", name).replace("ENDPOINT", &endpoint);
+        world.change(SOURCES, "web", &json!({"spec": change})).await;
+        let source = world.refuses(SOURCES, reason, &words).await;
+        assert_eq!(source["status"]["artifact"]["revision"], json!(revision));
+        assert!(!source["status"].to_string().contains(KEYS.1), "{source}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_a_bucket_is_told() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.runs("1.0.0").await;
+    world.secret("wrong", json!({"accesskey": KEYS.0, "secretkey": "wrong"})).await;
+    world.secret("nobody", json!({"accesskey": "nobody", "secretkey": "wrong"})).await;
+    world.secret("half", json!({"accesskey": KEYS.0})).await;
+    let secret = |name: &str| json!({"secretRef": {"name": name}});
+    let (failed, denied) = ("BucketOperationFailed", "AuthenticationFailed");
+    let rows = [
+        (
+            secret("wrong"),
+            failed,
+            "failed to confirm existence of 'shop' bucket: `http://ENDPOINT/shop/`: ",
+        ),
+        (secret("wrong"), failed, "(SignatureDoesNotMatch, 403 Forbidden): check `accesskey`"),
+        (secret("nobody"), failed, "No user exists with the provided access key ID"),
+        (
+            secret("half"),
+            denied,
+            "invalid 'half' secret data: required fields 'accesskey' and 'secretkey'",
+        ),
+        (
+            secret("none"),
+            denied,
+            "failed to get secret 'NAMESPACE/none': secrets \"none\" not found",
+        ),
+        (json!({"secretRef": null}), failed, "Access Denied. (AccessDenied, 403 Forbidden)"),
+    ];
+    mistakes(&world, &first, &rows).await;
+    // A bucket may be open to everybody.
+    world.bucket.open().await;
+    world.stored(&first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_bucket_is_said() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.runs("1.0.0").await;
+    world.secret("other", json!({"username": "me"})).await;
+    let (failed, denied) = ("BucketOperationFailed", "AuthenticationFailed");
+    let rows = [
+        (
+            json!({"proxySecretRef": {"name": "other"}}),
+            denied,
+            "failed to get proxy URL: secret 'NAMESPACE/other': `address` of the proxy is missing",
+        ),
+        (
+            json!({"proxySecretRef": null, "certSecretRef": {"name": "other"}}),
+            denied,
+            "failed to get TLS config: secret 'NAMESPACE/other' must contain either 'ca.crt' or both",
+        ),
+        (json!({"certSecretRef": null, "bucketName": "none"}), failed, "bucket 'none' not found"),
+        (
+            json!({"bucketName": "shop", "endpoint": "http://x"}),
+            "URLInvalid",
+            "endpoint 'http://x' has a scheme",
+        ),
+        (
+            json!({"endpoint": world.bucket.endpoint(), "provider": "gcp"}),
+            "Unsupported",
+            "spec.provider gcp",
+        ),
+        (
+            json!({"provider": "aws", "secretRef": null}),
+            "Unsupported",
+            "spec.provider aws without spec.secretRef",
+        ),
+        (
+            json!({"provider": "generic", "sts": {"provider": "ldap", "endpoint": "https://x"}}),
+            "Unsupported",
+            "spec.sts",
+        ),
+        (
+            json!({"sts": null, "secretRef": {"name": "login"}, "region": "eu-west-9"}),
+            failed,
+            "check spec.endpoint, spec.region",
+        ),
+    ];
+    mistakes(&world, &first, &rows).await;
+    world.change(SOURCES, "web", &json!({"spec": {"region": null}})).await;
+    world.stored(&first).await;
+    let source = world.source().await;
+    assert!(condition(&source, "FetchFailed").is_none(), "{source}");
+    assert!(condition(&source, "Stalled").is_none(), "{source}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_store_does_wrong_leaves_the_artifact_that_there_is() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.runs("1.0.0").await;
+    let key = "charts/web/values.yaml";
+    let get = format!("fetch from bucket 'shop' failed: failed to get '{key}' object: ");
+    let rows = [
+        ("", Fault::Html, "the answer is no list of objects"),
+        ("", Fault::Empty, "the answer is no list of objects"),
+        ("", Fault::CutOff, "the connection broke"),
+        ("", Fault::Half, "the answer is no list of objects"),
+        (key, Fault::CutOff, &get),
+        (key, Fault::Status(403), &get),
+        (key, Fault::Status(503), &get),
+        (key, Fault::Oversized(101 << 20), &get),
+    ];
+    for (number, (key, fault, words)) in rows.into_iter().enumerate() {
+        world.bucket.misbehave(key, Some(fault.clone()));
+        let more = format!("replicas: 1\nmessage: m{number}\n");
+        let revision = world.web("1.0.0", "", &[("charts/web/values.yaml", &more)]).await;
+        let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
+        assert_ne!(source["status"]["artifact"]["revision"], json!(revision), "{fault:?}");
+        world.bucket.misbehave(key, None);
+        world.stored(&revision).await;
+    }
+    assert_ne!(world.source().await["status"]["artifact"]["revision"], json!(first));
+    // A store that does not answer is waited for no longer than was said.
+    world.change(SOURCES, "web", &json!({"spec": {"timeout": "1s"}})).await;
+    world.bucket.misbehave("", Some(Fault::Hang));
+    world.refuses(SOURCES, "BucketOperationFailed", "not answered in full within 1 s").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_trusted_by_its_authority() {
+    let Some(bucket) = Bucket::start_tls() else { return };
+    let Some(mut world) = World::over(bucket).await else { return };
+    let revision = world.web("1.0.0", "", &[]).await;
+    let authority = world.bucket.authority().unwrap().to_owned();
+    world.run(&both().replace("insecure: true", "insecure: false"));
+    world.refuses(SOURCES, "BucketOperationFailed", "TLS: ").await;
+    world.secret("ca", json!({"ca.crt": authority})).await;
+    world.change(SOURCES, "web", &json!({"spec": {"certSecretRef": {"name": "ca"}}})).await;
+    world.stored(&revision).await;
+    world.runs("1.0.0").await;
+    // Without TLS nobody answers there.
+    world.change(SOURCES, "web", &json!({"spec": {"insecure": true}})).await;
+    world.refuses(SOURCES, "BucketOperationFailed", "failed to confirm existence").await;
+}
