@@ -51,7 +51,7 @@ impl Repositories {
         listing: &mut Listing,
     ) -> Result<TreeFiles, FilesError<BucketError>> {
         // What several releases want is fetched once.
-        let gate = self.gate(remote.endpoint());
+        let gate = self.gate(&remote.place());
         let passed = gate.lock().await;
         let known = self.bucket_known(asked, &listing.index.revision().to_string());
         let files = match known {

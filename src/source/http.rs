@@ -325,6 +325,8 @@ fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("leadsman/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::limited(limit::REDIRECTS))
+        // An address may hold what nobody else is to know: a token, a signature.
+        .referer(false)
         .connect_timeout(Duration::from_secs(30))
         .pool_idle_timeout(Duration::from_secs(60))
 }

@@ -93,9 +93,11 @@ impl<'a> Remote<'a> {
         Self { fetcher, access, region: Mutex::new(region.to_owned()) }
     }
 
-    /// Returns the server.
-    pub fn endpoint(&self) -> &SafeUrl {
-        &self.access.endpoint
+    /// Returns the address of the bucket, by which it is told from others.
+    pub fn place(&self) -> SafeUrl {
+        let mut url = self.access.endpoint.expose().clone();
+        url.set_path(&self.access.bucket);
+        url.into()
     }
 
     /// Returns all objects whose keys begin so, in the order of the server.
@@ -111,7 +113,6 @@ impl<'a> Remote<'a> {
                 cause if next.is_none() => Error::Confirm { bucket: bucket.clone(), source: cause },
                 cause => failed(cause),
             })?;
-            let before = found.len();
             found.extend(page.0);
             // What is left out later counts as well, but less.
             if found.len() / 10 > most {
@@ -120,9 +121,8 @@ impl<'a> Remote<'a> {
             }
             match page.1 {
                 None => return Ok(found),
-                Some(more) if Some(&more) == next.as_ref() || found.len() == before => {
-                    return Err(failed(Cause::Endless));
-                }
+                // One that is empty, but leads on, is one whose objects went meanwhile.
+                Some(more) if Some(&more) == next.as_ref() => return Err(failed(Cause::Endless)),
                 Some(more) => next = Some(more),
             }
         }

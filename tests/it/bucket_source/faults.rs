@@ -118,6 +118,12 @@ async fn what_is_wrong_with_a_bucket_is_said() {
             "endpoint 'http://x' has a scheme",
         ),
         (
+            // Nobody listens there.
+            json!({"endpoint": "127.0.0.1:1"}),
+            failed,
+            "failed to confirm existence of 'shop' bucket: fetch `http://127.0.0.1:1/shop/`: ",
+        ),
+        (
             json!({"endpoint": world.bucket.endpoint(), "provider": "gcp"}),
             "Unsupported",
             "spec.provider gcp",
@@ -154,7 +160,14 @@ async fn what_a_store_does_wrong_leaves_the_artifact_that_there_is() {
     world.runs("1.0.0").await;
     let key = "charts/web/values.yaml";
     let get = format!("fetch from bucket 'shop' failed: failed to get '{key}' object: ");
+    let list = |keys: &[&str]| {
+        let keys = keys.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>"));
+        let list = format!("<ListBucketResult>{}</ListBucketResult>", keys.collect::<String>());
+        Fault::Body(list.into())
+    };
     let rows = [
+        ("", list(&["../../a"]), "failed to get '../../a' object: its key is no path of a file"),
+        ("", list(&["a/b", "a"]), "objects 'a' and 'a/b' cannot both be files of one folder"),
         ("", Fault::Html, "the answer is no list of objects"),
         ("", Fault::Empty, "the answer is no list of objects"),
         ("", Fault::CutOff, "the connection broke"),
@@ -178,6 +191,24 @@ async fn what_a_store_does_wrong_leaves_the_artifact_that_there_is() {
     world.change(SOURCES, "web", &json!({"spec": {"timeout": "1s"}})).await;
     world.bucket.misbehave("", Some(Fault::Hang));
     world.refuses(SOURCES, "BucketOperationFailed", "not answered in full within 1 s").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_taken_within_limits() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]).await;
+    world.run(&both());
+    world.stored(&first).await;
+    let rows = [
+        ("entries=3", "fetch from bucket 'shop' failed: too many objects: the limit entries is 3 "),
+        ("unpacked=100", "fetch from bucket 'shop' failed: the objects are too large: the limit "),
+    ];
+    for (number, (limit, words)) in rows.into_iter().enumerate() {
+        world.restart_with(&["--limit", limit]);
+        world.web("1.0.0", "", &[("more.txt", &number.to_string())]).await;
+        let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
+        assert_eq!(source["status"]["artifact"]["revision"], json!(first));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
