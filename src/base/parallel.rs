@@ -106,7 +106,7 @@ pub struct Background<T, R> {
     rest: Arc<Mutex<Receiver<Vec<T>>>>,
     work: fn(T) -> R,
     stack_bytes: usize,
-    started: Vec<JoinHandle<Vec<R>>>,
+    started: JoinHandle<Vec<R>>,
 }
 
 impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
@@ -118,16 +118,19 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     pub fn start(stack_bytes: usize, batch: usize, work: fn(T) -> R) -> Self {
         let (give, rest) = std::sync::mpsc::channel();
         let rest = Arc::new(Mutex::new(rest));
-        let started = (0..(processors() - 1).max(1)).map(|_| {
-            let rest = Arc::clone(&rest);
-            let builder = thread::Builder::new().stack_size(stack_bytes);
-            let begin = move || {
-                heap::begin_thread();
-                do_rest(&rest, work)
-            };
-            builder.spawn(begin).expect("a thread can be started")
+        let others = Arc::clone(&rest);
+        // To find out how many processors there are takes as long as to start a thread.
+        let started = spawn(stack_bytes, move || {
+            let more: Vec<_> = (1..(processors() - 1).max(1))
+                .map(|_| {
+                    let rest = Arc::clone(&others);
+                    spawn(stack_bytes, move || do_rest(&rest, work))
+                })
+                .collect();
+            let mut done = do_rest(&others, work);
+            more.into_iter().for_each(|thread| done.extend(joined(thread)));
+            done
         });
-        let started = started.collect();
         Self { give, waiting: Vec::new(), batch, rest, work, stack_bytes, started }
     }
 
@@ -162,11 +165,25 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
                 done
             });
         }
-        for thread in started {
-            done.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
+        done.extend(joined(started));
         done
     }
+}
+
+fn spawn<R: Send + 'static>(
+    stack_bytes: usize,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> JoinHandle<R> {
+    let builder = thread::Builder::new().stack_size(stack_bytes);
+    let begin = || {
+        heap::begin_thread();
+        work()
+    };
+    builder.spawn(begin).expect("a thread can be started")
+}
+
+fn joined<R>(started: JoinHandle<R>) -> R {
+    started.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 fn do_rest<T, R>(rest: &Mutex<Receiver<Vec<T>>>, work: fn(T) -> R) -> Vec<R> {
