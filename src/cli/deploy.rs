@@ -8,10 +8,12 @@ use super::plugin::Plugin;
 use super::release_args::{Deploying, Depth};
 use super::site::Site;
 use super::template::{Dns, unversioned};
+use super::template_args::PostRender;
 use super::values::Merged;
 use super::{chart as named, home, refresh, values};
 use crate::base::clock::SystemClock;
 use crate::chart::{self, Chart};
+use crate::plan::saved::How;
 use crate::release::{
     self, ClusterLookup, Deploy, Error, Kind, Options, Record, RenderRequest, RenderedRelease,
     Renderer, manifest,
@@ -23,6 +25,7 @@ use crate::yaml::Map;
 pub(super) struct Ordered {
     renderer: Renderer,
     plugin: Option<Plugin>,
+    hide_secret: bool,
     pub(super) chart: Arc<Chart>,
     pub(super) values: Map,
 }
@@ -42,13 +45,27 @@ impl Ordered {
                  'helm dependency build' to fetch missing dependencies: {missing}"
             );
         }
-        Ok(Self { renderer, plugin, chart, values })
+        Ok(Self { renderer, plugin, hide_secret: args.hide_secret, chart, values })
+    }
+
+    /// Takes what was loaded before.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(super) fn of(chart: Arc<Chart>, values: Map, how: &How) -> anyhow::Result<Self> {
+        let mut words = how.post_renderer.iter().cloned();
+        let post = PostRender {
+            post_renderer: words.by_ref().take(1).collect(),
+            post_renderer_args: words.collect(),
+        };
+        let plugin = Plugin::find(&post).map_err(anyhow::Error::msg)?;
+        Ok(Self { renderer: Renderer::default(), plugin, hide_secret: false, chart, values })
     }
 
     /// Renders it.
     pub(super) fn render(
         &self,
-        args: &Deploying,
+        how: &How,
         release: ReleaseInfo,
         (capabilities, lookup): (&Capabilities, Option<&ClusterLookup>),
     ) -> Result<RenderedRelease, Error> {
@@ -58,8 +75,8 @@ impl Ordered {
             release,
             capabilities,
             lookup: lookup.map(|lookup| lookup as _),
-            hosts: args.enable_dns.then_some(&Dns as &dyn Hosts),
-            check_schema: !args.skip_schema_validation,
+            hosts: how.dns.then_some(&Dns as &dyn Hosts),
+            check_schema: how.check_schema,
         };
         let notes = RefCell::new(BTreeMap::new());
         let post = |files: Vec<manifest::Read>| {
@@ -76,10 +93,10 @@ impl Ordered {
         self.renderer.keep();
         let sorted = manifest::sort(&rendered.files)?;
         let hidden: Vec<_> =
-            sorted.documents.iter().map(|one| hide(one, args.hide_secret)).collect();
+            sorted.documents.iter().map(|one| hide(one, self.hide_secret)).collect();
         Ok(RenderedRelease {
             manifest: manifest::text(&hidden, &[]),
-            notes: join(notes.take(), &rendered.chart, args.render_subchart_notes),
+            notes: join(notes.take(), &rendered.chart, how.all_notes),
             hooks: sorted.hooks,
             chart: rendered.chart,
         })

@@ -17,14 +17,13 @@ use super::report::{self, Parts};
 use super::site::{Site, stop_on_signal};
 use super::target::Target;
 use super::ui::Details;
+use super::undo::Undo;
 use crate::api::CrdPolicy;
-use crate::base::class::chain;
 use crate::base::clock::{Clock as _, SystemClock};
 use crate::chart;
-use crate::cluster::Propagation;
 use crate::release::conflict::Rules;
 use crate::release::{
-    self, ClusterLookup, Conflicts, Error, Kind, Method, Options, Record, Trial, Uninstall, offline,
+    self, ClusterLookup, Conflicts, Error, Kind, Method, Options, Record, Trial, offline,
 };
 use crate::template::ReleaseInfo;
 
@@ -106,7 +105,7 @@ async fn tried(
         Some(target) => (&target.capabilities, Some(&target.lookup)),
         None => (&plain, None),
     };
-    let rendered = ordered.render(&args.deploy, of(name, &namespace), told);
+    let rendered = ordered.render(&args.deploy.rendering(), of(name, &namespace), told);
     let rendered = rendered.map_err(refused)?;
     if let Some(target) = &target {
         let trial = Trial {
@@ -162,7 +161,8 @@ async fn whole(
     let capabilities = release::of_cluster(&site.cluster).await?;
     let lookup = ClusterLookup::new(site.cluster.clone());
     let told = (&capabilities, Some(&lookup));
-    let rendered = ordered.render(common, of(name, &site.namespace), told).map_err(refused)?;
+    let rendered =
+        ordered.render(&common.rendering(), of(name, &site.namespace), told).map_err(refused)?;
     let options = Options {
         description: common.description.clone(),
         labels: Some(common.labels()?),
@@ -176,7 +176,12 @@ async fn whole(
     match deploy::carry_out(site, deploy).await {
         Ok(record) => Ok(record),
         Err((error, true)) if common.rollback_on_failure && !error.is_outage() => {
-            Err(uninstalled(common, site, name, error).await)
+            let undo = Undo {
+                timeout: common.waiting.timeout,
+                wait_for_jobs: common.waiting.wait_for_jobs,
+                hooks: !common.no_hooks,
+            };
+            Err(undo.install(site, name, error).await)
         }
         Err((error, _)) => Err(error.into()),
     }
@@ -202,35 +207,4 @@ fn refused(error: Error) -> anyhow::Error {
         }
         error => error.into(),
     }
-}
-
-/// Removes what a failed installation left.
-async fn uninstalled(args: &Deploying, site: &Site, name: &str, error: Error) -> anyhow::Error {
-    let why = chain(&error);
-    let last = match site.last(name).await {
-        Ok(Some(last)) => last,
-        Ok(None) => return error.into(),
-        Err(lost) => return failed_twice(&why, &format!("{lost:#}")),
-    };
-    let uninstall = Uninstall {
-        last,
-        timeout: args.waiting.timeout,
-        wait: true,
-        hooks: !args.no_hooks,
-        keep_history: false,
-        propagation: Propagation::Background,
-        options: Options::default(),
-    };
-    match release::uninstall(&site.env(), uninstall).await.result {
-        Ok(()) => anyhow::Error::new(error).context(format!(
-            "release {name} failed, and has been uninstalled due to rollback-on-failure being set: {why}"
-        )),
-        Err(more) => failed_twice(&why, &chain(&more)),
-    }
-}
-
-fn failed_twice(first: &str, second: &str) -> anyhow::Error {
-    anyhow::anyhow!(
-        "an error occurred while uninstalling the release. original install error: {first}: {second}"
-    )
 }

@@ -48,6 +48,7 @@ mod template;
 mod template_args;
 mod test;
 mod ui;
+mod undo;
 mod uninstall;
 mod upgrade;
 mod values;

@@ -1,15 +1,20 @@
 //! Arguments that Helm's commands of releases share, as they are typed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args as ClapArgs;
 
 use super::args::{ChartFrom, Output, Values, duration};
 use super::template_args::{PostRender, pair};
+use crate::chart::{self, Chart};
 use crate::cluster::wait;
-use crate::release::Method;
+use crate::plan::saved::How;
 use crate::release::conflict::{Policy, RuleError, Rules};
+use crate::release::{Method, Record};
+use crate::yaml::Map;
 
 /// How long is waited, and for what.
 #[derive(Debug, Clone, ClapArgs)]
@@ -236,9 +241,67 @@ impl Deploying {
         Ok(self.labels.iter().cloned().collect())
     }
 
+    /// Returns how the chart is rendered.
+    pub(super) fn rendering(&self) -> How {
+        How {
+            check_schema: !self.skip_schema_validation,
+            dns: self.enable_dns,
+            all_notes: self.render_subchart_notes,
+            post_renderer: self.post.words(),
+        }
+    }
+
     /// Whether objects are waited for.
     pub(super) fn waits(&self) -> bool {
         self.waiting.for_objects() || self.rollback_on_failure
+    }
+}
+
+/// What becomes of the values of the revision that is upgraded.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub(super) struct ReusedValues {
+    /// Use only the values that are given.
+    #[arg(long)]
+    pub(super) reset_values: bool,
+    /// Keep all values of the last revision, those of its chart included, and merge those that
+    /// are given.
+    #[arg(long)]
+    pub(super) reuse_values: bool,
+    /// Keep the values that were given before, and merge those that are given.
+    #[arg(long)]
+    pub(super) reset_then_reuse_values: bool,
+}
+
+impl ReusedValues {
+    /// Returns the chart and the values with which a revision is followed by a next one.
+    ///
+    /// # Errors
+    /// Its values do not fit its chart.
+    ///
+    /// Source: helm v4.3.2 pkg/action/upgrade.go (`reuseValues`).
+    pub(super) fn apply(
+        self,
+        chart: Arc<Chart>,
+        given: Map,
+        current: &Record,
+    ) -> anyhow::Result<(Arc<Chart>, Map)> {
+        let known = current.values();
+        if self.reuse_values && !self.reset_values {
+            let reused = current.reuse_values(&chart, given);
+            let (chart, values) = reused.context("failed to rebuild old values")?;
+            return Ok((Arc::new(chart), values));
+        }
+        let values = if self.reset_values {
+            given
+        } else if self.reset_then_reuse_values {
+            chart::coalesce_tables(given, &known).0
+        } else if given.is_empty() {
+            known
+        } else {
+            given
+        };
+        Ok((chart, values))
     }
 }
 

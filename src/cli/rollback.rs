@@ -11,7 +11,7 @@ use super::args::Connection;
 use super::release_args::{Applying, Depth, DryRun, Keeping, Waiting};
 use super::site::Site;
 use super::ui;
-use crate::release::{self, Method, Options};
+use crate::release::{self, Method, Options, Record};
 
 /// Most characters of a description.
 const DESCRIPTION: usize = 256;
@@ -22,6 +22,15 @@ pub(super) struct Rollback {
     pub(super) release: String,
     /// Revision; the one before the last without it, or for 0.
     pub(super) revision: Option<String>,
+    #[command(flatten)]
+    pub(super) how: Reverting,
+    #[command(flatten)]
+    pub(super) dry: DryRun,
+}
+
+/// How a release is rolled back.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Reverting {
     /// Description of the revision, of at most 256 characters.
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     pub(super) description: String,
@@ -37,44 +46,66 @@ pub(super) struct Rollback {
     pub(super) waiting: Waiting,
     #[command(flatten)]
     pub(super) applying: Applying,
-    #[command(flatten)]
-    pub(super) dry: DryRun,
+}
+
+impl Reverting {
+    /// Checks what was typed.
+    ///
+    /// # Errors
+    /// Helm's text.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let length = self.description.chars().count();
+        if length > DESCRIPTION {
+            bail!("description must be {DESCRIPTION} characters or less, got {length}");
+        }
+        Ok(())
+    }
+}
+
+/// Returns the newest revision of a release and the one that is returned to.
+///
+/// # Errors
+/// Helm's texts.
+pub(super) async fn records(
+    site: &Site,
+    name: &str,
+    revision: Option<&str>,
+) -> anyhow::Result<(Record, Record)> {
+    let revision = revision.map_or(Ok(0), self::revision)?;
+    let Some(last) = site.last(name).await? else { bail!("release: not found") };
+    let revision = if revision == 0 { last.version.saturating_sub(1) } else { revision };
+    match site.storage.get(name, revision).await? {
+        Some(target) => Ok((last, target)),
+        None => bail!("release has no {revision} version"),
+    }
 }
 
 pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let revision = match args.revision.as_deref() {
-        None => 0,
-        Some(text) => revision(text)?,
-    };
-    let length = args.description.chars().count();
-    if length > DESCRIPTION {
-        bail!("description must be {DESCRIPTION} characters or less, got {length}");
-    }
+    // What cannot be read is told before the cluster is asked.
+    args.revision.as_deref().map(revision).transpose()?;
+    let how = &args.how;
+    how.check()?;
     let depth = args.dry.depth()?;
-    let asked = args.applying.method()?;
-    let wait = args.waiting.for_objects();
+    let asked = how.applying.method()?;
+    let wait = how.waiting.for_objects();
     let (mut site, name) = Site::find(connection, &args.release).await?;
-    site.rules = args.waiting.rules();
-    let Some(last) = site.last(&name).await? else { bail!("release: not found") };
-    let revision = if revision == 0 { last.version.saturating_sub(1) } else { revision };
-    let Some(target) = site.storage.get(&name, revision).await? else {
-        bail!("release has no {revision} version");
-    };
+    site.rules = how.waiting.rules();
+    let (last, target) = records(&site, &name, args.revision.as_deref()).await?;
     if depth == Depth::Whole {
         let version = target.metadata().version;
         let method = asked.or(Method::of(&target.apply_method));
         let rollback = release::Rollback {
             target,
             last,
-            timeout: args.waiting.timeout,
+            timeout: how.waiting.timeout,
             wait: wait || site.kept.is_some(),
-            wait_for_jobs: args.waiting.wait_for_jobs,
-            hooks: !args.no_hooks,
-            cleanup_on_fail: args.cleanup_on_fail,
-            max_history: args.keeping.history_max,
+            wait_for_jobs: how.waiting.wait_for_jobs,
+            hooks: !how.no_hooks,
+            cleanup_on_fail: how.cleanup_on_fail,
+            max_history: how.keeping.history_max,
             options: Options {
-                description: args.description.clone(),
-                ..site.options(&args.applying, method)?
+                description: how.description.clone(),
+                ..site.options(&how.applying, method)?
             },
         };
         release::rollback(&site.env(), rollback).await.result.map_err(|error| match error {
@@ -83,10 +114,7 @@ pub(super) async fn run(args: Rollback, connection: &Connection) -> anyhow::Resu
             }
             error => error.into(),
         })?;
-        site.warn(&format!(
-            "{version} runs; the version that was left is not taken by itself, a newer one is. To stay: leadsman pin {} {version}",
-            site.kept.as_deref().unwrap_or_default()
-        ));
+        site.warn_of_pin(&version);
     }
     ui::print("Rollback was a success! Happy Helming!\n");
     Ok(ExitCode::SUCCESS)

@@ -133,6 +133,14 @@ impl Site {
         }
     }
 
+    /// Says what becomes of a version that was returned to.
+    pub(super) fn warn_of_pin(&self, version: &str) {
+        let kept = self.kept.as_deref().unwrap_or_default();
+        self.warn(&format!(
+            "{version} runs; the version that was left is not taken by itself, a newer one is. To stay: leadsman pin {kept} {version}"
+        ));
+    }
+
     /// Returns the newest record.
     pub(super) async fn last(&self, name: &str) -> anyhow::Result<Option<Record>> {
         Ok(self.storage.last(name).await?.map(|(_, record)| record))

@@ -37,6 +37,18 @@ pub(super) struct PostRender {
     pub(super) post_renderer_args: Vec<String>,
 }
 
+impl PostRender {
+    /// Returns the name of the plugin and its arguments; nothing if none is asked for.
+    pub(super) fn words(&self) -> Vec<String> {
+        let names = self.post_renderer.iter().filter(|name| !name.is_empty()).take(1);
+        let mut words: Vec<String> = names.cloned().collect();
+        if !words.is_empty() {
+            words.extend(self.post_renderer_args.iter().cloned());
+        }
+        words
+    }
+}
+
 /// Where a rendering is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

@@ -17,7 +17,6 @@ use crate::cluster::Propagation;
 use crate::release::{self, Options};
 
 #[derive(Debug, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Uninstall {
     /// Names of releases.
     #[arg(required = true, value_name = "RELEASE")]
@@ -25,12 +24,19 @@ pub(super) struct Uninstall {
     /// Change nothing.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) dry_run: Option<bool>,
-    /// Run no hooks.
-    #[arg(long)]
-    pub(super) no_hooks: bool,
     /// Do not fail for a release that there is not.
     #[arg(long)]
     pub(super) ignore_not_found: bool,
+    #[command(flatten)]
+    pub(super) how: Removing,
+}
+
+/// How a release goes.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Removing {
+    /// Run no hooks.
+    #[arg(long)]
+    pub(super) no_hooks: bool,
     /// Keep the records.
     #[arg(long)]
     pub(super) keep_history: bool,
@@ -44,15 +50,25 @@ pub(super) struct Uninstall {
     pub(super) waiting: Waiting,
 }
 
+impl Removing {
+    /// Returns what happens to what the objects own.
+    ///
+    /// # Errors
+    /// Helm's text.
+    pub(super) fn propagation(&self) -> anyhow::Result<Propagation> {
+        Ok(match self.cascade.as_str() {
+            "background" => Propagation::Background,
+            "foreground" => Propagation::Foreground,
+            "orphan" => Propagation::Orphan,
+            other => bail!(
+                "invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""
+            ),
+        })
+    }
+}
+
 pub(super) async fn run(args: Uninstall, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let propagation = match args.cascade.as_str() {
-        "background" => Propagation::Background,
-        "foreground" => Propagation::Foreground,
-        "orphan" => Propagation::Orphan,
-        other => bail!(
-            "invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""
-        ),
-    };
+    let propagation = args.how.propagation()?;
     for name in &args.releases {
         let stays = one(&args, name, connection, propagation).await?;
         if !stays.is_empty() {
@@ -88,12 +104,12 @@ async fn one(
     site.warn("at its next reconciliation it installs it again; delete it to keep it away");
     let uninstall = release::Uninstall {
         last,
-        timeout: args.waiting.timeout,
-        wait: args.waiting.for_objects(),
-        hooks: !args.no_hooks,
-        keep_history: args.keep_history,
+        timeout: args.how.waiting.timeout,
+        wait: args.how.waiting.for_objects(),
+        hooks: !args.how.no_hooks,
+        keep_history: args.how.keep_history,
         propagation,
-        options: Options { description: args.description.clone(), ..Options::default() },
+        options: Options { description: args.how.description.clone(), ..Options::default() },
     };
     let (outcome, spared) = release::uninstall_telling(&site.env(), uninstall).await;
     outcome.result.map_err(|error| anyhow::anyhow!(chain(&error)))?;

@@ -3,7 +3,6 @@
 //! Source: helm v4.3.2 pkg/cmd/upgrade.go, pkg/action/upgrade.go.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args as ClapArgs;
@@ -11,21 +10,18 @@ use clap::Args as ClapArgs;
 use super::args::{Connection, Output};
 use super::deploy::{self, Ordered, Plan};
 use super::install::{self, Install};
-use super::release_args::{Deploying, Depth, Keeping};
+use super::release_args::{Deploying, Depth, Keeping, ReusedValues};
 use super::site::{Site, stop_on_signal};
 use super::ui::Details;
+use super::undo::Undo;
 use super::{report, ui};
-use crate::base::class::chain;
 use crate::base::name::ReleaseName;
-use crate::chart;
 use crate::release::{
-    self, ClusterLookup, Conflicts, Deploy, Error, Kind, Method, Options, Record, Rollback, Trial,
-    merge_labels,
+    self, ClusterLookup, Conflicts, Deploy, Kind, Method, Options, Record, Trial, merge_labels,
 };
 use crate::template::ReleaseInfo;
 
 #[derive(Debug, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Upgrade {
     /// Name of the release.
     pub(super) release: String,
@@ -34,16 +30,8 @@ pub(super) struct Upgrade {
     /// Install the release if there is none.
     #[arg(short, long)]
     pub(super) install: bool,
-    /// Use only the values that are given.
-    #[arg(long)]
-    pub(super) reset_values: bool,
-    /// Keep all values of the last revision, those of its chart included, and merge those that
-    /// are given.
-    #[arg(long)]
-    pub(super) reuse_values: bool,
-    /// Keep the values that were given before, and merge those that are given.
-    #[arg(long)]
-    pub(super) reset_then_reuse_values: bool,
+    #[command(flatten)]
+    pub(super) reused: ReusedValues,
     /// After a failure, delete objects that this upgrade created.
     #[arg(long)]
     pub(super) cleanup_on_fail: bool,
@@ -103,7 +91,8 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
     }
     deploy::check_hiding(common, depth)?;
     let (current, last) = records(site, &args.release).await?;
-    reuse(args, &mut ordered, &current)?;
+    let given = std::mem::take(&mut ordered.values);
+    (ordered.chart, ordered.values) = args.reused.apply(ordered.chart, given, &current)?;
     if depth == Depth::Whole {
         site.warn("at its next reconciliation it brings back what it says");
     }
@@ -116,7 +105,7 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
         is_upgrade: true,
     };
     let told = (&capabilities, (depth != Depth::Client).then_some(&lookup));
-    let rendered = ordered.render(common, info, told)?;
+    let rendered = ordered.render(&common.rendering(), info, told)?;
     let method = common.applying.method()?.or(Method::of(&last.apply_method));
     let options = Options {
         description: common.description.clone(),
@@ -177,79 +166,20 @@ async fn records(site: &Site, name: &str) -> anyhow::Result<(Record, Record)> {
     Ok((current, last))
 }
 
-/// Takes values of the revision that is upgraded.
-///
-/// Source: helm v4.3.2 pkg/action/upgrade.go (`reuseValues`).
-fn reuse(args: &Upgrade, ordered: &mut Ordered, current: &Record) -> anyhow::Result<()> {
-    let given = std::mem::take(&mut ordered.values);
-    let known = current.values();
-    ordered.values = if args.reset_values {
-        given
-    } else if args.reuse_values {
-        let reused = current.reuse_values(&ordered.chart, given);
-        let (chart, values) = reused.context("failed to rebuild old values")?;
-        ordered.chart = Arc::new(chart);
-        values
-    } else if args.reset_then_reuse_values {
-        chart::coalesce_tables(given, &known).0
-    } else if given.is_empty() {
-        known
-    } else {
-        given
-    };
-    Ok(())
-}
-
 async fn carry_out(args: &Upgrade, site: &Site, deploy: Deploy) -> anyhow::Result<Record> {
+    let common = &args.deploy;
     match deploy::carry_out(site, deploy).await {
         Ok(record) => Ok(record),
-        Err((error, true)) if args.deploy.rollback_on_failure && !error.is_outage() => {
-            Err(rolled_back(args, site, error).await)
+        Err((error, true)) if common.rollback_on_failure && !error.is_outage() => {
+            let asked = common.applying.method().unwrap_or_default();
+            let undo = Undo {
+                timeout: common.waiting.timeout,
+                wait_for_jobs: common.waiting.wait_for_jobs,
+                hooks: !common.no_hooks,
+            };
+            let options = |target: Method| site.options(&common.applying, asked.or(target));
+            Err(undo.upgrade(site, &args.release, error, &options).await)
         }
         Err((error, _)) => Err(error.into()),
     }
-}
-
-/// Brings back the newest revision that worked. What there is to say below the error is kept.
-async fn rolled_back(args: &Upgrade, site: &Site, error: Error) -> anyhow::Error {
-    let (why, name) = (chain(&error), &args.release);
-    let text = match roll_back(args, site).await {
-        Ok(true) => format!(
-            "release {name} failed, and has been rolled back due to rollback-on-failure being set: {why}"
-        ),
-        Ok(false) => format!(
-            "unable to find a previously successful release when attempting to rollback. original upgrade error: {why}"
-        ),
-        Err(more) => format!(
-            "an error occurred while rolling back the release. original upgrade error: {why}: {}",
-            chain(&more)
-        ),
-    };
-    anyhow::Error::new(error).context(text)
-}
-
-async fn roll_back(args: &Upgrade, site: &Site) -> Result<bool, Error> {
-    let (name, common) = (&args.release, &args.deploy);
-    let heads = site.storage.heads(name).await?;
-    let worked = |status: &str| matches!(status, "superseded" | "deployed");
-    let Some(head) = heads.iter().find(|head| worked(&head.status)) else { return Ok(false) };
-    let target = site.storage.get(name, head.version).await?;
-    let last = site.storage.last(name).await?;
-    let Some((target, (_, last))) = target.zip(last) else { return Ok(false) };
-    let asked = common.applying.method().unwrap_or_default();
-    let method = asked.or(Method::of(&target.apply_method));
-    let options = site.options(&common.applying, method);
-    let options = options.map_err(|error| Error::Refused(format!("{error:#}")))?;
-    let rollback = Rollback {
-        target,
-        last,
-        timeout: common.waiting.timeout,
-        wait: true,
-        wait_for_jobs: common.waiting.wait_for_jobs,
-        hooks: !common.no_hooks,
-        cleanup_on_fail: false,
-        max_history: 0,
-        options,
-    };
-    release::rollback(&site.env(), rollback).await.result.map(|()| true)
 }

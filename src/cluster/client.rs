@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::access::Access;
@@ -115,28 +114,6 @@ impl ApplyOptions {
     /// Computes what [`ApplyOptions::forced`] would give.
     pub fn dry_run() -> Self {
         Self { dry_run: true, ..Self::forced() }
-    }
-}
-
-/// What happens to the objects that a deleted one owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Propagation {
-    /// They are deleted afterwards.
-    #[default]
-    Background,
-    /// They are deleted first.
-    Foreground,
-    /// They stay.
-    Orphan,
-}
-
-impl Propagation {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Background => "Background",
-            Self::Foreground => "Foreground",
-            Self::Orphan => "Orphan",
-        }
     }
 }
 
@@ -535,21 +512,6 @@ impl Cluster {
             if content_type.contains("json-patch") { Repeatable::No } else { Repeatable::Yes };
         let call = Call { content_type, repeatable, ..Call::write(Method::PATCH, path, patch) };
         Ok(Object(self.send_json(&call).await?))
-    }
-
-    /// Deletes an object; returns whether it was there.
-    ///
-    /// # Errors
-    /// The request fails.
-    pub async fn delete(&self, id: &ObjectId, propagation: Propagation) -> Result<bool, Error> {
-        let path = self.served(id).await?.path(&id.namespace, &id.name, "");
-        let options = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation.text()});
-        let call = Call::write(Method::DELETE, path, &options);
-        match self.send(&call).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// Reads the last lines of a container's log; of its life before, where it was restarted.

@@ -61,4 +61,4 @@ mod unreadable;
 pub mod values;
 mod version;
 
-pub use prerequisite::preview;
+pub use prerequisite::{compose_values, preview};

@@ -232,6 +232,18 @@ pub async fn preview(
     Ok(chosen.pulled.chart)
 }
 
+/// Gives the values of a release, those of its references and its own, to whoever merges them.
+///
+/// # Errors
+/// What the release's condition would say.
+pub async fn compose_values(
+    into: &mut (dyn Receiver + Send),
+    cluster: &Cluster,
+    release: &HelmRelease,
+) -> Result<(), String> {
+    compose_into(into, cluster, release).await.map_err(|problem| problem.message)
+}
+
 async fn compose(cluster: &Cluster, release: &HelmRelease) -> Result<Map, Problem> {
     let mut values = Map::new();
     compose_into(&mut values, cluster, release).await?;

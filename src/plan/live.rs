@@ -8,9 +8,9 @@ use super::compare::gone;
 use super::{Change, Secrets, Subject, What, mask};
 use crate::api::annotation::HELM_MANAGER;
 use crate::base::digest::Digest;
-use crate::cluster::{self, Cluster, Object};
+use crate::cluster::{self, Cluster, Object, Propagation};
 use crate::release::conflict::Rules;
-use crate::release::{self, Error, Record, Tried};
+use crate::release::{self, Error, Parting, Record, Tried};
 use crate::yaml::Value;
 
 /// Metadata that servers keep, and that no release sets.
@@ -62,6 +62,12 @@ impl Standing {
     fn of(live: &Object) -> Self {
         Self { uid: live.uid().to_owned(), digest: None }
     }
+
+    /// Of an object all of which goes.
+    fn whole(live: &Object) -> Self {
+        let digest = Digest::of(own_part(live).to_string()).to_string();
+        Self { digest: Some(digest), ..Self::of(live) }
+    }
 }
 
 /// Asks a cluster, by dry runs, what applying would change: objects that appear, change or are
@@ -87,13 +93,43 @@ pub async fn against_cluster(
     if let Some(current) = next.current {
         let old = (current.manifest.as_str(), current.namespace.as_str());
         for object in release::surplus(cluster, old, &tried).await? {
-            let digest = Digest::of(own_part(&object).to_string()).to_string();
-            let live = Standing { digest: Some(digest), ..Standing::of(&object) };
+            let live = Standing::whole(&object);
             let change = Change::new(Subject::new(object.id(), Vec::new()), gone(&object, &[]));
             found.push(Finding { change, live: Some(live) });
         }
     }
     Ok((found, unchanged))
+}
+
+/// Asks a cluster, by dry runs, what an uninstall would do, object by object in its order. What is
+/// not there is not told.
+///
+/// # Errors
+/// The manifest is not YAML, or the cluster cannot be asked.
+pub async fn of_uninstall(
+    cluster: &Cluster,
+    record: &Record,
+    propagation: Propagation,
+) -> Result<Vec<Finding>, Error> {
+    let partings = release::try_uninstall(cluster, record, propagation).await?;
+    Ok(partings.into_iter().filter_map(parting).collect())
+}
+
+/// What happens to one object of a release that goes; none: it is not there.
+fn parting(parting: Parting) -> Option<Finding> {
+    let (object, what, live) = match parting {
+        Parting::Deleted(live) => (live.id(), What::Delete, Standing::whole(&live)),
+        Parting::Kept(live) => (live.id(), What::Keep, Standing::of(&live)),
+        Parting::Foreign(live, reason) => {
+            (live.id(), What::Foreign { reason }, Standing::of(&live))
+        }
+        Parting::Refused(live, error) => {
+            (live.id(), What::Refuse { reason: error.to_string() }, Standing::of(&live))
+        }
+        Parting::Absent(_) => return None,
+    };
+    let change = Change::new(Subject::new(object, Vec::new()), what);
+    Some(Finding { change, live: Some(live) })
 }
 
 /// What happens to one object, where kinds are defined and namespaces made before it; none: nothing.
@@ -204,6 +240,37 @@ mod tests {
         assert!(matches!(what(tried(None, Err(absent())), &none), Some(What::Refuse { .. })));
         let defined = BTreeSet::from([("apps".to_owned(), "Deployment".to_owned())]);
         assert_eq!(what(tried(None, Err(unserved())), &defined), Some(What::Create));
+    }
+
+    #[test]
+    fn what_goes_with_a_release_is_told() {
+        let foreign = "missing key \"x\"".to_owned();
+        let rows = [
+            (Parting::Deleted(object(1)), Some((What::Delete, true))),
+            (Parting::Kept(object(1)), Some((What::Keep, false))),
+            (
+                Parting::Foreign(object(1), foreign.clone()),
+                Some((What::Foreign { reason: foreign }, false)),
+            ),
+            (
+                Parting::Refused(object(1), refused()),
+                Some((What::Refuse { reason: refused().to_string() }, false)),
+            ),
+            (Parting::Absent(object(1).id()), None),
+        ];
+        for (one, wanted) in rows {
+            let name = format!("{one:?}");
+            let found = parting(one).map(|found| {
+                let live = found.live.unwrap();
+                assert_eq!(live.uid, "u", "{name}");
+                // Only of what goes it counts what it holds.
+                (found.change.what, live.digest.is_some())
+            });
+            assert_eq!(found, wanted, "{name}");
+        }
+        let digest = |object| parting(Parting::Deleted(object)).unwrap().live.unwrap().digest;
+        assert_eq!(digest(object(1)), digest(object(1)));
+        assert_ne!(digest(object(1)), digest(object(2)));
     }
 
     #[test]

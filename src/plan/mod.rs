@@ -11,6 +11,7 @@ mod live;
 mod mask;
 mod rehearsal;
 pub mod saved;
+mod steps;
 
 use std::fmt;
 
@@ -21,8 +22,9 @@ use crate::release::conflict::Conflict;
 use crate::yaml::Value;
 
 pub use compare::{Side, compare};
-pub use live::{Finding, Next, Standing, against_cluster};
+pub use live::{Finding, Next, Standing, against_cluster, of_uninstall};
 pub use rehearsal::{Failure, Rehearsal, Rehearsed};
+pub use steps::{Course, Deed, Objects, Step, steps};
 
 /// What happens to one object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,6 +101,11 @@ pub enum What {
     Keep,
     /// Nothing of it changes: what would is left to others.
     Stay,
+    /// It stays, because it is not the release's.
+    Foreign {
+        /// By what that is known.
+        reason: String,
+    },
     /// The cluster refuses it.
     Refuse {
         /// The cluster's words.

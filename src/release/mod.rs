@@ -64,4 +64,6 @@ pub use stored::StoredChart;
 pub use suite::{Filters, Suite, Tested, test};
 pub use trial::{Conflicts, Trial};
 pub use tried::{Tried, surplus, try_manifest};
-pub use uninstall::{Spared, Uninstall, plan_uninstall, uninstall, uninstall_telling};
+pub use uninstall::{
+    Parting, Spared, Uninstall, plan_uninstall, try_uninstall, uninstall, uninstall_telling,
+};

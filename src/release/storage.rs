@@ -63,6 +63,15 @@ impl Head {
     pub fn current(heads: &[Self]) -> Option<&Self> {
         heads.iter().find(|head| head.status == "deployed").or(heads.first())
     }
+
+    /// Returns the oldest revisions of a release, of heads that come newest first, without which at
+    /// most `keep` are left; never the newest deployed one.
+    pub fn surplus(heads: &[Self], keep: usize) -> Vec<u32> {
+        let deployed = heads.iter().find(|head| head.status == "deployed").map(|head| head.version);
+        let versions = heads.iter().rev().map(|head| head.version);
+        let others = versions.filter(|version| Some(*version) != deployed);
+        others.take(heads.len().saturating_sub(keep)).collect()
+    }
 }
 
 impl Storage {
@@ -302,16 +311,8 @@ impl Storage {
     /// The API refuses.
     pub async fn prune(&self, release: &str, keep: usize) -> Result<(), Error> {
         let heads = self.heads(release).await?;
-        let deployed = heads.iter().find(|head| head.status == "deployed").map(|head| head.version);
-        let mut surplus = heads.len().saturating_sub(keep);
-        for head in heads.iter().rev() {
-            if surplus == 0 {
-                break;
-            }
-            if Some(head.version) != deployed {
-                self.delete(release, head.version).await?;
-                surplus -= 1;
-            }
+        for version in Head::surplus(&heads, keep) {
+            self.delete(release, version).await?;
         }
         Ok(())
     }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use super::action::{Env, Outcome, supersede};
 use super::apply::Owner;
 use super::manifest::{UNINSTALL_ORDER, sort_by_kind};
@@ -11,7 +13,10 @@ use super::record::Record;
 use super::{Error, Options, apply, hook};
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::wait::wait_deleted;
-use crate::cluster::{self, Object, ObjectId, Propagation};
+use crate::cluster::{self, Cluster, Object, ObjectId, Propagation};
+
+/// Objects that are asked about at the same time.
+const AT_ONCE: usize = 8;
 
 /// An uninstall.
 #[derive(Debug, Clone)]
@@ -84,6 +89,72 @@ pub fn plan_uninstall(last: &Record) -> Result<Spared, Error> {
     sort_by_kind(&mut objects, UNINSTALL_ORDER, Object::kind);
     let kept = objects.iter().filter(|object| is_kept(object)).map(named).collect();
     Ok(Spared { kept, foreign: Vec::new() })
+}
+
+/// What would become of an object of a release that goes.
+#[derive(Debug)]
+pub enum Parting {
+    /// It is deleted.
+    Deleted(Object),
+    /// It asks to be kept.
+    Kept(Object),
+    /// It is somebody else's: why.
+    Foreign(Object, String),
+    /// The cluster does not let it go.
+    Refused(Object, cluster::Error),
+    /// It is not there.
+    Absent(ObjectId),
+}
+
+/// Asks the cluster, by dry runs, what an uninstall would do with each object of a record, in the
+/// order in which it would. Nothing is changed.
+///
+/// # Errors
+/// The manifest is not YAML, or the cluster cannot be asked.
+pub async fn try_uninstall(
+    cluster: &Cluster,
+    record: &Record,
+    propagation: Propagation,
+) -> Result<Vec<Parting>, Error> {
+    let mut objects = apply::old_objects(cluster, &record.manifest, &record.namespace).await?;
+    sort_by_kind(&mut objects, UNINSTALL_ORDER, Object::kind);
+    let owner = Owner { name: &record.name, namespace: &record.namespace };
+    let mut found = Vec::new();
+    for part in objects.chunks(AT_ONCE) {
+        let partings = part.iter().map(|object| parting(cluster, object, owner, propagation));
+        for one in join_all(partings).await {
+            found.push(one?);
+        }
+    }
+    Ok(found)
+}
+
+async fn parting(
+    cluster: &Cluster,
+    object: &Object,
+    owner: Owner<'_>,
+    propagation: Propagation,
+) -> Result<Parting, Error> {
+    let id = object.id();
+    let Some(live) = cluster.get(&id).await? else { return Ok(Parting::Absent(id)) };
+    if stays(object) {
+        return Ok(Parting::Kept(live));
+    }
+    let why = apply::foreign(&live, owner);
+    if !why.is_empty() {
+        return Ok(Parting::Foreign(live, why.join("; ")));
+    }
+    match cluster.try_delete(&id, propagation).await {
+        Ok(true) => Ok(Parting::Deleted(live)),
+        Ok(false) => Ok(Parting::Absent(id)),
+        Err(error) if error.is_outage() => Err(error.into()),
+        Err(error) => Ok(Parting::Refused(live, error)),
+    }
+}
+
+/// Whether an object outlives its release. Any value of the policy keeps it, as in Helm.
+fn stays(object: &Object) -> bool {
+    object.annotation("helm.sh/resource-policy").is_some()
 }
 
 fn named(object: &Object) -> String {
@@ -160,8 +231,7 @@ async fn delete_objects(
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for object in &objects {
         let id = object.id();
-        // Any value of the policy keeps the object, as in Helm.
-        if object.annotation("helm.sh/resource-policy").is_some() {
+        if stays(object) {
             if is_kept(object) {
                 spared.kept.push(named(object));
             }

@@ -48,6 +48,7 @@ mod rehearsal;
 mod repos;
 mod repository;
 mod saved_plan;
+mod saved_return;
 mod show;
 mod simulate;
 mod storm;

@@ -152,8 +152,8 @@ async fn keeps_its_word(kubeconfig: &Path, namespace: &str) {
 
 async fn installs(shop: &Shop) {
     let kept = shop.saves("first", &["./1.0.0", "--set", "mode=loud", "--history-max", "3"]).await;
-    assert_eq!(kept["leadsmanPlan"], 2);
-    let unsteady = &kept["plan"]["rendered"]["unsteady"];
+    assert_eq!(kept["leadsmanPlan"], 3);
+    let unsteady = &kept["plan"]["task"]["deploy"]["rendered"]["unsteady"];
     assert_eq!(unsteady[0]["path"], "stringData.password", "{unsteady}");
     assert_eq!(unsteady.as_array().unwrap().len(), 1);
     // All that it takes is in the file.
@@ -165,7 +165,7 @@ async fn installs(shop: &Shop) {
     assert_eq!(record["info"]["status"], "deployed");
     assert_eq!(record["config"], json!({"mode": "loud"}));
     // To the last random character.
-    assert_eq!(record["manifest"], kept["plan"]["rendered"]["manifest"]);
+    assert_eq!(record["manifest"], kept["plan"]["task"]["deploy"]["rendered"]["manifest"]);
     assert_eq!(shop.get(CONFIGS, "hook").await["data"]["at"], "1.0.0");
     // Once is enough.
     shop.refuses("first", ": there was no newest revision, and now there is revision 1 (deployed)")
@@ -246,7 +246,7 @@ async fn is_refused_when_damaged(shop: &Shop) {
     let rows = [
         (whole[..whole.len() / 2].to_owned(), "it is damaged (EOF while parsing"),
         (whole.replace("\"replicas\":2", "\"replicas\":3"), "it is damaged (its digest is sha256:"),
-        (whole.replace("\"leadsmanPlan\":2", "\"leadsmanPlan\":7"), "it has format 7 of leadsman "),
+        (whole.replace("\"leadsmanPlan\":3", "\"leadsmanPlan\":7"), "it has format 7 of leadsman "),
         (String::new(), "it is no plan (EOF"),
         ("{}".to_owned(), "it is no plan (it does not say `leadsmanPlan`)"),
     ];

@@ -1,19 +1,24 @@
 //! How a planned action is done: as the command line says, or as the `HelmRelease` does.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
+use super::super::rollback::Reverting;
 use super::super::site::Site;
+use super::super::template_args::check_labels;
+use super::super::uninstall::Removing;
 use super::args::Acting;
 use crate::api::{CrdPolicy, HelmRelease};
 use crate::base::duration::GoDuration;
+use crate::base::file::env_var;
 use crate::cluster::wait::Rules;
 use crate::controller::manner;
 use crate::controller::next::Step;
-use crate::plan::saved::{Action, Manner, Wait};
+use crate::plan::saved::{Action, How, Manner, Wait};
 use crate::release::conflict::{self, Policy};
-use crate::release::{Deploy, Kind, Method, Options, Record, RenderedRelease};
+use crate::release::{Deploy, Kind, Method, Options, Record, RenderedRelease, merge_labels};
 use crate::yaml::Map;
 
 /// Longest wait of a step, and revisions that are kept, where nobody says so.
@@ -36,27 +41,116 @@ pub(super) fn of_arguments(
     let method = args.applying.method()?.or(before);
     let Options { replace, conflicts, .. } = site.options(&args.applying, method)?;
     let install = action == Action::Install;
+    check_labels(&args.labels).map_err(anyhow::Error::msg)?;
     Ok(Manner {
         wait: match args.wait.as_deref() {
-            None | Some("hookOnly") => Wait::Hooks,
-            Some("legacy") => Wait::Legacy,
-            Some(_) => Wait::Ready,
+            None | Some("hookOnly") if args.rollback_on_failure => Wait::Ready,
+            text => wait(text),
         },
         wait_for_jobs: args.wait_for_jobs,
         timeout: GoDuration(args.timeout.unwrap_or(TIMEOUT)),
         hooks: !args.no_hooks,
         // As Helm: an upgrade leaves definitions alone.
         crds: if install && !args.skip_crds { CrdPolicy::Create } else { CrdPolicy::Skip },
-        check_schema: true,
+        rendering: args.rendering(),
         take_ownership: args.take_ownership,
         create_namespace: install && args.create_namespace,
         cleanup_on_fail: !install && args.cleanup_on_fail,
-        max_history: args.history_max.unwrap_or(HISTORY),
+        undone_by: args.rollback_on_failure.then(|| args.applying.method()).transpose()?,
+        max_history: args.history_max.map_or_else(kept, Ok)?,
         method,
         conflicts,
         replace,
         description: args.description.clone().unwrap_or_default(),
+        labels: args.labels.iter().cloned().collect(),
+        shows_notes: !args.hide_notes,
     })
+}
+
+/// How many revisions are kept where the command line does not say.
+fn kept() -> anyhow::Result<usize> {
+    match env_var("HELM_MAX_HISTORY").filter(|text| !text.is_empty()) {
+        None => Ok(HISTORY),
+        Some(text) => text.parse().with_context(|| format!("HELM_MAX_HISTORY: {text:?}")),
+    }
+}
+
+/// Reads a strategy.
+fn wait(strategy: Option<&str>) -> Wait {
+    match strategy {
+        None | Some("hookOnly" | "false") => Wait::Hooks,
+        Some("legacy") => Wait::Legacy,
+        Some(_) => Wait::Ready,
+    }
+}
+
+/// Returns how a release is rolled back to a revision.
+///
+/// # Errors
+/// Options exclude each other, in Helm's words.
+pub(super) fn of_rollback(
+    args: &Reverting,
+    target: &Record,
+    site: &Site,
+) -> anyhow::Result<Manner> {
+    let method = args.applying.method()?.or(Method::of(&target.apply_method));
+    let Options { replace, conflicts, .. } = site.options(&args.applying, method)?;
+    Ok(Manner {
+        wait: match wait(args.waiting.wait.as_deref()) {
+            // Who keeps a release looks whether it works.
+            Wait::Hooks if site.kept.is_some() => Wait::Ready,
+            wait => wait,
+        },
+        wait_for_jobs: args.waiting.wait_for_jobs,
+        timeout: GoDuration(args.waiting.timeout),
+        hooks: !args.no_hooks,
+        cleanup_on_fail: args.cleanup_on_fail,
+        max_history: args.keeping.history_max,
+        method,
+        conflicts,
+        replace,
+        description: args.description.clone(),
+        ..bare()
+    })
+}
+
+/// Returns how a release goes.
+pub(super) fn of_uninstall(args: &Removing) -> Manner {
+    Manner {
+        wait: wait(args.waiting.wait.as_deref()),
+        timeout: GoDuration(args.waiting.timeout),
+        hooks: !args.no_hooks,
+        description: args.description.clone(),
+        ..bare()
+    }
+}
+
+/// Returns a manner in which nothing is rendered.
+fn bare() -> Manner {
+    Manner {
+        wait: Wait::Hooks,
+        wait_for_jobs: false,
+        timeout: GoDuration(TIMEOUT),
+        hooks: true,
+        crds: CrdPolicy::Skip,
+        rendering: How::default(),
+        take_ownership: false,
+        create_namespace: false,
+        cleanup_on_fail: false,
+        undone_by: None,
+        max_history: 0,
+        method: Method::Auto,
+        conflicts: conflict::Rules::default(),
+        replace: false,
+        description: String::new(),
+        labels: BTreeMap::new(),
+        shows_notes: false,
+    }
+}
+
+/// Returns how a chart is rendered where nobody says it.
+pub(super) fn rendering() -> How {
+    How { check_schema: true, ..How::default() }
 }
 
 /// Returns what a `HelmRelease` says, as the controller would do it.
@@ -93,7 +187,8 @@ pub(super) fn of_release(
         timeout: step.timeout(spec),
         hooks: !pick(i.disable_hooks, u.disable_hooks),
         crds: if install { i.crds } else { u.crds }.unwrap_or(CrdPolicy::Create),
-        check_schema: checks_schema(release, action),
+        rendering: rendering_of(release, action),
+        undone_by: None,
         take_ownership: !pick(i.disable_take_ownership, u.disable_take_ownership),
         create_namespace: install && i.create_namespace && !spec.target_namespace.is_empty(),
         cleanup_on_fail: !install && u.cleanup_on_fail,
@@ -102,6 +197,8 @@ pub(super) fn of_release(
         conflicts: options.conflicts,
         replace: options.replace,
         description: String::new(),
+        labels: BTreeMap::new(),
+        shows_notes: true,
     })
 }
 
@@ -114,13 +211,14 @@ pub(super) fn told(manner: &Manner) -> conflict::Rules {
     }
 }
 
-/// Whether a `HelmRelease` has values checked against schemas.
-pub(super) fn checks_schema(release: &HelmRelease, action: Action) -> bool {
+/// Returns how a `HelmRelease` has its chart rendered.
+pub(super) fn rendering_of(release: &HelmRelease, action: Action) -> How {
     let spec = &release.spec;
-    !match action {
+    let is_unchecked = match action {
         Action::Install => spec.install.disable_schema_validation,
         Action::Upgrade => spec.upgrade.disable_schema_validation,
-    }
+    };
+    How { check_schema: !is_unchecked, ..How::default() }
 }
 
 /// What is done in a manner.
@@ -144,12 +242,16 @@ pub(super) struct Ordered {
 /// There is nothing to upgrade.
 pub(super) fn deploy(manner: &Manner, ordered: Ordered) -> anyhow::Result<Deploy> {
     let Ordered { current, newest, .. } = ordered;
-    let after = newest.as_ref().or(current.as_ref()).map_or(0, |record| record.version);
+    let last = newest.as_ref().or(current.as_ref());
+    let after = last.map_or(0, |record| record.version);
+    let known = last.filter(|_| ordered.action == Action::Upgrade).map(|last| last.labels.clone());
     let mut options = Options {
         method: manner.method,
         replace: manner.replace,
         conflicts: manner.conflicts.clone(),
         description: manner.description.clone(),
+        labels: (!ordered.is_kept)
+            .then(|| merge_labels(&known.unwrap_or_default(), &manner.labels)),
         ..Options::default()
     };
     let kind = match (ordered.action, current) {

@@ -4,9 +4,12 @@
 mod apply;
 mod args;
 mod manner;
+mod rollback;
 mod save;
 mod simulate;
+mod sources;
 mod text;
+mod uninstall;
 mod wanted;
 
 use std::collections::BTreeSet;
@@ -22,10 +25,10 @@ use super::site::Site;
 use super::ui;
 use crate::chart::{self, Chart};
 use crate::controller::target::Target;
-use crate::plan::saved::Action;
-use crate::plan::{self, Change, Next, Secrets, Side, What};
-use crate::release::Record;
+use crate::plan::saved::{Action, Manner, Wait};
+use crate::plan::{self, Change, Course, Deed, Finding, Next, Objects, Secrets, Side, Step, What};
 use crate::release::manifest::Hook;
+use crate::release::{Head, Record};
 use crate::yaml::{self, Numbers, Value};
 
 pub(super) use apply::apply;
@@ -41,12 +44,17 @@ const DIFFERENCE: u8 = 3;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
+    /// What would be done; empty: nothing, two things are compared.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    action: &'static str,
     release: String,
     namespace: String,
     /// What it is compared with; none: there is no revision yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<State>,
-    to: State,
+    /// None: the release goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<State>,
     changes: Vec<Change>,
     /// How many objects of the cluster stay as they are; none: it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +62,9 @@ struct Report {
     /// Hooks that would run, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hooks: Vec<Run>,
+    /// What is done, in its order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<Step>,
     /// How it went in a simulated cluster, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     simulation: Option<Simulation>,
@@ -110,17 +121,30 @@ impl Shown {
         if report.simulation.as_ref().is_some_and(|simulation| !simulation.passes) {
             return Ok(ExitCode::FAILURE);
         }
-        let differs = report.changes.iter().any(|change| change.what != What::Stay);
+        let is_touched = |what: &What| !matches!(what, What::Stay | What::Foreign { .. });
+        // A release that goes is gone, whatever it left.
+        let differs =
+            report.to.is_none() || report.changes.iter().any(|change| is_touched(&change.what));
         Ok(if differs { ExitCode::from(DIFFERENCE) } else { ExitCode::SUCCESS })
     }
 }
 
-/// Says what an upgrade would change in the cluster, and keeps that if asked to.
+/// Says what an action would change in the cluster, and keeps that if asked to.
 pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<ExitCode> {
+    match args {
+        Plan::Change(args) => change(*args, connection).await,
+        Plan::Rollback(args) => rollback::plan(args, connection).await,
+        Plan::Uninstall(args) => uninstall::plan(args, connection).await,
+    }
+}
+
+async fn change(args: args::Change, connection: &Connection) -> anyhow::Result<ExitCode> {
     let connected = connect::cluster(connection).await?;
     let found = inspect::find(&connected, &args.release).await?;
     let asking = &args.asking;
-    let wanted = wanted::find(&connected, &found, args.chart.as_deref(), asking).await?;
+    let acting = Some((&args.acting, args.dependency_update));
+    let named = (args.chart.as_deref(), asking);
+    let wanted = wanted::find(&connected, &found, named, acting).await?;
     let action = if wanted.current.is_some() { Action::Upgrade } else { Action::Install };
     let site = site(connected, &found).await?;
     let manner = match &found.release {
@@ -138,14 +162,15 @@ pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<
     };
     // Who applies decides which fields are whose.
     let (findings, unchanged) = plan::against_cluster(&site.cluster, next).await?;
+    let heads = site.storage.heads(&found.name).await?;
     let planned = Planned { found: &found, wanted, action, manner, findings, unchanged };
     let simulation = match args.simulate {
         true => Some(simulate::simulate(&planned, &site).await?),
         false => None,
     };
-    let report = report(&planned, simulation, asking.shown.secrets());
+    let report = report(&planned, &heads, simulation, asking.shown.secrets());
     let code = asking.shown.end(&report)?;
-    if let Some(path) = &args.save {
+    if let Some(path) = &args.kept.save {
         if report.simulation.is_some_and(|simulation| !simulation.passes) {
             bail!("the plan is not kept: it fails in the simulated cluster");
         }
@@ -154,19 +179,61 @@ pub(super) async fn plan(args: Plan, connection: &Connection) -> anyhow::Result<
     Ok(code)
 }
 
-fn report(planned: &Planned<'_>, simulation: Option<Simulation>, secrets: Secrets) -> Report {
+fn report(
+    planned: &Planned<'_>,
+    heads: &[Head],
+    simulation: Option<Simulation>,
+    secrets: Secrets,
+) -> Report {
     let Planned { found, wanted, action, manner, findings, unchanged } = planned;
+    let deed = match (action, &wanted.current) {
+        (Action::Upgrade, Some(current)) => Deed::Upgrade(current.version),
+        (Action::Upgrade, None) | (Action::Install, _) => Deed::Install,
+    };
     let hooks = if manner.hooks { &wanted.rendered.hooks[..] } else { &[] };
+    let runs = runs(hooks, deed.event());
     Report {
+        action: deed.word(),
         release: found.name.clone(),
         from: wanted.current.as_ref().map(State::of_record),
-        to: State::of_chart(&wanted.rendered.chart),
-        changes: findings.iter().map(|found| found.change.clone().shown(secrets)).collect(),
+        to: Some(State::of_chart(&wanted.rendered.chart)),
+        changes: shown(findings, secrets),
         unchanged: Some(*unchanged),
-        hooks: runs(hooks, action.word()),
+        steps: course(deed, heads, manner, &runs, (findings, *unchanged)),
+        hooks: runs,
         namespace: wanted.asked.namespace.clone(),
         simulation,
     }
+}
+
+/// Returns changes as they may be shown.
+fn shown(findings: &[Finding], secrets: Secrets) -> Vec<Change> {
+    findings.iter().map(|found| found.change.clone().shown(secrets)).collect()
+}
+
+/// Returns the steps of an action.
+fn course(
+    deed: Deed,
+    heads: &[Head],
+    manner: &Manner,
+    runs: &[Run],
+    (findings, unchanged): (&[Finding], usize),
+) -> Vec<Step> {
+    let count = |wanted: fn(&What) -> bool| {
+        findings.iter().filter(|found| wanted(&found.change.what)).count()
+    };
+    let lost = |what: &What| matches!(what, What::Delete | What::Keep | What::Foreign { .. });
+    let applied = findings.len() - count(lost) + unchanged;
+    let hooks: Vec<_> =
+        runs.iter().map(|run| (run.event.clone(), format!("{}/{}", run.kind, run.name))).collect();
+    plan::steps(&Course {
+        deed,
+        heads,
+        max_history: manner.max_history,
+        hooks: &hooks,
+        objects: Objects { applied, deleted: count(|what| *what == What::Delete) },
+        wait: (manner.wait != Wait::Hooks).then_some(manner.timeout),
+    })
 }
 
 /// Returns where the release would be changed, and by whom.
@@ -189,16 +256,19 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
     let found = inspect::find(&connected, &args.release).await?;
     let side = |side: Side| if args.no_hooks { side.without_hooks() } else { side };
     let report = if args.chart.is_some() {
-        let wanted = wanted::find(&connected, &found, args.chart.as_deref(), &args.asking).await?;
+        let wanted =
+            wanted::find(&connected, &found, (args.chart.as_deref(), &args.asking), None).await?;
         let before = wanted.current.as_ref().map(Side::of_record).transpose()?.unwrap_or_default();
         let (rendered, namespace) = (&wanted.rendered, wanted.asked.namespace.clone());
         let after = Side::read(&rendered.manifest, &rendered.hooks, &namespace)?;
         Report {
             from: wanted.current.as_ref().map(State::of_record),
-            to: State::of_chart(&rendered.chart),
+            to: Some(State::of_chart(&rendered.chart)),
             changes: plan::compare(&side(before), &side(after), args.asking.shown.secrets()),
             unchanged: None,
             hooks: Vec::new(),
+            steps: Vec::new(),
+            action: "",
             release: found.name,
             namespace,
             simulation: None,
@@ -208,10 +278,12 @@ pub(super) async fn diff(args: Diff, connection: &Connection) -> anyhow::Result<
         let (from, to) = (Side::of_record(&before)?, Side::of_record(&after)?);
         Report {
             from: Some(State::of_record(&before)),
-            to: State::of_record(&after),
+            to: Some(State::of_record(&after)),
             changes: plan::compare(&side(from), &side(to), args.asking.shown.secrets()),
             unchanged: None,
             hooks: Vec::new(),
+            steps: Vec::new(),
+            action: "",
             release: found.name,
             namespace: after.namespace,
             simulation: None,

@@ -14,8 +14,11 @@ use crate::api::crd::HELM_RELEASE_API;
 use crate::base::clock::{Clock as _, SystemClock, rfc3339_seconds};
 use crate::base::file;
 use crate::cluster::{Cluster, ObjectId};
-use crate::plan::saved::{Action, Manner, Packed, Rendered, Revision, Saved, Seen};
+use crate::plan::saved::{
+    Action, Deployment, How, Manner, Packed, Rendered, Revision, Saved, Seen, Task,
+};
 use crate::plan::{Finding, What};
+use crate::release::Record;
 use crate::release::conflict::Policy;
 use crate::yaml::Value;
 
@@ -32,40 +35,90 @@ pub(super) struct Planned<'a> {
     pub(super) unchanged: usize,
 }
 
-/// Writes a plan, if it can be carried out.
+/// Writes a plan of a new revision, if it can be carried out.
 pub(super) async fn save(path: &Path, planned: Planned<'_>, site: &Site) -> anyhow::Result<()> {
-    refusal(&planned).context("the plan is not kept")?;
+    refusal(planned.wanted.last(), &planned.findings).context("the plan is not kept")?;
     let Planned { found, wanted, action, manner, findings, unchanged } = planned;
     let chart = Packed::of(&wanted.asked.chart)?;
     let rendered = rendered(&chart, &wanted, site).await?;
-    let places = places(&site.cluster, [OF_THE_CLUSTER, &wanted.asked.namespace]).await?;
+    let deployment = Deployment {
+        action,
+        chart,
+        values: wanted.asked.values.clone(),
+        sources: wanted.asked.sources.clone(),
+        rendered,
+        kubernetes: wanted.capabilities.kube_version.clone(),
+        api_versions: wanted.capabilities.api_versions.iter().cloned().collect(),
+    };
+    let kept = Keeping {
+        task: Task::Deploy(Box::new(deployment)),
+        release: &found.name,
+        namespace: &wanted.asked.namespace,
+        keeper: keeper(found, site).await?,
+        manner,
+        newest: wanted.last(),
+        current: wanted.current.as_ref(),
+        findings,
+        unchanged,
+    };
+    keep(path, kept, site).await
+}
+
+/// What is written.
+pub(super) struct Keeping<'a> {
+    pub(super) task: Task,
+    pub(super) release: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) keeper: Option<Value>,
+    pub(super) manner: Manner,
+    pub(super) newest: Option<&'a Record>,
+    pub(super) current: Option<&'a Record>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) unchanged: usize,
+}
+
+/// Writes a plan of a release that is there, if it can be carried out.
+pub(super) async fn save_of_release(
+    path: &Path,
+    kept: Keeping<'_>,
+    site: &Site,
+) -> anyhow::Result<()> {
+    refusal(None, &kept.findings).context("the plan is not kept")?;
+    keep(path, kept, site).await
+}
+
+/// Reads the `HelmRelease` that keeps the release of a site.
+pub(super) async fn keeper_of(site: &Site) -> anyhow::Result<Option<Value>> {
+    match &site.kept {
+        Some(kept) => read_keeper(&site.cluster, &site.namespace, kept).await,
+        None => Ok(None),
+    }
+}
+
+async fn keep(path: &Path, kept: Keeping<'_>, site: &Site) -> anyhow::Result<()> {
+    let places = places(&site.cluster, [OF_THE_CLUSTER, kept.namespace]).await?;
     if places.is_empty() {
         bail!(
             "the plan is not kept: neither namespace {OF_THE_CLUSTER} nor {} can be read, and \
              nothing else tells this cluster from another",
-            wanted.asked.namespace
+            kept.namespace
         );
     }
     let saved = Saved {
         made_by: env!("CARGO_PKG_VERSION").to_owned(),
         made_at: rfc3339_seconds(SystemClock.now()),
-        action,
-        release: found.name.clone(),
-        namespace: wanted.asked.namespace.clone(),
+        task: kept.task,
+        release: kept.release.to_owned(),
+        namespace: kept.namespace.to_owned(),
         storage_namespace: site.namespace.clone(),
-        keeper: keeper(found, site).await?,
-        manner,
-        chart,
-        values: wanted.asked.values.clone(),
-        rendered,
+        keeper: kept.keeper,
+        manner: kept.manner,
         seen: Seen {
             places,
-            kubernetes: wanted.capabilities.kube_version.clone(),
-            api_versions: wanted.capabilities.api_versions.iter().cloned().collect(),
-            newest: wanted.last().map(Revision::of),
-            current: wanted.current.as_ref().map(Revision::of),
-            findings,
-            unchanged,
+            newest: kept.newest.map(Revision::of),
+            current: kept.current.map(Revision::of),
+            findings: kept.findings,
+            unchanged: kept.unchanged,
         },
     };
     file::write_private(path, &saved.write()?)?;
@@ -78,15 +131,15 @@ pub(super) async fn save(path: &Path, planned: Planned<'_>, site: &Site) -> anyh
 }
 
 /// Refuses what is known not to work.
-fn refusal(planned: &Planned<'_>) -> anyhow::Result<()> {
-    if let Some(last) = planned.wanted.last().filter(|last| last.is_pending()) {
+fn refusal(last: Option<&Record>, findings: &[Finding]) -> anyhow::Result<()> {
+    if let Some(last) = last.filter(|last| last.is_pending()) {
         bail!(
             "revision {} is {}: another operation (install/upgrade/rollback) is in progress",
             last.version,
             last.info.status
         );
     }
-    for Finding { change, .. } in &planned.findings {
+    for Finding { change, .. } in findings {
         if let What::Refuse { reason } = &change.what {
             bail!("the cluster refuses {}: {}", change.object, reason.trim_end());
         }
@@ -109,8 +162,9 @@ async fn rendered(chart: &Packed, wanted: &Wanted<'_>, site: &Site) -> anyhow::R
         chart: Arc::new(chart.chart()?),
         values: wanted.asked.values.clone(),
         namespace: wanted.asked.namespace.clone(),
+        sources: Vec::new(),
         post: wanted.asked.post.clone(),
-        check_schema: false,
+        how: How { check_schema: false, ..wanted.asked.how.clone() },
     };
     let told = (wanted.info.clone(), &wanted.capabilities);
     let again = wanted::render(&site.cluster, &asked, told).await?;

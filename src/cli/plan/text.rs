@@ -23,7 +23,7 @@ pub(super) fn write(report: &Report) -> String {
         Some(from) => out.push_str(&state(from)),
         None => out.push_str("not installed"),
     }
-    let _ = writeln!(out, " → {}", state(&report.to));
+    let _ = writeln!(out, " → {}", report.to.as_ref().map_or("gone".to_owned(), state));
     for change in &report.changes {
         out.push('\n');
         write_change(&mut out, change);
@@ -32,6 +32,12 @@ pub(super) fn write(report: &Report) -> String {
         out.push_str("\nHooks that run:\n");
         for run in &report.hooks {
             let _ = writeln!(out, "  {} {}/{}", run.event, run.kind, run.name);
+        }
+    }
+    if !report.steps.is_empty() {
+        out.push_str("\nIn this order:\n");
+        for (index, step) in report.steps.iter().enumerate() {
+            let _ = writeln!(out, "  {}. {step}", index + 1);
         }
     }
     let _ = writeln!(out, "\n{}", summary(report));
@@ -70,7 +76,7 @@ fn summary(report: &Report) -> String {
         (count(|what| matches!(what, What::Update { .. })), "changed"),
         (count(|what| matches!(what, What::Delete)), "deleted"),
         (count(|what| matches!(what, What::Keep)), "left alone"),
-        (count(|what| matches!(what, What::Stay)), "left to others"),
+        (count(|what| matches!(what, What::Stay | What::Foreign { .. })), "left to others"),
         (count(|what| matches!(what, What::Refuse { .. })), "refused"),
     ];
     let mut parts: Vec<String> = counts
@@ -93,7 +99,7 @@ fn write_change(out: &mut String, change: &Change) {
         What::Update { .. } => '~',
         What::Delete => '-',
         What::Keep => '=',
-        What::Stay => '.',
+        What::Stay | What::Foreign { .. } => '.',
         What::Refuse { .. } => '!',
     };
     let _ = write!(out, "{sign} {}", subject(&change.object));
@@ -103,6 +109,9 @@ fn write_change(out: &mut String, change: &Change) {
             let _ = write!(out, " is refused: {}", reason.trim_end());
         }
         What::Stay => out.push_str(" stays as it is"),
+        What::Foreign { reason } => {
+            let _ = write!(out, " stays, because it is not the release's: {reason}");
+        }
         What::Create | What::Update { .. } | What::Delete => {}
     }
     out.push('\n');

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use super::super::connect::Connected;
-use super::super::explain;
+use super::super::deploy::Ordered;
 use super::super::inspect::Found;
-use super::super::{chart as named, values};
-use super::args::Asking;
+use super::super::{chart as named, explain, refresh, values};
+use super::args::{Acting, Asking};
+use super::manner;
+use super::sources::Sourced;
 use crate::chart::{self, Chart, merge_values};
 use crate::cluster::Cluster;
 use crate::controller::target::Target;
-use crate::plan::saved::Action;
+use crate::plan::saved::{Action, How, ValuesSource};
 use crate::release::{
     self, ClusterLookup, Head, PostRendering, Record, RenderRequest, RenderedRelease, Renderer,
     Storage,
@@ -39,10 +41,12 @@ pub(super) struct Asked<'a> {
     pub(super) chart: Arc<Chart>,
     pub(super) values: Map,
     pub(super) namespace: String,
+    /// Where values come from that the `HelmRelease` refers to.
+    pub(super) sources: Vec<ValuesSource>,
     /// What the `HelmRelease` has done to the objects, if there is one.
     pub(super) post: Option<PostRendering<'a>>,
-    /// Whether values are checked against schemas.
-    pub(super) check_schema: bool,
+    /// How it is rendered.
+    pub(super) how: How,
 }
 
 impl Wanted<'_> {
@@ -56,12 +60,12 @@ impl Wanted<'_> {
 pub(super) async fn find<'a>(
     connected: &Connected,
     found: &'a Found,
-    chart: Option<&str>,
-    asking: &Asking,
+    (chart, asking): (Option<&str>, &Asking),
+    acting: Option<(&Acting, bool)>,
 ) -> anyhow::Result<Wanted<'a>> {
     let Standing { current, newest } = standing(&found.storage, &found.name).await?;
     let after = newest.as_ref().or(current.as_ref()).map_or(0, |record| record.version);
-    let asked = asked(connected, found, (chart, asking), current.as_ref()).await?;
+    let asked = asked(connected, found, (chart, asking, acting), current.as_ref()).await?;
     let info = ReleaseInfo {
         name: found.name.clone(),
         namespace: asked.namespace.clone(),
@@ -79,6 +83,13 @@ pub(super) struct Standing {
     pub(super) current: Option<Record>,
     /// The newest revision, if it is another one.
     pub(super) newest: Option<Record>,
+}
+
+impl Standing {
+    /// Returns the newest revision, whatever became of it.
+    pub(super) fn last(self) -> Option<Record> {
+        self.newest.or(self.current)
+    }
 }
 
 /// Finds out where a release is.
@@ -101,23 +112,25 @@ pub(super) async fn standing(storage: &Storage, name: &str) -> anyhow::Result<St
 async fn asked<'a>(
     connected: &Connected,
     found: &'a Found,
-    (chart, asking): (Option<&str>, &Asking),
+    (chart, asking, acting): (Option<&str>, &Asking, Option<(&Acting, bool)>),
     current: Option<&Record>,
 ) -> anyhow::Result<Asked<'a>> {
     let given = values::merge(&asking.values)?.values;
     let named = match chart {
         Some(name) => {
             let load = |bytes: Vec<u8>| chart::load_archive(&bytes);
-            Some(named::load(name, &asking.from, load).await?)
+            let loaded = named::load(name, &asking.from, load).await?;
+            let is_completed = acting.is_some_and(|(_, is_completed)| is_completed);
+            Some(refresh::complete(loaded, name, (&asking.from, is_completed)).await?)
         }
         None => None,
     };
     if let Some(helm_release) = &found.release {
-        let mut composed = Map::new();
+        let mut composed = Sourced::of(&helm_release.metadata.namespace);
         let sources = &asking.from.sources;
         let action = if current.is_some() { Action::Upgrade } else { Action::Install };
         let own = explain::preview(connected, sources, helm_release, &mut composed).await?;
-        let (mut chart, mut values) = (named.unwrap_or(own), merge_values(composed, given));
+        let (mut chart, mut values) = (named.unwrap_or(own), merge_values(composed.values, given));
         if let Some(last) = current.filter(|_| helm_release.spec.upgrade.preserve_values) {
             let (reused, all) = last.reuse_values(&chart, values)?;
             (chart, values) = (Arc::new(reused), all);
@@ -126,8 +139,9 @@ async fn asked<'a>(
             chart,
             values,
             namespace: Target::of(helm_release).namespace,
+            sources: composed.sources,
             post: Some(PostRendering::of(helm_release)),
-            check_schema: super::manner::checks_schema(helm_release, action),
+            how: manner::rendering_of(helm_release, action),
         });
     }
     let (name, namespace) = (&found.name, &connected.namespace);
@@ -137,10 +151,21 @@ async fn asked<'a>(
              name one, as in `leadsman plan {name} CHART`"
         );
     };
-    // Without any of its own an upgrade goes on with the values of the release.
-    let last = current.map(Record::values);
-    let values = if given.is_empty() { last.unwrap_or_default() } else { given };
-    Ok(Asked { chart, values, namespace: namespace.clone(), post: None, check_schema: true })
+    let acting = acting.map(|(acting, _)| acting);
+    let (chart, values) = match (current, acting) {
+        (Some(current), Some(acting)) => acting.reused.apply(chart, given, current)?,
+        // Without any of its own an upgrade goes on with the values of the release.
+        (Some(current), None) if given.is_empty() => (chart, current.values()),
+        (Some(_) | None, _) => (chart, given),
+    };
+    Ok(Asked {
+        chart,
+        values,
+        namespace: namespace.clone(),
+        sources: Vec::new(),
+        post: None,
+        how: acting.map_or_else(manner::rendering, Acting::rendering),
+    })
 }
 
 /// Renders for the cluster, whose answers to `lookup` count.
@@ -150,20 +175,23 @@ pub(super) async fn render(
     (release, capabilities): (ReleaseInfo, &Capabilities),
 ) -> anyhow::Result<RenderedRelease> {
     let lookup = ClusterLookup::new(cluster.clone());
-    let request = RenderRequest {
-        chart: &asked.chart,
-        values: &asked.values,
-        release,
-        capabilities,
-        lookup: Some(&lookup),
-        hosts: None,
-        check_schema: asked.check_schema,
-    };
-    let renderer = Renderer::default();
-    let rendered = tokio::task::block_in_place(|| match &asked.post {
-        Some(post) => renderer.render_for(&request, post),
-        None => renderer.render(&request),
-    });
+    let rendered =
+        match &asked.post {
+            Some(post) => {
+                let request = RenderRequest {
+                    chart: &asked.chart,
+                    values: &asked.values,
+                    release,
+                    capabilities,
+                    lookup: Some(&lookup),
+                    hosts: None,
+                    check_schema: asked.how.check_schema,
+                };
+                tokio::task::block_in_place(|| Renderer::default().render_for(&request, post))
+            }
+            None => Ordered::of(Arc::clone(&asked.chart), asked.values.clone(), &asked.how)?
+                .render(&asked.how, release, (capabilities, Some(&lookup))),
+        };
     // What the template says then is not the template's fault.
     match lookup.into_outage() {
         Some(error) => Err(error.into()),

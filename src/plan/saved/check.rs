@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Revision, Saved, Seen};
+use super::{Deployment, Revision, Saved, Seen, ValuesSource};
 use crate::api::annotation::CONFLICTS;
 use crate::base::shorten::shorten;
 use crate::plan::compare::{Side, compare};
@@ -134,19 +134,55 @@ pub fn keeper(then: Option<&Value>, now: Option<&Value>) -> Vec<Difference> {
     vec![Difference::new(name(now), format!("{} changed", several(&paths)))]
 }
 
+/// Whether the revision that is to run again is the one that was shown.
+pub fn target(saved: &Saved, then: &Revision, now: Option<&Revision>) -> Vec<Difference> {
+    let what = match now {
+        Some(now) if now.number == then.number && now.digest == then.digest => return Vec::new(),
+        Some(_) => format!("revision {} was written anew with other content", then.number),
+        None => format!("revision {}, to which it was to return, is gone", then.number),
+    };
+    vec![Difference::new(
+        format_args!("release {}/{}", saved.storage_namespace, saved.release),
+        what,
+    )]
+}
+
+/// Whether the objects that `spec.valuesFrom` names hold what they held.
+pub fn sources(then: &[ValuesSource], now: &[ValuesSource]) -> Vec<Difference> {
+    let find = |list: &[ValuesSource], one: &ValuesSource| {
+        let same = |other: &&ValuesSource| (&other.object, &other.key) == (&one.object, &one.key);
+        list.iter().find(same).map(|other| other.digest.clone())
+    };
+    let of = |one: &ValuesSource, what: &str| {
+        let what = format!("key {} of it, which valuesFrom names, {what}", one.key);
+        Difference::new(&one.object, what)
+    };
+    let mut found = Vec::new();
+    for one in then {
+        match find(now, one) {
+            Some(digest) if digest == one.digest => {}
+            Some(_) => found.push(of(one, "holds other values now")),
+            None => found.push(of(one, "is gone")),
+        }
+    }
+    let new = now.iter().filter(|one| find(then, one).is_none());
+    found.extend(new.map(|one| of(one, "is there now, and was not")));
+    found
+}
+
 /// Whether chart and values render to the same here and now, but for fields that never come out
 /// the same.
 ///
 /// # Errors
 /// A manifest is not YAML.
 pub fn rendering(
-    saved: &Saved,
+    (deployment, namespace): (&Deployment, &str),
     now: &RenderedRelease,
     capabilities: &Capabilities,
 ) -> Result<Vec<Difference>, release::Error> {
-    let rendered = &saved.rendered;
-    let before = Side::read(&rendered.manifest, &rendered.hooks, &saved.namespace)?;
-    let after = Side::read(&now.manifest, &now.hooks, &saved.namespace)?;
+    let rendered = &deployment.rendered;
+    let before = Side::read(&rendered.manifest, &rendered.hooks, namespace)?;
+    let after = Side::read(&now.manifest, &now.hooks, namespace)?;
     let steady = |object: &Subject, field: &Field| {
         !rendered.unsteady.iter().any(|one| one.object == *object && one.path == field.path)
     };
@@ -155,7 +191,7 @@ pub fn rendering(
         let what = match change.what {
             What::Create => "templates render it now, and did not".to_owned(),
             // Two renderings know no others.
-            What::Stay => continue,
+            What::Stay | What::Foreign { .. } => continue,
             What::Delete | What::Keep => "templates rendered it, and do not any more".to_owned(),
             What::Refuse { reason } => reason,
             What::Update { fields } => {
@@ -171,7 +207,7 @@ pub fn rendering(
         found.push(Difference::new(&change.object, what));
     }
     if !found.is_empty() {
-        found.extend(told_otherwise(&saved.seen, capabilities));
+        found.extend(told_otherwise(deployment, capabilities));
     }
     Ok(found)
 }
@@ -182,7 +218,7 @@ fn rendered_field(field: &Field) -> String {
 }
 
 /// What templates are told of the cluster, and were told otherwise.
-fn told_otherwise(seen: &Seen, now: &Capabilities) -> Vec<Difference> {
+fn told_otherwise(seen: &Deployment, now: &Capabilities) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut add = |what: String| found.push(Difference::new("the cluster", what));
     if seen.kubernetes != now.kube_version {
@@ -272,7 +308,12 @@ fn changed(then: &Finding, now: &Finding) -> String {
 fn fields_of(what: &What) -> &[Field] {
     match what {
         What::Update { fields } => fields,
-        What::Create | What::Delete | What::Keep | What::Stay | What::Refuse { .. } => &[],
+        What::Create
+        | What::Delete
+        | What::Keep
+        | What::Stay
+        | What::Foreign { .. }
+        | What::Refuse { .. } => &[],
     }
 }
 
@@ -322,6 +363,7 @@ fn verb(change: &Change) -> &'static str {
         What::Delete => "deleted",
         What::Keep => "left alone",
         What::Stay => "left as it is",
+        What::Foreign { .. } => "left to its owner",
         What::Refuse { .. } => "refused",
     }
 }
@@ -338,7 +380,9 @@ fn detail(change: &Change) -> String {
             format!("changed ({})", several(&paths))
         }
         What::Refuse { reason } => format!("refused: {}", reason.trim_end()),
-        What::Create | What::Delete | What::Keep | What::Stay => verb(&change).to_owned(),
+        What::Create | What::Delete | What::Keep | What::Stay | What::Foreign { .. } => {
+            verb(&change).to_owned()
+        }
     }
 }
 

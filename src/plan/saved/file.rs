@@ -1,4 +1,4 @@
-//! The document: `{"leadsmanPlan": 2, "digest": "sha256:…", "plan": {…}}`.
+//! The document: `{"leadsmanPlan": 3, "digest": "sha256:…", "plan": {…}}`.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::base::digest::Digest;
 use crate::yaml::Value;
 
 /// The format that is written and read.
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 /// Largest document that is read: a chart, its values, and what it renders to.
 pub const LIMIT_BYTES: u64 = 64 << 20;
 

@@ -24,6 +24,7 @@ use crate::api::CrdPolicy;
 use crate::base::digest::Digest;
 use crate::base::duration::GoDuration;
 use crate::chart::{self, Chart};
+use crate::cluster::Propagation;
 use crate::release::conflict::Rules;
 use crate::release::manifest::Hook;
 use crate::release::{self, Method, Record, RenderedRelease};
@@ -40,7 +41,7 @@ pub struct Saved {
     /// When, in RFC 3339.
     pub made_at: String,
     /// What is to be done.
-    pub action: Action,
+    pub task: Task,
     /// Name of the release.
     pub release: String,
     /// Namespace of its objects.
@@ -52,17 +53,66 @@ pub struct Saved {
     pub keeper: Option<Value>,
     /// How it is done.
     pub manner: Manner,
-    /// The chart.
-    pub chart: Packed,
-    /// The user's values.
-    pub values: Map,
-    /// What chart and values rendered to.
-    pub rendered: Rendered,
     /// What the cluster was like.
     pub seen: Seen,
 }
 
 /// What is to be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Task {
+    /// A new revision is made of a chart.
+    Deploy(Box<Deployment>),
+    /// An earlier revision runs again: this one.
+    Rollback(Revision),
+    /// The release goes.
+    Uninstall(Removal),
+}
+
+/// A revision that is to be made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deployment {
+    /// Of which kind.
+    pub action: Action,
+    /// The chart.
+    pub chart: Packed,
+    /// The user's values.
+    pub values: Map,
+    /// Where those come from that the `HelmRelease` refers to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<ValuesSource>,
+    /// What chart and values rendered to.
+    pub rendered: Rendered,
+    /// Version of Kubernetes that templates were told.
+    pub kubernetes: String,
+    /// Groups, versions and kinds that they were told of.
+    pub api_versions: BTreeSet<String>,
+}
+
+/// How a release goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Removal {
+    /// Whether the records stay.
+    pub keep_history: bool,
+    /// What happens to what the objects own.
+    pub cascade: Propagation,
+}
+
+/// An entry of `spec.valuesFrom`, and what it held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ValuesSource {
+    /// Which object, such as `Secret apps/values`.
+    pub object: String,
+    /// Which key.
+    pub key: String,
+    /// Digest of what it held.
+    pub digest: String,
+}
+
+/// Which revision is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
@@ -73,7 +123,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Returns the word of it in the names of hooks' events.
+    /// Returns the word of it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Install => "install",
@@ -97,14 +147,17 @@ pub struct Manner {
     pub hooks: bool,
     /// What is done about the definitions of the chart's `crds/`.
     pub crds: CrdPolicy,
-    /// Whether values are checked against schemas.
-    pub check_schema: bool,
+    /// How the chart is rendered.
+    pub rendering: How,
     /// Whether existing objects may be taken over.
     pub take_ownership: bool,
     /// Whether the namespace is created.
     pub create_namespace: bool,
     /// Whether new objects are deleted after a failure.
     pub cleanup_on_fail: bool,
+    /// Who computes what changes when a failed action is undone; none: it is not undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<Method>,
     /// Records that are kept; 0: all.
     pub max_history: usize,
     /// Who computes what changes.
@@ -115,6 +168,27 @@ pub struct Manner {
     pub replace: bool,
     /// How a success is described; empty: in Helm's words.
     pub description: String,
+    /// Labels that are given to the record, or taken from it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whether the notes are printed.
+    pub shows_notes: bool,
+}
+
+/// How a chart is rendered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "Helm's options, as they are")]
+pub struct How {
+    /// Whether values are checked against schemas.
+    pub check_schema: bool,
+    /// Whether templates may look up addresses of hosts.
+    pub dns: bool,
+    /// Whether the notes of dependencies are part of the notes.
+    pub all_notes: bool,
+    /// Name of the plugin that all documents go through, and its arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_renderer: Vec<String>,
 }
 
 /// For what is waited.
@@ -176,10 +250,6 @@ pub struct Unsteady {
 pub struct Seen {
     /// The uids of namespaces, which tell clusters apart.
     pub places: BTreeMap<String, String>,
-    /// Version of Kubernetes.
-    pub kubernetes: String,
-    /// Groups, versions and kinds that are served.
-    pub api_versions: BTreeSet<String>,
     /// The newest revision; none: there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Revision>,

@@ -51,11 +51,37 @@ fn chart() -> Chart {
 
 const CONFIG: &str = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {k: v}\n";
 
+fn deployment() -> Deployment {
+    Deployment {
+        action: Action::Upgrade,
+        chart: Packed::of(&chart()).unwrap(),
+        values: serde_json::from_value(json!({"n": 0.1, "m": 1.0, "big": u64::MAX, "z": null}))
+            .unwrap(),
+        sources: vec![source("Secret", "a")],
+        rendered: Rendered {
+            manifest: CONFIG.to_owned(),
+            hooks: Vec::new(),
+            notes: "hello".to_owned(),
+            unsteady: Vec::new(),
+        },
+        kubernetes: "v1.34.2".to_owned(),
+        api_versions: BTreeSet::from(["v1".to_owned(), "apps/v1".to_owned()]),
+    }
+}
+
+fn source(kind: &str, held: &str) -> ValuesSource {
+    ValuesSource {
+        object: format!("{kind} apps/values"),
+        key: "values.yaml".to_owned(),
+        digest: Digest::of(held).to_string(),
+    }
+}
+
 fn saved() -> Saved {
     Saved {
         made_by: "0.1.0".to_owned(),
         made_at: "2026-01-01T00:00:00Z".to_owned(),
-        action: Action::Upgrade,
+        task: Task::Deploy(Box::new(deployment())),
         release: "web".to_owned(),
         namespace: "apps".to_owned(),
         storage_namespace: "apps".to_owned(),
@@ -66,7 +92,7 @@ fn saved() -> Saved {
             timeout: GoDuration(std::time::Duration::from_secs(90)),
             hooks: true,
             crds: CrdPolicy::Create,
-            check_schema: true,
+            rendering: How { check_schema: true, ..How::default() },
             take_ownership: false,
             create_namespace: false,
             cleanup_on_fail: false,
@@ -75,20 +101,12 @@ fn saved() -> Saved {
             conflicts: Rules::parse("spec.replicas=leave", Policy::Fail).unwrap(),
             replace: false,
             description: String::new(),
-        },
-        chart: Packed::of(&chart()).unwrap(),
-        values: serde_json::from_value(json!({"n": 0.1, "m": 1.0, "big": u64::MAX, "z": null}))
-            .unwrap(),
-        rendered: Rendered {
-            manifest: CONFIG.to_owned(),
-            hooks: Vec::new(),
-            notes: "hello".to_owned(),
-            unsteady: Vec::new(),
+            undone_by: Some(Method::Auto),
+            labels: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
+            shows_notes: true,
         },
         seen: Seen {
             places: BTreeMap::from([("kube-system".to_owned(), "k1".to_owned())]),
-            kubernetes: "v1.34.2".to_owned(),
-            api_versions: BTreeSet::from(["v1".to_owned(), "apps/v1".to_owned()]),
             newest: Some(revision(2, "failed", "d2")),
             current: Some(revision(1, "deployed", "d1")),
             findings: vec![
@@ -113,7 +131,7 @@ fn what_is_written_is_read() {
     let value: Value = serde_json::from_slice(&bytes).unwrap();
     let pretty = serde_json::to_vec_pretty(&value).unwrap();
     assert_eq!(Saved::read(&pretty).unwrap(), saved);
-    let again = saved.chart.chart().unwrap();
+    let again = deployment().chart.chart().unwrap();
     assert_eq!(again.values, chart().values);
     assert_eq!(again.dependencies[0].metadata, chart().dependencies[0].metadata);
 }
@@ -141,8 +159,8 @@ fn a_file_that_is_no_plan_is_refused_in_words() {
         ("cut", whole.to_string()[..900].to_owned(), "it is damaged (EOF"),
         (
             "newer",
-            with("/leadsmanPlan", json!(3)),
-            "it has format 3 of leadsman 0.1.0, and this leadsman reads format 2",
+            with("/leadsmanPlan", json!(4)),
+            "it has format 4 of leadsman 0.1.0, and this leadsman reads format 3",
         ),
         ("edited", with("/plan/release", json!("other")), "it is damaged (its digest is sha256:"),
         ("no digest", with("/digest", json!("")), "it is damaged (its digest is sha256:"),
@@ -206,9 +224,11 @@ fn damage_of_any_kind_is_an_error_or_another_plan() {
     assert!(plans.len() > 300, "{}", plans.len());
     for plan in plans {
         let digest = Digest::of(plan.to_string()).to_string();
-        let text = json!({"leadsmanPlan": 2, "digest": digest, "plan": plan}).to_string();
+        let text = json!({"leadsmanPlan": 3, "digest": digest, "plan": plan}).to_string();
         if let Ok(read) = Saved::read(text.as_bytes()) {
-            let _ = read.chart.chart();
+            if let Task::Deploy(deployment) = &read.task {
+                let _ = deployment.chart.chart();
+            }
             let none = check::changes(&read.seen.findings, &[]);
             assert_eq!(none.len(), read.seen.findings.len());
         }
@@ -283,6 +303,59 @@ fn another_revision_is_told() {
 }
 
 #[test]
+fn another_revision_to_return_to_is_told() {
+    let then = revision(1, "superseded", "d1");
+    let rows = [
+        (Some(revision(1, "superseded", "d1")), ""),
+        (
+            Some(revision(1, "superseded", "other")),
+            "revision 1 was written anew with other content",
+        ),
+        (None, "revision 1, to which it was to return, is gone"),
+    ];
+    for (now, wanted) in rows {
+        let found = texts(&check::target(&saved(), &then, now.as_ref())).join("");
+        assert_eq!(found.trim_start_matches("release apps/web: "), wanted);
+    }
+}
+
+#[test]
+fn other_values_of_others_are_told() {
+    let rows = [
+        (vec![source("Secret", "a")], vec![source("Secret", "a")], ""),
+        (
+            vec![source("Secret", "a"), source("ConfigMap", "b")],
+            vec![source("Secret", "a"), source("ConfigMap", "c")],
+            "ConfigMap apps/values: key values.yaml of it, which valuesFrom names, holds other \
+             values now",
+        ),
+        (
+            vec![source("Secret", "a")],
+            vec![],
+            "Secret apps/values: key values.yaml of it, which valuesFrom names, is gone",
+        ),
+        (
+            vec![],
+            vec![source("Secret", "a")],
+            "Secret apps/values: key values.yaml of it, which valuesFrom names, is there now, and \
+             was not",
+        ),
+    ];
+    for (then, now, wanted) in rows {
+        assert_eq!(texts(&check::sources(&then, &now)).join("\n"), wanted);
+    }
+}
+
+#[test]
+fn every_task_is_read_as_it_was_written() {
+    let removal = Removal { keep_history: true, cascade: Propagation::Foreground };
+    for task in [Task::Rollback(revision(1, "superseded", "d1")), Task::Uninstall(removal)] {
+        let saved = Saved { task, ..saved() };
+        assert_eq!(Saved::read(&saved.write().unwrap()).unwrap(), saved);
+    }
+}
+
+#[test]
 fn another_helmrelease_is_told() {
     let release = |uid: &str, spec: Value| json!({"metadata": {"name": "web", "namespace": "apps", "uid": uid}, "spec": spec});
     let then = release("1", json!({"interval": "1m", "values": {"a": 1}}));
@@ -336,9 +409,10 @@ fn rendered(manifest: &str) -> RenderedRelease {
 fn another_rendering_is_told_with_what_the_cluster_is_told_otherwise() {
     let mut capabilities = release::offline("1.34.2", &[]).unwrap();
     capabilities.api_versions = vec!["v1".to_owned(), "apps/v1".to_owned()];
-    let found = |saved: &Saved, manifest: &str, capabilities: &Capabilities| {
-        texts(&check::rendering(saved, &rendered(manifest), capabilities).unwrap())
+    let found = |of: &Deployment, manifest: &str, capabilities: &Capabilities| {
+        texts(&check::rendering((of, "apps"), &rendered(manifest), capabilities).unwrap())
     };
+    let saved = deployment;
     assert!(found(&saved(), CONFIG, &capabilities).is_empty());
     let other = CONFIG.replace("k: v", "k: w");
     let told = found(&saved(), &other, &capabilities);
@@ -379,7 +453,7 @@ fn fields_that_come_out_otherwise_each_time_are_found() {
     assert_eq!(object.to_string(), "ConfigMap x2");
 }
 
-fn deployment(what: What) -> Finding {
+fn workload(what: What) -> Finding {
     finding("Deployment", what)
 }
 
@@ -401,24 +475,24 @@ fn check_changes(rows: Vec<ChangeRow>) {
 
 #[test]
 fn other_fields_than_were_shown_are_told() {
-    let one = || vec![deployment(replicas(1, 2))];
+    let one = || vec![workload(replicas(1, 2))];
     let owned = || {
-        let mut found = deployment(replicas(1, 2));
+        let mut found = workload(replicas(1, 2));
         found.change.conflicts = vec![conflict(Policy::Force, 5)];
         vec![found]
     };
     let left = |live| {
-        let mut found = deployment(What::Stay);
+        let mut found = workload(What::Stay);
         found.change.conflicts = vec![conflict(Policy::Leave, live)];
         vec![found]
     };
-    let paused = || vec![deployment(update("spec.paused", json!(true), json!(false)))];
+    let paused = || vec![workload(update("spec.paused", json!(true), json!(false)))];
     check_changes(vec![
         (one(), one(), ""),
-        (one(), vec![deployment(replicas(5, 2))], "spec.replicas was 1, and is 5"),
+        (one(), vec![workload(replicas(5, 2))], "spec.replicas was 1, and is 5"),
         (
             one(),
-            vec![deployment(replicas(1, 3))],
+            vec![workload(replicas(1, 3))],
             "spec.replicas would have become 2, and would be 3",
         ),
         (
@@ -452,25 +526,30 @@ fn other_objects_than_were_shown_are_told() {
     };
     let holding = |digest: &str| Finding {
         live: Some(Standing { uid: "u1".to_owned(), digest: Some(digest.to_owned()) }),
-        ..deployment(What::Delete)
+        ..workload(What::Delete)
     };
     let refused = || What::Refuse { reason: "spec: immutable\n".to_owned() };
-    let created = || vec![deployment(What::Create)];
+    let created = || vec![workload(What::Create)];
     check_changes(vec![
         (
             created(),
-            vec![deployment(replicas(1, 2))],
+            vec![workload(replicas(1, 2))],
             "it was to be created, and now it would be changed (spec.replicas is 1)",
         ),
         (
             created(),
-            vec![deployment(refused())],
+            vec![workload(refused())],
             "it was to be created, and now it would be refused: spec: immutable",
         ),
         (
-            vec![deployment(replicas(1, 2))],
-            vec![anew(deployment(replicas(1, 2)))],
+            vec![workload(replicas(1, 2))],
+            vec![anew(workload(replicas(1, 2)))],
             "it was deleted and made anew",
+        ),
+        (
+            vec![holding("d1")],
+            vec![workload(What::Foreign { reason: "x".to_owned() })],
+            "it is to be deleted, and was changed meanwhile",
         ),
         (vec![holding("d1")], vec![holding("d1")], ""),
         (
@@ -480,7 +559,7 @@ fn other_objects_than_were_shown_are_told() {
         ),
         (
             vec![holding("d1")],
-            vec![deployment(What::Keep)],
+            vec![workload(What::Keep)],
             "it is to be deleted, and was changed meanwhile",
         ),
     ]);
