@@ -12,8 +12,9 @@ use serde::Serialize;
 
 use super::args::{Connection, Output};
 use super::inspect::Found;
+use super::release_args::NoCharts;
 use super::report::{self, Parts};
-use super::{connect, inspect, ui};
+use super::{connect, inspect, shaped, ui};
 use crate::release::Record;
 use crate::yaml::{self, Value};
 
@@ -46,9 +47,14 @@ pub(super) struct Get {
     /// With `values`: those of the chart, too.
     #[arg(short, long)]
     pub(super) all: bool,
+    /// With `all`: Go template of what is written, such as `{{.Release.Name}}`.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEMPLATE")]
+    pub(super) template: String,
     /// With `values` and `metadata`: how to write it.
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) no_charts: NoCharts,
 }
 
 pub(super) async fn run(args: Get, connection: &Connection) -> anyhow::Result<ExitCode> {
@@ -59,10 +65,17 @@ pub(super) async fn run(args: Get, connection: &Connection) -> anyhow::Result<Ex
     if args.all && args.part != Part::Values {
         bail!("unknown shorthand flag: 'a' in -a");
     }
+    if !args.template.is_empty() && args.part != Part::All {
+        bail!("unknown flag: --template");
+    }
     let connected = connect::cluster(connection).await?;
     let found = inspect::find(&connected, &args.release).await?;
     let record = record(&found, args.revision).await?;
     let text = match args.part {
+        Part::All if !args.template.is_empty() => {
+            let labels = found.storage.labels(&record).await?;
+            shaped::render(&record, &labels, &args.template)?
+        }
         Part::All => {
             report::block(&record, Parts { debug: true, metadata: true, ..Parts::default() })?
         }

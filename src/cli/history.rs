@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::args::{Connection, Output};
 use super::connect::Connected;
+use super::release_args::NoCharts;
 use super::{connect, inspect, report, ui};
 use crate::cluster::Selection;
 use crate::release::Record;
@@ -27,6 +28,8 @@ pub(super) struct History {
     /// How to write it.
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) no_charts: NoCharts,
 }
 
 #[derive(Serialize)]
@@ -92,7 +95,7 @@ pub(super) async fn show(connected: &Connected, args: &History) -> anyhow::Resul
     }
     let mut rows: Vec<Row> = Vec::new();
     for head in heads.into_iter().take(args.max) {
-        let record = found.storage.outline(&found.name, head.version).await?;
+        let record = found.storage.summary(&found.name, head.version).await?;
         rows.extend(record.map(Row::from));
     }
     rows.reverse();

@@ -9,6 +9,7 @@ use clap::Args as ClapArgs;
 
 use super::args::{Connection, One, Output};
 use super::connect::Connected;
+use super::release_args::NoCharts;
 use super::report::{self, Parts};
 use super::{connect, get, resources, ui};
 use crate::api::HelmRelease;
@@ -70,6 +71,8 @@ pub(super) struct Status {
     /// How to write the release.
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) no_charts: NoCharts,
 }
 
 /// Shows the release as Helm does, and below it, for people, what its `HelmRelease` says: whether

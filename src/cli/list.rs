@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::args::{Connection, Output};
+use super::release_args::NoCharts;
 use super::{connect, report, ui};
 use crate::release::{Head, Record, Storage};
 use crate::template::go_regex;
@@ -50,6 +51,8 @@ pub(super) struct List {
     /// How to write it.
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Output,
+    #[command(flatten)]
+    pub(super) no_charts: NoCharts,
 }
 
 /// Which states are shown; all without any.
@@ -119,7 +122,7 @@ pub(super) async fn run(args: List, connection: &Connection) -> anyhow::Result<E
     let mut records = Vec::new();
     for head in heads {
         let storage = Storage::with_driver(&connected.cluster, &head.namespace, connected.driver);
-        records.extend(storage.outline(&head.name, head.version).await?);
+        records.extend(storage.summary(&head.name, head.version).await?);
     }
     let records = page(sorted(records, &args), &args);
     show(&args, &records)?;
@@ -208,6 +211,7 @@ mod tests {
             version,
             status: status.to_owned(),
             holder: String::new(),
+            is_split: false,
         };
         let heads = || {
             vec![

@@ -39,6 +39,7 @@ mod resources;
 mod rollback;
 mod run;
 mod search;
+mod shaped;
 mod show;
 mod sign;
 mod site;

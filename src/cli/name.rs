@@ -107,7 +107,7 @@ fn from_template(text: &str, capabilities: &Capabilities) -> anyhow::Result<Stri
 }
 
 /// What Go itself says, without what Helm makes of errors in charts.
-fn plain(text: &str) -> anyhow::Error {
+pub(super) fn plain(text: &str) -> anyhow::Error {
     let parse = text.strip_prefix("parse error at (").and_then(|rest| rest.split_once("): "));
     match parse {
         Some((place, what)) => anyhow!("template: {place}: {what}"),

@@ -16,6 +16,15 @@ use crate::release::conflict::{Policy, RuleError, Rules};
 use crate::release::{Method, Record};
 use crate::yaml::Map;
 
+/// Files of repositories, which Helm takes for every command: no charts are looked for here.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(super) struct NoCharts {
+    #[arg(long, hide = true)]
+    repository_cache: Option<std::path::PathBuf>,
+    #[arg(long, hide = true)]
+    repository_config: Option<std::path::PathBuf>,
+}
+
 /// How long is waited, and for what.
 #[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Waiting {

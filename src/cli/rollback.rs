@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::Args as ClapArgs;
 
 use super::args::Connection;
-use super::release_args::{Applying, Depth, DryRun, Keeping, Waiting};
+use super::release_args::{Applying, Depth, DryRun, Keeping, NoCharts, Waiting};
 use super::site::Site;
 use super::ui;
 use crate::release::{self, Method, Options, Record};
@@ -26,6 +26,8 @@ pub(super) struct Rollback {
     pub(super) how: Reverting,
     #[command(flatten)]
     pub(super) dry: DryRun,
+    #[command(flatten)]
+    pub(super) no_charts: NoCharts,
 }
 
 /// How a release is rolled back.

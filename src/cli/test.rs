@@ -9,6 +9,7 @@ use anyhow::bail;
 use clap::Args as ClapArgs;
 
 use super::args::{Connection, Output, duration};
+use super::release_args::NoCharts;
 use super::report::{self, Parts};
 use super::site::Site;
 use super::ui;
@@ -29,6 +30,8 @@ pub(super) struct Test {
     /// Tests that run (`name=a`), or do not (`!name=a`), separated by commas (repeatable).
     #[arg(long, value_delimiter = ',', value_name = "[!]name=TEST")]
     pub(super) filter: Vec<String>,
+    #[command(flatten)]
+    pub(super) no_charts: NoCharts,
 }
 
 pub(super) async fn run(

@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::Args as ClapArgs;
 
 use super::args::Connection;
-use super::release_args::Waiting;
+use super::release_args::{NoCharts, Waiting};
 use super::site::Site;
 use super::ui;
 use crate::base::class::chain;
@@ -29,6 +29,8 @@ pub(super) struct Uninstall {
     pub(super) ignore_not_found: bool,
     #[command(flatten)]
     pub(super) how: Removing,
+    #[command(flatten)]
+    pub(super) no_charts: NoCharts,
 }
 
 /// How a release goes.

@@ -116,7 +116,8 @@ impl Rehearsal<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let labels = format!("owner=helm,name={}", self.deploy.name);
+        // Records, and parts of such as no object can hold.
+        let labels = format!("owner in (helm,leadsman),name={}", self.deploy.name);
         let records = Selection::namespace(self.storage_namespace).labels(labels);
         for record in self.real.list("v1", self.driver.kind(), &records).await? {
             sim.seed(record.0);

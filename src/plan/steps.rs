@@ -216,6 +216,7 @@ mod tests {
                 version: version.parse().unwrap(),
                 status: status.to_owned(),
                 holder: String::new(),
+                is_split: false,
             }
         });
         heads.collect()

@@ -10,7 +10,7 @@ use super::apply::{self, Created, Owner};
 use super::conflict::Conflict;
 use super::method::{Asked, Baseline, How, Verb};
 use super::record::{Info, Record};
-use super::{Error, Method, Options, RenderedRelease, Storage, hook, preflight};
+use super::{Error, Method, Options, RenderedRelease, Storage, hook, preflight, split};
 use crate::base::class::chain;
 use crate::base::clock::{Clock, rfc3339_nano};
 use crate::cluster::status::Reader;
@@ -192,7 +192,7 @@ async fn prepare(env: &Env<'_>, deploy: &Deploy) -> Result<(Record, Scope), Erro
             apply::old_objects(&env.cluster, &current.manifest, &current.namespace).await?
         }
     };
-    record.encode()?;
+    split::split(&record, None, "")?;
     let mut objects = apply::objects(&env.cluster, &record.manifest, &deploy.namespace).await?;
     let owner = deploy.owner();
     let mut verb = match &deploy.kind {

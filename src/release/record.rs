@@ -19,6 +19,8 @@ use crate::yaml::{self, Map, Value};
 pub const LIMIT_BYTES: usize = 1 << 20;
 /// Largest record that is read, unpacked.
 const UNPACKED_BYTES: u64 = 64 << 20;
+/// The slowest level of compression gains less than one in so many.
+const GAIN: usize = 10;
 /// Text of charts shrinks to this part at most, seldom to less.
 const LIKELY_RATIO: usize = 20;
 
@@ -180,20 +182,25 @@ impl Record {
     /// # Errors
     /// It would not fit into an object.
     pub fn encode(&self) -> Result<String, Error> {
-        let pack = |level| self.pack(level).map(|packed| STANDARD.encode(packed));
+        self.fitting()?.ok_or_else(|| Error::Record {
+            name: self.object_name(),
+            reason: format!("it would have more than {LIMIT_BYTES} bytes"),
+        })
+    }
+
+    /// Returns the text that an object holds; nothing if it would not fit into one.
+    pub(super) fn fitting(&self) -> Result<Option<String>, Error> {
         // The slowest level gains two in a hundred: it is tried where that may decide.
-        let mut text = pack(flate2::Compression::new(6))?;
-        if text.len() > LIMIT_BYTES {
-            text = pack(flate2::Compression::best())?;
+        let mut text = STANDARD.encode(self.pack(flate2::Compression::new(6))?);
+        if text.len() > LIMIT_BYTES && text.len() - text.len() / GAIN <= LIMIT_BYTES {
+            text = self.packed()?;
         }
-        if text.len() > LIMIT_BYTES {
-            let reason = format!(
-                "it would have {} bytes, an object holds at most {LIMIT_BYTES}: make the chart smaller (its files count, and values)",
-                text.len()
-            );
-            return Err(Error::Record { name: self.object_name(), reason });
-        }
-        Ok(text)
+        Ok((text.len() <= LIMIT_BYTES).then_some(text))
+    }
+
+    /// Returns the record's text, as small as can be, however large that is.
+    pub(super) fn packed(&self) -> Result<String, Error> {
+        Ok(STANDARD.encode(self.pack(flate2::Compression::best())?))
     }
 
     fn pack(&self, level: flate2::Compression) -> Result<Vec<u8>, Error> {
@@ -370,7 +377,7 @@ mod tests {
             })
             .collect();
         let record = Record { manifest: noise, ..Record::default() };
-        assert!(record.encode().unwrap_err().to_string().contains("an object holds at most"));
+        assert!(record.encode().unwrap_err().to_string().contains("more than 1048576 bytes"));
     }
 
     #[test]

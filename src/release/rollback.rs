@@ -8,7 +8,7 @@ use super::action::{Env, Outcome, supersede};
 use super::apply::{self, Created, Owner};
 use super::method::{Baseline, Verb};
 use super::record::Record;
-use super::{Error, Method, Options, hook};
+use super::{Error, Method, Options, hook, split};
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::status::Reader;
@@ -53,7 +53,10 @@ impl Rollback {
 }
 
 /// Returns the record that is stored first.
-fn draft(rollback: &Rollback, now: String) -> Record {
+///
+/// # Errors
+/// It is too large.
+fn draft(rollback: &Rollback, now: String) -> Result<Record, Error> {
     let (target, last) = (&rollback.target, &rollback.last);
     let mut record = target.clone();
     record.version = last.version + 1;
@@ -65,7 +68,8 @@ fn draft(rollback: &Rollback, now: String) -> Record {
     rollback.method().word().clone_into(&mut record.apply_method);
     "pending-rollback".clone_into(&mut record.info.status);
     record.info.rollback_revision = target.version;
-    record
+    split::split(&record, None, "")?;
+    Ok(record)
 }
 
 /// Returns the revision that was rolled back, as a rollback leaves it that changed objects and then
@@ -90,7 +94,7 @@ fn fail(record: &mut Record, error: &Error) {
 
 async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> Result<(), Error> {
     let (target, last) = (&rollback.target, &rollback.last);
-    let mut record = draft(rollback, rfc3339_nano(env.clock.now()));
+    let mut record = draft(rollback, rfc3339_nano(env.clock.now()))?;
     let old = apply::old_objects(&env.cluster, &last.manifest, &last.namespace).await?;
     let mut objects = apply::objects(&env.cluster, &record.manifest, &record.namespace).await?;
     let owner = Owner { name: &target.name, namespace: &target.namespace };

@@ -7,17 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
 
+use super::parts::{IN_PARTS, Parts};
+use super::split::{self, Lean, Reference, Stored};
 use super::{Driver, Error, Record};
 use crate::base::clock::Clock;
 use crate::cluster::{self, Cluster, Object, ObjectId, Propagation, Selection};
 use crate::yaml::Value;
 
-/// Labels that Helm sets itself.
-const SYSTEM_LABELS: [&str; 6] = ["name", "owner", "status", "version", "createdAt", "modifiedAt"];
+/// Labels that Helm and we set ourselves.
+const SYSTEM_LABELS: [&str; 7] =
+    ["name", "owner", "status", "version", "createdAt", "modifiedAt", IN_PARTS];
 /// Annotation that names who wrote a pending record.
 pub(super) const HOLDER: &str = "leadsman.dev/holder";
 
-/// Tries to write a record that nobody else writes.
+/// Tries to write a record that nobody else writes, and to read one that others write.
 const ATTEMPTS: u32 = 3;
 
 /// What became of a record that could not be written.
@@ -39,7 +42,15 @@ pub struct Storage {
     driver: Driver,
     /// As which `resourceVersion` each record was read or written last. A record is only written
     /// over what is known: whoever hung for long must not undo what others did meanwhile.
-    known: Arc<Mutex<HashMap<String, String>>>,
+    known: Arc<Mutex<HashMap<String, Known>>>,
+}
+
+/// What is known of the object of a record.
+#[derive(Debug, Clone)]
+struct Known {
+    version: String,
+    /// Its parts, if it has some.
+    parts: Option<Reference>,
 }
 
 /// A record's labels: what a listing tells without reading records.
@@ -55,6 +66,8 @@ pub struct Head {
     pub status: String,
     /// Who wrote it, if it was Leadsman.
     pub holder: String,
+    /// Whether it is kept in parts.
+    pub is_split: bool,
 }
 
 impl Head {
@@ -91,16 +104,25 @@ impl Storage {
         self.driver
     }
 
-    fn id(&self, name: &str) -> ObjectId {
+    pub(super) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    pub(super) fn id(&self, name: &str) -> ObjectId {
         ObjectId::new("v1", self.driver.kind(), &self.namespace, name)
     }
 
-    fn learn(&self, object: &Object) {
+    fn learn(&self, object: &Object, parts: Option<Reference>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(object.name().to_owned(), object.resource_version().to_owned());
+        let version = object.resource_version().to_owned();
+        known.insert(object.name().to_owned(), Known { version, parts });
     }
 
-    fn known(&self, object: &str) -> Option<String> {
+    fn known(&self, object: &str) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(object).cloned()
     }
@@ -168,14 +190,43 @@ impl Storage {
         version: u32,
         decode: fn(&str, &[u8]) -> Result<Record, Error>,
     ) -> Result<Option<Record>, Error> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let Some(head) = self.head_record(release, version, decode).await? else {
+                return Ok(None);
+            };
+            match self.join(head, decode).await? {
+                Ok(record) => return Ok(Some(record)),
+                Err(error) if attempts == ATTEMPTS => return Err(error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Returns what the object of a record holds: of one in parts all but its objects and hooks,
+    /// and without the files of its chart.
+    ///
+    /// # Errors
+    /// As [`Storage::get`].
+    pub async fn summary(&self, release: &str, version: u32) -> Result<Option<Record>, Error> {
+        self.head_record(release, version, Record::decode_outline).await
+    }
+
+    async fn head_record(
+        &self,
+        release: &str,
+        version: u32,
+        decode: fn(&str, &[u8]) -> Result<Record, Error>,
+    ) -> Result<Option<Record>, Error> {
         let name = format!("sh.helm.release.v1.{release}.v{version}");
         let Some(object) = self.cluster.get(&self.id(&name)).await? else {
             return Ok(None);
         };
-        self.learn(&object);
         let refuse = |reason: String| Error::Record { name: name.clone(), reason };
         let text = self.driver.text(&object).map_err(|error| refuse(error.to_string()))?;
         let mut record = decode(&name, &text)?;
+        self.learn(&object, Reference::of(&record));
         let given = object.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
         let own = given.filter(|(key, _)| !SYSTEM_LABELS.contains(&key.as_str()));
         record.labels = own
@@ -218,15 +269,29 @@ impl Storage {
         clock: &dyn Clock,
     ) -> Result<(), Error> {
         let now = clock.now().as_second().to_string();
-        let object = self.object(record, ("createdAt", &now), holder)?;
+        let stored = split::split(record, None, &salt(holder, clock))?;
+        tell(record, &stored);
+        if let Stored::Split(split) = &stored {
+            self.write_parts(record, split).await?;
+        }
+        let object = self.object(record, ("createdAt", &now), holder, &stored);
+        let created = self.create_object(&object, &stored).await;
+        self.tidy(record, &stored, (&created, None)).await?;
+        if created.is_ok() && stored.reference().is_some() {
+            self.sweep_orphans(&record.name, record.version).await?;
+        }
+        created
+    }
+
+    async fn create_object(&self, object: &Object, stored: &Stored) -> Result<(), Error> {
         let failed = |source| Error::Doing { doing: "create: failed to create".to_owned(), source };
-        match self.cluster.create_repeatedly(&object).await {
+        match self.cluster.create_repeatedly(object).await {
             Ok(live) => {
-                self.learn(&live);
+                self.learn(&live, stored.reference().cloned());
                 Ok(())
             }
             Err(error) if error.is_already_exists() => {
-                match self.fate(&object).await.map_err(failed)? {
+                match self.fate(object, stored).await.map_err(failed)? {
                     Fate::Ours => Ok(()),
                     Fate::Untouched | Fate::Others => {
                         Err(Error::Refused("release: already exists".to_owned()))
@@ -237,16 +302,38 @@ impl Storage {
         }
     }
 
+    /// Deletes the parts that no record names once one was written, or was not.
+    async fn tidy(
+        &self,
+        record: &Record,
+        stored: &Stored,
+        (written, before): (&Result<(), Error>, Option<&Reference>),
+    ) -> Result<(), Error> {
+        let (name, version) = (&record.name, record.version);
+        let now = stored.reference();
+        let is_same = now.map(|now| &now.set) == before.map(|before| &before.set);
+        let parts = match (written, now) {
+            _ if is_same => return Ok(()),
+            (Ok(()), Some(now)) => Parts::Others(version, &now.set),
+            (Ok(()), None) => Parts::Of(version),
+            // Whether it was written nobody knows.
+            (Err(error), _) if error.is_outage() => return Ok(()),
+            (Err(_), Some(now)) => Parts::Set(version, &now.set),
+            (Err(_), None) => return Ok(()),
+        };
+        self.sweep(name, parts).await
+    }
+
     /// Looks what became of a record that could not be written.
-    async fn fate(&self, object: &Object) -> Result<Fate, cluster::Error> {
+    async fn fate(&self, object: &Object, stored: &Stored) -> Result<Fate, cluster::Error> {
         let data = |object: &Object| object.text("/data/release").to_owned();
         let Some(live) = self.cluster.get(&object.id()).await? else { return Ok(Fate::Others) };
         if data(&live) == data(object) && live.label("status") == object.label("status") {
-            self.learn(&live);
+            self.learn(&live, stored.reference().cloned());
             return Ok(Fate::Ours);
         }
         let known = self.known(object.name());
-        let is_known = known.is_some_and(|version| version == live.resource_version());
+        let is_known = known.is_some_and(|known| known.version == live.resource_version());
         Ok(if is_known { Fate::Untouched } else { Fate::Others })
     }
 
@@ -261,10 +348,29 @@ impl Storage {
         clock: &dyn Clock,
     ) -> Result<(), Error> {
         let now = clock.now().as_second().to_string();
-        let mut object = self.object(record, ("modifiedAt", &now), holder)?;
-        if let Some(version) = self.known(object.name()) {
-            object.0["metadata"]["resourceVersion"] = version.into();
+        let known = self.known(&record.object_name());
+        let before = known.as_ref().and_then(|known| known.parts.as_ref());
+        let stored = split::split(record, before, &salt(holder, clock))?;
+        if let Stored::Split(split) = &stored
+            && before.is_none_or(|before| before.set != split.reference.set)
+        {
+            self.write_parts(record, split).await?;
         }
+        let mut object = self.object(record, ("modifiedAt", &now), holder, &stored);
+        if let Some(known) = &known {
+            object.0["metadata"]["resourceVersion"] = known.version.clone().into();
+        }
+        let written = self.replace_object(record, &object, &stored).await;
+        self.tidy(record, &stored, (&written, before)).await?;
+        written
+    }
+
+    async fn replace_object(
+        &self,
+        record: &Record,
+        object: &Object,
+        stored: &Stored,
+    ) -> Result<(), Error> {
         let failed = |source| Error::Doing {
             doing: format!("update: failed to update {}", record.object_name()),
             source,
@@ -272,13 +378,13 @@ impl Storage {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match self.cluster.replace(&object).await {
+            match self.cluster.replace(object).await {
                 Ok(live) => {
-                    self.learn(&live);
+                    self.learn(&live, stored.reference().cloned());
                     return Ok(());
                 }
                 Err(error) if !error.is_conflict() => return Err(failed(error)),
-                Err(error) => match self.fate(&object).await.map_err(failed)? {
+                Err(error) => match self.fate(object, stored).await.map_err(failed)? {
                     Fate::Ours => return Ok(()),
                     // The conflict was about something else, such as a quota's bookkeeping.
                     Fate::Untouched if attempts < ATTEMPTS => {}
@@ -295,14 +401,28 @@ impl Storage {
         }
     }
 
-    /// Deletes a record.
+    /// Deletes a record, and then its parts.
     ///
     /// # Errors
     /// The API refuses.
-    pub async fn delete(&self, release: &str, version: u32) -> Result<(), Error> {
-        let name = format!("sh.helm.release.v1.{release}.v{version}");
+    pub async fn delete(&self, head: &Head) -> Result<(), Error> {
+        let name = format!("sh.helm.release.v1.{}.v{}", head.name, head.version);
         self.cluster.delete(&self.id(&name), Propagation::Background).await?;
+        if head.is_split {
+            self.sweep(&head.name, Parts::Of(head.version)).await?;
+        }
         Ok(())
+    }
+
+    /// Deletes all that is kept of a release.
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub async fn purge(&self, release: &str) -> Result<(), Error> {
+        for head in self.heads(release).await? {
+            self.delete(&Head { is_split: false, ..head }).await?;
+        }
+        self.sweep(release, Parts::All).await
     }
 
     /// Deletes the oldest records until at most `keep` are left; never the newest deployed one.
@@ -311,13 +431,15 @@ impl Storage {
     /// The API refuses.
     pub async fn prune(&self, release: &str, keep: usize) -> Result<(), Error> {
         let heads = self.heads(release).await?;
-        for version in Head::surplus(&heads, keep) {
-            self.delete(release, version).await?;
+        let surplus = Head::surplus(&heads, keep);
+        // The oldest first.
+        for head in heads.iter().rev().filter(|head| surplus.contains(&head.version)) {
+            self.delete(head).await?;
         }
         Ok(())
     }
 
-    fn object(&self, record: &Record, time: (&str, &str), holder: &str) -> Result<Object, Error> {
+    fn object(&self, record: &Record, time: (&str, &str), holder: &str, stored: &Stored) -> Object {
         let mut labels = json!({
             "name": record.name,
             "owner": "helm",
@@ -328,6 +450,13 @@ impl Storage {
         for (key, value) in &record.labels {
             labels[key] = value.as_str().into();
         }
+        let text = match stored {
+            Stored::Whole(text, _) => text,
+            Stored::Split(split) => {
+                labels[IN_PARTS] = split.reference.count.to_string().into();
+                &split.head
+            }
+        };
         let mut metadata = json!({
             "name": record.object_name(),
             "namespace": self.namespace,
@@ -336,7 +465,7 @@ impl Storage {
         if record.is_pending() && !holder.is_empty() {
             metadata["annotations"] = json!({HOLDER: holder});
         }
-        Ok(self.driver.object(metadata, record.encode()?))
+        self.driver.object(metadata, text.clone())
     }
 
     async fn heads_of(&self, selection: &Selection) -> Result<Vec<Head>, Error> {
@@ -350,6 +479,28 @@ impl Storage {
     }
 }
 
+/// What makes the name of a set of parts nobody else's.
+fn salt(holder: &str, clock: &dyn Clock) -> String {
+    format!("{holder} {} {}", std::process::id(), clock.now().as_nanosecond())
+}
+
+/// Says what Helm will miss of a record.
+fn tell(record: &Record, stored: &Stored) {
+    let name = record.object_name();
+    match stored {
+        Stored::Whole(_, Lean::No) => {}
+        Stored::Whole(_, Lean::Yes) => tracing::warn!(
+            "record {name} is kept without templates, files and schema of the chart, which no \
+             object could hold"
+        ),
+        Stored::Split(split) => tracing::warn!(
+            "record {name} is kept in {} parts, because no object could hold it: helm shows the \
+             release, and cannot change it",
+            split.reference.count
+        ),
+    }
+}
+
 fn head(object: &Object) -> Option<Head> {
     Some(Head {
         name: object.label("name")?.to_owned(),
@@ -357,6 +508,7 @@ fn head(object: &Object) -> Option<Head> {
         version: object.label("version")?.parse().ok()?,
         status: object.label("status").unwrap_or_default().to_owned(),
         holder: object.annotation(HOLDER).unwrap_or_default().to_owned(),
+        is_split: object.label(IN_PARTS).is_some(),
     })
 }
 

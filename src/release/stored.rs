@@ -57,6 +57,31 @@ impl StoredChart {
         Self::of_members(&json!({"metadata": metadata}))
     }
 
+    /// Returns the chart without its templates, files and schema.
+    pub(super) fn lean(&self) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Kept {
+            metadata: Value,
+            lock: Value,
+            values: Option<Map>,
+        }
+        if self.is_missing() {
+            return self.clone();
+        }
+        // What was read or written is JSON.
+        let kept: Kept = serde_json::from_str(self.text()).unwrap_or_default();
+        Self::of_members(&Members {
+            metadata: Ordered { value: &kept.metadata, order: METADATA },
+            lock: Ordered { value: &kept.lock, order: LOCK },
+            templates: Files(&[]),
+            values: &kept.values.unwrap_or_default(),
+            schema: None,
+            schemamodtime: ZERO_TIME,
+            files: Files(&[]),
+        })
+    }
+
     fn of_members(members: &impl Serialize) -> Self {
         // What was just written is JSON.
         Self(RawValue::from_string(go_json(members)).ok().map(Stored::new))

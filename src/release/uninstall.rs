@@ -168,13 +168,6 @@ fn is_kept(object: &Object) -> bool {
     policy.is_some_and(|policy| policy.trim().eq_ignore_ascii_case("keep"))
 }
 
-async fn purge(env: &Env<'_>, name: &str) -> Result<(), Error> {
-    for head in env.storage.heads(name).await? {
-        env.storage.delete(name, head.version).await?;
-    }
-    Ok(())
-}
-
 async fn run(
     env: &Env<'_>,
     uninstall: &Uninstall,
@@ -188,7 +181,7 @@ async fn run(
             let text = format!("the release named \"{name}\" is already deleted");
             return Err(Error::Refused(text));
         }
-        return purge(env, &record.name).await;
+        return env.storage.purge(&record.name).await;
     }
     "uninstalling".clone_into(&mut record.info.status);
     record.info.deleted = rfc3339_nano(env.clock.now());
@@ -212,7 +205,7 @@ async fn run(
         env.storage.update(&record, env.holder, &*env.clock).await?;
         written.push(record);
     } else {
-        purge(env, &record.name).await?;
+        env.storage.purge(&record.name).await?;
     }
     Ok(())
 }

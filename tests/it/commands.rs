@@ -156,6 +156,16 @@ get metadata web -o json
 get metadata hooked -o yaml
 get all web
 get all hooked
+get all web --template {{.Release.Name}}/{{.Release.Version}}/{{.Release.Namespace}}/{{.Release.Info.Status}}/{{.Release.Info.Description}}
+get all web --template {{.Release.Info.LastDeployed.Year}}/{{.Release.Info.FirstDeployed.Before(.Release.Info.LastDeployed)}}
+get all web --template {{.Release.Info.FirstDeployed}}/{{.Release.Info.Deleted}}/{{.Release.Info.LastDeployed.Year}}
+get all web --template {{.Release.Chart.Metadata.Version}}/{{.Release.Chart.Name}}/{{.Release.Chart.AppVersion}}/{{.Release.Config}}/{{.Release.Labels}}
+get all hooked --template {{range.Release.Hooks}}{{.Name}}:{{.Kind}}:{{.Path}}:{{.Events}}:{{.Weight}}:{{.LastRun.Phase}};{{end}}
+get all web --template {{.Release.Manifest}}{{.Release.Info.Notes}}{{.Release.ApplyMethod}}{{$.Release.Name}}
+get all web --revision 7 --template {{range.Release.Chart.Templates}}{{.Name}};{{end}}{{.Release.Chart.Values}}
+get all web --template {{
+get all web --template {{nothing}}
+get all none --template x
 get hooks hooked
 get notes web
 get notes hooked

@@ -26,12 +26,27 @@ const COMMANDS: &[&str] = &[
     "repo remove",
     "repo index",
     "verify",
+    "get all",
+    "get hooks",
+    "get manifest",
+    "get metadata",
+    "get notes",
+    "get values",
+    "history",
+    "install",
+    "list",
+    "rollback",
+    "status",
+    "test",
+    "uninstall",
+    "upgrade",
 ];
 
 /// Returns the flags of a help text, and whether each takes a value.
 fn flags(help: &str) -> BTreeSet<(String, bool)> {
     let line = |line: &str| {
-        let line = line.trim_start();
+        // Text may begin with a flag, too.
+        let line = line.strip_prefix("  ")?.trim_start();
         let long = line.split_whitespace().find(|word| word.starts_with("--"))?;
         let name = long.trim_end_matches(',').split('[').next()?.to_owned();
         let behind = line.split_once(long)?.1;
@@ -60,7 +75,8 @@ async fn every_flag_of_helm_is_accepted_or_a_known_difference() {
             let value = match flag.as_str() {
                 "--output" => "json",
                 "--timeout" => "1m",
-                "--burst-limit" | "--qps" | "--max-col-width" => "1",
+                "--burst-limit" | "--qps" | "--max-col-width" | "--revision" | "--max"
+                | "--offset" | "--history-max" => "1",
                 "--color" | "--colour" => "never",
                 "--labels" => "a=b",
                 "--wait" => "watcher",

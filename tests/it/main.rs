@@ -33,6 +33,7 @@ mod harness;
 mod helm_chart;
 mod judge;
 mod kubectl;
+mod large;
 mod lint;
 mod oci_source;
 mod outdated;

@@ -18,6 +18,7 @@ use super::args::{One, Output};
 use super::connect::Connected;
 use super::history::{self as revisions, History};
 use super::inspect::{helm_release, show_why};
+use super::release_args::NoCharts;
 use super::{run, ui};
 use crate::api::HelmRelease;
 use crate::api::annotation::{COMMAND_MANAGER, PIN, RELEASE_MANAGER};
@@ -84,6 +85,7 @@ pub(super) async fn demo() -> anyhow::Result<ExitCode> {
         max: 256,
         show_rollback_revision: false,
         output: Output::Table,
+        no_charts: NoCharts::default(),
     };
     revisions::show(&stage.connected, &history).await?;
     served.shutdown().await;
