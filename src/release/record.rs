@@ -191,16 +191,16 @@ impl Record {
     /// Returns the text that an object holds; nothing if it would not fit into one.
     pub(super) fn fitting(&self) -> Result<Option<String>, Error> {
         // The slowest level gains two in a hundred: it is tried where that may decide.
-        let mut text = STANDARD.encode(self.pack(flate2::Compression::new(6))?);
+        let mut text = self.packed()?;
         if text.len() > LIMIT_BYTES && text.len() - text.len() / GAIN <= LIMIT_BYTES {
-            text = self.packed()?;
+            text = STANDARD.encode(self.pack(flate2::Compression::best())?);
         }
         Ok((text.len() <= LIMIT_BYTES).then_some(text))
     }
 
-    /// Returns the record's text, as small as can be, however large that is.
+    /// Returns the record's text, however large it is.
     pub(super) fn packed(&self) -> Result<String, Error> {
-        Ok(STANDARD.encode(self.pack(flate2::Compression::best())?))
+        Ok(STANDARD.encode(self.pack(flate2::Compression::new(6))?))
     }
 
     fn pack(&self, level: flate2::Compression) -> Result<Vec<u8>, Error> {

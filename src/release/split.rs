@@ -250,8 +250,8 @@ mod tests {
             (1_000, 1_000, "whole"),
             (1_000, 2_000_000, "without files"),
             (2_000_000, 1_000, "3 parts"),
-            (2_000_000, 9_000_000, "3 parts"),
-            (20_000_000, 0, "it would have "),
+            (2_000_000, 3_000_000, "3 parts"),
+            (17_000_000, 0, "it would have "),
         ];
         for (manifest, files, wanted) in rows {
             let seen = match split(&record(manifest, files), None, "") {

@@ -271,9 +271,7 @@ impl Storage {
         let now = clock.now().as_second().to_string();
         let stored = split::split(record, None, &salt(holder, clock))?;
         tell(record, &stored);
-        if let Stored::Split(split) = &stored {
-            self.write_parts(record, split).await?;
-        }
+        self.write_set(record, &stored).await?;
         let object = self.object(record, ("createdAt", &now), holder, &stored);
         let created = self.create_object(&object, &stored).await;
         self.tidy(record, &stored, (&created, None)).await?;
@@ -300,6 +298,16 @@ impl Storage {
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// Writes the parts of a record, if it has some: all, or none.
+    async fn write_set(&self, record: &Record, stored: &Stored) -> Result<(), Error> {
+        let Stored::Split(split) = stored else { return Ok(()) };
+        let written = self.write_parts(record, split).await;
+        if written.is_err() {
+            self.tidy(record, stored, (&written, None)).await?;
+        }
+        written
     }
 
     /// Deletes the parts that no record names once one was written, or was not.
@@ -351,10 +359,8 @@ impl Storage {
         let known = self.known(&record.object_name());
         let before = known.as_ref().and_then(|known| known.parts.as_ref());
         let stored = split::split(record, before, &salt(holder, clock))?;
-        if let Stored::Split(split) = &stored
-            && before.is_none_or(|before| before.set != split.reference.set)
-        {
-            self.write_parts(record, split).await?;
+        if stored.reference().map(|now| &now.set) != before.map(|before| &before.set) {
+            self.write_set(record, &stored).await?;
         }
         let mut object = self.object(record, ("modifiedAt", &now), holder, &stored);
         if let Some(known) = &known {
