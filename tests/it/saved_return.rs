@@ -438,3 +438,42 @@ async fn values_that_others_keep_are_read_again() {
     let said = leadsman.run(&["apply", "web.plan"]).await;
     assert_eq!(said.code, Some(0), "{} {}", said.stdout, said.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_helmrelease_keeps_is_returned_and_ended_as_planned() {
+    let (server, _running) = simulated().await;
+    let kubeconfig = server.folder().join("kubeconfig");
+    let api = Api::connect(&kubeconfig).await;
+    let repository = Repository::start();
+    let leadsman = Leadsman::new().kubeconfig(&kubeconfig);
+    leadsman.file("source/web.yaml", &yaml("default", "web", &repository.url(), ""));
+    for version in ["1.0.0", "1.1.0"] {
+        repository.publish_package(web(version, ""));
+        let once = leadsman.run(&["run", "source", "--once"]).await;
+        assert_eq!(once.code, Some(0), "{}", once.stderr);
+    }
+    let plan = ["plan", "rollback", "web", "1", "-n", "default", "--save", "back"];
+    assert_eq!(leadsman.run(&plan).await.code, Some(3));
+    let path = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/default/helmreleases/web";
+    let more =
+        |replicas: Value| json!({"spec": {"suspend": true, "values": {"replicas": replicas}}});
+    api.merge(path, &more(json!(2))).await;
+    let refused = leadsman.run(&["apply", "back"]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+    let why = "\n  HelmRelease default/web: spec.values changed\n";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    api.merge(path, &json!({"spec": {"suspend": true, "values": null}})).await;
+    let said = leadsman.run(&["apply", "back"]).await;
+    assert_eq!(said.code, Some(0), "{} {}", said.stdout, said.stderr);
+    assert!(said.stderr.contains("To stay: leadsman pin web 1.0.0"), "{}", said.stderr);
+    let config = api.get("/api/v1/namespaces/default/configmaps/web").await.unwrap();
+    assert_eq!(config["data"]["version"], "1.0.0");
+    let managers = config["metadata"]["managedFields"].as_array().unwrap();
+    assert!(managers.iter().all(|one| one["manager"] == "helm-controller"), "{managers:?}");
+    let plan = ["plan", "uninstall", "web", "-n", "default", "--save", "end"];
+    assert_eq!(leadsman.run(&plan).await.code, Some(3));
+    let said = leadsman.run(&["apply", "end"]).await;
+    assert_eq!(said.code, Some(0), "{} {}", said.stdout, said.stderr);
+    assert!(said.stderr.contains("it installs it again; delete it"), "{}", said.stderr);
+    assert!(api.revisions("default").await.is_empty());
+}
