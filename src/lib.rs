@@ -13,6 +13,7 @@
 //! | 2 | [`api`] | the shapes of `HelmRepository`, `HelmRelease` and their CRDs |
 //! | 2 | [`jsonpath`] | kubectl's JSONPath |
 //! | 2 | [`shape`] | the shape of Kubernetes' objects, and patches between them |
+//! | 2 | [`signature`] | who signed what a registry holds |
 //! | 3 | [`source`] | bytes from HTTP(S) repositories and mirrors |
 //! | 3 | [`cluster`] | all that is said to a Kubernetes API |
 //! | 3 | [`sim`] | a Kubernetes API in process |
@@ -37,6 +38,7 @@ pub mod policy;
 pub mod release;
 pub mod repo;
 pub mod shape;
+pub mod signature;
 pub mod sim;
 pub mod source;
 pub mod template;

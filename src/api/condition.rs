@@ -70,6 +70,8 @@ pub const ARTIFACT_IN_STORAGE: &str = "ArtifactInStorage";
 pub const STORAGE_FAILED: &str = "StorageOperationFailed";
 /// A chart could not be made of what was fetched.
 pub const BUILD_FAILED: &str = "BuildFailed";
+/// Somebody who may signed what is in use (`True`), or nobody did (`False`).
+pub const SOURCE_VERIFIED: &str = "SourceVerified";
 /// A repository could not be fetched.
 pub const FETCH_FAILED: &str = "FetchFailed";
 

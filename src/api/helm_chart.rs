@@ -33,7 +33,9 @@ pub struct HelmChartSpec {
 impl HelmChartSpec {
     /// Returns the fields that are set and not supported.
     pub fn unsupported(&self) -> Vec<&'static str> {
-        self.chart.verify.iter().map(|_| "spec.verify").collect()
+        let of_files = self.chart.source_ref.kind != "HelmRepository";
+        let verify = self.chart.verify.iter().filter(|_| of_files);
+        verify.map(|_| "spec.verify").collect()
     }
 }
 

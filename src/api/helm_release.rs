@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::verification::Verification;
 use super::{CommonMetadata, HelmReleaseStatus, Meta, PostRenderStrategy, PostRenderer};
 use crate::base::duration::GoDuration;
 use crate::yaml::{Map, Value};
@@ -102,8 +103,8 @@ pub struct ChartSpec {
     pub values_files: Vec<String>,
     /// Whether those that are not there are passed over.
     pub ignore_missing_values_files: bool,
-    /// Signature check.
-    pub verify: Option<Value>,
+    /// Whose signature is needed.
+    pub verify: Option<Verification>,
 }
 
 /// A reference to a source.
@@ -501,7 +502,10 @@ impl HelmReleaseSpec {
                 }),
                 "spec.chartRef",
             ),
-            (chart.is_some_and(|c| c.verify.is_some()), "spec.chart.spec.verify"),
+            (
+                chart.is_some_and(|c| c.verify.is_some() && c.source_ref.is_files()),
+                "spec.chart.spec.verify of a chart in files",
+            ),
             (
                 self.kube_config.as_ref().is_some_and(|given| given.secret_ref.is_none()),
                 "spec.kubeConfig.configMapRef",

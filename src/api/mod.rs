@@ -19,6 +19,7 @@ mod helm_repository;
 mod oci_repository;
 mod post_renderer;
 mod status;
+mod verification;
 
 pub use bucket::{Bucket, BucketSpec, BucketStatus};
 pub use condition::Condition;
@@ -42,6 +43,7 @@ pub use post_renderer::{
 pub use status::{
     Action, AvailableUpdates, HelmReleaseStatus, Inventory, InventoryEntry, Snapshot,
 };
+pub use verification::{OidcIdentity, Verification};
 
 use serde::{Deserialize, Serialize};
 

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::helm_repository::{Artifact, LocalRef};
+use super::verification::Verification;
 use super::{Condition, Meta};
 use crate::base::duration::GoDuration;
-use crate::yaml::Value;
 
 /// A `source.toolkit.fluxcd.io/v1` `OCIRepository`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -41,7 +41,7 @@ pub struct OciRepositorySpec {
     /// Secret with the address of a proxy.
     pub proxy_secret_ref: Option<LocalRef>,
     /// Signature check.
-    pub verify: Option<Value>,
+    pub verify: Option<Verification>,
     /// How often the registry is asked.
     pub interval: Option<GoDuration>,
     /// Limit of one request (60s when absent).
@@ -62,7 +62,6 @@ impl OciRepositorySpec {
             (others && self.secret_ref.is_none(), "spec.provider"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
             (self.proxy_secret_ref.is_some(), "spec.proxySecretRef"),
-            (self.verify.is_some(), "spec.verify"),
             (self.ignore.is_some(), "spec.ignore"),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()

@@ -451,6 +451,9 @@ pub(super) struct Run {
     /// Let kubeconfigs in Secrets name servers whose certificate is not checked.
     #[arg(long)]
     pub(super) insecure_kubeconfig_tls: bool,
+    /// Trusted root of Sigstore (`trusted_root.json`): who vouches for signatures without keys.
+    #[arg(long, env = "LEADSMAN_SIGSTORE_TRUSTED_ROOT", value_name = "FILE")]
+    pub(super) sigstore_trusted_root: Option<PathBuf>,
     #[command(flatten)]
     pub(super) storage: storage::Args,
     #[command(flatten)]

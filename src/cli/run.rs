@@ -12,6 +12,8 @@ use crate::api::annotation::RELEASE_MANAGER;
 use crate::api::crd;
 use crate::base::class::chain;
 use crate::base::clock::SystemClock;
+use crate::base::file::read_text;
+use crate::base::limit;
 use crate::base::shorten::shorten;
 use crate::cluster::status::Reader;
 use crate::cluster::wait::{WaitOptions, wait_ready};
@@ -23,6 +25,7 @@ use crate::controller::notice::{Notice, Recorder, Severity};
 use crate::controller::site::{SiteOptions, Sites};
 use crate::release::Renderer;
 use crate::repo::Repositories;
+use crate::signature::TrustedRoot;
 use crate::sim::{Sim, SimOptions};
 use crate::web::serve_charts;
 use crate::yaml::{self, Numbers};
@@ -64,7 +67,9 @@ pub(super) async fn run(args: Run, connection: &Connection) -> anyhow::Result<Ex
         .serve(&args.sources.cache)
         .await?
         .map_or((None, None), |(served, storage)| (Some(served), Some(storage)));
-    let context = prepare(&cluster, repositories, Options { storage, ..options(&args) }).await?;
+    let trusted_root = trusted_root(&args)?;
+    let options = Options { storage, trusted_root, ..options(&args) };
+    let context = prepare(&cluster, repositories, options).await?;
     let applied = match &args.source {
         Some(path) => {
             let folder = Folder::new(path, args.prune);
@@ -127,6 +132,14 @@ pub(super) async fn sim(args: args::Sim) -> anyhow::Result<ExitCode> {
     ui::say(&format!("the simulated cluster listens on {}", served.addr));
     tokio::signal::ctrl_c().await?;
     Ok(ExitCode::from(130))
+}
+
+/// Reads the trusted root that is named, if one is.
+fn trusted_root(args: &Run) -> anyhow::Result<Option<Arc<TrustedRoot>>> {
+    let Some(path) = &args.sigstore_trusted_root else { return Ok(None) };
+    let text = read_text(path, limit::SOURCE_FILE_BYTES)?;
+    let read = TrustedRoot::read(&text);
+    Ok(Some(Arc::new(read.with_context(|| format!("--sigstore-trusted-root {}", path.display()))?)))
 }
 
 fn options(args: &Run) -> Options {

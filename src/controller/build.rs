@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::files::{Files, InFiles};
-use super::source::{Failure, NO_ARTIFACT, Source};
+use super::source::{Failure, NO_ARTIFACT, Source, UNVERIFIED_CHART};
 use super::tree_chart::{self, Origin};
+use super::verification::SignedChart;
 use super::{access, bucket, git_repository, repository};
 use crate::api::condition::{BUILD_FAILED, FETCH_FAILED, STORAGE_FAILED};
 use crate::api::{Bucket, ChartSpec, GitRepository, HelmRepository};
@@ -19,6 +20,7 @@ use crate::base::secret::SafeUrl;
 use crate::repo::{
     ChartError, Entry, Error as RepoError, Pulled, Repositories, RepositorySpec, ValuesFiles,
 };
+use crate::signature::Outcome;
 
 /// Where a chart comes from.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub(super) struct Made {
     pub(super) values_files: Vec<String>,
     /// Whether it was packed here.
     pub(super) is_packaged: bool,
+    /// What came of the look at its signature; none: that was not asked for.
+    pub(super) outcome: Option<Outcome>,
 }
 
 impl Made {
@@ -256,12 +260,28 @@ async fn of_repository(
         version,
         values_files: wanted.known_files(),
         is_packaged: generation.is_some(),
+        outcome: None,
     };
+    let signed = SignedChart::find(context, (source, &spec), (wanted.chart, &entry)).await;
+    let signed = signed.map_err(|error| Failure {
+        kind: BUILD_FAILED,
+        reason: UNVERIFIED_CHART,
+        message: error.text,
+        class: error.class,
+    })?;
+    made.outcome = signed.as_ref().map(|signed| signed.outcome.clone());
     if (wanted.is_there)(&made.name, &made.version) {
         return Ok(made);
     }
-    let pulled = context.repositories.pull(&spec, &entry).await;
-    let pulled = pulled.map_err(|error| refused(&error))?;
+    let pulled = match signed {
+        Some(signed) => signed.pull(context).await.map_err(|error| {
+            fetch("ChartPullError", format!("chart pull error: {}", chain(&error)), Class::Retry)
+        })?,
+        None => {
+            let pulled = context.repositories.pull(&spec, &entry).await;
+            pulled.map_err(|error| refused(&error))?
+        }
+    };
     made.name.clone_from(&pulled.chart.metadata.name);
     if generation.is_none() {
         made.pulled = Some(pulled);
@@ -339,6 +359,7 @@ async fn of_files<T: Files>(
         version,
         values_files: wanted.known_files(),
         is_packaged: !is_literal || !chart.chart.ends_with(".tgz"),
+        outcome: None,
     };
     if (wanted.is_there)(&made.name, &made.version) {
         return Ok(made);
@@ -377,6 +398,7 @@ mod tests {
                 version: "1.0.0".to_owned(),
                 values_files: files.iter().map(|file| (*file).to_owned()).collect(),
                 is_packaged,
+                outcome: None,
             };
             assert_eq!(made.summary(), want);
         }

@@ -183,6 +183,9 @@ async fn before(
         let text = format!("version {wanted} is not the artifact's, and no digest of it is known");
         return Err(away(source, &text));
     };
+    let at = place.0.with(entry.oci_digest.rsplit('@').next().unwrap_or_default());
+    let verified = oci_repository::verified(context, source, (place.1, &at)).await;
+    verified.map_err(|failure| away(source, &failure.message))?;
     let pulled = pull(context, source, place, &entry.oci_digest).await?;
     let (version, digest) = (wanted.to_owned(), entry.oci_digest.clone());
     Ok((pulled, Numbered { version, digest }))

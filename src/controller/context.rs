@@ -9,6 +9,7 @@ use super::site::{SiteOptions, Sites};
 use crate::base::clock::Clock;
 use crate::cluster::Cluster;
 use crate::repo::{Repositories, Storage};
+use crate::signature::TrustedRoot;
 
 /// How the controller behaves.
 #[derive(Debug, Clone)]
@@ -21,6 +22,8 @@ pub struct Options {
     pub requeue_dependency: Duration,
     /// Where, and as whom, releases are installed.
     pub sites: SiteOptions,
+    /// Whose certificates and logs count where an object names no root of its own.
+    pub trusted_root: Option<Arc<TrustedRoot>>,
     /// Where artifacts are kept for others to read; none: they are not served.
     pub storage: Option<Arc<Storage>>,
 }
@@ -35,6 +38,7 @@ impl Default for Options {
             },
             requeue_dependency: Duration::from_secs(30),
             sites: SiteOptions::default(),
+            trusted_root: None,
             storage: None,
         }
     }

@@ -10,8 +10,11 @@ use super::build::{Made, Place, Wanted};
 use super::context::Context;
 use super::queue::{Report, USUAL};
 use super::source::{self, Failure, Success};
+use super::verification;
 use crate::api::annotation::REQUESTED_AT;
-use crate::api::condition::{self, ARTIFACT_IN_STORAGE, FETCH_FAILED, STORAGE_FAILED, Truth};
+use crate::api::condition::{
+    self, ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, STORAGE_FAILED, Truth,
+};
 use crate::api::{Artifact, HelmChart, HelmChartStatus};
 use crate::base::class::Class;
 use crate::base::clock::rfc3339_seconds;
@@ -38,6 +41,9 @@ async fn reconcile_inner(
     };
     let mut new = chart.status.clone();
     let result = look(context, &chart, &mut new).await;
+    if chart.spec.chart.verify.is_none() {
+        verification::say(&mut conditions(context, &chart, &mut new), None, "");
+    }
     let given = context.options.interval.or(chart.spec.chart.interval.map(|given| given.0));
     let failed = result.as_ref().err().map(|failure| failure.class);
     let report = Report::of_artifact(failed, given);
@@ -58,6 +64,8 @@ async fn look(
     let made = place.make(context, &wanted(context, chart, &is_there)).await?;
     let reason = if made.is_packaged { "ChartPackageSucceeded" } else { "ChartPullSucceeded" };
     let message = made.summary();
+    let what = format!("version {}", made.version);
+    verification::say(&mut conditions(context, chart, new), made.outcome.as_ref(), &what);
     if let Some(pulled) = &made.pulled {
         let (artifact, url) = stored(context, (chart, &place), &made, pulled).await?;
         (new.artifact, new.url) = (Some(artifact), url);
@@ -68,6 +76,15 @@ async fn look(
         false => Vec::new(),
     };
     Ok(Success { reason, news: Some((reason, message.clone())), message })
+}
+
+/// Returns an editor for what is said of a chart.
+fn conditions<'a>(
+    context: &Context,
+    chart: &HelmChart,
+    new: &'a mut HelmChartStatus,
+) -> Conditions<'a> {
+    Conditions::new(&mut new.conditions, chart.metadata.generation, context.clock.now())
 }
 
 /// Finds where the chart comes from.

@@ -59,6 +59,7 @@ pub mod target;
 pub mod tree_chart;
 mod unreadable;
 pub mod values;
+mod verification;
 mod version;
 
 pub use prerequisite::{compose_values, preview};

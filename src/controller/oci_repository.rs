@@ -10,6 +10,8 @@ use super::artifact;
 use super::context::Context;
 use super::queue::Report;
 use super::source::{self, Failure, Success};
+use super::verification::{self, Asked, UNVERIFIED};
+use crate::api::condition::{Conditions, SOURCE_VERIFIED};
 use crate::api::{Artifact, OciReference, OciRepository};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
@@ -20,6 +22,7 @@ use crate::base::version::Version;
 use crate::cluster;
 use crate::repo::oci::CHART;
 use crate::repo::{ArtifactError, Content, OciArtifact};
+use crate::signature::Outcome;
 use crate::source::oci::{Access, Reference};
 
 /// Kind of the objects.
@@ -28,6 +31,8 @@ pub(super) const KIND: &str = "OCIRepository";
 /// What was found: its revision, and what is stored of it.
 struct Found {
     revision: String,
+    /// What came of the look at its signature; none: that was not asked for.
+    outcome: Option<Outcome>,
     /// Its artifact, the address of the newest one, and where it was made; none: what is stored is
     /// still right.
     new: Option<(Artifact, String, String)>,
@@ -111,13 +116,14 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Fa
         })?;
         (digest.to_string(), digest)
     };
+    let outcome = verified(context, repository, (&access, &at.with(digest.to_string()))).await?;
     let status = &repository.status;
     let known = status.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision);
     if known
         && status.observed_layer_selector == repository.spec.layer_selector
         && artifact::is_served(context, repository, &format!("{url}@{digest}")).await
     {
-        return Ok(Found { revision, new: None });
+        return Ok(Found { revision, outcome, new: None });
     }
     let selector = repository.spec.layer_selector.clone().unwrap_or_default();
     let at = at.with(digest.to_string());
@@ -133,7 +139,30 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Fa
     let origin = origin(&layer);
     let made = made(repository, &revision, layer, rfc3339_seconds(context.clock.now()));
     let stored = artifact::store::<OciRepository>(context, made, Content::Bytes(bytes)).await?;
-    Ok(Found { revision, new: Some((stored.0, stored.1, origin)) })
+    Ok(Found { revision, outcome, new: Some((stored.0, stored.1, origin)) })
+}
+
+/// Verifies a manifest, which is named by its digest, if that is asked for.
+///
+/// # Errors
+/// What a condition would say.
+pub(super) async fn verified(
+    context: &Context,
+    repository: &OciRepository,
+    (access, at): (&Access, &Reference),
+) -> Result<Option<Outcome>, Failure> {
+    let Some(verify) = &repository.spec.verify else { return Ok(None) };
+    let asked = Asked { namespace: &repository.metadata.namespace, verify };
+    asked.check(context, access, at).await.map(Some).map_err(|error| Failure {
+        kind: SOURCE_VERIFIED,
+        reason: UNVERIFIED,
+        message: format!(
+            "failed to verify the signature using provider '{}': {}",
+            verify.kind(),
+            error.text
+        ),
+        class: error.class,
+    })
 }
 
 /// Whether the artifact is a chart as Helm pushes it, in whose tags `_` stands for `+`.
@@ -175,7 +204,16 @@ async fn note(
     result: Result<Found, Failure>,
 ) -> Result<(), cluster::Error> {
     let mut status = repository.status.clone();
-    let result = result.map(|Found { revision, new }| {
+    let (generation, now) = (repository.metadata.generation, context.clock.now());
+    let asked = repository.spec.verify.is_some();
+    let looked = result.as_ref().ok().filter(|_| asked);
+    if looked.is_some() || !asked {
+        let mut conditions = Conditions::new(&mut status.conditions, generation, now);
+        let outcome = looked.and_then(|found| found.outcome.as_ref());
+        let what = looked.map(|found| format!("revision {}", found.revision)).unwrap_or_default();
+        verification::say(&mut conditions, outcome, &what);
+    }
+    let result = result.map(|Found { revision, new, .. }| {
         let news = new.map(|(artifact, latest, origin)| {
             (status.artifact, status.url) = (Some(artifact), latest);
             status.observed_layer_selector.clone_from(&repository.spec.layer_selector);

@@ -13,6 +13,7 @@ use super::prerequisite::Problem;
 use super::queue::USUAL;
 use super::repository::{self, KIND};
 use super::tree_chart::{Origin, Template, build, described, values_files, version};
+use super::verification::SignedChart;
 use super::{access, history};
 use crate::api::annotation::{PIN, REQUESTED_AT};
 use crate::api::condition::{READY, find};
@@ -202,6 +203,8 @@ impl Place<'_> {
             None => self.origin(wanted)?,
         };
         let known = origin.digest.parse().ok();
+        // What is signed is asked for again.
+        let known = known.filter(|_| self.template.verify.is_none());
         if let Some(known) = known.and_then(|digest| self.repositories().by_digest(&digest)) {
             return Ok((known, Some(origin)));
         }
@@ -260,9 +263,18 @@ impl Place<'_> {
             let text = format!("version {text} of chart {chart} is not in the repository any more");
             return Err(away(self.repository, &text, Class::Retry));
         };
-        self.repositories().pull(&spec, &entry).await.map_err(|error| {
-            let text = format!("Could not load chart: {}", chain(&error));
-            Problem::new("ArtifactFailed", text, error.class())
-        })
+        let failed = |text: String, class| {
+            Problem::new("ArtifactFailed", format!("Could not load chart: {text}"), class)
+        };
+        let of = (self.repository, &spec);
+        let signed = SignedChart::find(self.context, of, (self.template, &entry)).await;
+        if let Some(signed) =
+            signed.map_err(|error| away(self.repository, &error.text, error.class))?
+        {
+            let pulled = signed.pull(self.context).await;
+            return pulled.map_err(|error| failed(chain(&error), Class::Retry));
+        }
+        let pulled = self.repositories().pull(&spec, &entry).await;
+        pulled.map_err(|error| failed(chain(&error), error.class()))
     }
 }

@@ -10,11 +10,12 @@ use serde_json::json;
 use super::context::Context;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue};
+use super::verification::UNVERIFIED;
 use super::{status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{
-    ARTIFACT_IN_STORAGE, BUILD_FAILED, ConditionList, Conditions, FETCH_FAILED, READY, STALLED,
-    STORAGE_FAILED, Truth, find, is_true,
+    ARTIFACT_IN_STORAGE, BUILD_FAILED, ConditionList, Conditions, FETCH_FAILED, READY,
+    SOURCE_VERIFIED, STALLED, STORAGE_FAILED, Truth, find, is_false, is_true,
 };
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{
@@ -29,6 +30,8 @@ use crate::cluster::{self, Cluster, ObjectId};
 pub(super) const NO_ARTIFACT: &str = "NoSourceArtifact";
 /// Conditions that tell of a failure.
 const FAILURES: [&str; 3] = [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED];
+/// Reason where nobody who may signed a chart.
+pub(super) const UNVERIFIED_CHART: &str = "ChartVerificationError";
 /// API version of all sources.
 const API: &str = HELM_REPOSITORY_API;
 
@@ -191,6 +194,11 @@ impl Failure {
     pub(super) fn fetch((reason, message, class): super::access::Problem) -> Self {
         Self { kind: FETCH_FAILED, reason, message, class }
     }
+
+    /// Whether it is that nobody who may signed something.
+    fn is_unverified(&self) -> bool {
+        self.kind == SOURCE_VERIFIED || self.reason == UNVERIFIED_CHART
+    }
 }
 
 /// What was found.
@@ -219,6 +227,11 @@ pub(super) async fn note<T: Source>(
     let mut conditions = Conditions::new(parts.conditions, meta.generation, context.clock.now());
     // What could not be read before can be now.
     conditions.delete(STALLED);
+    // Nor is what was not verified before: that is found out anew.
+    if is_false(conditions.list(), SOURCE_VERIFIED) {
+        conditions.delete(SOURCE_VERIFIED);
+    }
+    let is_unverified = result.as_ref().is_err_and(Failure::is_unverified);
     let event = match result {
         Ok(Success { reason, message, news }) => {
             FAILURES.iter().for_each(|kind| conditions.delete(kind));
@@ -232,8 +245,14 @@ pub(super) async fn note<T: Source>(
                 conditions.delete(other);
             }
             let is_known = find(conditions.list(), kind).is_some_and(|old| old.message == message);
-            conditions.set(READY, Truth::False, reason, &message);
-            conditions.set(kind, Truth::True, reason, &message);
+            let told = if is_unverified { UNVERIFIED } else { reason };
+            conditions.set(READY, Truth::False, told, &message);
+            if is_unverified {
+                conditions.set(SOURCE_VERIFIED, Truth::False, UNVERIFIED, &message);
+            }
+            if kind != SOURCE_VERIFIED {
+                conditions.set(kind, Truth::True, reason, &message);
+            }
             if class == Class::Stalled {
                 conditions.set(STALLED, Truth::True, reason, &message);
                 *parts.observed_generation = meta.generation;
@@ -258,6 +277,7 @@ fn is_other<S: Said>(mut old: S, new: &mut S) -> bool {
     let digest = |artifact: &Option<Artifact>| artifact.as_ref().map(|it| it.digest.clone());
     digest(old.artifact) != digest(new.parts().artifact)
         || FAILURES.iter().any(|kind| is_true(old.conditions, kind))
+        || is_false(old.conditions, SOURCE_VERIFIED)
 }
 
 /// Writes a status, and the event that belongs to it.

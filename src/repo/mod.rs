@@ -23,6 +23,7 @@ mod reference;
 mod repositories;
 mod resolve;
 mod search;
+mod signatures;
 mod storage;
 mod subchart;
 mod tree;
@@ -45,6 +46,7 @@ pub use repositories::{
 };
 pub use resolve::allowed;
 pub use search::{Found, Hit, Query, Searchable};
+pub use signatures::{SignatureError, Verifier};
 pub use storage::{Content, Presence, Retention, Storage};
 pub use subchart::{Registries, Subcharts, Verify};
 pub use tree::{ChartError, FilesError, Lender, TreeChart, TreeFiles};

@@ -15,6 +15,7 @@ use crate::base::limit;
 use crate::base::secret::SafeUrl;
 use crate::base::version::Version;
 use crate::chart::{self, Metadata};
+use crate::signature::ANNOTATION;
 use crate::source::oci::{self, Descriptor, Index, Manifest, Reference, Session, is_index};
 use crate::yaml::json::escape_html;
 
@@ -289,6 +290,11 @@ pub(super) async fn layer(session: &Session, at: &Reference, part: Part) -> Resu
         || helm(format!("manifest does not contain a layer with mediatype {}", wanted[0]));
     let blob = parts.iter().rfind(fits).cloned().ok_or_else(missing)?;
     Ok(Layer { digest: fetched.digest, blob })
+}
+
+/// Whether a layer is one of cosign's signatures.
+pub(super) fn is_signature(layer: &Descriptor) -> bool {
+    layer.annotations.contains_key(ANNOTATION)
 }
 
 fn parts_of(manifest: Manifest) -> Vec<Descriptor> {

@@ -113,7 +113,12 @@ pub struct Repositories {
     verified: Mutex<HashSet<PathBuf>>,
     /// Charts whose broken entries were told, by revision.
     told: Mutex<HashMap<SafeUrl, (String, HashSet<String>)>>,
+    /// Who signed what, by the artifact and what is trusted.
+    signed: Mutex<HashMap<Vouched, String>>,
 }
+
+/// An artifact by its digest, and what tells one set of keys or identities from another.
+pub(super) type Vouched = (String, Digest);
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,6 +160,7 @@ impl Repositories {
             servers: Servers::default(),
             verified: Mutex::default(),
             told: Mutex::default(),
+            signed: Mutex::default(),
         }
     }
 
@@ -188,6 +194,19 @@ impl Repositories {
             verified.clear();
         }
         verified.insert(path.to_owned());
+    }
+
+    /// Returns who vouched for an artifact before.
+    pub(super) fn vouched(&self, key: &Vouched) -> Option<String> {
+        locked(&self.signed).get(key).cloned()
+    }
+
+    pub(super) fn vouch(&self, key: Vouched, who: String) {
+        let mut signed = locked(&self.signed);
+        if signed.len() >= KEPT_VERIFIED {
+            signed.clear();
+        }
+        signed.insert(key, who);
     }
 
     pub(super) fn kept_chart(&self, digest: &Digest) -> Option<Pulled> {

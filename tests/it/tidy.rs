@@ -10,7 +10,7 @@ use crate::support::root;
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["yaml"],
-    &["chart", "template", "policy", "api", "jsonpath", "shape"],
+    &["chart", "template", "policy", "api", "jsonpath", "shape", "signature"],
     &["source", "cluster", "sim", "kustomize"],
     &["repo", "release"],
     &["plan"],
@@ -39,6 +39,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jsonschema", &["chart", "sim"]),
     ("tar", &["chart", "repo"]),
     ("pgp", &["chart"]),
+    ("ring", &["signature"]),
+    ("x509_parser", &["signature"]),
     ("flate2", &["chart", "source", "repo", "release"]),
     ("handlebars", &["controller", "web", "cli"]),
     ("semver", &["base"]),

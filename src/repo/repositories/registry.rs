@@ -164,6 +164,15 @@ impl Repositories {
         reference.parse().map_err(|_| bad())
     }
 
+    /// Returns where a version of a chart is in its registry.
+    ///
+    /// # Errors
+    /// It cannot be there.
+    pub fn reference(spec: &RepositorySpec, entry: &Entry) -> Result<Reference, Error> {
+        let url = Self::oci_url(&spec.url, entry)?;
+        Ok(url.expose().as_str().trim_start_matches("oci://").parse()?)
+    }
+
     /// Fetches a version by the digest that its tag has now.
     pub(super) async fn download_oci(
         &self,
@@ -172,8 +181,7 @@ impl Repositories {
         url: &SafeUrl,
     ) -> Result<Pulled, Error> {
         let session = Session::new(&self.fetcher, access.clone());
-        let text = url.expose().as_str().trim_start_matches("oci://");
-        let reference: Reference = text.parse()?;
+        let reference = Self::reference(spec, entry)?;
         let layer = oci::layer(&session, &reference, Part::Archive).await?;
         let promised: Option<Digest> = layer.blob.digest.parse().ok();
         let known = promised.and_then(|digest| self.known(url, Some(digest)).transpose());

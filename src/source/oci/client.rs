@@ -23,7 +23,7 @@ use crate::source::body;
 use crate::source::http::{Fetcher, PAUSE, Tls, connection, header_text};
 
 /// Largest manifest, and largest page of tags.
-const METADATA_BYTES: u64 = 4 << 20;
+pub(super) const METADATA_BYTES: u64 = 4 << 20;
 /// Largest answer of a token service.
 const TOKEN_BYTES: u64 = 128 << 10;
 /// As much of a refusal is read.
@@ -72,7 +72,7 @@ struct Page {
     tags: Option<Vec<String>>,
 }
 
-fn pull_scope(repository: &str) -> String {
+pub(super) fn pull_scope(repository: &str) -> String {
     format!("repository:{repository}:pull")
 }
 
@@ -316,7 +316,7 @@ impl Session {
         self.good(&put, StatusCode::CREATED).await.map(|_| ())
     }
 
-    fn url(&self, host: &str, path: &str) -> Result<Url, Error> {
+    pub(super) fn url(&self, host: &str, path: &str) -> Result<Url, Error> {
         let scheme = if self.access.plain_http { "http" } else { "https" };
         let text = format!("{scheme}://{host}/v2/{path}");
         text.parse().map_err(|_| Error::Reference(format!("invalid registry {host:?}")))
@@ -328,7 +328,7 @@ impl Session {
     }
 
     /// Sends a request, again and again as long as the registry is not able to answer.
-    async fn send(&self, ask: &Ask<'_>) -> Result<Response, Error> {
+    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, Error> {
         let mut tries = 0;
         loop {
             let answer = self.authorized(ask).await?;
@@ -395,7 +395,12 @@ impl Session {
         }
     }
 
-    async fn body(&self, ask: &Ask<'_>, answer: Response, limit: u64) -> Result<Bytes, Error> {
+    pub(super) async fn body(
+        &self,
+        ask: &Ask<'_>,
+        answer: Response,
+        limit: u64,
+    ) -> Result<Bytes, Error> {
         let url = SafeUrl::from(ask.url.clone());
         let after = self.access.timeout;
         let read = body::read(&url, answer, limit, false);
@@ -455,7 +460,7 @@ impl Session {
     }
 
     /// Reads what a registry says about a refusal.
-    async fn refused(&self, ask: &Ask<'_>, answer: Response) -> Error {
+    pub(super) async fn refused(&self, ask: &Ask<'_>, answer: Response) -> Error {
         let status = answer.status();
         let after = self.fetcher.pause(header_text(&answer, header::RETRY_AFTER));
         let after = match status.as_u16() {

@@ -37,6 +37,9 @@ pub struct Descriptor {
     /// For which machine, of a manifest in an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// What a manifest is about, in a list of those that are about another.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub artifact_type: String,
 }
 
 /// For which machine something is.

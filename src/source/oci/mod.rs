@@ -15,6 +15,7 @@ mod content;
 mod credential;
 mod error;
 mod reference;
+mod referrers;
 
 pub use client::{Access, Session};
 pub use content::{Descriptor, Fetched, Index, Manifest, is_index};
