@@ -51,6 +51,7 @@ mod repository;
 mod saved_plan;
 mod saved_return;
 mod show;
+mod signed;
 mod simulate;
 mod storm;
 mod suite;

@@ -1,8 +1,9 @@
 // Makes signatures of charts with the libraries of cosign, sigstore and notation that Flux verifies
 // with, asks those libraries for their verdict, and writes all of it into one JSON file, which the
-// tests push into a registry of theirs (fixtures/signatures/recorded.json).
+// tests push into a registry of theirs:
 //
-//	signer FILE
+//	tests/parts/build signer
+//	~/.cache/leadsman/parts/signer/signer tests/golden/signatures.json
 //
 // Keys, authorities, a transparency log and a certificate log are made anew each time: nothing of it
 // is worth anything, and nothing asks the network.
