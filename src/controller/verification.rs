@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn who_may_sign_is_told_by_secrets() {
-        let rows: [(&str, bool, &[(&str, &str)], Result<&str, &str>); 12] = [
+        type Row<'a> = (&'a str, bool, &'a [(&'a str, &'a str)], Result<&'a str, &'a str>);
+        let rows: [Row<'_>; 12] = [
             ("cosign", true, &[("a.pub", KEY), ("password", "x")], Ok("by the key a.pub")),
             ("", true, &[("a.pub", KEY), ("b.pub", KEY)], Ok("by the key a.pub or b.pub")),
             ("cosign", true, &[("a.key", KEY)], Err("no public keys found in secret 'trust'")),

@@ -10,9 +10,9 @@ pub(super) enum Item {
     Number(i128),
     Bytes(Vec<u8>),
     Text(String),
-    List(Vec<Item>),
-    Map(Vec<(Item, Item)>),
-    Tagged(u64, Box<Item>),
+    List(Vec<Self>),
+    Map(Vec<(Self, Self)>),
+    Tagged(u64, Box<Self>),
     /// `false`, `true`, `null` and the like.
     Simple(u64),
 }

@@ -28,7 +28,7 @@ impl Certificate {
     pub(super) fn of_der(der: Vec<u8>) -> Result<Self, Error> {
         let read = X509Certificate::from_der(&der);
         match read {
-            Ok((rest, _)) if rest.is_empty() => Ok(Self { der }),
+            Ok(([], _)) => Ok(Self { der }),
             _ => Err(untrusted("it is no certificate")),
         }
     }

@@ -178,7 +178,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
-fn bundled_certificate(bundle: &Value) -> Result<Certificate, Error> {
+pub(super) fn bundled_certificate(bundle: &Value) -> Result<Certificate, Error> {
     let at = |path: &str| bundle.pointer(path).is_some().then(|| decoded(bundle, path));
     let der = at("/verificationMaterial/certificate/rawBytes")
         .or_else(|| at("/verificationMaterial/x509CertificateChain/certificates/0/rawBytes"));
@@ -186,7 +186,7 @@ fn bundled_certificate(bundle: &Value) -> Result<Certificate, Error> {
     Certificate::of_der(der?)
 }
 
-fn bundled_entry(bundle: &Value) -> Result<Entry, Error> {
+pub(super) fn bundled_entry(bundle: &Value) -> Result<Entry, Error> {
     let entry = bundle
         .pointer("/verificationMaterial/tlogEntries/0")
         .ok_or_else(|| refused("the bundle names no entry of a transparency log"))?;

@@ -97,7 +97,7 @@ impl Keyless {
     }
 
     /// Checks what a log promised; returns when.
-    fn logged(&self, entry: &Entry) -> Result<Timestamp, Error> {
+    pub(super) fn logged(&self, entry: &Entry) -> Result<Timestamp, Error> {
         let log = self.root.logs.iter().find(|log| log.id == entry.log);
         let log = log.ok_or_else(|| {
             refused("the transparency log of the signature is not one of the trusted root")
@@ -122,7 +122,11 @@ impl Keyless {
     }
 
     /// Finds who issued a certificate, and checks it at the time when it was used.
-    fn authority(&self, certificate: &Certificate, at: Timestamp) -> Result<&Authority, Error> {
+    pub(super) fn authority(
+        &self,
+        certificate: &Certificate,
+        at: Timestamp,
+    ) -> Result<&Authority, Error> {
         let mut why = refused("no authority of the trusted root counted when it was made");
         for authority in self.root.authorities.iter().filter(|one| one.valid.is_at(at)) {
             let chain: Vec<_> =
@@ -135,7 +139,7 @@ impl Keyless {
         Err(why)
     }
 
-    fn identified(&self, certificate: &Certificate) -> Result<String, Error> {
+    pub(super) fn identified(&self, certificate: &Certificate) -> Result<String, Error> {
         let (subjects, issuer) = certificate.identity()?;
         let fits = |identity: &&Identity| {
             identity.issuer.is_match(&issuer)

@@ -372,3 +372,26 @@ fn keys_and_roots_that_are_none_are_refused() {
     assert!(why.contains("has no certificate log"), "{why}");
     assert!(Identity::new("(", "x").is_err());
 }
+
+#[test]
+fn what_sigstore_itself_issued_and_logged_is_understood() {
+    let kept: Value =
+        serde_json::from_str(include_str!("../../tests/golden/sigstore.json")).unwrap();
+    let bundle: Value = serde_json::from_str(kept["bundle"].as_str().unwrap()).unwrap();
+    let root = TrustedRoot::read(kept["root"].as_str().unwrap()).unwrap();
+    let who =
+        ("^https://token[.]actions[.]githubusercontent[.]com$", "^https://github[.]com/sigstore/");
+    let keyless = Keyless { root, identities: vec![Identity::new(who.0, who.1).unwrap()] };
+    let certificate = cosign::bundled_certificate(&bundle).unwrap();
+    let entry = cosign::bundled_entry(&bundle).unwrap();
+    let at = keyless.logged(&entry).unwrap();
+    let authority = keyless.authority(&certificate, at).unwrap();
+    promise::check(&certificate, &authority.chain[0], &keyless.root.certificate_logs).unwrap();
+    assert!(keyless.identified(&certificate).unwrap().starts_with("https://github.com/sigstore/"));
+    let later = at.checked_add(jiff::Span::new().hours(1)).unwrap();
+    let late = keyless.authority(&certificate, later).unwrap_err().to_string();
+    assert!(late.contains("is valid from"), "{late}");
+    // A log that is not trusted promised nothing.
+    let none = promise::check(&certificate, &authority.chain[0], &keyless.root.logs).unwrap_err();
+    assert!(none.to_string().contains("no trusted certificate log"), "{none}");
+}

@@ -453,8 +453,8 @@ async fn what_is_wrong_is_said() {
         ),
         (
             json!({"sourceRef": kind("HelmRepository"), "verify": {"provider": "cosign"}}),
-            "Unsupported",
-            "spec.verify",
+            "VerificationError",
+            "is not of type oci, and signatures are verified in registries alone",
             true,
         ),
         (
@@ -467,7 +467,8 @@ async fn what_is_wrong_is_said() {
     for (change, reason, words, is_stalled) in rows {
         world.change(CHARTS, &json!({"spec": change})).await;
         let chart = world.refuses(CHARTS, reason, words).await;
-        assert_eq!(condition(&chart, "FetchFailed").unwrap()["status"], "True", "{chart}");
+        let failed = if reason == "VerificationError" { "BuildFailed" } else { "FetchFailed" };
+        assert_eq!(condition(&chart, failed).unwrap()["status"], "True", "{chart}");
         assert_eq!(condition(&chart, "Stalled").is_some(), is_stalled, "{chart}");
         // What was made stays.
         assert_eq!(chart["status"]["artifact"]["revision"], "1.0.0", "{chart}");

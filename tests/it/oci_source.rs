@@ -356,7 +356,11 @@ async fn artifacts_that_cannot_be_had_say_why() {
             "OCIArtifactLayerOperationFailed",
             "failed to find layer with media type 'other' in artifact",
         ),
-        (json!({"verify": {"provider": "cosign"}}), "Unsupported", "spec.verify"),
+        (
+            json!({"verify": {"provider": "cosign"}}),
+            "VerificationError",
+            "matchOIDCIdentity must say who may sign",
+        ),
         (
             json!({"verify": null, "secretRef": {"name": "nobody"}}),
             "AuthenticationFailed",

@@ -160,60 +160,69 @@ fn by(secret: &str) -> Value {
     json!({"provider": "cosign", "secretRef": {"name": secret}})
 }
 
+/// Name, signed as in which case, keys in which Secret, and what is said; nothing: it runs.
+type Row = (&'static str, &'static str, &'static str, &'static str);
+
+const BY_KEY: [Row; 11] = [
+    ("good", "key-p256", "right", ""),
+    ("bundled", "bundle-ed25519", "right", ""),
+    (
+        "wrong",
+        "key-p256",
+        "wrong",
+        "one by the key a.pub is needed, and what it has does not count",
+    ),
+    ("wrong-bundle", "bundle-ed25519", "wrong", "the signature is not by a.pub"),
+    (
+        "malformed",
+        "key-p256",
+        "malformed",
+        "key 'a.pub' of secret 'malformed': it is no public key",
+    ),
+    ("empty", "key-p256", "empty", "no public keys found in secret 'empty'"),
+    ("missing", "key-p256", "missing", "secrets \"missing\" not found"),
+    (
+        "unsigned",
+        "unsigned",
+        "right",
+        "one by the key a.pub or b.pub or c.pub or d.pub is needed, and it has none",
+    ),
+    ("another", "key-of-another", "right", "the signature is of another artifact"),
+    ("another-bundle", "bundle-of-another", "right", "the signature is of another artifact"),
+    ("tampered", "key-rsa", "right", "and it has none"),
+];
+
+impl World {
+    /// Secrets with keys.
+    fn keys(&self) -> Vec<Value> {
+        let right = [("a.pub", "other"), ("b.pub", "p256"), ("c.pub", "ed25519"), ("d.pub", "rsa")];
+        vec![
+            self.secret("right", &right.map(|(key, name)| (key, self.text(name)))),
+            self.secret("wrong", &[("a.pub", self.text("other"))]),
+            self.secret("malformed", &[("a.pub", "-----BEGIN")]),
+            self.secret("empty", &[("cosign.key", "x")]),
+        ]
+    }
+
+    /// Changes a Secret; the folder says nothing of it any more.
+    async fn change_secret(&self, name: &str, patch: &Value) {
+        self.leadsman.file("source/all.yaml", "");
+        let path = format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace);
+        self.api.merge(&path, patch).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_needs_a_signature_by_a_key() {
     let Some(mut world) = World::start().await else { return };
-    for case in
-        ["key-p256", "bundle-ed25519", "unsigned", "key-of-another", "bundle-of-another", "key-rsa"]
-    {
+    let mut objects = world.keys();
+    for (name, case, secret, _) in BY_KEY {
         world.push(case).await;
-    }
-    world.record.tamper(&world.registry, "key-rsa").await;
-    let right = [
-        ("a.pub", world.text("other")),
-        ("b.pub", world.text("p256")),
-        ("c.pub", world.text("ed25519")),
-        ("d.pub", world.text("rsa")),
-    ];
-    let mut objects = vec![
-        world.secret("right", &right),
-        world.secret("wrong", &[("a.pub", world.text("other"))]),
-        world.secret("malformed", &[("a.pub", "-----BEGIN")]),
-        world.secret("empty", &[("cosign.key", "x")]),
-    ];
-    let rows = [
-        ("good", "key-p256", "right", ""),
-        ("bundled", "bundle-ed25519", "right", ""),
-        (
-            "wrong",
-            "key-p256",
-            "wrong",
-            "one by the key a.pub is needed, and what it has does not count",
-        ),
-        ("wrong-bundle", "bundle-ed25519", "wrong", "the signature is not by a.pub"),
-        (
-            "malformed",
-            "key-p256",
-            "malformed",
-            "key 'a.pub' of secret 'malformed': it is no public key",
-        ),
-        ("empty", "key-p256", "empty", "no public keys found in secret 'empty'"),
-        ("missing", "key-p256", "missing", "secrets \"missing\" not found"),
-        (
-            "unsigned",
-            "unsigned",
-            "right",
-            "one by the key a.pub or b.pub or c.pub or d.pub is needed, and it has none",
-        ),
-        ("another", "key-of-another", "right", "the signature is of another artifact"),
-        ("another-bundle", "bundle-of-another", "right", "the signature is of another artifact"),
-        ("tampered", "key-rsa", "right", "and it has none"),
-    ];
-    for (name, case, secret, _) in rows {
         objects.extend(world.artifact(name, case, by(secret)));
     }
+    world.record.tamper(&world.registry, "key-rsa").await;
     world.run(&objects, &[]);
-    for (name, _, _, words) in rows {
+    for (name, _, _, words) in BY_KEY {
         if words.is_empty() {
             world.verified(name).await;
             world.runs(name).await;
@@ -229,18 +238,32 @@ async fn an_artifact_needs_a_signature_by_a_key() {
         world.record.digest()
     );
     assert!(ready.starts_with(&begins), "{ready}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_signatures_count_as_they_come_and_go() {
+    let Some(mut world) = World::start().await else { return };
+    let mut objects = world.keys();
+    for (name, case, secret, _) in
+        BY_KEY.into_iter().filter(|row| ["good", "wrong", "unsigned"].contains(&row.0))
+    {
+        world.push(case).await;
+        objects.extend(world.artifact(name, case, by(secret)));
+    }
+    world.run(&objects, &[]);
+    world.verified("good").await;
+    world.runs("good").await;
+    world.unverified("wrong", "a.pub").await;
+    world.unverified("unsigned", "and it has none").await;
     // The right key, at last; and a signature, at last.
-    let secret = format!("/api/v1/namespaces/{}/secrets/wrong", world.namespace);
-    world.leadsman.file("source/all.yaml", "");
-    world.api.merge(&secret, &json!({"stringData": {"b.pub": world.text("p256")}})).await;
+    world.change_secret("wrong", &json!({"stringData": {"b.pub": world.text("p256")}})).await;
     world.record.sign(&world.registry, "unsigned", "key-p256").await;
     for name in ["wrong", "unsigned"] {
         world.verified(name).await;
         world.runs(name).await;
     }
     // A key that is not trusted any more takes nothing away that runs, and nothing new is taken.
-    let secret = format!("/api/v1/namespaces/{}/secrets/right", world.namespace);
-    world.api.merge(&secret, &json!({"data": {"b.pub": null}})).await;
+    world.change_secret("right", &json!({"data": {"b.pub": null}})).await;
     let of = (ARTIFACTS, "good");
     let good = world.says(of, ("SourceVerified", "False", "VerificationError"), "a.pub").await;
     assert_ne!(good["status"]["artifact"], Value::Null, "{good}");
@@ -250,66 +273,66 @@ async fn an_artifact_needs_a_signature_by_a_key() {
     until("nothing is said of signatures", SOON, async || {
         let object = world.seen(ARTIFACTS, "good").await;
         let ready = condition(&object, "Ready").is_some_and(|c| c["status"] == "True");
-        if ready && condition(&object, "SourceVerified").is_none() {
-            Ok(())
-        } else {
-            Err(object["status"].to_string())
-        }
+        let silent = ready && condition(&object, "SourceVerified").is_none();
+        if silent { Ok(()) } else { Err(object["status"].to_string()) }
     })
     .await;
 }
 
+const ISSUER: &str = "^https://issuer[.]example$";
+const SUBJECT: &str = "^https://git[.]example/acme/";
+
+/// Name, signed as in which case, which root, whose signature, and what is said.
+type Identified =
+    (&'static str, &'static str, &'static str, (&'static str, &'static str), &'static str);
+
+const BY_IDENTITY: [Identified; 9] = [
+    ("good", "keyless", "trusted", (ISSUER, SUBJECT), ""),
+    ("bundled", "keyless-bundle", "trusted", (ISSUER, SUBJECT), ""),
+    (
+        "issuer",
+        "keyless",
+        "trusted",
+        ("^https://other", SUBJECT),
+        "none of the expected identities matched",
+    ),
+    (
+        "subject",
+        "keyless-bundle",
+        "trusted",
+        (ISSUER, "/evil/"),
+        "a subject like '/evil/' of an issuer like",
+    ),
+    ("stranger", "keyless", "stranger", (ISSUER, SUBJECT), "is not issued by"),
+    ("late", "keyless-late", "trusted", (ISSUER, SUBJECT), "is valid from"),
+    (
+        "unpromised",
+        "keyless-bundle-unpromised",
+        "trusted",
+        (ISSUER, SUBJECT),
+        "no trusted certificate log",
+    ),
+    ("by-key", "key-p256", "trusted", (ISSUER, SUBJECT), "no certificate found on signature"),
+    ("rootless", "keyless", "", (ISSUER, SUBJECT), "--sigstore-trusted-root"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_needs_a_signature_by_somebody() {
     let Some(mut world) = World::start().await else { return };
-    let cases =
-        ["keyless", "keyless-late", "keyless-bundle", "keyless-bundle-unpromised", "key-p256"];
-    for case in cases {
-        world.push(case).await;
-    }
-    let right = ("^https://issuer[.]example$", "^https://git[.]example/acme/");
-    let asked = |root: Option<&str>, (issuer, subject): (&str, &str)| {
-        let root = root.map(|name| json!({"name": name}));
-        json!({"provider": "cosign", "matchOIDCIdentity": [{"issuer": issuer, "subject": subject}], "trustedRootSecretRef": root})
-    };
     let mut objects: Vec<Value> = ["trusted", "stranger"]
         .map(|name| world.secret(name, &[("trusted_root.json", world.text(name))]))
         .to_vec();
-    let rows = [
-        ("good", "keyless", Some("trusted"), right, ""),
-        ("bundled", "keyless-bundle", Some("trusted"), right, ""),
-        (
-            "issuer",
-            "keyless",
-            Some("trusted"),
-            ("^https://other", right.1),
-            "none of the expected identities matched",
-        ),
-        (
-            "subject",
-            "keyless-bundle",
-            Some("trusted"),
-            (right.0, "/evil/"),
-            "a subject like '/evil/' of an issuer like",
-        ),
-        ("stranger", "keyless", Some("stranger"), right, "is not issued by"),
-        ("late", "keyless-late", Some("trusted"), right, "is valid from"),
-        (
-            "unpromised",
-            "keyless-bundle-unpromised",
-            Some("trusted"),
-            right,
-            "no trusted certificate log",
-        ),
-        ("by-key", "key-p256", Some("trusted"), right, "no certificate found on signature"),
-        ("rootless", "keyless", None, right, "--sigstore-trusted-root"),
-    ];
-    for (name, case, root, who, _) in rows {
-        objects.extend(world.artifact(name, case, asked(root, who)));
+    for (name, case, root, (issuer, subject), _) in BY_IDENTITY {
+        world.push(case).await;
+        let root = (!root.is_empty()).then(|| json!({"name": root}));
+        let who = json!([{"issuer": issuer, "subject": subject}]);
+        let verify =
+            json!({"provider": "cosign", "matchOIDCIdentity": who, "trustedRootSecretRef": root});
+        objects.extend(world.artifact(name, case, verify));
     }
     objects.extend(world.artifact("anybody", "keyless", json!({"provider": "cosign"})));
     world.run(&objects, &[]);
-    for (name, _, _, _, words) in rows {
+    for (name, _, _, _, words) in BY_IDENTITY {
         if words.is_empty() {
             world.verified(name).await;
             world.runs(name).await;
@@ -336,69 +359,78 @@ fn policy(level: &str, scope: &str, common: &str) -> String {
     .to_string()
 }
 
+/// Name, signed as in which case, which certificate; level, scope and signer of the policy; and what
+/// is said: nothing, it is verified; none, it runs without a word.
+type Allowed = (
+    &'static str,
+    &'static str,
+    &'static str,
+    (&'static str, &'static str, &'static str),
+    Option<&'static str>,
+);
+
+const ONE: &str = "REGISTRY/notation-jws-ec/web";
+const BY_POLICY: [Allowed; 10] = [
+    ("good", "notation-jws-ec", "acme.crt", ("strict", ONE, "release"), Some("")),
+    ("cose", "notation-cose-rsa", "acme.crt", ("strict", "*", "release"), Some("")),
+    (
+        "root",
+        "notation-jws-ec",
+        "other.crt",
+        ("strict", "*", "release"),
+        Some("does not contain any trusted certificate"),
+    ),
+    (
+        "permissive",
+        "notation-jws-ec",
+        "other.crt",
+        ("permissive", "*", "release"),
+        Some("does not contain any trusted certificate"),
+    ),
+    ("audit", "notation-jws-ec", "other.crt", ("audit", "*", "release"), None),
+    (
+        "identity",
+        "notation-cose-rsa",
+        "acme.crt",
+        ("strict", "*", "other"),
+        Some("does not match the X.509 trusted identities"),
+    ),
+    (
+        "scope",
+        "notation-cose-rsa",
+        "acme.crt",
+        ("strict", ONE, "release"),
+        Some("has no applicable trust policy statement"),
+    ),
+    (
+        "revocable",
+        "notation-jws-revocable",
+        "acme.crt",
+        ("strict", "*", "release"),
+        Some("revocation status is unknown"),
+    ),
+    (
+        "unsigned",
+        "unsigned",
+        "acme.crt",
+        ("audit", "*", "release"),
+        Some("one that the trust policy takes is needed, and it has none"),
+    ),
+    (
+        "level",
+        "notation-jws-ec",
+        "acme.crt",
+        ("lax", "*", "release"),
+        Some("error occurred while parsing trustpolicy.json"),
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_needs_a_signature_that_a_policy_takes() {
     let Some(mut world) = World::start().await else { return };
-    for case in ["notation-jws-ec", "notation-cose-rsa", "notation-jws-revocable", "unsigned"] {
-        world.push(case).await;
-    }
-    let (all, one) = ("*", "REGISTRY/notation-jws-ec/web");
-    let rows = [
-        ("good", "notation-jws-ec", "acme.crt", ("strict", one, "release"), Some("")),
-        ("cose", "notation-cose-rsa", "acme.crt", ("strict", all, "release"), Some("")),
-        (
-            "root",
-            "notation-jws-ec",
-            "other.crt",
-            ("strict", all, "release"),
-            Some("does not contain any trusted certificate"),
-        ),
-        (
-            "permissive",
-            "notation-jws-ec",
-            "other.crt",
-            ("permissive", all, "release"),
-            Some("does not contain any trusted certificate"),
-        ),
-        ("audit", "notation-jws-ec", "other.crt", ("audit", all, "release"), None),
-        (
-            "identity",
-            "notation-cose-rsa",
-            "acme.crt",
-            ("strict", all, "other"),
-            Some("does not match the X.509 trusted identities"),
-        ),
-        (
-            "scope",
-            "notation-cose-rsa",
-            "acme.crt",
-            ("strict", one, "release"),
-            Some("has no applicable trust policy statement"),
-        ),
-        (
-            "revocable",
-            "notation-jws-revocable",
-            "acme.crt",
-            ("strict", all, "release"),
-            Some("revocation status is unknown"),
-        ),
-        (
-            "unsigned",
-            "unsigned",
-            "acme.crt",
-            ("audit", all, "release"),
-            Some("one that the trust policy takes is needed, and it has none"),
-        ),
-        (
-            "level",
-            "notation-jws-ec",
-            "acme.crt",
-            ("lax", all, "release"),
-            Some("error occurred while parsing trustpolicy.json"),
-        ),
-    ];
     let mut objects = Vec::new();
-    for (name, case, root, (level, scope, common), _) in rows {
+    for (name, case, root, (level, scope, common), _) in BY_POLICY {
+        world.push(case).await;
         let policy = policy(level, scope, common);
         objects.push(
             world.secret(name, &[("trustpolicy.json", &policy), ("a.crt", world.text(root))]),
@@ -407,7 +439,7 @@ async fn an_artifact_needs_a_signature_that_a_policy_takes() {
         objects.extend(world.artifact(name, case, verify));
     }
     world.run(&objects, &[]);
-    for (name, _, _, _, want) in rows {
+    for (name, _, _, _, want) in BY_POLICY {
         match want {
             Some("") => {
                 world.verified(name).await;
@@ -424,47 +456,26 @@ async fn an_artifact_needs_a_signature_that_a_policy_takes() {
     }
 }
 
+/// A chart of a repository.
+fn chart(version: &str, source: &str, secret: &str) -> Value {
+    json!({
+        "chart": "web", "version": version, "interval": "1s", "verify": by(secret),
+        "sourceRef": {"kind": "HelmRepository", "name": source},
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chart_of_a_repository_needs_a_signature() {
     let Some(mut world) = World::start().await else { return };
-    world.push("key-p256").await;
-    world.push("bundle-p256").await;
-    let mut objects = vec![
-        world.secret("right", &[("a.pub", world.text("p256"))]),
-        world.secret("wrong", &[("a.pub", world.text("other"))]),
-        world.repository("key-p256"),
-        world.repository("bundle-p256"),
-    ];
-    let chart = |version: &str, source: &str, secret: &str, files: &[&str]| {
-        json!({
-            "chart": "web", "version": version, "interval": "1s", "verify": by(secret), "valuesFiles": files,
-            "sourceRef": {"kind": "HelmRepository", "name": source},
-        })
-    };
-    let source = "source.toolkit.fluxcd.io/v1";
-    objects.push(world.object(
-        source,
-        "HelmChart",
-        "good",
-        chart("1.0.0", "key-p256", "right", &[]),
-    ));
-    objects.push(world.object(
-        source,
-        "HelmChart",
-        "wrong",
-        chart("1.0.0", "bundle-p256", "wrong", &[]),
-    ));
-    let rows = [
-        ("signed", chart("1.0.0", "bundle-p256", "right", &[])),
-        ("by-another", chart("1.0.0", "key-p256", "wrong", &[])),
-        ("newest", chart("*", "key-p256", "right", &[])),
-    ];
-    for (name, chart) in &rows {
-        let mut chart = chart.clone();
-        chart.as_object_mut().unwrap().remove("valuesFiles");
-        let spec = json!({"interval": "1s", "timeout": "10s", "chart": {"spec": chart}});
-        objects.push(world.object("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, spec));
+    let mut objects = world.keys();
+    for name in ["key-p256", "bundle-p256"] {
+        world.push(name).await;
+        objects.push(world.repository(name));
     }
+    let object =
+        |name: &str, spec| world.object("source.toolkit.fluxcd.io/v1", "HelmChart", name, spec);
+    objects.push(object("good", chart("1.0.0", "key-p256", "right")));
+    objects.push(object("wrong", chart("1.0.0", "bundle-p256", "wrong")));
     world.run(&objects, &[]);
     let want = ("SourceVerified", "True", "Succeeded");
     let good = world.says((CHARTS, "good"), want, "verified signature of version 1.0.0").await;
@@ -478,7 +489,31 @@ async fn a_chart_of_a_repository_needs_a_signature() {
     world.says(wrong, ("SourceVerified", "False", "VerificationError"), &words).await;
     let object = world.says(wrong, ("Ready", "False", "VerificationError"), &words).await;
     assert_eq!(object["status"]["artifact"], Value::Null, "{object}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_needs_a_signature_of_its_chart() {
+    let Some(mut world) = World::start().await else { return };
+    let mut objects = world.keys();
+    for name in ["key-p256", "bundle-p256"] {
+        world.push(name).await;
+        objects.push(world.repository(name));
+    }
+    let mut merged = chart("1.0.0", "key-p256", "right");
+    merged["valuesFiles"] = json!(["values.yaml", "values.yaml"]);
+    let rows = [
+        ("signed", chart("1.0.0", "key-p256", "right")),
+        ("merged", merged),
+        ("by-another", chart("1.0.0", "bundle-p256", "wrong")),
+        ("newest", chart("*", "key-p256", "right")),
+    ];
+    for (name, chart) in rows {
+        let spec = json!({"interval": "1s", "timeout": "10s", "chart": {"spec": chart}});
+        objects.push(world.object("helm.toolkit.fluxcd.io/v2", "HelmRelease", name, spec));
+    }
+    world.run(&objects, &[]);
     world.runs("signed").await;
+    world.runs("merged").await;
     let refused = ("Ready", "False", "SourceNotReady");
     let words = "chart verification error: failed to verify oci://";
     world.says((RELEASES, "by-another"), refused, words).await;

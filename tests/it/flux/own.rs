@@ -12,7 +12,8 @@
 //!
 //! `look: [PATH…]` in a step names objects that are compared from there on, beside those of the
 //! inventory. `$NAMESPACE`, `$CHARTS` and `$REGISTRY` stand for the scenario's namespace, the URL of the
-//! charts, and the host of a registry that has `charts/app`.
+//! charts, and the host of a registry that has `charts/app` and signed charts (`support::signed`);
+//! `$TEXT(NAME)` for one of their keys, certificates and roots.
 
 use std::path::{Path, PathBuf};
 
@@ -23,9 +24,13 @@ use crate::support::pack::Package;
 use crate::support::registry::Registry;
 use crate::support::repository::Repository;
 use crate::support::root;
+use crate::support::signed::Record;
 
 /// Versions of the chart `app`.
 const VERSIONS: [&str; 3] = ["1.0.0", "1.1.0", "2.0.0"];
+
+/// Signed charts, each in a repository of its own.
+const SIGNED: [&str; 4] = ["key-p256", "bundle-p256", "keyless-bundle", "notation-jws-ec"];
 
 /// One scenario.
 pub(super) struct Scenario {
@@ -58,7 +63,13 @@ impl Place {
 
     /// Puts addresses in the place of their names.
     pub(super) fn named(&self, text: &str) -> String {
-        let text = text.replace("$CHARTS", &self.charts);
+        let mut text = text.replace("$CHARTS", &self.charts);
+        if text.contains("$TEXT(") {
+            for (name, value) in Record::read().texts {
+                let value = json!(value).to_string();
+                text = text.replace(&format!("$TEXT({name})"), value.trim_matches('"'));
+            }
+        }
         self.registry.as_ref().map_or(text.clone(), |registry| text.replace("$REGISTRY", registry))
     }
 
@@ -93,6 +104,10 @@ pub(super) async fn registry() -> Option<Registry> {
         std::fs::write(leadsman.folder().join(&package.file), &package.bytes).unwrap();
         let to = registry.oci("charts");
         leadsman.run(&["push", &package.file, &to, "--plain-http"]).await.success();
+    }
+    let record = Record::read();
+    for case in SIGNED {
+        record.push(&registry, case, case).await;
     }
     Some(registry)
 }

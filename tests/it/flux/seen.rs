@@ -16,8 +16,12 @@ const SOURCES: [(&str, &str, &str); 2] =
     [("chart", "HelmChart", "helmcharts"), ("artifact", "OCIRepository", "ocirepositories")];
 /// Events that Flux tells nobody of who listens; Leadsman does not write them.
 const TRACES: &[&str] = &["ArtifactUpToDate", "NoSourceArtifact", "CacheOperationFailed"];
+/// How it begins what Flux says that a source is at.
+const AT_WORK: [&str; 2] = ["building artifact", "processing object: new generation"];
 /// How it begins what Flux says of an artifact that it does not find in a registry.
 const NO_DIGEST: &str = "failed to determine artifact digest: ";
+/// How what Flux says of signatures begins that do not count; why not is told in other words.
+const UNSIGNED: &str = "no matching ";
 /// Parts of a status that no second run repeats, or that Leadsman chose not to have.
 const VOLATILE: &[&str] = &[
     "conditions",
@@ -148,7 +152,9 @@ impl Seen {
                 // A layer that is extracted is packed anew, too; and when it was pushed, is by chance.
                 if kind == "OCIRepository" {
                     artifact.remove("size");
-                    artifact["metadata"]["org.opencontainers.image.created"].take();
+                    if let Some(metadata) = artifact.get_mut("metadata") {
+                        metadata["org.opencontainers.image.created"].take();
+                    }
                 }
             }
             self.rows.insert(format!("{word} {name}: conditions"), conditions(source));
@@ -265,8 +271,12 @@ fn conditions(release: &Value) -> Value {
     let rows = all.iter().filter(|c| !OURS.contains(&c["type"].as_str().unwrap_or_default()));
     // Flux sometimes forgets to take this away from what has come to its end.
     let rows = rows.filter(|c| !(ready && c["message"] == "Fulfilling prerequisites"));
-    // What a chart is at is not told.
-    let rows = rows.filter(|c| c["message"] != "building artifact");
+    // What a source is at is not told.
+    let rows = rows.filter(|c| {
+        let text = c["message"].as_str().unwrap_or_default();
+        let at_work = c["type"] == "Reconciling" && AT_WORK.iter().any(|at| text.starts_with(at));
+        !at_work && text != "building artifact"
+    });
     let rows = rows.map(|c| {
         let mut row = c.clone();
         row.as_object_mut().unwrap().remove("lastTransitionTime");
@@ -292,6 +302,11 @@ fn message(reason: &Value, text: &str) -> String {
         {
             let (start, _) = text.split_once("client rate limiter").unwrap();
             format!("{start}timeout")
+        }
+        // What the libraries say that verify, and what Leadsman says beside it.
+        _ if text.contains("failed to verify") && text.contains(UNSIGNED) => {
+            let (start, _) = text.split_once(UNSIGNED).unwrap();
+            start.to_owned()
         }
         // What the library says that asks the registry.
         _ if text.starts_with(NO_DIGEST) => NO_DIGEST.to_owned(),

@@ -113,6 +113,8 @@ struct Push {
 
 impl Push {
     fn new(registry: &Registry, path: &str) -> Self {
+        // The first one counts.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { client, url: format!("http://{}/v2/{path}/web", registry.address()) }
     }

@@ -134,6 +134,7 @@ func (w *world) chart(version string) {
 	archive := tar.NewWriter(zip)
 	files := [][2]string{
 		{"web/Chart.yaml", "apiVersion: v2\nname: web\nversion: " + version + "\n"},
+		{"web/values.yaml", "{}\n"},
 		{"web/templates/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  version: {{ .Chart.Version | quote }}\n"},
 	}
 	for _, file := range files {
