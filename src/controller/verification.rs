@@ -59,7 +59,7 @@ impl Asked<'_> {
         let outcome =
             asked.map_err(|error| Unverified { class: error.class(), text: chain(&error) })?;
         if let Outcome::Ignored(why) = &outcome {
-            tracing::warn!(artifact = %at, why, "its signature is not verified");
+            tracing::debug!(artifact = %at, why, "its signature is not verified");
         }
         Ok(outcome)
     }
@@ -218,7 +218,7 @@ impl SignedChart {
 pub(super) fn say(conditions: &mut Conditions<'_>, outcome: Option<&Outcome>, what: &str) {
     match outcome {
         Some(Outcome::Verified(who)) => {
-            tracing::info!(what, who, "its signature is verified");
+            tracing::debug!(what, who, "its signature is verified");
             let text = format!("verified signature of {what}");
             conditions.set(SOURCE_VERIFIED, Truth::True, "Succeeded", text);
         }
