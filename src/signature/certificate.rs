@@ -14,6 +14,8 @@ use crate::base::clock::Timestamp;
 const OTHER_NAME: &str = "1.3.6.1.4.1.57264.1.7";
 const ISSUER: &str = "1.3.6.1.4.1.57264.1.8";
 const OLD_ISSUER: &str = "1.3.6.1.4.1.57264.1.1";
+/// Tag of the version in a certificate.
+const VERSION: u8 = 0xa0;
 /// Critical parts that are understood: basic constraints, usages of the key, other names.
 const UNDERSTOOD: [&str; 4] = ["2.5.29.19", "2.5.29.15", "2.5.29.37", "2.5.29.17"];
 
@@ -106,7 +108,7 @@ impl Certificate {
             return fail("it names another issuer");
         }
         let algorithm = &own.signature_algorithm;
-        if *algorithm != own.tbs_certificate.signature {
+        if names_one_algorithm(&self.der) != Some(true) {
             return fail("it names two algorithms");
         }
         // SHA-1 proves nothing.
@@ -115,6 +117,9 @@ impl Certificate {
             "1.2.840.113549.1.1.5" | "1.3.14.3.2.29"
         ) {
             return fail("it is signed with SHA-1");
+        }
+        if own.signature_value.unused_bits != 0 {
+            return fail("its signature is not one of whole bytes");
         }
         match own.verify_signature(Some(other.public_key())) {
             Ok(()) => Ok(()),
@@ -154,6 +159,17 @@ impl Certificate {
             _ => false,
         }))
     }
+}
+
+/// Whether a certificate names the algorithm of its signature in the same bytes in both places, of
+/// which one is signed.
+fn names_one_algorithm(der: &[u8]) -> Option<bool> {
+    let (certificate, _) = der::element(der)?;
+    let parts = der::elements(certificate.content)?;
+    let signed = der::elements(parts.first()?.content)?;
+    // After the serial number, and the version if there is one.
+    let inner = signed.iter().filter(|part| part.tag != VERSION).nth(1)?;
+    Some(inner.whole == parts.get(1)?.whole)
 }
 
 fn shown(name: &GeneralName<'_>) -> Option<String> {

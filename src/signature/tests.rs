@@ -395,3 +395,45 @@ fn what_sigstore_itself_issued_and_logged_is_understood() {
     let none = promise::check(&certificate, &authority.chain[0], &keyless.root.logs).unwrap_err();
     assert!(none.to_string().contains("no trusted certificate log"), "{none}");
 }
+
+#[test]
+fn no_byte_of_a_certificate_may_be_another() {
+    let record = Record::read();
+    let layer = record.case("keyless-bundle").layers().remove(0);
+    let bundle: Value = serde_json::from_slice(&layer.bytes).unwrap();
+    let root = TrustedRoot::read(&record.texts["trusted"]).unwrap();
+    let keyless = Keyless { root, identities: Vec::new() };
+    let at = keyless.logged(&cosign::bundled_entry(&bundle).unwrap()).unwrap();
+    let checked = |certificate: &certificate::Certificate| {
+        let authority = keyless.authority(certificate, at)?;
+        promise::check(certificate, &authority.chain[0], &keyless.root.certificate_logs)
+    };
+    let right = cosign::bundled_certificate(&bundle).unwrap();
+    assert_eq!(checked(&right), Ok(()));
+    let der = "/verificationMaterial/certificate/rawBytes";
+    let der = bundle.pointer(der).and_then(Value::as_str).unwrap();
+    let der = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, der).unwrap();
+    for at in 0..der.len() {
+        let mut other = der.clone();
+        other[at] ^= 1;
+        let got = certificate::Certificate::of_der(other).and_then(|other| checked(&other));
+        assert!(got.is_err(), "byte {at}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_that_is_read_stops_the_process(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..96)) {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let digest = Digest::of("");
+        let keys = Trust::Keys(Vec::new());
+        let _ = cbor::Item::read(&bytes);
+        let _ = der::elements(&bytes);
+        let _ = certificate::Certificate::of_der(bytes.clone());
+        let _ = (PublicKey::of_pem(&text), TrustedRoot::read(&text), Document::read(&text));
+        let _ = envelope::Envelope::read("application/cose", &[&[0xd2, 0x84][..], &bytes].concat());
+        let _ = envelope::Envelope::read("application/jose+json", &bytes);
+        proptest::prop_assert!(keys.check_bundle(&digest, &bytes).is_err());
+        proptest::prop_assert!(keys.check_layer(&digest, &bytes, &BTreeMap::new()).is_err());
+    }
+}
