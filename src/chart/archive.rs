@@ -10,7 +10,7 @@ use flate2::bufread::MultiGzDecoder;
 use tar::EntryType;
 
 use super::{File, error::ArchiveError};
-use crate::base::content::Later;
+use crate::base::content::{Content, Later};
 use crate::{
     base::limit::{self, Limit},
     chart::gotext,
@@ -35,7 +35,7 @@ pub(crate) fn unpack(
     packed: &[u8],
     seen: &mut dyn FnMut(&File),
 ) -> Result<Vec<File>, ArchiveError> {
-    unpack_with(packed, seen, None)
+    unpack_with(packed, seen, &|_, _, _| None)
 }
 
 /// Unpacks an archive as [`unpack`], but for large definitions of kinds and large files to be read:
@@ -45,23 +45,22 @@ pub(crate) fn unpack_lazily(
     packed: &Bytes,
     seen: &mut dyn FnMut(&File),
 ) -> Result<Vec<File>, ArchiveError> {
-    unpack_with(packed, seen, Some(&postponed(packed)))
+    let postponed = Postponed::new(packed);
+    unpack_with(packed, seen, &|name, size, index| postponed.large(name, size, index))
 }
 
-/// Returns what unpacks the files of an archive, each by its index, when somebody looks into one.
-pub fn postponed(packed: &Bytes) -> Arc<dyn Later> {
-    Arc::new(Postponed { packed: packed.clone(), unpacked: OnceLock::new() })
-}
+/// Says what stands for a file of this name, size and index that is passed over, if it is.
+type Pass<'a> = &'a dyn Fn(&str, usize, usize) -> Option<Content>;
 
 fn unpack_with(
     packed: &[u8],
     seen: &mut dyn FnMut(&File),
-    later: Option<&Arc<dyn Later>>,
+    pass: Pass<'_>,
 ) -> Result<Vec<File>, ArchiveError> {
     if !packed.starts_with(&GZIP_MAGIC) {
         return Err(ArchiveError::Header);
     }
-    if let Some(files) = plain::read(packed, seen, later) {
+    if let Some(files) = plain::read(packed, seen, pass) {
         return Ok(files);
     }
     let most = limit::current().of(Limit::Unpacked).saturating_add(OVERHEAD_BYTES);
@@ -94,30 +93,77 @@ impl<R: Read> Read for Inflated<R> {
     }
 }
 
-/// Whether a file is a large definition of a kind, in a `crds/` folder, or a large `README.md`.
-fn is_postponed(name: &str, size: usize) -> bool {
-    if size < LARGE_BYTES {
-        return false;
-    }
-    let mut folders = name.split('/').filter(|folder| matches!(*folder, "crds" | "templates"));
-    match folders.next() {
-        Some(folder) => folder == "crds",
-        None => name == "README.md" || name.ends_with("/README.md"),
+/// What a file is for: who looks into one looks into others of its sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// Definitions of kinds, in a `crds/` folder.
+    Definition,
+    /// A `README.md`.
+    Readme,
+    /// What rendering needs.
+    Other,
+}
+
+impl Sort {
+    fn of(name: &str) -> Self {
+        let mut folders = name.split('/').filter(|folder| matches!(*folder, "crds" | "templates"));
+        match folders.next() {
+            Some("crds") => Self::Definition,
+            None if name == "README.md" || name.ends_with("/README.md") => Self::Readme,
+            Some(_) | None => Self::Other,
+        }
     }
 }
 
-/// An archive that was read, whose large files nobody has asked for.
+/// What unpacks the files of an archive when somebody looks into one: those of its sort, and no
+/// others.
 #[derive(Debug)]
-struct Postponed {
+pub struct Postponed([Arc<OfSort>; 3]);
+
+impl Postponed {
+    /// Returns what unpacks the files of an archive that could be read.
+    pub fn new(packed: &Bytes) -> Self {
+        let of = |sort| OfSort { packed: packed.clone(), sort, unpacked: OnceLock::new() };
+        Self([Sort::Definition, Sort::Readme, Sort::Other].map(|sort| Arc::new(of(sort))))
+    }
+
+    /// Returns a file that is unpacked when somebody looks into it.
+    pub fn file(&self, name: &str, index: usize) -> Content {
+        let [definitions, readmes, others] = &self.0;
+        let unpacked = match Sort::of(name) {
+            Sort::Definition => definitions,
+            Sort::Readme => readmes,
+            Sort::Other => others,
+        };
+        Content::later(Arc::clone(unpacked) as Arc<dyn Later>, index)
+    }
+
+    /// Returns such a file if it is large and rendering does not need it.
+    fn large(&self, name: &str, size: usize, index: usize) -> Option<Content> {
+        let is_postponed = size >= LARGE_BYTES && Sort::of(name) != Sort::Other;
+        is_postponed.then(|| self.file(name, index))
+    }
+}
+
+/// The files of one sort, the others empty, as soon as somebody has asked for one.
+#[derive(Debug)]
+struct OfSort {
     packed: Bytes,
+    sort: Sort,
     unpacked: OnceLock<Vec<File>>,
 }
 
-impl Later for Postponed {
-    fn bytes(&self, index: usize) -> &Bytes {
+impl OfSort {
+    fn unpack(&self) -> Vec<File> {
+        let others = |name: &str, _, _| (Sort::of(name) != self.sort).then(|| NONE.clone().into());
         // It could be read before, to its end.
-        let files =
-            self.unpacked.get_or_init(|| unpack(&self.packed, &mut |_| {}).unwrap_or_default());
+        unpack_with(&self.packed, &mut |_| {}, &others).unwrap_or_default()
+    }
+}
+
+impl Later for OfSort {
+    fn bytes(&self, index: usize) -> &Bytes {
+        let files = self.unpacked.get_or_init(|| self.unpack());
         files.get(index).map_or(&NONE, |file| &file.data)
     }
 }

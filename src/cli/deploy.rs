@@ -159,7 +159,7 @@ pub(super) fn action(
 }
 
 /// Returns the record of an action that is only tried.
-pub(super) fn tried(deploy: &Deploy, description: &str) -> Result<Record, Error> {
+pub(super) fn tried(mut deploy: Deploy, description: &str) -> Result<Record, Error> {
     let mut record = deploy.draft(&SystemClock);
     let text = if description.is_empty() { "Dry run complete" } else { description };
     text.clone_into(&mut record.info.description);

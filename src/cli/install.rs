@@ -78,23 +78,23 @@ pub(super) async fn install(args: &Install, connection: &Connection) -> anyhow::
         return Err(Error::Library.into());
     }
     if depth == Depth::Client {
-        return tried(args, (&name, &ordered), connection, None).await;
+        return tried(args, (&name, ordered), connection, None).await;
     }
     let target = Target::reach(connection).await?;
     deploy::check_hiding(common, depth)?;
     if depth == Depth::Server {
-        return tried(args, (&name, &ordered), connection, Some(target)).await;
+        return tried(args, (&name, ordered), connection, Some(target)).await;
     }
     let namespace = namespace::of(connection);
     let mut site = Site::within(Connected::new(target.cluster, namespace)?, &name).await?;
     site.rules = common.waiting.rules();
-    whole(args, (&name, &ordered), &site, method).await
+    whole(args, (&name, ordered), &site, method).await
 }
 
 /// Renders, asks the cluster if there is one, and changes nothing.
 async fn tried(
     args: &Install,
-    (name, ordered): (&str, &Ordered),
+    (name, ordered): (&str, Ordered),
     connection: &Connection,
     target: Option<Target>,
 ) -> anyhow::Result<Record> {
@@ -121,7 +121,7 @@ async fn tried(
     }
     let options = Options { labels: Some(args.deploy.labels()?), ..Options::default() };
     let plan = planned(ordered, (name, &namespace), 0);
-    Ok(deploy::tried(&deploy::action(&args.deploy, plan, rendered, options)?, "")?)
+    Ok(deploy::tried(deploy::action(&args.deploy, plan, rendered, options)?, "")?)
 }
 
 fn of(name: &str, namespace: &str) -> ReleaseInfo {
@@ -129,12 +129,13 @@ fn of(name: &str, namespace: &str) -> ReleaseInfo {
     ReleaseInfo { name, namespace, revision: 1, is_upgrade: false }
 }
 
-fn planned(ordered: &Ordered, (name, namespace): (&str, &str), after: u32) -> Plan {
+/// Nothing of what was ordered is needed from here on but its values.
+fn planned(ordered: Ordered, (name, namespace): (&str, &str), after: u32) -> Plan {
     Plan {
         kind: Kind::Install { after },
         name: name.to_owned(),
         namespace: namespace.to_owned(),
-        config: ordered.values.clone(),
+        config: ordered.values,
         cleanup_on_fail: false,
         max_history: 0,
     }
@@ -142,7 +143,7 @@ fn planned(ordered: &Ordered, (name, namespace): (&str, &str), after: u32) -> Pl
 
 async fn whole(
     args: &Install,
-    (name, ordered): (&str, &Ordered),
+    (name, ordered): (&str, Ordered),
     site: &Site,
     method: Method,
 ) -> anyhow::Result<Record> {
@@ -151,13 +152,7 @@ async fn whole(
     let options = site.options(&common.applying, method)?;
     let replaced = available(site, name, args.replace).await?;
     site.warn("at its next reconciliation it brings back what it says");
-    let (processed, _) = chart::process_dependencies(&ordered.chart, &ordered.values)
-        .context("chart dependencies processing failed")?;
-    if !common.skip_crds {
-        let forced = Rules::default();
-        let how = (CrdPolicy::Create, method, &forced);
-        release::install_crds(&site.env(), &processed, how, None).await?;
-    }
+    define(&ordered, site, (method, common.skip_crds)).await?;
     let capabilities = release::of_cluster(&site.cluster).await?;
     let lookup = ClusterLookup::new(site.cluster.clone());
     let told = (&capabilities, Some(&lookup));
@@ -185,6 +180,22 @@ async fn whole(
         }
         Err((error, _)) => Err(error.into()),
     }
+}
+
+/// Creates the kinds that the chart defines, unless that is to be skipped.
+async fn define(
+    ordered: &Ordered,
+    site: &Site,
+    (method, is_skipped): (Method, bool),
+) -> anyhow::Result<()> {
+    let (processed, _) = chart::process_dependencies(&ordered.chart, &ordered.values)
+        .context("chart dependencies processing failed")?;
+    if !is_skipped {
+        let forced = Rules::default();
+        let how = (CrdPolicy::Create, method, &forced);
+        release::install_crds(&site.env(), &processed, how, None).await?;
+    }
+    Ok(())
 }
 
 /// Returns the last record, if the name may be taken.

@@ -283,6 +283,11 @@ pub(super) struct ReusedValues {
 }
 
 impl ReusedValues {
+    /// Whether the values of the revision's own chart are kept.
+    pub(super) fn needs_chart(self) -> bool {
+        self.reuse_values && !self.reset_values
+    }
+
     /// Returns the chart and the values with which a revision is followed by a next one.
     ///
     /// # Errors
@@ -296,7 +301,7 @@ impl ReusedValues {
         current: &Record,
     ) -> anyhow::Result<(Arc<Chart>, Map)> {
         let known = current.values();
-        if self.reuse_values && !self.reset_values {
+        if self.needs_chart() {
             let reused = current.reuse_values(&chart, given);
             let (chart, values) = reused.context("failed to rebuild old values")?;
             return Ok((Arc::new(chart), values));

@@ -2,6 +2,7 @@
 //!
 //! Source: helm v4.3.2 pkg/cmd/upgrade.go, pkg/action/upgrade.go.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -90,7 +91,7 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
         bail!("release name is invalid: {}", args.release);
     }
     deploy::check_hiding(common, depth)?;
-    let (current, last) = records(site, &args.release).await?;
+    let (current, last) = records(site, args).await?;
     let given = std::mem::take(&mut ordered.values);
     (ordered.chart, ordered.values) = args.reused.apply(ordered.chart, given, &current)?;
     if depth == Depth::Whole {
@@ -106,7 +107,7 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
     };
     let told = (&capabilities, (depth != Depth::Client).then_some(&lookup));
     let rendered = ordered.render(&common.rendering(), info, told)?;
-    let method = common.applying.method()?.or(Method::of(&last.apply_method));
+    let method = common.applying.method()?.or(last.method);
     let options = Options {
         description: common.description.clone(),
         labels: Some(merge_labels(&last.labels, &common.labels()?)),
@@ -118,7 +119,8 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
         name: args.release.clone(),
         namespace: current.namespace.clone(),
         kind: Kind::Upgrade { current: Box::new(current), after: last.version },
-        config: ordered.values.clone(),
+        // Nothing else of what was ordered is needed from here on.
+        config: ordered.values,
         cleanup_on_fail: args.cleanup_on_fail,
         max_history: args.keeping.history_max,
     };
@@ -127,11 +129,11 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
     deploy.create_namespace = false;
     match depth {
         Depth::Whole => carry_out(args, site, deploy).await,
-        Depth::Client | Depth::Server => tried(args, site, &deploy).await,
+        Depth::Client | Depth::Server => tried(args, site, deploy).await,
     }
 }
 
-async fn tried(args: &Upgrade, site: &Site, deploy: &Deploy) -> anyhow::Result<Record> {
+async fn tried(args: &Upgrade, site: &Site, deploy: Deploy) -> anyhow::Result<Record> {
     let trial = Trial {
         name: &deploy.name,
         namespace: &deploy.namespace,
@@ -142,25 +144,44 @@ async fn tried(args: &Upgrade, site: &Site, deploy: &Deploy) -> anyhow::Result<R
     Ok(deploy::tried(deploy, &args.deploy.description)?)
 }
 
-/// Returns the record that objects are compared with, and the newest.
+/// What is asked of the newest record.
+struct Last {
+    version: u32,
+    method: Method,
+    labels: BTreeMap<String, String>,
+}
+
+/// Returns the record that objects are compared with, and what there is to know of the newest. The
+/// chart of a record is only read where its values are to be kept.
 ///
 /// Source: helm v4.3.2 pkg/action/upgrade.go (`prepareUpgrade`).
-async fn records(site: &Site, name: &str) -> anyhow::Result<(Record, Record)> {
+async fn records(site: &Site, args: &Upgrade) -> anyhow::Result<(Record, Last)> {
+    let (name, storage) = (&args.release, &site.storage);
+    let read = async |version| match args.reused.needs_chart() {
+        true => storage.get(name, version).await,
+        false => storage.outline(name, version).await,
+    };
     let nothing = || format!("{name:?} has no deployed releases");
-    let heads = site.storage.heads(name).await?;
-    let Some(last) = site.last(name).await? else { bail!(nothing()) };
-    if last.is_pending() {
+    let heads = storage.heads(name).await?;
+    let Some(newest) = heads.first() else { bail!(nothing()) };
+    let record = read(newest.version).await?.with_context(nothing)?;
+    if record.is_pending() {
         ui::say(&format!(
             "revision {} is {}; if nobody works on it any more: leadsman rollback {name}",
-            last.version, last.info.status
+            record.version, record.info.status
         ));
         bail!("another operation (install/upgrade/rollback) is in progress");
     }
     let deployed = heads.iter().find(|head| head.status == "deployed");
+    let last = Last {
+        version: record.version,
+        method: Method::of(&record.apply_method),
+        labels: record.labels.clone(),
+    };
     let current = match deployed {
-        Some(head) if head.version == last.version => last.clone(),
-        Some(head) => site.storage.get(name, head.version).await?.with_context(nothing)?,
-        None if matches!(last.info.status.as_str(), "failed" | "superseded") => last.clone(),
+        Some(head) if head.version == last.version => record,
+        Some(head) => read(head.version).await?.with_context(nothing)?,
+        None if matches!(record.info.status.as_str(), "failed" | "superseded") => record,
         None => bail!(nothing()),
     };
     Ok((current, last))

@@ -105,8 +105,12 @@ impl Outcome {
 }
 
 impl Deploy {
-    /// Returns the record that would be stored first.
-    pub fn draft(&self, clock: &dyn Clock) -> Record {
+    /// Returns the record that would be stored first. What was rendered moves into it, and the chart
+    /// is let go: its files are not needed any more.
+    pub fn draft(&mut self, clock: &dyn Clock) -> Record {
+        let chart = std::mem::take(&mut self.rendered.chart);
+        let stored = StoredChart::of(&chart);
+        drop(chart);
         let now = rfc3339_nano(clock.now());
         let (status, description, first, after) = match &self.kind {
             Kind::Install { after } => {
@@ -124,13 +128,13 @@ impl Deploy {
                 last_deployed: now,
                 description: description.to_owned(),
                 status: status.to_owned(),
-                notes: self.rendered.notes.clone(),
+                notes: std::mem::take(&mut self.rendered.notes),
                 ..Info::default()
             },
-            chart: StoredChart::of(&self.rendered.chart),
-            config: (!self.config.is_empty()).then(|| self.config.clone()),
-            manifest: self.rendered.manifest.clone(),
-            hooks: self.rendered.hooks.clone(),
+            chart: stored,
+            config: Some(std::mem::take(&mut self.config)).filter(|config| !config.is_empty()),
+            manifest: std::mem::take(&mut self.rendered.manifest),
+            hooks: std::mem::take(&mut self.rendered.hooks),
             version: after + 1,
             namespace: self.namespace.clone(),
             apply_method: self.method().word().to_owned(),
@@ -165,9 +169,10 @@ impl Deploy {
 }
 
 /// Installs or upgrades a release.
-pub async fn deploy(env: &Env<'_>, deploy: Deploy) -> Outcome {
+pub async fn deploy(env: &Env<'_>, mut deploy: Deploy) -> Outcome {
     let mut written = Vec::new();
-    let result = match prepare(env, &deploy).await {
+    let record = deploy.draft(&*env.clock);
+    let result = match prepare(env, &deploy, record).await {
         Ok((record, scope)) => run(env, &deploy, record, &scope, &mut written).await,
         Err(error) => Err(error),
     };
@@ -184,8 +189,7 @@ struct Scope {
 }
 
 /// Everything that may fail before anything is stored.
-async fn prepare(env: &Env<'_>, deploy: &Deploy) -> Result<(Record, Scope), Error> {
-    let record = deploy.draft(&*env.clock);
+async fn prepare(env: &Env<'_>, deploy: &Deploy, record: Record) -> Result<(Record, Scope), Error> {
     let old = match &deploy.kind {
         Kind::Install { .. } => Vec::new(),
         Kind::Upgrade { current, .. } => {

@@ -2,14 +2,11 @@
 //! `helm package` writes it. It inflates piece by piece, and files are parts of the pieces: nothing
 //! that was inflated is copied but what two pieces share.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use flate2::{Decompress, FlushDecompress};
 use tar::{EntryType, Header};
 
-use super::{BELIEVED_BYTES, File, GZIP_MAGIC, inner_name, is_postponed, without_bom};
-use crate::base::content::{Content, Later};
+use super::{BELIEVED_BYTES, File, GZIP_MAGIC, Pass, inner_name, without_bom};
 use crate::base::limit::{self, Limit};
 
 /// As much is inflated at once: it stays in the processor's cache.
@@ -22,14 +19,13 @@ const CHECKSUM: std::ops::Range<usize> = 148..156;
 const GZIP_HEAD_BYTES: usize = 10;
 
 /// Reads an archive; `None` if it is of another kind, or damaged, which is for the general reader.
-/// What was shown of it will be shown again then. Large files that nobody needs who renders
-/// templates are passed over if `later` can unpack them.
+/// What was shown of it will be shown again then. A file that `pass` has something for is not shown.
 ///
 /// The sum behind the stream is not compared: Go's reader, and so Helm, ends before it.
 pub(super) fn read(
     packed: &[u8],
     seen: &mut dyn FnMut(&File),
-    later: Option<&Arc<dyn Later>>,
+    pass: Pass<'_>,
 ) -> Option<Vec<File>> {
     let limits = limit::current();
     let mut left = limits.of(Limit::Unpacked);
@@ -49,11 +45,9 @@ pub(super) fn read(
         let Some(name) = name else { continue };
         left -= size as u64;
         let filled = size.next_multiple_of(BLOCK_BYTES);
-        if let Some(later) = later
-            && is_postponed(&name, size)
-        {
+        if let Some(data) = pass(&name, size, files.len()) {
             tar.skip(filled)?;
-            files.push(File { name, data: Content::later(Arc::clone(later), files.len()) });
+            files.push(File { name, data });
             continue;
         }
         let data = tar.take(filled)?.slice(..size);
@@ -190,7 +184,7 @@ mod tests {
 
     fn both(packed: &[u8]) -> (Option<Vec<File>>, Result<Vec<File>, super::super::ArchiveError>) {
         let tar = flate2::read::MultiGzDecoder::new(packed);
-        (read(packed, &mut |_| {}, None), archive::read_tar(tar, &mut |_| {}))
+        (read(packed, &mut |_| {}, &|_, _, _| None), archive::read_tar(tar, &mut |_| {}))
     }
 
     proptest! {
@@ -265,12 +259,17 @@ mod tests {
             ("Chart.yaml".to_owned(), b"name: web".to_vec()),
             ("crds/a.yaml".to_owned(), large.clone()),
             ("templates/b.yaml".to_owned(), large.clone()),
+            ("README.md".to_owned(), vec![b'-'; 20_000]),
+            ("charts/c/README.md".to_owned(), b"small".to_vec()),
         ];
         let packed = Bytes::from(packed(&files));
-        let later = archive::postponed(&packed);
+        let postponed = archive::Postponed::new(&packed);
         let mut seen = Vec::new();
-        let read = read(&packed, &mut |file| seen.push(file.name.clone()), Some(&later)).unwrap();
-        assert_eq!(seen, ["Chart.yaml", "templates/b.yaml"]);
+        let read = read(&packed, &mut |file| seen.push(file.name.clone()), &|name, size, index| {
+            postponed.large(name, size, index)
+        });
+        let read = read.unwrap();
+        assert_eq!(seen, ["Chart.yaml", "templates/b.yaml", "charts/c/README.md"]);
         for (read, (name, data)) in read.iter().zip(&files) {
             assert_eq!((&read.name, &read.data[..]), (name, &data[..]));
         }

@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 use crate::base::content::{Content, Later};
 use crate::base::packed::{Reader, Writer};
-use crate::chart::{self, File, Unpacked};
+use crate::chart::{File, Postponed, Unpacked};
 use crate::yaml::Map;
 
 const MAGIC: [u8; 4] = *b"LMC1";
@@ -122,7 +122,8 @@ pub(super) fn read(mut file: Handle, packed: &Bytes) -> Option<Saved> {
     let count = list.size()?;
     let mut entries = Vec::with_capacity(count.min(list.left()));
     for _ in 0..count {
-        entries.push((list.bytes()?, [list.size()?, list.size()?, list.size()?]));
+        let name = std::str::from_utf8(list.bytes()?).ok()?;
+        entries.push((name, [list.size()?, list.size()?, list.size()?]));
     }
     let mut at = first.len() - list.left();
     let (mut second_at, mut pieces) = (0, Vec::new());
@@ -141,13 +142,14 @@ pub(super) fn read(mut file: Handle, packed: &Bytes) -> Option<Saved> {
     if at != first.len() || second_at != lengths[1] as usize {
         return None;
     }
-    let archive = chart::postponed(packed);
+    let archive = Postponed::new(packed);
+    let postponed = entries.iter().enumerate().map(|(at, (name, _))| archive.file(name, at));
     let templates = pieces.iter().map(|[content, _, tree]| content.clone().zip(tree.clone()));
     let templates = Arc::new(Templates {
         ranges: templates.collect(),
         source: Mutex::new(Some((file, lengths[1], number(3)?))),
         texts: OnceLock::new(),
-        archive: Arc::clone(&archive),
+        archive: postponed.collect(),
     });
     let (mut files, mut values) = (Vec::with_capacity(count), Vec::new());
     for (index, ((name, _), [content, json, tree])) in entries.iter().zip(pieces).enumerate() {
@@ -155,12 +157,12 @@ pub(super) fn read(mut file: Handle, packed: &Bytes) -> Option<Saved> {
         let data = match (content, tree) {
             (Some(_), Some(_)) => Content::later(Arc::clone(&templates) as Arc<dyn Later>, index),
             (Some(range), None) => first.slice(range).into(),
-            (None, _) => Content::later(Arc::clone(&archive), index),
+            (None, _) => archive.file(name, index),
         };
         if let Some(json) = json {
             values.push((index, first.slice(json)));
         }
-        files.push(File { name: std::str::from_utf8(name).ok()?.to_owned(), data });
+        files.push(File { name: (*name).to_owned(), data });
     }
     Some(Saved { files, values, templates })
 }
@@ -187,7 +189,7 @@ pub(super) struct Templates {
     source: Mutex<Option<(Handle, u32, u32)>>,
     texts: OnceLock<Option<Texts>>,
     /// What helps if the file is damaged.
-    archive: Arc<dyn Later>,
+    archive: Vec<Content>,
 }
 
 #[derive(Debug)]
@@ -230,7 +232,7 @@ impl Later for Templates {
     fn bytes(&self, index: usize) -> &Bytes {
         match self.texts() {
             Some(texts) => &texts.texts[index],
-            None => self.archive.bytes(index),
+            None => &self.archive[index],
         }
     }
 }

@@ -1,12 +1,13 @@
 use super::*;
 use crate::base::file::write_atomic;
+use crate::chart;
 
 fn parts() -> Vec<Part> {
     let file = |name: &str, text: &str| File {
         name: name.to_owned(),
         data: Bytes::copy_from_slice(text.as_bytes()).into(),
     };
-    let later = Content::later(chart::postponed(&Bytes::new()), 4);
+    let later = Postponed::new(&Bytes::new()).file("crds/x.yaml", 4);
     vec![
         Part { file: file("Chart.yaml", "name: a"), values: None, tree: None },
         Part { file: file("values.yaml", "a: 1"), values: Some(b"{\"a\":1.0}".into()), tree: None },
