@@ -9,8 +9,9 @@ use tar::{EntryType, Header};
 use super::{BELIEVED_BYTES, File, GZIP_MAGIC, Pass, inner_name, without_bom};
 use crate::base::limit::{self, Limit};
 
-/// As much is inflated at once: it stays in the processor's cache.
-const PIECE_BYTES: usize = 64 << 10;
+/// As much is inflated at once: it stays in the processor's cache, and what the next piece needs of it
+/// (32 KiB) is copied seldom.
+const PIECE_BYTES: usize = 256 << 10;
 /// Headers are one block; contents fill blocks.
 const BLOCK_BYTES: usize = 512;
 /// Where a header holds the sum of its bytes.
@@ -149,6 +150,10 @@ impl<'a> Inflated<'a> {
             let read = usize::try_from(self.inflate.total_in()).ok()?;
             let rest = self.stream.get(read..)?;
             self.inflate.decompress_vec(rest, &mut piece, FlushDecompress::None).ok()?;
+        }
+        // The last one may be short, and its files may be kept for long.
+        if piece.len() < piece.capacity() / 2 {
+            piece.shrink_to_fit();
         }
         (self.piece, self.taken) = (piece.into(), 0);
         (self.piece.len() >= size).then_some(())
