@@ -39,7 +39,7 @@ pub struct GitRepositorySpec {
     /// Account whose credentials are used.
     pub service_account_name: String,
     /// Signature check.
-    pub verify: Option<Value>,
+    pub verify: Option<GitVerification>,
     /// Secret with the address of a proxy.
     pub proxy_secret_ref: Option<LocalRef>,
     /// Files that are left out, in the notation of `.gitignore`.
@@ -60,11 +60,62 @@ impl GitRepositorySpec {
         let set = [
             (!matches!(self.provider.as_str(), "" | "generic"), "spec.provider"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
-            (self.verify.is_some(), "spec.verify"),
             (self.recurse_submodules, "spec.recurseSubmodules"),
             (!self.include.is_empty(), "spec.include"),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
+    }
+}
+
+/// Whose signature is needed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GitVerification {
+    /// What is to be signed: `HEAD` (also when empty), `Tag` or `TagAndHEAD`.
+    pub mode: String,
+    /// Secret with public keys.
+    pub secret_ref: LocalRef,
+}
+
+/// What is to be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerificationMode {
+    /// The commit.
+    Head,
+    /// The tag that is of it.
+    Tag,
+    /// Both.
+    TagAndHead,
+}
+
+impl VerificationMode {
+    /// Reads a mode; none: there is no such one.
+    pub fn of(text: &str) -> Option<Self> {
+        match text {
+            "" | "head" | "HEAD" => Some(Self::Head),
+            "Tag" => Some(Self::Tag),
+            "TagAndHEAD" => Some(Self::TagAndHead),
+            _ => None,
+        }
+    }
+
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Head => "HEAD",
+            Self::Tag => "Tag",
+            Self::TagAndHead => "TagAndHEAD",
+        }
+    }
+
+    /// Whether the tag is to be signed.
+    pub fn is_of_tag(self) -> bool {
+        self != Self::Head
+    }
+
+    /// Whether the commit is.
+    pub fn is_of_commit(self) -> bool {
+        self != Self::Tag
     }
 }
 
@@ -102,6 +153,9 @@ pub struct GitRepositoryStatus {
     /// The folders that are in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub observed_sparse_checkout: Vec<String>,
+    /// What was verified of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_verification_mode: Option<String>,
     /// Last request that was answered.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub last_handled_reconcile_at: String,

@@ -23,7 +23,10 @@ mod verification;
 
 pub use bucket::{Bucket, BucketSpec, BucketStatus};
 pub use condition::Condition;
-pub use git_repository::{GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus};
+pub use git_repository::{
+    GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus, GitVerification,
+    VerificationMode,
+};
 pub use helm_chart::{HelmChart, HelmChartSpec, HelmChartStatus};
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,

@@ -22,6 +22,7 @@
 mod archive;
 mod crd;
 mod dependency;
+pub mod detached;
 mod error;
 mod folder;
 mod gotext;

@@ -8,7 +8,7 @@
 use pgp::composed::{ArmorOptions, CleartextSignedMessage};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::crypto::public_key::PublicKeyAlgorithm;
-use pgp::packet::{SignatureConfig, SignatureType, Subpacket, SubpacketData};
+use pgp::packet::{Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData};
 use pgp::types::{KeyDetails as _, KeyId, Password};
 
 use super::keyring::{Keyring, Signer, refused, signers};
@@ -58,8 +58,9 @@ pub fn verify(
     let block = block(&text).ok_or_else(missing)?;
     let (message, _) = CleartextSignedMessage::from_string(block).map_err(|_| missing())?;
     let keys = keyring.public();
-    let signer = signer(&message, &keys, now)?;
-    let signed = message.signed_text().replace("\r\n", "\n");
+    let text = message.signed_text();
+    let signer = signer(message.signatures(), text.as_bytes(), &keys, now)?;
+    let signed = text.replace("\r\n", "\n");
     let hash = format!("sha256:{}", Digest::of(archive).to_hex());
     let sums = sums(&signed)?;
     match sums.get("files").and_then(|files| files.get(file)).and_then(Value::as_str) {
@@ -86,14 +87,17 @@ fn block(text: &str) -> Option<&str> {
     Some(&block[..end])
 }
 
-/// Finds who signed.
-fn signer<'a>(
-    message: &CleartextSignedMessage,
+/// Finds who signed: the first signature by a key that is known decides.
+///
+/// # Errors
+/// Go's texts.
+pub(super) fn signer<'a, 's>(
+    signatures: impl IntoIterator<Item = &'s Signature>,
+    text: &[u8],
     keys: &'a [pgp::composed::SignedPublicKey],
     now: Timestamp,
 ) -> Result<Signer<'a>, Error> {
-    let text = message.signed_text();
-    for signature in message.signatures() {
+    for signature in signatures {
         let Some(id) = signature.issuer_key_id().first().map(|id| **id).or_else(|| {
             let print = signature.issuer_fingerprint().first().map(|print| print.as_bytes())?;
             print.last_chunk::<8>().map(|id| KeyId::from(*id))
@@ -113,8 +117,8 @@ fn signer<'a>(
         }
         let made = known.into_iter().find(|signer| {
             let verified = match signer.subkey {
-                Some(subkey) => signature.verify(&subkey.key, text.as_bytes()),
-                None => signature.verify(&signer.key.primary_key, text.as_bytes()),
+                Some(subkey) => signature.verify(&subkey.key, text),
+                None => signature.verify(&signer.key.primary_key, text),
             };
             verified.is_ok()
         });
@@ -203,7 +207,7 @@ fn message(archive: &[u8], file: &str, metadata: &Metadata) -> Result<String, Er
     Ok(lines.join("\n") + "\n")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 

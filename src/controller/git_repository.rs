@@ -9,17 +9,22 @@ use super::artifact::{self, UNSTORED};
 use super::context::Context;
 use super::files::Files;
 use super::git_access;
+use super::git_signature::{self, NO_TAG, Signers};
 use super::queue::Report;
 use super::source::{self, Failure, Success};
-use crate::api::condition::{ARTIFACT_IN_STORAGE, STORAGE_FAILED, is_true};
+use crate::api::condition::{
+    ARTIFACT_IN_STORAGE, Conditions, SOURCE_VERIFIED, STORAGE_FAILED, Truth, is_true,
+};
 use crate::api::{Artifact, GitRepository};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
 use crate::cluster;
-use crate::repo::{Content, FilesError, GitAsked, TreeFiles};
-use crate::source::git::{Error as GitError, Found};
+use crate::repo::{
+    Commit, Content, FilesError, GitAsked, GitFilesError, Judge, TreeFiles, Unsigned,
+};
+use crate::source::git::{Error as GitError, Found, Selection};
 
 /// Kind of the objects.
 pub(super) const KIND: &str = "GitRepository";
@@ -29,6 +34,8 @@ const SUBJECT: usize = 50;
 /// What was found.
 struct Seen {
     found: Found,
+    /// What was verified of it, and in which mode.
+    verified: Option<(String, &'static str)>,
     /// Its artifact, with the first line of the commit's message; none: what is stored is still
     /// right.
     new: Option<(Artifact, Option<String>)>,
@@ -78,19 +85,23 @@ async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Fai
         _ => failed("unable to list remote for", &error),
     })?;
     let own = address(repository, &found);
-    if is_known(repository, &found) && artifact::is_served(context, repository, &own).await {
-        return Ok(Seen { found, new: None });
-    }
+    let signers = git_signature::of(context, repository).await?;
     let selection = git_access::selection(repository);
-    let asked = GitAsked {
-        owner: &repository.metadata.namespace,
-        url: &repository.spec.url,
-        found: &found,
-        selection: &selection,
-    };
-    let files = context.repositories.git_files(&access, &wanted, &asked).await;
-    let (files, subject) = files.map_err(|error| match &error {
-        FilesError::Fetch(inner) => failed("unable to clone", inner),
+    let asked = asked(repository, (&found, &selection), signers.as_ref());
+    let mode = signers.as_ref().map(|signers| signers.mode.as_str());
+    let verified = |commit: Commit| commit.verified.zip(mode);
+    // What is in use was verified, by those who may sign now.
+    let known = mode.map(|_| context.repositories.git_known(&asked).and_then(verified));
+    if is_known(repository, &found)
+        && known.as_ref().is_none_or(Option::is_some)
+        && artifact::is_served(context, repository, &own).await
+    {
+        return Ok(Seen { found, verified: known.flatten(), new: None });
+    }
+    let commit = context.repositories.git_files(&access, &wanted, &asked).await;
+    let commit = commit.map_err(|error| match &error {
+        FilesError::Fetch(GitFilesError::Fetch(inner)) => failed("unable to clone", inner),
+        FilesError::Fetch(GitFilesError::Unsigned(inner)) => unsigned(inner),
         FilesError::Store(_) => Failure {
             kind: STORAGE_FAILED,
             reason: UNSTORED,
@@ -98,10 +109,31 @@ async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Fai
             class: Class::Retry,
         },
     })?;
-    let content = Content::File(files.path().to_owned());
-    let made = made(repository, &found, &files, rfc3339_seconds(context.clock.now()));
+    let content = Content::File(commit.files.path().to_owned());
+    let made = made(repository, &found, &commit.files, rfc3339_seconds(context.clock.now()));
     let (artifact, _) = artifact::store::<GitRepository>(context, made, content).await?;
-    Ok(Seen { found, new: Some((artifact, subject)) })
+    let subject = commit.subject.clone();
+    Ok(Seen { found, verified: verified(commit), new: Some((artifact, subject)) })
+}
+
+fn asked<'a>(
+    repository: &'a GitRepository,
+    (found, selection): (&'a Found, &'a Selection),
+    signers: Option<&'a Signers>,
+) -> GitAsked<'a> {
+    GitAsked {
+        owner: &repository.metadata.namespace,
+        url: &repository.spec.url,
+        found,
+        selection,
+        judge: signers.map(|signers| signers as &dyn Judge),
+    }
+}
+
+/// Nobody who may signed it: there is no tag unless the spec names one, all else may be signed anew.
+fn unsigned(Unsigned { reason, message }: &Unsigned) -> Failure {
+    let class = if *reason == NO_TAG { Class::Stalled } else { Class::Retry };
+    Failure { kind: SOURCE_VERIFIED, reason, message: message.clone(), class }
 }
 
 impl Files for GitRepository {
@@ -118,25 +150,34 @@ impl Files for GitRepository {
 
     async fn files(&self, context: &Context, revision: &str) -> Result<TreeFiles, Failure> {
         let failed = |text: String, class| Failure::fetch(("GitOperationFailed", text, class));
-        let found = Found::of_revision(revision).ok_or_else(|| {
+        let mut found = Found::of_revision(revision).ok_or_else(|| {
             failed(format!("revision '{revision}' names no commit"), Class::Retry)
         })?;
         let selection = git_access::selection(self);
-        let asked = GitAsked {
-            owner: &self.metadata.namespace,
-            url: &self.spec.url,
-            found: &found,
-            selection: &selection,
-        };
-        if let Some(known) = context.repositories.git_known(&asked) {
-            return Ok(known);
+        let signers = git_signature::of(context, self).await?;
+        let known = asked(self, (&found, &selection), signers.as_ref());
+        if let Some(known) = context.repositories.git_known(&known) {
+            return Ok(known.files);
         }
         let access = git_access::of(&context.cluster, self).await.map_err(Failure::fetch)?;
         let wanted = git_access::wanted(self.spec.reference.as_ref());
         let wanted = wanted.map_err(|why| failed(why, Class::Stalled))?;
-        let files = context.repositories.git_files(&access, &wanted, &asked).await;
-        let (files, _) = files.map_err(|error| failed(chain(&error), Class::Retry))?;
-        Ok(files)
+        if signers.as_ref().is_some_and(|signers| signers.mode.is_of_tag()) {
+            let now = context.repositories.git_find(&access, &wanted).await;
+            let now = now.map_err(|error| failed(chain(&error), Class::Retry))?;
+            if now.revision != revision {
+                let text = format!("tag of revision '{revision}' is gone: it cannot be verified");
+                return Err(failed(text, Class::Retry));
+            }
+            found = now;
+        }
+        let asked = asked(self, (&found, &selection), signers.as_ref());
+        let commit = context.repositories.git_files(&access, &wanted, &asked).await;
+        let commit = commit.map_err(|error| match &error {
+            FilesError::Fetch(GitFilesError::Unsigned(inner)) => unsigned(inner),
+            _ => failed(chain(&error), Class::Retry),
+        })?;
+        Ok(commit.files)
     }
 }
 
@@ -161,7 +202,17 @@ async fn note(
     result: Result<Seen, Failure>,
 ) -> Result<(), cluster::Error> {
     let mut status = repository.status.clone();
-    let result = result.map(|Seen { found, new }| {
+    let generation = repository.metadata.generation;
+    let mut conditions = Conditions::new(&mut status.conditions, generation, context.clock.now());
+    let verified = result.as_ref().ok().and_then(|seen| seen.verified.as_ref());
+    if let Some((text, mode)) = verified {
+        conditions.set(SOURCE_VERIFIED, Truth::True, "Succeeded", text);
+        status.source_verification_mode = Some((*mode).to_owned());
+    } else if repository.spec.verify.is_none() {
+        conditions.delete(SOURCE_VERIFIED);
+        status.source_verification_mode = None;
+    }
+    let result = result.map(|Seen { found, new, .. }| {
         let revision = &found.revision;
         let news = new.map(|(artifact, subject)| {
             status.artifact = Some(artifact);

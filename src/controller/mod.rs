@@ -28,6 +28,7 @@ mod files;
 pub mod folder;
 mod git_access;
 mod git_repository;
+mod git_signature;
 mod helm_chart;
 pub mod history;
 mod ignore;

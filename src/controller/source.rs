@@ -228,10 +228,10 @@ pub(super) async fn note<T: Source>(
     // What could not be read before can be now.
     conditions.delete(STALLED);
     // Nor is what was not verified before: that is found out anew.
-    if is_false(conditions.list(), SOURCE_VERIFIED) {
+    let is_unverified = result.as_ref().is_err_and(Failure::is_unverified);
+    if !is_unverified && is_false(conditions.list(), SOURCE_VERIFIED) {
         conditions.delete(SOURCE_VERIFIED);
     }
-    let is_unverified = result.as_ref().is_err_and(Failure::is_unverified);
     let event = match result {
         Ok(Success { reason, message, news }) => {
             FAILURES.iter().for_each(|kind| conditions.delete(kind));
@@ -245,10 +245,11 @@ pub(super) async fn note<T: Source>(
                 conditions.delete(other);
             }
             let is_known = find(conditions.list(), kind).is_some_and(|old| old.message == message);
-            let told = if is_unverified { UNVERIFIED } else { reason };
+            // A chart that is not signed fails to be built; of all else the reason says what is not.
+            let told = if is_unverified && kind != SOURCE_VERIFIED { UNVERIFIED } else { reason };
             conditions.set(READY, Truth::False, told, &message);
             if is_unverified {
-                conditions.set(SOURCE_VERIFIED, Truth::False, UNVERIFIED, &message);
+                conditions.set(SOURCE_VERIFIED, Truth::False, told, &message);
             }
             if kind != SOURCE_VERIFIED {
                 conditions.set(kind, Truth::True, reason, &message);

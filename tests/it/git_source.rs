@@ -314,8 +314,8 @@ async fn what_is_wrong_with_a_source_is_said() {
         ),
         (
             json!({"sparseCheckout": null, "verify": {"secretRef": {"name": "x"}}}),
-            "Unsupported",
-            "spec.verify".to_owned(),
+            "VerificationError",
+            "public keys secret error: secrets \"x\" not found".to_owned(),
         ),
         (
             json!({"verify": null, "secretRef": {"name": "nobody"}}),

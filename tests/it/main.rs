@@ -27,6 +27,7 @@ mod flags;
 mod flagship;
 mod flux;
 mod git;
+mod git_signed;
 mod git_source;
 mod golden;
 mod harness;

@@ -39,7 +39,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("jsonschema", &["chart", "sim"]),
     ("tar", &["chart", "repo"]),
     ("pgp", &["chart"]),
-    ("ring", &["signature"]),
+    ("ring", &["signature", "source"]),
     ("x509_parser", &["signature"]),
     ("flate2", &["chart", "source", "repo", "release"]),
     ("handlebars", &["controller", "web", "cli"]),

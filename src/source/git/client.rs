@@ -112,11 +112,11 @@ impl Remote<'_> {
         file: impl Fn() -> std::io::Result<File> + Sync,
     ) -> Result<Checkout, Error> {
         let pack = self.in_time(self.pack(wanted, found, &file)).await?;
-        let (url, id, selection) = (self.access.url.clone(), found.commit, selection.clone());
+        let (url, found, selection) = (self.access.url.clone(), found.clone(), selection.clone());
         let checkout = move || {
             let content = |reason| Error::Content { url: url.clone(), reason };
             let pack = Pack::open(pack).map_err(content)?;
-            Checkout::new(pack, (&url, id), &selection)
+            Checkout::new(pack, (&url, &found), &selection)
         };
         let url = self.access.url.clone();
         let ended = tokio::task::spawn_blocking(checkout).await;
@@ -138,7 +138,7 @@ impl Remote<'_> {
     ) -> Result<File, Error> {
         let create =
             || file().map_err(|error| self.content(format!("no file can be made for it: {error}")));
-        let alone = self.receive(found.commit, Depth::One, create()?).await;
+        let alone = self.receive(found.object(), Depth::One, create()?).await;
         let Err(Error::Protocol { .. }) = &alone else { return alone };
         let history = match (found.history, wanted.place()) {
             (Some(history), _) => history,

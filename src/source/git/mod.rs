@@ -18,7 +18,9 @@ mod pack;
 mod packet;
 mod receive;
 mod refs;
+mod signed;
 mod ssh;
+mod ssh_signature;
 mod tree;
 mod wanted;
 
@@ -29,6 +31,8 @@ pub use client::{Access, Login, Remote, Servers};
 pub use error::Error;
 pub use object::{Commit, Id, IdError};
 pub use refs::Ref;
+pub use signed::{Form, Signed, Tag};
 pub use ssh::Key;
+pub use ssh_signature::{SshKey, SshSignature};
 pub use tree::{Checkout, Selection, TreeFile};
 pub use wanted::{Found, Wanted};

@@ -117,8 +117,8 @@ pub(super) fn name(kind: Kind, data: &[u8]) -> Id {
     naming.finish()
 }
 
-/// Reads a header line of a commit, such as `tree 4b82…`.
-fn header<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+/// Reads a header line of a commit or a tag, such as `tree 4b82…`.
+pub(super) fn header<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let lines = text.lines().take_while(|line| !line.is_empty());
     lines.filter_map(|line| line.split_once(' ')).find(|(name, _)| *name == key).map(|(_, v)| v)
 }

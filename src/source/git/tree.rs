@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::error::Error;
 use super::object::{self, Commit, Form, Id, Kind};
 use super::pack::Pack;
+use super::signed::{self, Signed, Tag};
+use super::wanted::Found;
 use crate::base::limit::{self, Limit, Limits};
 use crate::base::secret::SafeUrl;
 use crate::source::ignore::{self, Ignore};
@@ -38,6 +40,8 @@ pub struct TreeFile {
 pub struct Checkout {
     /// The commit.
     pub commit: Commit,
+    data: Arc<[u8]>,
+    found: Found,
     /// Its files that were selected, in the order of their paths.
     pub files: Vec<TreeFile>,
     pack: Pack,
@@ -56,11 +60,12 @@ struct Walk<'a> {
 impl Checkout {
     pub(super) fn new(
         mut pack: Pack,
-        (url, id): (&SafeUrl, Id),
+        (url, found_at): (&SafeUrl, &Found),
         selection: &Selection,
     ) -> Result<Self, Error> {
         let content = |reason| Error::Content { url: url.clone(), reason };
         let limits = limit::current();
+        let id = found_at.commit;
         let data = pack.object(id, Kind::Commit).map_err(content)?;
         let commit = object::commit(&data);
         let commit = commit.ok_or_else(|| content(format!("commit {id} is broken")))?;
@@ -82,8 +87,36 @@ impl Checkout {
         let files = selected(&mut pack, found, selection).map_err(content)?;
         let left_bytes = limits.of(Limit::Unpacked);
         let (url, size) = (url.clone(), files.len());
-        let checkout = Self { commit, files, pack, url, left_bytes };
+        let found = found_at.clone();
+        let checkout = Self { commit, data, found, files, pack, url, left_bytes };
         if size > most { Err(too_many(&limits, &checkout.url)) } else { Ok(checkout) }
+    }
+
+    /// Returns the hash of the commit.
+    pub fn id(&self) -> Id {
+        self.found.commit
+    }
+
+    /// Returns the commit as it may be signed.
+    ///
+    /// # Errors
+    /// It is broken.
+    pub fn signed_commit(&self) -> Result<Signed, String> {
+        signed::commit(&self.data)
+    }
+
+    /// Returns the tag by which the commit was found; none: it was not found by one.
+    ///
+    /// # Errors
+    /// It is broken, or another tag.
+    pub fn tag(&mut self) -> Result<Option<Tag>, String> {
+        let Some((name, id)) = self.found.tag.clone() else { return Ok(None) };
+        if id == self.found.commit {
+            return Ok(Some(Tag::Light(name)));
+        }
+        let data = self.pack.object(id, Kind::Tag)?;
+        let object = signed::tag(&data, &name, self.found.commit)?;
+        Ok(Some(Tag::Annotated { name, id, object }))
     }
 
     /// Returns what is in a file.

@@ -32,6 +32,8 @@ pub struct Found {
     pub commit: Id,
     /// Where it is also found by its history, if the server gives nothing by hash.
     pub(super) history: Option<Id>,
+    /// The tag by which it was found, with the object that the name means.
+    pub(super) tag: Option<(String, Id)>,
 }
 
 impl Found {
@@ -40,7 +42,20 @@ impl Found {
     pub fn of_revision(revision: &str) -> Option<Self> {
         let (_, hash) = revision.rsplit_once("sha1:")?;
         let commit = hash.parse().ok()?;
-        Some(Self { revision: revision.to_owned(), commit, history: None })
+        Some(Self { revision: revision.to_owned(), commit, history: None, tag: None })
+    }
+}
+
+impl Found {
+    /// Returns what is asked for: the commit, or the tag that is of it and comes with it.
+    pub(super) fn object(&self) -> Id {
+        self.tag.as_ref().map_or(self.commit, |(_, id)| *id)
+    }
+
+    /// Whether it was found by a tag.
+    #[must_use]
+    pub fn is_of_tag(&self) -> bool {
+        self.tag.is_some()
     }
 }
 
@@ -72,7 +87,7 @@ impl Wanted {
         let Self::Commit(commit, branch) = self else { return None };
         let branch = branch.as_ref().map_or(String::new(), |branch| format!("{branch}@"));
         let revision = format!("{branch}sha1:{commit}");
-        Some(Found { revision, commit: *commit, history: None })
+        Some(Found { revision, commit: *commit, history: None, tag: None })
     }
 
     /// Chooses among what the server has.
@@ -85,6 +100,7 @@ impl Wanted {
             revision: format!("{shown}@sha1:{}", at.commit()),
             commit: at.commit(),
             history: Some(at.id),
+            tag: at.name.strip_prefix("refs/tags/").map(|name| (name.to_owned(), at.id)),
         };
         let named = |shown: &str, name: String| match exact(&name) {
             Some(at) => Ok(found(shown, at)),

@@ -5,6 +5,7 @@
 //! an action is not compared, and a test waits until a step's state is reached instead of sleeping.
 
 mod bucket;
+mod git;
 mod own;
 mod record;
 mod seen;

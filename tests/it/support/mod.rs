@@ -34,6 +34,7 @@ pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod repository;
 pub(crate) mod serve;
+pub(crate) mod sign;
 pub(crate) mod signed;
 pub(crate) mod single;
 pub(crate) mod sshd;
