@@ -127,6 +127,7 @@ fn asked<'a>(
         found,
         selection,
         judge: signers.map(|signers| signers as &dyn Judge),
+        meant: format!("{:?}", repository.spec.reference),
     }
 }
 

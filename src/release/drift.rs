@@ -25,6 +25,9 @@ pub trait Ignore: Sync {
     fn paths(&self, object: &Object) -> Vec<String>;
 }
 
+/// An object that somebody writes all the time is looked at so often.
+const LOOKS: u32 = 3;
+
 /// One object that drifted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drift {
@@ -99,23 +102,56 @@ async fn compare(
     if out(&desired) || paths.iter().any(String::is_empty) {
         return Ok(None);
     }
-    let Some(live) = cluster.get(&id).await? else {
-        return Ok(Some(Drift { id, desired, changes: None }));
+    let (live, would) = match foreseen(cluster, &desired, rules, out).await? {
+        Foreseen::Gone => return Ok(Some(Drift { id, desired, changes: None })),
+        Foreseen::Out => return Ok(None),
+        Foreseen::Changed(live, would) => (live, would),
     };
-    if out(&live) {
-        return Ok(None);
-    }
-    let forced = Rules::just(Policy::Force);
-    let how = if rules.leaves() { (rules, Purpose::Tell) } else { (&forced, Purpose::Try) };
-    let would = serverside::put(cluster, &desired, how, Some(live.clone())).await;
-    let would = would
-        .map_err(|Refusal { source, .. }| Error::Doing { doing: doing(&id, &source), source })?;
-    let counts = counts(&live.0, &would.object.0, &paths);
+    let counts = counts(&live.0, &would.0, &paths);
     // Correcting must not touch what is to be left alone: there the live value is applied.
     for path in &paths {
         adopt(&mut desired.0, &live.0, path);
     }
     Ok((counts != (0, 0, 0)).then_some(Drift { id, desired, changes: Some(counts) }))
+}
+
+/// What the server says of an object.
+enum Foreseen {
+    /// There is none.
+    Gone,
+    /// It is not to be compared.
+    Out,
+    /// As it is, and as it would be.
+    Changed(Object, Object),
+}
+
+/// Reads an object and applies it as a dry run. What somebody writes between the two would be told
+/// as drift: then both are done again.
+async fn foreseen(
+    cluster: &Cluster,
+    desired: &Object,
+    rules: &Rules,
+    out: impl Fn(&Object) -> bool,
+) -> Result<Foreseen, Error> {
+    let id = desired.id();
+    let forced = Rules::just(Policy::Force);
+    let how = if rules.leaves() { (rules, Purpose::Tell) } else { (&forced, Purpose::Try) };
+    let mut looks = 0;
+    loop {
+        looks += 1;
+        let Some(live) = cluster.get(&id).await? else { return Ok(Foreseen::Gone) };
+        if out(&live) {
+            return Ok(Foreseen::Out);
+        }
+        let would = serverside::put(cluster, desired, how, Some(live.clone())).await;
+        let would = would
+            .map_err(|Refusal { source, .. }| Error::Doing { doing: doing(&id, &source), source })?
+            .object;
+        // A dry run leaves the version as it is.
+        if looks == LOOKS || would.resource_version() == live.resource_version() {
+            return Ok(Foreseen::Changed(live, would));
+        }
+    }
 }
 
 fn doing(id: &ObjectId, error: &cluster::Error) -> String {
@@ -306,6 +342,49 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::sim::{Fault, Rule, Sim, SimOptions};
+
+    struct Nothing;
+
+    impl Ignore for Nothing {
+        fn paths(&self, _: &Object) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_others_write_between_two_looks_is_no_drift() {
+        let sim = Sim::new(SimOptions::default());
+        let cluster = || Cluster::new(sim.client("default"), "helm-controller");
+        let record = Record {
+            name: "web".to_owned(),
+            namespace: "default".to_owned(),
+            manifest: "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: b}\n"
+                .to_owned(),
+            ..Record::default()
+        };
+        let rules = Rules::default();
+        let found = async || find(&cluster(), &record, (&Nothing, &rules)).await.unwrap();
+        let drift = found().await;
+        let (_, failed) = correct(&cluster(), &drift, &rules).await;
+        assert!(failed.is_empty(), "{failed:?}");
+        assert_eq!(found().await, []);
+        let hold = Fault::Hold;
+        let verbs = vec!["patch".to_owned()];
+        sim.faults().add(Rule { verbs, fault: Some(hold), ..Rule::default() });
+        let write = async {
+            while sim.faults().held() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let id = ObjectId::new("v1", "ConfigMap", "default", "web");
+            let mut live = cluster().get(&id).await.unwrap().unwrap();
+            live.0["data"]["theirs"] = "c".into();
+            cluster().replace(&live).await.unwrap();
+            sim.faults().clear();
+        };
+        let (found, ()) = tokio::join!(found(), write);
+        assert_eq!(found, [], "what they added is theirs");
+    }
 
     #[test]
     fn what_the_server_would_change_is_counted_as_flux_counts() {

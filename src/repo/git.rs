@@ -61,7 +61,7 @@ pub struct Commit {
 }
 
 /// Which files are asked for.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct GitAsked<'a> {
     /// Namespace of who asks: what was got with logins of one is not told to others.
     pub owner: &'a str,
@@ -73,6 +73,8 @@ pub struct GitAsked<'a> {
     pub selection: &'a Selection,
     /// Who says whether it may be used; all may without one.
     pub judge: Option<&'a dyn Judge>,
+    /// How the commit is meant: a tag that vouches for it does not vouch for a branch of its name.
+    pub meant: String,
 }
 
 impl GitAsked<'_> {
@@ -84,7 +86,7 @@ impl GitAsked<'_> {
             vec![self.owner, self.url, &commit, ignore.as_deref().unwrap_or("\0"), &folders];
         // What one trusts in is kept apart from what others do, and so is each name of a commit.
         if self.judge.is_some() {
-            parts.extend([trust.as_str(), &self.found.revision]);
+            parts.extend([trust.as_str(), &self.found.revision, &self.meant]);
         }
         let parts: Vec<String> = parts.iter().map(|part| Digest::of(part).to_hex()).collect();
         Digest::of(parts.join(" "))

@@ -110,7 +110,13 @@ async fn a_signed_tag_vouches_for_its_own_name() {
     let source = verified(&stage, &format!("v1.0.0@sha1:{first}"), "- tag 'v1.0.0@").await;
     assert_eq!(source["status"]["sourceVerificationMode"], "Tag");
     stage.runs("1.0.0").await;
-    let later = json!({"spec": {"ref": {"semver": "2.x"}}});
+    // Nor for a branch that is called as it is.
+    git.git(&["branch", "v1.0.0", &first]);
+    let branch = json!({"spec": {"ref": {"branch": "v1.0.0", "semver": null}}});
+    stage.change(SOURCES, "web", &branch).await;
+    let words = "cannot verify tag object's signature if a tag reference is not specified";
+    stage.refuses(SOURCES, "InvalidVerificationMode", words).await;
+    let later = json!({"spec": {"ref": {"branch": null, "semver": "2.x"}}});
     stage.change(SOURCES, "web", &later).await;
     let words = "the tag 'v2.0.0' was made as 'v1.0.0'";
     stage.refuses(SOURCES, "InvalidTagSignature", words).await;
