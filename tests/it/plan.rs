@@ -93,7 +93,7 @@ fn chart(leadsman: &Leadsman, version: &str, values: &str, more: &str) -> String
 }
 
 /// Each change as a line, with the paths of its fields.
-fn lines(report: &Value) -> Vec<String> {
+pub(crate) fn lines(report: &Value) -> Vec<String> {
     let line = |change: &Value| {
         let object = &change["object"];
         let mut text = format!("{} {} {}", change["change"], object["kind"], object["name"]);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::plan::lines;
 use crate::support::api::Api;
 use crate::support::chart::{web, yaml};
 use crate::support::control_plane::ControlPlane;
@@ -125,19 +126,6 @@ impl Shop {
         let names = found.iter().map(|one| one["metadata"]["name"].as_str().unwrap().to_owned());
         names.filter(|name| !["kube-root-ca.crt", "turn"].contains(&name.as_str())).collect()
     }
-}
-
-/// Each change as a line, with the paths of its fields.
-fn lines(report: &Value) -> Vec<String> {
-    let line = |change: &Value| {
-        let object = &change["object"];
-        let mut text = format!("{} {} {}", change["change"], object["kind"], object["name"]);
-        for field in change["fields"].as_array().into_iter().flatten() {
-            text.push_str(&format!(" {}", field["path"]));
-        }
-        text.replace('"', "")
-    };
-    report["changes"].as_array().unwrap().iter().map(line).collect()
 }
 
 async fn returns(kubeconfig: &Path, namespace: &str) {

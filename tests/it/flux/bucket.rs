@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::record::controllers;
+use super::rows;
 use crate::support::api::{Api, condition};
 use crate::support::bucket::{Bucket, KEYS};
 use crate::support::control_plane::ControlPlane;
 use crate::support::pack::entries;
-use crate::support::stage::Stage;
 use crate::support::wait::{SOON, until};
 use crate::support::{parts, root};
 
@@ -130,22 +130,9 @@ async fn outcome(object: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn buckets_end_as_with_flux() {
     let Some(bucket) = Bucket::start() else { return };
-    let mut stage = Stage::simulated("bucket", SOURCES).await;
-    stage.leadsman.file("source/none.yaml", "");
-    stage.restart_with(&["--storage-addr", "127.0.0.1:0"]);
-    until("the kind is served", SOON, async || {
-        stage.api.get("/apis/source.toolkit.fluxcd.io/v1/buckets").await.is_some()
-    })
-    .await;
+    let stage = rows::stage("bucket", SOURCES).await;
     let seen = play(&stage.api, &stage.namespace, &bucket).await;
-    let want: Map<String, Value> =
-        serde_json::from_slice(&std::fs::read(recording()).unwrap()).unwrap();
-    assert_eq!(want.keys().collect::<Vec<_>>(), seen.keys().collect::<Vec<_>>());
-    let differ = want.iter().filter(|(name, want)| seen.get(*name) != Some(*want));
-    let differ =
-        differ.map(|(name, want)| format!("{name}\n  Flux: {want}\n  we:   {}\n", seen[name]));
-    let differ: String = differ.collect();
-    assert!(differ.is_empty(), "{differ}");
+    rows::compare(&recording(), &seen);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,6 +147,5 @@ async fn record() {
     let _controllers = controllers(&programs, &cluster.kubeconfig(), folder.path());
     let namespace = api.create_namespace("bucket").await;
     let seen = play(&api, &namespace, &bucket).await;
-    let text = serde_json::to_string_pretty(&seen).unwrap();
-    std::fs::write(recording(), text + "\n").unwrap();
+    rows::write(&recording(), &seen);
 }

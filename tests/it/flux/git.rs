@@ -9,11 +9,11 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::record::controllers;
+use super::rows;
 use crate::support::api::{Api, condition};
 use crate::support::control_plane::ControlPlane;
 use crate::support::git::Git;
 use crate::support::sign::Signers;
-use crate::support::stage::Stage;
 use crate::support::wait::{SOON, until};
 use crate::support::{parts, root};
 
@@ -167,22 +167,9 @@ fn outcome(object: &Value, (git, signers): (&Git, &Signers)) -> Value {
 async fn signed_commits_end_as_with_flux() {
     let (Some(git), Some(signers)) = (Git::start(), Signers::new()) else { return };
     commit(&git, &signers);
-    let mut stage = Stage::simulated("git", SOURCES).await;
-    stage.leadsman.file("source/none.yaml", "");
-    stage.restart_with(&["--storage-addr", "127.0.0.1:0"]);
-    until("the kind is served", SOON, async || {
-        stage.api.get("/apis/source.toolkit.fluxcd.io/v1/gitrepositories").await.is_some()
-    })
-    .await;
+    let stage = rows::stage("git", SOURCES).await;
     let seen = play(&stage.api, &stage.namespace, (&git, &signers)).await;
-    let want: Map<String, Value> =
-        serde_json::from_slice(&std::fs::read(recording()).unwrap()).unwrap();
-    assert_eq!(want.keys().collect::<Vec<_>>(), seen.keys().collect::<Vec<_>>());
-    let differ = want.iter().filter(|(name, want)| seen.get(*name) != Some(*want));
-    let differ =
-        differ.map(|(name, want)| format!("{name}\n  Flux: {want}\n  we:   {}\n", seen[name]));
-    let differ: String = differ.collect();
-    assert!(differ.is_empty(), "{differ}");
+    rows::compare(&recording(), &seen);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,6 +186,5 @@ async fn record() {
     let _controllers = controllers(&programs, &cluster.kubeconfig(), folder.path());
     let namespace = api.create_namespace("git").await;
     let seen = play(&api, &namespace, (&git, &signers)).await;
-    let text = serde_json::to_string_pretty(&seen).unwrap();
-    std::fs::write(recording(), text + "\n").unwrap();
+    rows::write(&recording(), &seen);
 }

@@ -8,6 +8,7 @@ mod bucket;
 mod git;
 mod own;
 mod record;
+mod rows;
 mod seen;
 mod step;
 
