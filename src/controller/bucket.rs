@@ -9,15 +9,13 @@ use super::artifact::{self, UNSTORED};
 use super::bucket_access;
 use super::context::Context;
 use super::files::Files;
-use super::queue::Report;
-use super::source::{self, Failure, Success};
+use super::source::{Failure, Looked, Success};
 use crate::api::condition::{ARTIFACT_IN_STORAGE, STORAGE_FAILED, is_true};
-use crate::api::{Artifact, Bucket};
+use crate::api::{Artifact, Bucket, BucketStatus};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::digest::Digest;
-use crate::base::name::NamespacedName;
-use crate::cluster;
+use crate::base::duration::GoDuration;
 use crate::repo::{BucketAsked, Content, FilesError, TreeFiles};
 use crate::source::s3::{Error as BucketError, Index};
 
@@ -25,31 +23,30 @@ use crate::source::s3::{Error as BucketError, Index};
 pub(super) const KIND: &str = "Bucket";
 
 /// What was found.
-struct Seen {
+pub(super) struct Seen {
     index: Index,
     /// Its artifact, and the address of the newest one; none: what is stored is still right.
     new: Option<(Artifact, String)>,
 }
 
-/// Asks the server if it is time, and says how it went.
-pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
-    source::ended(KIND, key, reconcile_inner(context, key).await)
-}
+impl Looked for Bucket {
+    type Seen = Seen;
 
-async fn reconcile_inner(
-    context: &Context,
-    key: &NamespacedName,
-) -> Result<Report, cluster::Error> {
-    let bucket: Bucket = match source::begin(context, key).await? {
-        Ok(bucket) => bucket,
-        Err(report) => return Ok(report),
-    };
-    let result = look(context, &bucket).await;
-    let given = context.options.interval.or(bucket.spec.interval.map(|given| given.0));
-    let failed = result.as_ref().err().map(|failure| failure.class);
-    let report = Report::of_artifact(failed, given);
-    note(context, &bucket, result).await?;
-    Ok(report)
+    fn interval(&self) -> Option<GoDuration> {
+        self.spec.interval
+    }
+
+    async fn look(&self, context: &Context) -> Result<Seen, Failure> {
+        look(context, self).await
+    }
+
+    fn said(
+        &self,
+        _: &Context,
+        result: Result<Seen, Failure>,
+    ) -> (BucketStatus, Result<Success, Failure>) {
+        said(self, result)
+    }
 }
 
 async fn look(context: &Context, bucket: &Bucket) -> Result<Seen, Failure> {
@@ -143,11 +140,10 @@ impl Files for Bucket {
     }
 }
 
-async fn note(
-    context: &Context,
+fn said(
     bucket: &Bucket,
     result: Result<Seen, Failure>,
-) -> Result<(), cluster::Error> {
+) -> (BucketStatus, Result<Success, Failure>) {
     let mut status = bucket.status.clone();
     let result = result.map(|Seen { index, new }| {
         let (revision, count) = (index.revision(), index.len());
@@ -163,7 +159,7 @@ async fn note(
         let message = format!("stored artifact: revision '{revision}'");
         Success { reason: "Succeeded", message, news: Some((reason, said)) }
     });
-    source::note(context, bucket, status, result).await
+    (status, result)
 }
 
 fn made(bucket: &Bucket, revision: Digest, files: &TreeFiles, time: String) -> Artifact {

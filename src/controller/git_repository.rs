@@ -10,17 +10,15 @@ use super::context::Context;
 use super::files::Files;
 use super::git_access;
 use super::git_signature::{self, NO_TAG, Signers};
-use super::queue::Report;
-use super::source::{self, Failure, Success};
+use super::source::{Failure, Looked, Success};
 use crate::api::condition::{
     ARTIFACT_IN_STORAGE, Conditions, SOURCE_VERIFIED, STORAGE_FAILED, Truth, is_true,
 };
-use crate::api::{Artifact, GitRepository};
+use crate::api::{Artifact, GitRepository, GitRepositoryStatus};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
-use crate::base::name::NamespacedName;
+use crate::base::duration::GoDuration;
 use crate::base::secret::SafeUrl;
-use crate::cluster;
 use crate::repo::{
     Commit, Content, FilesError, GitAsked, GitFilesError, Judge, TreeFiles, Unsigned,
 };
@@ -32,7 +30,7 @@ pub(super) const KIND: &str = "GitRepository";
 const SUBJECT: usize = 50;
 
 /// What was found.
-struct Seen {
+pub(super) struct Seen {
     found: Found,
     /// What was verified of it, and in which mode.
     verified: Option<(String, &'static str)>,
@@ -41,25 +39,24 @@ struct Seen {
     new: Option<(Artifact, Option<String>)>,
 }
 
-/// Asks the server if it is time, and says how it went.
-pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
-    source::ended(KIND, key, reconcile_inner(context, key).await)
-}
+impl Looked for GitRepository {
+    type Seen = Seen;
 
-async fn reconcile_inner(
-    context: &Context,
-    key: &NamespacedName,
-) -> Result<Report, cluster::Error> {
-    let repository: GitRepository = match source::begin(context, key).await? {
-        Ok(repository) => repository,
-        Err(report) => return Ok(report),
-    };
-    let result = look(context, &repository).await;
-    let given = context.options.interval.or(repository.spec.interval.map(|given| given.0));
-    let failed = result.as_ref().err().map(|failure| failure.class);
-    let report = Report::of_artifact(failed, given);
-    note(context, &repository, result).await?;
-    Ok(report)
+    fn interval(&self) -> Option<GoDuration> {
+        self.spec.interval
+    }
+
+    async fn look(&self, context: &Context) -> Result<Seen, Failure> {
+        look(context, self).await
+    }
+
+    fn said(
+        &self,
+        context: &Context,
+        result: Result<Seen, Failure>,
+    ) -> (GitRepositoryStatus, Result<Success, Failure>) {
+        said(context, self, result)
+    }
 }
 
 async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Failure> {
@@ -197,11 +194,11 @@ fn address(repository: &GitRepository, found: &Found) -> String {
     format!("{}@{}", url.unwrap_or_default(), found.commit)
 }
 
-async fn note(
+fn said(
     context: &Context,
     repository: &GitRepository,
     result: Result<Seen, Failure>,
-) -> Result<(), cluster::Error> {
+) -> (GitRepositoryStatus, Result<Success, Failure>) {
     let mut status = repository.status.clone();
     let generation = repository.metadata.generation;
     let mut conditions = Conditions::new(&mut status.conditions, generation, context.clock.now());
@@ -219,17 +216,17 @@ async fn note(
             status.artifact = Some(artifact);
             status.observed_ignore.clone_from(&repository.spec.ignore);
             status.observed_sparse_checkout.clone_from(&repository.spec.sparse_checkout);
-            let said = said(subject.as_deref().unwrap_or(revision));
+            let said = shortened(subject.as_deref().unwrap_or(revision));
             ("NewArtifact", format!("stored artifact for commit '{said}'"))
         });
         let message = format!("stored artifact for revision '{revision}'");
         Success { reason: "Succeeded", message, news }
     });
-    source::note(context, repository, status, result).await
+    (status, result)
 }
 
 /// The first line of a message, not longer than others say it.
-fn said(subject: &str) -> String {
+fn shortened(subject: &str) -> String {
     match subject.char_indices().nth(SUBJECT) {
         Some((at, _)) => format!("{}...", &subject[..at]),
         None => subject.to_owned(),
@@ -256,8 +253,8 @@ mod tests {
 
     #[test]
     fn long_messages_are_cut() {
-        assert_eq!(said("short"), "short");
-        assert_eq!(said(&"é".repeat(50)), "é".repeat(50));
-        assert_eq!(said(&"é".repeat(51)), format!("{}...", "é".repeat(50)));
+        assert_eq!(shortened("short"), "short");
+        assert_eq!(shortened(&"é".repeat(50)), "é".repeat(50));
+        assert_eq!(shortened(&"é".repeat(51)), format!("{}...", "é".repeat(50)));
     }
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::context::Context;
 use super::queue::{Phase, Report, Requeue, Waker, attend};
 use super::source::{Said as _, Source};
-use super::{bucket, git_repository, helm_chart, oci_repository, reconcile, repository};
+use super::{bucket, git_repository, helm_chart, oci_repository, reconcile, repository, source};
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::condition::{READY, find};
 use crate::api::crd::{
@@ -284,9 +284,9 @@ async fn reconcile_guarded(context: &Context, shared: &Shared, key: &Key) -> Rep
 async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> Report {
     match key.0 {
         Kind::Repository => repository::reconcile(context, &key.1).await,
-        Kind::Artifact => oci_repository::reconcile(context, &key.1).await,
-        Kind::Git => git_repository::reconcile(context, &key.1).await,
-        Kind::Bucket => bucket::reconcile(context, &key.1).await,
+        Kind::Artifact => source::reconcile::<OciRepository>(context, &key.1).await,
+        Kind::Git => source::reconcile::<GitRepository>(context, &key.1).await,
+        Kind::Bucket => source::reconcile::<Bucket>(context, &key.1).await,
         Kind::Chart => helm_chart::reconcile(context, &key.1).await,
         Kind::Release => {
             let report = reconcile::reconcile(context, &key.1).await;

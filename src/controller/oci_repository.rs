@@ -8,18 +8,16 @@ use regex::Regex;
 use super::access::{self, Problem};
 use super::artifact;
 use super::context::Context;
-use super::queue::Report;
-use super::source::{self, Failure, Success};
+use super::source::{Failure, Looked, Success};
 use super::verification::{self, Asked, UNVERIFIED};
 use crate::api::condition::{Conditions, SOURCE_VERIFIED};
-use crate::api::{Artifact, OciReference, OciRepository};
+use crate::api::{Artifact, OciReference, OciRepository, OciRepositoryStatus};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::constraint::Constraint;
 use crate::base::digest::Digest;
-use crate::base::name::NamespacedName;
+use crate::base::duration::GoDuration;
 use crate::base::version::Version;
-use crate::cluster;
 use crate::repo::oci::CHART;
 use crate::repo::{ArtifactError, Content, OciArtifact};
 use crate::signature::Outcome;
@@ -29,34 +27,13 @@ use crate::source::oci::{Access, Reference};
 pub(super) const KIND: &str = "OCIRepository";
 
 /// What was found: its revision, and what is stored of it.
-struct Found {
+pub(super) struct Seen {
     revision: String,
     /// What came of the look at its signature; none: that was not asked for.
     outcome: Option<Outcome>,
     /// Its artifact, the address of the newest one, and where it was made; none: what is stored is
     /// still right.
     new: Option<(Artifact, String, String)>,
-}
-
-/// Asks the registry if it is time, and says how it went.
-pub(super) async fn reconcile(context: &Context, key: &NamespacedName) -> Report {
-    source::ended(KIND, key, reconcile_inner(context, key).await)
-}
-
-async fn reconcile_inner(
-    context: &Context,
-    key: &NamespacedName,
-) -> Result<Report, cluster::Error> {
-    let repository: OciRepository = match source::begin(context, key).await? {
-        Ok(repository) => repository,
-        Err(report) => return Ok(report),
-    };
-    let result = look(context, &repository).await;
-    let given = context.options.interval.or(repository.spec.interval.map(|given| given.0));
-    let failed = result.as_ref().err().map(|failure| failure.class);
-    let report = Report::of_artifact(failed, given);
-    note(context, &repository, result).await?;
-    Ok(report)
 }
 
 /// Returns the repository that is meant and how it is asked.
@@ -83,7 +60,27 @@ pub(super) async fn place(
     Ok((reference, access))
 }
 
-async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Failure> {
+impl Looked for OciRepository {
+    type Seen = Seen;
+
+    fn interval(&self) -> Option<GoDuration> {
+        self.spec.interval
+    }
+
+    async fn look(&self, context: &Context) -> Result<Seen, Failure> {
+        look(context, self).await
+    }
+
+    fn said(
+        &self,
+        context: &Context,
+        result: Result<Seen, Failure>,
+    ) -> (OciRepositoryStatus, Result<Success, Failure>) {
+        said(context, self, result)
+    }
+}
+
+async fn look(context: &Context, repository: &OciRepository) -> Result<Seen, Failure> {
     let (at, access) = place(context, repository).await.map_err(Failure::fetch)?;
     let wanted = repository.spec.reference.clone().unwrap_or_default();
     let url = &repository.spec.url;
@@ -123,7 +120,7 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Fa
         && status.observed_layer_selector == repository.spec.layer_selector
         && artifact::is_served(context, repository, &format!("{url}@{digest}")).await
     {
-        return Ok(Found { revision, outcome, new: None });
+        return Ok(Seen { revision, outcome, new: None });
     }
     let selector = repository.spec.layer_selector.clone().unwrap_or_default();
     let at = at.with(digest.to_string());
@@ -139,7 +136,7 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Found, Fa
     let origin = origin(&layer);
     let made = made(repository, &revision, layer, rfc3339_seconds(context.clock.now()));
     let stored = artifact::store::<OciRepository>(context, made, Content::Bytes(bytes)).await?;
-    Ok(Found { revision, outcome, new: Some((stored.0, stored.1, origin)) })
+    Ok(Seen { revision, outcome, new: Some((stored.0, stored.1, origin)) })
 }
 
 /// Verifies a manifest, which is named by its digest, if that is asked for.
@@ -198,11 +195,11 @@ fn choose(tags: &[String], wanted: &OciReference, is_chart: bool) -> Result<Stri
     highest.map(|(_, tag)| tag).ok_or_else(none)
 }
 
-async fn note(
+fn said(
     context: &Context,
     repository: &OciRepository,
-    result: Result<Found, Failure>,
-) -> Result<(), cluster::Error> {
+    result: Result<Seen, Failure>,
+) -> (OciRepositoryStatus, Result<Success, Failure>) {
     let mut status = repository.status.clone();
     let (generation, now) = (repository.metadata.generation, context.clock.now());
     let asked = repository.spec.verify.is_some();
@@ -213,7 +210,7 @@ async fn note(
         let what = looked.map(|found| format!("revision {}", found.revision)).unwrap_or_default();
         verification::say(&mut conditions, outcome, &what);
     }
-    let result = result.map(|Found { revision, new, .. }| {
+    let result = result.map(|Seen { revision, new, .. }| {
         let news = new.map(|(artifact, latest, origin)| {
             (status.artifact, status.url) = (Some(artifact), latest);
             status.observed_layer_selector.clone_from(&repository.spec.layer_selector);
@@ -224,7 +221,7 @@ async fn note(
         let message = format!("stored artifact for digest '{revision}'");
         Success { reason: "Succeeded", message, news }
     });
-    source::note(context, repository, status, result).await
+    (status, result)
 }
 
 /// Says where an artifact was made, if it says so.

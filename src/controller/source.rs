@@ -3,6 +3,8 @@
 //!
 //! Source: fluxcd/source-controller internal/reconcile/summarize.
 
+use std::future::Future;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -23,6 +25,7 @@ use crate::api::{
     HelmRepository, HelmRepositoryStatus, Meta, OciRepository, OciRepositoryStatus,
 };
 use crate::base::class::{Class, chain};
+use crate::base::duration::GoDuration;
 use crate::base::name::NamespacedName;
 use crate::cluster::{self, Cluster, ObjectId};
 
@@ -114,6 +117,47 @@ sources! {
     git_repository: GitRepository GitRepositoryStatus "latest.tar.gz",
     bucket: Bucket BucketStatus "latest.tar.gz",
     helm_chart: HelmChart HelmChartStatus "latest.tar.gz",
+}
+
+/// A source whose artifact is looked for at its server: what is particular to its kind.
+pub(super) trait Looked: Source + Sync {
+    /// What was found.
+    type Seen: Send;
+
+    /// Returns how often it is looked for.
+    fn interval(&self) -> Option<GoDuration>;
+
+    /// Looks for it, and stores what is new.
+    fn look(&self, context: &Context) -> impl Future<Output = Result<Self::Seen, Failure>> + Send;
+
+    /// Returns its status with what was found, and what is said of that.
+    fn said(
+        &self,
+        context: &Context,
+        result: Result<Self::Seen, Failure>,
+    ) -> (Self::Status, Result<Success, Failure>);
+}
+
+/// Asks the server of a source if it is time, and says how it went.
+pub(super) async fn reconcile<T: Looked>(context: &Context, key: &NamespacedName) -> Report {
+    ended(T::KIND, key, looked::<T>(context, key).await)
+}
+
+async fn looked<T: Looked>(
+    context: &Context,
+    key: &NamespacedName,
+) -> Result<Report, cluster::Error> {
+    let source: T = match begin(context, key).await? {
+        Ok(source) => source,
+        Err(report) => return Ok(report),
+    };
+    let result = source.look(context).await;
+    let given = context.options.interval.or(source.interval().map(|given| given.0));
+    let failed = result.as_ref().err().map(|failure| failure.class);
+    let report = Report::of_artifact(failed, given);
+    let (status, result) = source.said(context, result);
+    note(context, &source, status, result).await?;
+    Ok(report)
 }
 
 /// Returns how a reconciliation ended; of one that the API stopped, that it is tried again.
