@@ -74,6 +74,8 @@ pub const BUILD_FAILED: &str = "BuildFailed";
 pub const SOURCE_VERIFIED: &str = "SourceVerified";
 /// A repository could not be fetched.
 pub const FETCH_FAILED: &str = "FetchFailed";
+/// Another source whose files are wanted has none yet.
+pub const INCLUDE_UNAVAILABLE: &str = "IncludeUnavailable";
 
 /// Longest message; longer ones are cut in the middle.
 const MESSAGE_BYTES: usize = 32768;

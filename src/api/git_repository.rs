@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::helm_repository::{Artifact, LocalRef};
 use super::{Condition, Meta};
 use crate::base::duration::GoDuration;
-use crate::yaml::Value;
 
 /// A `source.toolkit.fluxcd.io/v1` `GitRepository`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -49,7 +48,7 @@ pub struct GitRepositorySpec {
     /// Whether repositories in the repository are fetched, too.
     pub recurse_submodules: bool,
     /// Other `GitRepository` objects whose files are added.
-    pub include: Vec<Value>,
+    pub include: Vec<GitInclude>,
     /// Folders that are taken; all when there are none.
     pub sparse_checkout: Vec<String>,
 }
@@ -60,10 +59,29 @@ impl GitRepositorySpec {
         let set = [
             (!matches!(self.provider.as_str(), "" | "generic"), "spec.provider"),
             (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
-            (self.recurse_submodules, "spec.recurseSubmodules"),
-            (!self.include.is_empty(), "spec.include"),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
+    }
+}
+
+/// Another `GitRepository` of the same namespace whose files are added.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GitInclude {
+    /// The other one.
+    pub repository: LocalRef,
+    /// What of it is added (all when empty).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub from_path: String,
+    /// Where it is put (at the name of the other one when empty).
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub to_path: String,
+}
+
+impl GitInclude {
+    /// Returns where it is put.
+    pub fn place(&self) -> &str {
+        if self.to_path.is_empty() { &self.repository.name } else { &self.to_path }
     }
 }
 
@@ -147,9 +165,18 @@ pub struct GitRepositoryStatus {
     /// The artifact that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
+    /// The artifacts of others that are in it, in the order of `include`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub included_artifacts: Vec<Artifact>,
     /// The rules by which files of it were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_ignore: Option<String>,
+    /// Whether repositories in the repository are in it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub observed_recurse_submodules: bool,
+    /// The others whose files are in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub observed_include: Vec<GitInclude>,
     /// The folders that are in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub observed_sparse_checkout: Vec<String>,

@@ -55,7 +55,7 @@ impl HelmRepositorySpec {
 }
 
 /// The name of an object in the same namespace.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LocalRef {
     /// Name.

@@ -24,8 +24,8 @@ mod verification;
 pub use bucket::{Bucket, BucketSpec, BucketStatus};
 pub use condition::Condition;
 pub use git_repository::{
-    GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus, GitVerification,
-    VerificationMode,
+    GitInclude, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus,
+    GitVerification, VerificationMode,
 };
 pub use helm_chart::{HelmChart, HelmChartSpec, HelmChartStatus};
 pub use helm_release::{

@@ -33,7 +33,7 @@ pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<
         scheme => return Err(invalid(format!("URL scheme '{scheme}' is not supported"))),
     };
     let timeout = spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
-    let given = if by_ssh { Login::Anonymous } else { of_url(&url) };
+    let given = if by_ssh { Login::Anonymous } else { Login::of_url(&url) };
     if by_ssh && spec.proxy_secret_ref.is_some() {
         access::supported(&["spec.proxySecretRef of ssh://"])?;
     }
@@ -57,22 +57,6 @@ pub(super) async fn of(cluster: &Cluster, repository: &GitRepository) -> Result<
         return Err(("AuthenticationFailed", text.to_owned(), Class::Stalled));
     }
     Ok(found)
-}
-
-/// User and password that stand in an address.
-fn of_url(url: &SafeUrl) -> Login {
-    let url = url.expose();
-    let plain = |text: &str| {
-        let pairs = format!("={}", text.replace('+', "%2B"));
-        let mut decoded = url::form_urlencoded::parse(pairs.as_bytes());
-        decoded.next().map(|(_, value)| value.into_owned()).unwrap_or_default()
-    };
-    match (url.username(), url.password()) {
-        ("", None) => Login::Anonymous,
-        (user, password) => {
-            Login::Password(plain(user), Secret::new(plain(password.unwrap_or_default())))
-        }
-    }
 }
 
 /// A token counts before user and password; what of these a Secret lacks is that of the address.
@@ -132,7 +116,12 @@ pub(super) fn wanted(reference: Option<&GitReference>) -> Result<Wanted, String>
 /// Returns which files are wanted.
 pub(super) fn selection(repository: &GitRepository) -> Selection {
     let spec = &repository.spec;
-    Selection { ignore: spec.ignore.clone(), folders: spec.sparse_checkout.clone() }
+    Selection {
+        ignore: spec.ignore.clone(),
+        folders: spec.sparse_checkout.clone(),
+        submodules: spec.recurse_submodules,
+        added: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +195,7 @@ mod tests {
         ];
         for (url, data, want) in rows {
             let data = data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-            let got = login(&data.collect(), &of_url(&url.parse().unwrap()));
+            let got = login(&data.collect(), &Login::of_url(&url.parse().unwrap()));
             let got = match got {
                 Ok(Login::Anonymous) => "-".to_owned(),
                 Ok(Login::Password(user, password)) => format!("{user}:{}", password.expose()),

@@ -9,6 +9,7 @@ use super::artifact::{self, UNSTORED};
 use super::context::Context;
 use super::files::Files;
 use super::git_access;
+use super::git_include;
 use super::git_signature::{self, NO_TAG, Signers};
 use super::source::{Failure, Looked, Success};
 use crate::api::condition::{
@@ -20,9 +21,9 @@ use crate::base::clock::rfc3339_seconds;
 use crate::base::duration::GoDuration;
 use crate::base::secret::SafeUrl;
 use crate::repo::{
-    Commit, Content, FilesError, GitAsked, GitFilesError, Judge, TreeFiles, Unsigned,
+    Commit, Content, FilesError, GitAsked, GitFilesError, Included, Judge, TreeFiles, Unsigned,
 };
-use crate::source::git::{Error as GitError, Found, Selection};
+use crate::source::git::{Access, Error as GitError, Found, Selection};
 
 /// Kind of the objects.
 pub(super) const KIND: &str = "GitRepository";
@@ -34,9 +35,25 @@ pub(super) struct Seen {
     found: Found,
     /// What was verified of it, and in which mode.
     verified: Option<(String, &'static str)>,
+    /// Artifacts of others that are in it.
+    included: Vec<Artifact>,
     /// Its artifact, with the first line of the commit's message; none: what is stored is still
     /// right.
     new: Option<(Artifact, Option<String>)>,
+}
+
+/// What is being done, as messages say it.
+const DOING: &str = "failed to checkout and determine revision";
+
+/// Says that a server could not be asked.
+fn failed(step: &str, access: &Access, error: &GitError) -> Failure {
+    Failure::fetch(match error {
+        GitError::Empty => ("EmptyGitRepository", error.to_string(), error.class()),
+        _ => {
+            let text = format!("{DOING}: {step} '{}': {}", access.url, chain(error));
+            ("GitOperationFailed", text, error.class())
+        }
+    })
 }
 
 impl Looked for GitRepository {
@@ -61,61 +78,61 @@ impl Looked for GitRepository {
 
 async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Failure> {
     let access = git_access::of(&context.cluster, repository).await.map_err(Failure::fetch)?;
-    let url = &access.url;
-    let doing = "failed to checkout and determine revision";
+    let included = git_include::artifacts(context, repository).await?;
     let wanted = git_access::wanted(repository.spec.reference.as_ref());
     let wanted = wanted.map_err(|why| {
-        Failure::fetch(("GitOperationFailed", format!("{doing}: {why}"), Class::Stalled))
+        Failure::fetch(("GitOperationFailed", format!("{DOING}: {why}"), Class::Stalled))
     })?;
-    let failed = |step: &str, error: &GitError| {
-        Failure::fetch(match error {
-            GitError::Empty => ("EmptyGitRepository", error.to_string(), error.class()),
-            _ => {
-                let text = format!("{doing}: {step} '{url}': {}", chain(error));
-                ("GitOperationFailed", text, error.class())
-            }
-        })
-    };
     let found = context.repositories.git_find(&access, &wanted).await;
     let found = found.map_err(|error| match &error {
-        GitError::NoRef(_) | GitError::NoTag(_) => failed("unable to clone", &error),
-        _ => failed("unable to list remote for", &error),
+        GitError::NoRef(_) | GitError::NoTag(_) => failed("unable to clone", &access, &error),
+        _ => failed("unable to list remote for", &access, &error),
     })?;
     let own = address(repository, &found);
     let signers = git_signature::of(context, repository).await?;
+    let is_known = is_known(repository, &found, &included);
+    if is_known && signers.is_none() && artifact::is_served(context, repository, &own).await {
+        return Ok(Seen { found, verified: None, included, new: None });
+    }
+    let others = git_include::files(context, repository, &included).await?;
     let selection = git_access::selection(repository);
-    let asked = asked(repository, (&found, &selection), signers.as_ref());
+    let asked = asked(repository, (&found, &selection, &others), signers.as_ref());
     let mode = signers.as_ref().map(|signers| signers.mode.as_str());
     let verified = |commit: Commit| commit.verified.zip(mode);
     // What is in use was verified, by those who may sign now.
-    let known = mode.map(|_| context.repositories.git_known(&asked).and_then(verified));
-    if is_known(repository, &found)
-        && known.as_ref().is_none_or(Option::is_some)
-        && artifact::is_served(context, repository, &own).await
-    {
-        return Ok(Seen { found, verified: known.flatten(), new: None });
+    let known = context.repositories.git_known(&asked).and_then(verified);
+    if is_known && known.is_some() && artifact::is_served(context, repository, &own).await {
+        return Ok(Seen { found, verified: known, included, new: None });
     }
     let commit = context.repositories.git_files(&access, &wanted, &asked).await;
-    let commit = commit.map_err(|error| match &error {
-        FilesError::Fetch(GitFilesError::Fetch(inner)) => failed("unable to clone", inner),
-        FilesError::Fetch(GitFilesError::Unsigned(inner)) => unsigned(inner),
-        FilesError::Store(_) => Failure {
-            kind: STORAGE_FAILED,
-            reason: UNSTORED,
-            message: chain(&error),
-            class: Class::Retry,
-        },
-    })?;
+    let commit = commit.map_err(|error| unfetched(&access, &error))?;
     let content = Content::File(commit.files.path().to_owned());
     let made = made(repository, &found, &commit.files, rfc3339_seconds(context.clock.now()));
     let (artifact, _) = artifact::store::<GitRepository>(context, made, content).await?;
     let subject = commit.subject.clone();
-    Ok(Seen { found, verified: verified(commit), new: Some((artifact, subject)) })
+    let verified = verified(commit);
+    Ok(Seen { found, verified, included, new: Some((artifact, subject)) })
+}
+
+/// Says why there are no files.
+fn unfetched(access: &Access, error: &FilesError<GitFilesError>) -> Failure {
+    let unstored = |reason| Failure {
+        kind: STORAGE_FAILED,
+        reason,
+        message: chain(error),
+        class: Class::Retry,
+    };
+    match error {
+        FilesError::Fetch(GitFilesError::Fetch(inner)) => failed("unable to clone", access, inner),
+        FilesError::Fetch(GitFilesError::Unsigned(inner)) => unsigned(inner),
+        FilesError::Fetch(GitFilesError::Include { .. }) => unstored("CopyFailure"),
+        FilesError::Store(_) => unstored(UNSTORED),
+    }
 }
 
 fn asked<'a>(
     repository: &'a GitRepository,
-    (found, selection): (&'a Found, &'a Selection),
+    (found, selection, included): (&'a Found, &'a Selection, &'a [Included]),
     signers: Option<&'a Signers>,
 ) -> GitAsked<'a> {
     GitAsked {
@@ -123,6 +140,7 @@ fn asked<'a>(
         url: &repository.spec.url,
         found,
         selection,
+        included,
         judge: signers.map(|signers| signers as &dyn Judge),
         meant: format!("{:?}", repository.spec.reference),
     }
@@ -153,7 +171,8 @@ impl Files for GitRepository {
         })?;
         let selection = git_access::selection(self);
         let signers = git_signature::of(context, self).await?;
-        let known = asked(self, (&found, &selection), signers.as_ref());
+        let others = self.included(context).await?;
+        let known = asked(self, (&found, &selection, &others), signers.as_ref());
         if let Some(known) = context.repositories.git_known(&known) {
             return Ok(known.files);
         }
@@ -169,23 +188,37 @@ impl Files for GitRepository {
             }
             found = now;
         }
-        let asked = asked(self, (&found, &selection), signers.as_ref());
+        let asked = asked(self, (&found, &selection, &others), signers.as_ref());
         let commit = context.repositories.git_files(&access, &wanted, &asked).await;
-        let commit = commit.map_err(|error| match &error {
-            FilesError::Fetch(GitFilesError::Unsigned(inner)) => unsigned(inner),
-            _ => failed(chain(&error), Class::Retry),
-        })?;
-        Ok(commit.files)
+        Ok(commit.map_err(|error| unfetched(&access, &error))?.files)
+    }
+}
+
+impl GitRepository {
+    /// Returns the files of others that are in its artifact.
+    async fn included(&self, context: &Context) -> Result<Vec<Included>, Failure> {
+        let artifacts = &self.status.included_artifacts;
+        let others = git_include::files(context, self, artifacts).await?;
+        if others.len() == self.spec.include.len()
+            && self.spec.include == self.status.observed_include
+        {
+            return Ok(others);
+        }
+        let text = "spec.include changed: its files come with the next artifact".to_owned();
+        Err(Failure::fetch(("GitOperationFailed", text, Class::Retry)))
     }
 }
 
 /// Whether the artifact in the status is of the commit and the files that are wanted.
-fn is_known(repository: &GitRepository, found: &Found) -> bool {
+fn is_known(repository: &GitRepository, found: &Found, included: &[Artifact]) -> bool {
     let (spec, status) = (&repository.spec, &repository.status);
     let same = status.artifact.as_ref().is_some_and(|known| known.revision == found.revision);
     same && is_true(&status.conditions, ARTIFACT_IN_STORAGE)
         && status.observed_ignore == spec.ignore
         && status.observed_sparse_checkout == spec.sparse_checkout
+        && status.observed_recurse_submodules == spec.recurse_submodules
+        && status.observed_include == spec.include
+        && git_include::are_same(&status.included_artifacts, included)
 }
 
 /// Where the files are from; without a login that may stand in the address.
@@ -210,12 +243,16 @@ fn said(
         conditions.delete(SOURCE_VERIFIED);
         status.source_verification_mode = None;
     }
-    let result = result.map(|Seen { found, new, .. }| {
+    let result = result.map(|Seen { found, included, new, .. }| {
         let revision = &found.revision;
         let news = new.map(|(artifact, subject)| {
             status.artifact = Some(artifact);
             status.observed_ignore.clone_from(&repository.spec.ignore);
-            status.observed_sparse_checkout.clone_from(&repository.spec.sparse_checkout);
+            let spec = &repository.spec;
+            status.observed_sparse_checkout.clone_from(&spec.sparse_checkout);
+            status.observed_recurse_submodules = spec.recurse_submodules;
+            status.observed_include.clone_from(&spec.include);
+            status.included_artifacts = included;
             let said = shortened(subject.as_deref().unwrap_or(revision));
             ("NewArtifact", format!("stored artifact for commit '{said}'"))
         });

@@ -349,7 +349,11 @@ impl Seen {
                 }
             }
             Kind::Artifact => Self::of_artifact::<OciRepository>(object, |_| BTreeSet::new()),
-            Kind::Git => Self::of_artifact::<GitRepository>(object, |_| BTreeSet::new()),
+            Kind::Git => Self::of_artifact::<GitRepository>(object, |repository| {
+                let own = &repository.metadata.namespace;
+                let others = repository.spec.include.iter();
+                others.map(|one| (Kind::Git, within(own, "", &one.repository.name))).collect()
+            }),
             Kind::Bucket => Self::of_artifact::<Bucket>(object, |_| BTreeSet::new()),
             Kind::Chart => Self::of_artifact::<HelmChart>(object, |chart| {
                 [source_of(&chart.metadata.namespace, &chart.spec.chart)].into()

@@ -27,6 +27,7 @@ mod execute;
 mod files;
 pub mod folder;
 mod git_access;
+mod git_include;
 mod git_repository;
 mod git_signature;
 mod helm_chart;

@@ -16,8 +16,9 @@ use super::verification::UNVERIFIED;
 use super::{status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::{
-    ARTIFACT_IN_STORAGE, BUILD_FAILED, ConditionList, Conditions, FETCH_FAILED, READY,
-    SOURCE_VERIFIED, STALLED, STORAGE_FAILED, Truth, find, is_false, is_true,
+    ARTIFACT_IN_STORAGE, BUILD_FAILED, ConditionList, Conditions, FETCH_FAILED,
+    INCLUDE_UNAVAILABLE, READY, SOURCE_VERIFIED, STALLED, STORAGE_FAILED, Truth, find, is_false,
+    is_true,
 };
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{
@@ -32,7 +33,7 @@ use crate::cluster::{self, Cluster, ObjectId};
 /// Reason where the source of a source has nothing yet.
 pub(super) const NO_ARTIFACT: &str = "NoSourceArtifact";
 /// Conditions that tell of a failure.
-const FAILURES: [&str; 3] = [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED];
+const FAILURES: [&str; 4] = [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED, INCLUDE_UNAVAILABLE];
 /// Reason where nobody who may signed a chart.
 pub(super) const UNVERIFIED_CHART: &str = "ChartVerificationError";
 /// API version of all sources.
@@ -302,7 +303,7 @@ pub(super) async fn note<T: Source>(
                 conditions.set(STALLED, Truth::True, reason, &message);
                 *parts.observed_generation = meta.generation;
             }
-            if reason == NO_ARTIFACT {
+            if reason == NO_ARTIFACT || kind == INCLUDE_UNAVAILABLE {
                 // It is being fetched: no event for what is about to pass.
                 if !is_known {
                     context.recorder.progress(&source.subject(), reason, message);

@@ -1,14 +1,17 @@
 //! Files of Git repositories in the cache.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use super::repositories::Repositories;
-use super::tree::archive::{Data, Entry};
+use super::tree::archive::{self, Data, Entry};
 use super::tree::{FilesError, TreeFiles};
+use crate::base::class::chain;
 use crate::base::digest::Digest;
 use crate::base::file;
 use crate::source::git::{
-    Access, Checkout, Error as GitError, Found, Remote, Selection, TreeFile, Wanted,
+    Access, Added, AddedFile, Checkout, Error as GitError, Found, Remote, Selection, TreeFile,
+    Wanted, rooted,
 };
 
 /// What was verified, beside the files.
@@ -47,6 +50,57 @@ pub enum GitFilesError {
     /// They may not be used.
     #[error(transparent)]
     Unsigned(#[from] Unsigned),
+    /// Files of another repository cannot be put among them.
+    #[error("failed to copy '{name}' include from {from} to {to}: {reason}")]
+    Include {
+        /// The other repository.
+        name: String,
+        /// Where they are in it.
+        from: String,
+        /// Where they are to be put.
+        to: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Files of another repository that are put among those of a commit.
+#[derive(Debug, Clone)]
+pub struct Included {
+    /// The other repository.
+    pub name: String,
+    /// Where they are in it; all where it is empty.
+    pub from: String,
+    /// Where they are put.
+    pub to: String,
+    /// Its files.
+    pub files: TreeFiles,
+}
+
+impl Included {
+    /// Unpacks them into a folder, and returns those that are wanted.
+    fn added(&self, folder: &Path) -> Result<Added, GitFilesError> {
+        let files = archive::unpack(self.files.path(), folder);
+        let files = files.map_err(|error| self.failed(chain(&error)))?;
+        let (from, path) = (rooted("", &self.from), rooted("", &self.to));
+        let files = files.into_iter().filter_map(|(name, is_program)| {
+            let file = folder.join(&name);
+            let name = name.to_string_lossy();
+            let rest: &str = if from.is_empty() { &name } else { name.strip_prefix(&from)? };
+            let is_below = from.is_empty() || rest.is_empty() || rest.starts_with('/');
+            is_below.then(|| AddedFile { path: rooted(&path, rest), is_program, file })
+        });
+        let files: Vec<AddedFile> = files.collect();
+        if files.is_empty() && !from.is_empty() {
+            return Err(self.failed(format!("there is nothing at `{from}`")));
+        }
+        Ok(Added { path, files })
+    }
+
+    fn failed(&self, reason: String) -> GitFilesError {
+        let Self { name, from, to, .. } = self.clone();
+        GitFilesError::Include { name, from, to, reason }
+    }
 }
 
 /// The files of a commit.
@@ -71,6 +125,8 @@ pub struct GitAsked<'a> {
     pub found: &'a Found,
     /// Which files of it.
     pub selection: &'a Selection,
+    /// What of other repositories is put among them.
+    pub included: &'a [Included],
     /// Who says whether it may be used; all may without one.
     pub judge: Option<&'a dyn Judge>,
     /// How the commit is meant: a tag that vouches for it does not vouch for a branch of its name.
@@ -79,7 +135,7 @@ pub struct GitAsked<'a> {
 
 impl GitAsked<'_> {
     fn key(&self) -> Digest {
-        let Selection { ignore, folders } = self.selection;
+        let Selection { ignore, folders, submodules, .. } = self.selection;
         let (folders, commit) = (folders.join("\0"), self.found.commit.to_string());
         let trust = self.judge.map_or(String::new(), |judge| judge.trust().to_hex());
         let mut parts =
@@ -88,6 +144,15 @@ impl GitAsked<'_> {
         if self.judge.is_some() {
             parts.extend([trust.as_str(), &self.found.revision, &self.meant]);
         }
+        if *submodules {
+            parts.push("submodules");
+        }
+        let included = self.included.iter().map(|one| {
+            let Included { from, to, files, .. } = one;
+            format!("included {from}\0{to}\0{}", files.digest)
+        });
+        let included: Vec<String> = included.collect();
+        parts.extend(included.iter().map(String::as_str));
         let parts: Vec<String> = parts.iter().map(|part| Digest::of(part).to_hex()).collect();
         Digest::of(parts.join(" "))
     }
@@ -147,8 +212,12 @@ impl Repositories {
         std::fs::create_dir_all(folder).map_err(stored)?;
         let spool = || tempfile::tempfile_in(folder);
         let remote = self.remote(access);
-        let fetched = remote.fetch(wanted, asked.found, asked.selection, spool).await;
-        let mut checkout = fetched.map_err(GitFilesError::Fetch)?;
+        // The files of others are there until all is packed.
+        let others = tempfile::tempdir_in(folder).map_err(stored)?;
+        let selection =
+            Selection { added: added(asked, others.path())?, ..asked.selection.clone() };
+        let fetched = remote.fetch(wanted, asked.found, &selection, spool).await;
+        let mut checkout = fetched.map_err(|error| in_the_way(asked, error))?;
         let verified = asked.judge.map(|judge| judge.judge(&mut checkout)).transpose();
         let verified = verified.map_err(|error| {
             let _ = std::fs::remove_dir(folder);
@@ -166,10 +235,35 @@ impl Repositories {
         });
         let entries = entries.collect();
         let read = move |file: &TreeFile| {
+            let _others = &others;
             let data = checkout.read(file).map_err(GitFilesError::Fetch)?;
             Ok(Data { size: data.len() as u64, from: Box::new(Cursor::new(data)) })
         };
         let files = self.pack_files(folder, entries, read).await?;
         Ok(Commit { files, subject: Some(subject), verified })
+    }
+}
+
+/// Unpacks the files of other repositories into folders of their own.
+fn added(asked: &GitAsked<'_>, folder: &Path) -> Result<Vec<Added>, FilesError<GitFilesError>> {
+    let one = |(number, included): (usize, &Included)| {
+        let folder = folder.join(number.to_string());
+        let created = std::fs::create_dir(&folder);
+        created
+            .map_err(|error| FilesError::Store(file::failed("create folder", &folder)(error)))?;
+        Ok(included.added(&folder)?)
+    };
+    asked.included.iter().enumerate().map(one).collect()
+}
+
+/// Says of which repository files cannot be put where they are to be.
+fn in_the_way(asked: &GitAsked<'_>, error: GitError) -> GitFilesError {
+    let of = |place: &str| asked.included.iter().find(|one| rooted("", &one.to) == place);
+    match &error {
+        GitError::Occupied { path, .. } => match of(path) {
+            Some(included) => included.failed(error.to_string()),
+            None => error.into(),
+        },
+        _ => error.into(),
     }
 }

@@ -32,7 +32,7 @@ pub use bucket::BucketAsked;
 pub use chart_files::ValuesFiles;
 pub use entry::{Entry, Warning};
 pub use error::Error;
-pub use git::{Commit, GitAsked, GitFilesError, Judge, Unsigned};
+pub use git::{Commit, GitAsked, GitFilesError, Included, Judge, Unsigned};
 pub use helm_fetch::{download_archive, download_file, helm_text, outcome, refresh};
 pub use helm_file::{HelmFiles, Registered, RepositoryFile};
 pub use index::Index;

@@ -121,8 +121,8 @@ async fn a_signed_tag_vouches_for_its_own_name() {
     let words = "the tag 'v2.0.0' was made as 'v1.0.0'";
     stage.refuses(SOURCES, "InvalidTagSignature", words).await;
     // What is not there yet is refused by name.
-    stage.change(SOURCES, "web", &json!({"spec": {"recurseSubmodules": true}})).await;
-    stage.refuses(SOURCES, "Unsupported", "spec.recurseSubmodules").await;
+    stage.change(SOURCES, "web", &json!({"spec": {"provider": "github"}})).await;
+    stage.refuses(SOURCES, "Unsupported", "spec.provider").await;
 }
 
 fn holds_files(folder: &std::path::Path) -> bool {

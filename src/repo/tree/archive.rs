@@ -153,8 +153,12 @@ pub(super) fn names(archive: &Path) -> Result<HashSet<PathBuf>, file::Error> {
     names.collect::<io::Result<_>>().map_err(failed("read", archive))
 }
 
-/// Unpacks an archive of ours into an empty folder.
-pub(super) fn unpack(archive: &Path, folder: &Path) -> Result<(), file::Error> {
+/// Unpacks an archive of ours into an empty folder; returns the files, and whether each can be run.
+pub(in crate::repo) fn unpack(
+    archive: &Path,
+    folder: &Path,
+) -> Result<Vec<(PathBuf, bool)>, file::Error> {
+    let mut files = Vec::new();
     let file = File::open(archive).map_err(failed("read", archive))?;
     let mut entries = tar::Archive::new(GzDecoder::new(BufReader::new(file)));
     let entries = entries.entries().map_err(failed("read", archive))?;
@@ -164,7 +168,9 @@ pub(super) fn unpack(archive: &Path, folder: &Path) -> Result<(), file::Error> {
             continue;
         }
         let name = entry.path().map_err(failed("read", archive))?.into_owned();
-        let path = folder.join(name);
+        let path = folder.join(&name);
+        let is_program = entry.header().mode().is_ok_and(|mode| mode == Mode::Program as u32);
+        files.push((name, is_program));
         let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent).map_err(failed("create folder", parent))?;
         let mut data = Vec::new();
@@ -175,7 +181,7 @@ pub(super) fn unpack(archive: &Path, folder: &Path) -> Result<(), file::Error> {
         let written = created.and_then(|mut file| file.write_all(&data));
         written.map_err(failed("write", &path))?;
     }
-    Ok(())
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -10,11 +10,9 @@ use url::Url;
 
 use super::error::Error;
 use super::object::Id;
-use super::pack::Pack;
 use super::receive::{self, Depth, Receiver, Refusal};
 use super::refs::{self, Manner, Ref};
 use super::ssh::{Conversation, Key};
-use super::tree::{Checkout, Selection};
 use super::wanted::{Found, Wanted};
 use crate::base::limit::{self, Limit};
 use crate::base::secret::{SafeUrl, Secret};
@@ -23,8 +21,8 @@ use crate::source::http::{Fetcher, Proxy, Tls, connection, header_text, same_hos
 
 /// Largest answer that lists branches and tags.
 const REFS_BYTES: u64 = 64 << 20;
-/// A pack is this much larger than the files that are taken of it, at most.
-const PACK_TIMES: u64 = 4;
+/// Packs are this much larger than the files that are taken of them, at most.
+pub(super) const PACK_TIMES: u64 = 4;
 
 /// How a repository is asked.
 #[derive(Debug, Clone)]
@@ -53,6 +51,33 @@ pub enum Login {
     Bearer(Secret<String>),
     /// Who has this key, over SSH.
     Key(Key),
+}
+
+/// Where packs go.
+pub(super) struct Room<'a> {
+    /// Makes a file.
+    pub(super) file: &'a (dyn Fn() -> std::io::Result<File> + Sync),
+    /// How much may still come.
+    pub(super) left_bytes: u64,
+}
+
+impl Login {
+    /// Returns user and password that stand in an address.
+    #[must_use]
+    pub fn of_url(url: &SafeUrl) -> Self {
+        let url = url.expose();
+        let plain = |text: &str| {
+            let pairs = format!("={}", text.replace('+', "%2B"));
+            let mut decoded = url::form_urlencoded::parse(pairs.as_bytes());
+            decoded.next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+        };
+        match (url.username(), url.password()) {
+            ("", None) => Self::Anonymous,
+            (user, password) => {
+                Self::Password(plain(user), Secret::new(plain(password.unwrap_or_default())))
+            }
+        }
+    }
 }
 
 /// What is known of servers: the second question needs no introduction.
@@ -100,51 +125,30 @@ impl Remote<'_> {
         .await
     }
 
-    /// Fetches a commit, and selects its files. The pack is kept in `file` as long as they are used.
-    ///
-    /// # Errors
-    /// The server cannot be asked, or what comes cannot be used.
-    pub async fn fetch(
-        &self,
-        wanted: &Wanted,
-        found: &Found,
-        selection: &Selection,
-        file: impl Fn() -> std::io::Result<File> + Sync,
-    ) -> Result<Checkout, Error> {
-        let pack = self.in_time(self.pack(wanted, found, &file)).await?;
-        let (url, found, selection) = (self.access.url.clone(), found.clone(), selection.clone());
-        let checkout = move || {
-            let content = |reason| Error::Content { url: url.clone(), reason };
-            let pack = Pack::open(pack).map_err(content)?;
-            Checkout::new(pack, (&url, &found), &selection)
-        };
-        let url = self.access.url.clone();
-        let ended = tokio::task::spawn_blocking(checkout).await;
-        ended.map_err(|error| Error::Content { url, reason: error.to_string() })?
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::time::timeout(self.access.timeout, work).await.map_err(|_| self.late())?
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Says that the time is over.
+    pub(super) fn late(&self) -> Error {
         let (url, after) = (self.access.url.clone(), self.access.timeout);
-        let timeout = |_| Error::from(crate::source::Error::Timeout { url, after });
-        tokio::time::timeout(after, work).await.map_err(timeout)?
+        crate::source::Error::Timeout { url, after }.into()
     }
 
     /// Gets the commit alone; where the server gives nothing by hash, the history in which it is.
-    async fn pack(
+    pub(super) async fn pack(
         &self,
         wanted: &Wanted,
         found: &Found,
-        file: &(impl Fn() -> std::io::Result<File> + Sync),
+        room: &mut Room<'_>,
     ) -> Result<File, Error> {
-        let create =
-            || file().map_err(|error| self.content(format!("no file can be made for it: {error}")));
-        let alone = self.receive(found.object(), Depth::One, create()?).await;
+        let alone = self.receive(found.object(), Depth::One, room).await;
         let Err(Error::Protocol { .. }) = &alone else { return alone };
         let history = match (found.history, wanted.place()) {
             (Some(history), _) => history,
             (None, place) => self.tip(&place).await?,
         };
-        match self.receive(history, Depth::All, create()?).await {
+        match self.receive(history, Depth::All, room).await {
             Err(Error::Protocol { .. }) => alone,
             other => other,
         }
@@ -254,10 +258,11 @@ impl Remote<'_> {
         conversation.hear(into).await
     }
 
-    async fn receive(&self, want: Id, depth: Depth, file: File) -> Result<File, Error> {
-        let limits = limit::current();
-        let limit_bytes = limits.of(Limit::Unpacked).saturating_mul(PACK_TIMES);
-        let mut receiver = Receiver::new(file, limit_bytes);
+    async fn receive(&self, want: Id, depth: Depth, room: &mut Room<'_>) -> Result<File, Error> {
+        let created = (room.file)();
+        let file = created
+            .map_err(|error| self.content(format!("no file can be made for it: {error}")))?;
+        let mut receiver = Receiver::new(file, room.left_bytes);
         let poured = match self.key()? {
             Some(key) => {
                 let poured = self.pour_by_ssh(key, (want, depth), &mut receiver).await;
@@ -266,9 +271,14 @@ impl Remote<'_> {
             None => self.pour(want, depth, &mut receiver).await,
         };
         match (receiver.finish(), poured) {
-            (Ok(file), Ok(())) => Ok(file),
+            (Ok(file), Ok(())) => {
+                let size = file.metadata().map_or(0, |meta| meta.len());
+                room.left_bytes = room.left_bytes.saturating_sub(size);
+                Ok(file)
+            }
             (Err(Refusal::TooLarge), _) => {
-                let url = self.access.url.clone();
+                let (url, limits) = (self.access.url.clone(), limit::current());
+                let limit_bytes = limits.of(Limit::Unpacked).saturating_mul(PACK_TIMES);
                 let reason = format!(
                     "more than {limit_bytes} bytes come, {PACK_TIMES} times the largest tree: {}",
                     limits.hint(Limit::Unpacked)

@@ -47,6 +47,14 @@ pub enum Error {
     /// Folders that were asked for are not there.
     #[error("failed to sparse checkout directories : \"{0}\" is not in the repository")]
     NoFolder(String),
+    /// Something stands where files of others are to be put.
+    #[error("`{other}` stands there already")]
+    Occupied {
+        /// Where they are to be put.
+        path: String,
+        /// What stands there, or above.
+        other: String,
+    },
     /// A file of ours.
     #[error(transparent)]
     File(#[from] file::Error),
@@ -64,6 +72,7 @@ impl Error {
             | Self::Content { .. }
             | Self::TooLarge { .. }
             | Self::NoFolder(_)
+            | Self::Occupied { .. }
             | Self::File(_) => Class::Retry,
         }
     }

@@ -13,6 +13,9 @@
 
 mod client;
 mod error;
+mod fetch;
+mod forest;
+mod modules;
 mod object;
 mod pack;
 mod packet;
@@ -27,6 +30,8 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use modules::rooted;
+
 pub use client::{Access, Login, Remote, Servers};
 pub use error::Error;
 pub use object::{Commit, Id, IdError};
@@ -34,5 +39,5 @@ pub use refs::Ref;
 pub use signed::{Form, Signed, Tag};
 pub use ssh::Key;
 pub use ssh_signature::{SshKey, SshSignature};
-pub use tree::{Checkout, Selection, TreeFile};
+pub use tree::{Added, AddedFile, Checkout, Selection, TreeFile};
 pub use wanted::{Found, Wanted};

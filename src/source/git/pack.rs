@@ -11,8 +11,8 @@ use flate2::bufread::ZlibDecoder;
 
 use super::object::{self, Id, Kind, Naming};
 
-/// Most objects.
-const MOST: u32 = 2_000_000;
+/// Most objects of all packs of a commit.
+pub(super) const MOST: usize = 2_000_000;
 /// Most bytes of all objects, unpacked: as much is worked through.
 const ALL_BYTES: u64 = 8 << 30;
 /// Most bytes that come of putting objects together, again and again where they are many.
@@ -66,8 +66,8 @@ impl Pack {
     /// Reads a pack.
     ///
     /// # Errors
-    /// It is broken, or too large.
-    pub(super) fn open(file: File) -> Result<Self> {
+    /// It is broken, or too large: has more than `most` objects.
+    pub(super) fn open(file: File, most: usize) -> Result<Self> {
         let mut file = BufReader::with_capacity(16 << 10, file);
         file.rewind().map_err(broken)?;
         let mut head = [0; 12];
@@ -78,8 +78,8 @@ impl Pack {
             return Err("it is no pack".to_owned());
         }
         let count = number(8);
-        if count > MOST {
-            return Err(format!("it has more than {MOST} objects"));
+        if count as usize > most {
+            return Err(format!("it has more than {most} objects"));
         }
         let (places, names) = (Vec::new(), HashMap::new());
         let mut pack =
@@ -217,6 +217,17 @@ impl Pack {
             true => Ok(()),
             false => Err("objects differ from some that did not come".to_owned()),
         }
+    }
+
+    /// Returns how many objects there are.
+    pub(super) fn count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Lets go of the objects used last: another pack is read now.
+    pub(super) fn rest(&mut self) {
+        self.kept.clear();
+        self.kept_bytes = 0;
     }
 
     /// Returns an object of this kind.
@@ -438,7 +449,7 @@ mod tests {
         }
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
-        Pack::open(file)
+        Pack::open(file, MOST)
     }
 
     #[test]
@@ -472,7 +483,7 @@ mod tests {
         ] {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(bytes).unwrap();
-            assert!(Pack::open(file).is_err(), "{bytes:?}");
+            assert!(Pack::open(file, MOST).is_err(), "{bytes:?}");
         }
     }
 }

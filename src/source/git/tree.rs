@@ -1,18 +1,16 @@
 //! The files of a commit: which of them are taken, and what is in them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::Error;
-use super::object::{self, Commit, Form, Id, Kind};
-use super::pack::Pack;
+use super::forest::{At, Forest, Node, Root};
+use super::object::{Commit, Form, Id, Kind};
 use super::signed::{self, Signed, Tag};
 use super::wanted::Found;
-use crate::base::limit::{self, Limit, Limits};
-use crate::base::secret::SafeUrl;
+use crate::base::limit::{self, Limit};
 use crate::source::ignore::{self, Ignore};
 
-/// Most folders in folders.
-const DEEPEST: usize = 64;
 /// Largest file with rules.
 const RULES_BYTES: usize = 1 << 20;
 
@@ -23,6 +21,30 @@ pub struct Selection {
     pub ignore: Option<String>,
     /// Folders; all where there are none.
     pub folders: Vec<String>,
+    /// Whether repositories in the repository are fetched, too.
+    pub submodules: bool,
+    /// What of others is put among them, before rules count.
+    pub added: Vec<Added>,
+}
+
+/// A file or a folder of others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Where it stands; nothing else may stand there but a file that a file replaces.
+    pub path: String,
+    /// Its files, with whole paths.
+    pub files: Vec<AddedFile>,
+}
+
+/// A file of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedFile {
+    /// Its path among the others.
+    pub path: String,
+    /// Whether it can be run.
+    pub is_program: bool,
+    /// Where it is.
+    pub file: PathBuf,
 }
 
 /// A file of a commit.
@@ -32,7 +54,7 @@ pub struct TreeFile {
     pub path: String,
     /// Whether it can be run.
     pub is_program: bool,
-    id: Id,
+    at: At,
 }
 
 /// A commit with its files.
@@ -44,52 +66,27 @@ pub struct Checkout {
     found: Found,
     /// Its files that were selected, in the order of their paths.
     pub files: Vec<TreeFile>,
-    pack: Pack,
-    url: SafeUrl,
+    forest: Forest,
     left_bytes: u64,
-}
-
-/// Everything that is met on the way.
-struct Walk<'a> {
-    pack: &'a mut Pack,
-    folders: &'a [String],
-    found: Vec<(String, Form, Id)>,
-    most: usize,
 }
 
 impl Checkout {
     pub(super) fn new(
-        mut pack: Pack,
-        (url, found_at): (&SafeUrl, &Found),
+        mut forest: Forest,
+        Root { commit, data, .. }: Root,
+        found: Found,
         selection: &Selection,
     ) -> Result<Self, Error> {
-        let content = |reason| Error::Content { url: url.clone(), reason };
-        let limits = limit::current();
-        let id = found_at.commit;
-        let data = pack.object(id, Kind::Commit).map_err(content)?;
-        let commit = object::commit(&data);
-        let commit = commit.ok_or_else(|| content(format!("commit {id} is broken")))?;
-        let folders: Vec<String> = selection.folders.iter().map(|folder| plain(folder)).collect();
-        let most = limits.size(Limit::Entries);
-        let mut walk = Walk { pack: &mut pack, folders: &folders, found: Vec::new(), most };
-        walk.folder("", commit.tree, 0).map_err(|trouble| match trouble {
-            Trouble::Broken(reason) => content(reason),
-            Trouble::TooMany => too_many(&limits, url),
-        })?;
-        let found = walk.found;
-        let is_there = |folder: &&String| {
-            found.iter().any(|(path, form, _)| *form == Form::Folder && path == *folder)
-        };
-        let asked = folders.iter().filter(|folder| !folder.is_empty());
-        if let Some(missing) = asked.into_iter().find(|folder| !is_there(folder)) {
-            return Err(Error::NoFolder(missing.clone()));
+        if let Some(missing) = forest.missing_folder() {
+            return Err(Error::NoFolder(missing));
         }
-        let files = selected(&mut pack, found, selection).map_err(content)?;
-        let left_bytes = limits.of(Limit::Unpacked);
-        let (url, size) = (url.clone(), files.len());
-        let found = found_at.clone();
-        let checkout = Self { commit, data, found, files, pack, url, left_bytes };
-        if size > most { Err(too_many(&limits, &checkout.url)) } else { Ok(checkout) }
+        forest.join(&selection.added)?;
+        let files = selected(&mut forest, selection)?;
+        if files.len() > forest.most() {
+            return Err(forest.too_many());
+        }
+        let left_bytes = limit::current().of(Limit::Unpacked);
+        Ok(Self { commit, data, found, files, forest, left_bytes })
     }
 
     /// Returns the hash of the commit.
@@ -114,7 +111,7 @@ impl Checkout {
         if id == self.found.commit {
             return Ok(Some(Tag::Light(name)));
         }
-        let data = self.pack.object(id, Kind::Tag)?;
+        let data = self.forest.of_root(id, Kind::Tag)?;
         let object = signed::tag(&data, &name, self.found.commit)?;
         Ok(Some(Tag::Annotated { name, id, object }))
     }
@@ -124,16 +121,16 @@ impl Checkout {
     /// # Errors
     /// It did not come, or all that was read is larger than the limit.
     pub fn read(&mut self, file: &TreeFile) -> Result<Arc<[u8]>, Error> {
-        let url = &self.url;
+        let url = self.forest.url().clone();
         let too_large = || {
             let limits = limit::current();
             let reason = limits.refusal(Limit::Unpacked, format!("too large at `{}`", file.path));
             Error::TooLarge { url: url.clone(), reason }
         };
-        if self.pack.size(file.id).is_some_and(|size| size > self.left_bytes) {
+        if self.forest.size(&file.at).is_some_and(|size| size > self.left_bytes) {
             return Err(too_large());
         }
-        let data = self.pack.object(file.id, Kind::Blob).map_err(|reason| Error::Content {
+        let data = self.forest.read(&file.at).map_err(|reason| Error::Content {
             url: url.clone(),
             reason: format!("file `{}`: {reason}", file.path),
         })?;
@@ -142,74 +139,14 @@ impl Checkout {
     }
 }
 
-fn too_many(limits: &Limits, url: &SafeUrl) -> Error {
-    Error::TooLarge { url: url.clone(), reason: limits.refusal(Limit::Entries, "too many") }
-}
-
-/// A folder as it stands in a tree.
-fn plain(folder: &str) -> String {
-    let parts = folder.split('/').filter(|part| !matches!(*part, "" | "."));
-    parts.collect::<Vec<_>>().join("/")
-}
-
-enum Trouble {
-    Broken(String),
-    TooMany,
-}
-
-impl Walk<'_> {
-    fn folder(&mut self, path: &str, tree: Id, depth: usize) -> Result<(), Trouble> {
-        if depth > DEEPEST {
-            return Err(Trouble::Broken(format!("folders are nested more than {DEEPEST} deep")));
-        }
-        let data = self.pack.object(tree, Kind::Tree).map_err(Trouble::Broken)?;
-        for entry in object::tree(&data).map_err(Trouble::Broken)? {
-            let below = match path {
-                "" => entry.name.to_owned(),
-                path => format!("{path}/{}", entry.name),
-            };
-            let is_folder = entry.form == Form::Folder;
-            if !self.leads_to_wanted(&below, is_folder) {
-                continue;
-            }
-            self.found.push((below.clone(), entry.form, entry.id));
-            // What is left out later counts as well, but less.
-            if self.found.len() / 10 > self.most {
-                return Err(Trouble::TooMany);
-            }
-            if is_folder {
-                self.folder(&below, entry.id, depth + 1)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn leads_to_wanted(&self, path: &str, is_folder: bool) -> bool {
-        self.folders.is_empty()
-            || self
-                .folders
-                .iter()
-                .any(|folder| is_in(path, folder) || (is_folder && is_in(folder, path)))
-    }
-}
-
-/// Whether a path is a folder or below it.
-fn is_in(path: &str, folder: &str) -> bool {
-    folder.is_empty()
-        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// Leaves out what the rules say, and what is no file.
-fn selected(
-    pack: &mut Pack,
-    found: Vec<(String, Form, Id)>,
-    selection: &Selection,
-) -> Result<Vec<TreeFile>, String> {
+fn selected(forest: &mut Forest, selection: &Selection) -> Result<Vec<TreeFile>, Error> {
+    let nodes = forest.take_nodes();
     let mut rules = Vec::new();
-    for (path, form, id) in &found {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if name == ignore::FILE && matches!(form, Form::File | Form::Program) {
-            let data = pack.object(*id, Kind::Blob)?;
+    for node in &nodes {
+        let (folder, name) = node.path.rsplit_once('/').unwrap_or(("", &node.path));
+        if let Some(at) = node.content().filter(|_| name == ignore::FILE) {
+            let data = forest.read(at).map_err(|reason| forest.content(reason))?;
             let text = data.get(..data.len().min(RULES_BYTES)).unwrap_or_default();
             rules.push((folder.to_owned(), String::from_utf8_lossy(text).into_owned()));
         }
@@ -218,22 +155,28 @@ fn selected(
     let rules = Ignore::new(&texts, selection.ignore.as_deref());
     let mut left_out: Option<String> = None;
     let mut files = Vec::new();
-    for (path, form, id) in found {
+    for node in nodes {
         // All that is in a folder comes right behind it.
-        if left_out.as_ref().is_some_and(|folder| is_in(&path, folder)) {
+        if left_out.as_ref().is_some_and(|folder| is_in(&node.path, folder)) {
             continue;
         }
-        if rules.drops_one(&path, form == Form::Folder) {
-            left_out = Some(path);
+        if rules.drops_one(&node.path, node.form == Form::Folder) {
+            left_out = Some(node.path);
             continue;
         }
-        let is_program = form == Form::Program;
-        if is_program || form == Form::File {
-            files.push(TreeFile { path, is_program, id });
-        }
+        let is_program = node.form == Form::Program;
+        let Some(at) = node.content().cloned() else { continue };
+        let Node { path, .. } = node;
+        files.push(TreeFile { path, is_program, at });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+/// Whether a path is a folder or below it.
+pub(super) fn is_in(path: &str, folder: &str) -> bool {
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -252,6 +195,5 @@ mod tests {
         for (path, folder, want) in rows {
             assert_eq!(is_in(path, folder), want, "{path} {folder}");
         }
-        assert_eq!(plain("./charts//web/"), "charts/web");
     }
 }

@@ -430,9 +430,10 @@ async fn a_region_is_found_out_and_a_proxy_is_asked() {
         if login.as_deref() == Some("Basic bWU6cHc=") { Ok(()) } else { Err(format!("{login:?}")) }
     })
     .await;
-    let source = world.stored(&revision).await;
-    assert_eq!(
-        source["status"]["artifact"]["url"],
-        json!(format!("http://store.example:9000/{BUCKET}@{revision}"))
-    );
+    let url = json!(format!("http://store.example:9000/{BUCKET}@{revision}"));
+    until("it is stored", SOON, async || {
+        let artifact = world.stored(&revision).await["status"]["artifact"].clone();
+        if artifact["url"] == url { Ok(()) } else { Err(artifact.to_string()) }
+    })
+    .await;
 }

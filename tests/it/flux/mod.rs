@@ -6,6 +6,7 @@
 
 mod bucket;
 mod git;
+mod git_tree;
 mod own;
 mod record;
 mod rows;

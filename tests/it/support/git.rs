@@ -37,6 +37,8 @@ struct Manner {
     /// The status of every answer, if it is to be an error.
     away: Option<u16>,
     asked: Vec<String>,
+    /// Who asked, each time.
+    logins: Vec<String>,
     /// Who asked last of a proxy.
     proxy_login: Option<String>,
     commits: i64,
@@ -87,8 +89,13 @@ impl Git {
     /// Runs Git in the working tree and returns what it prints.
     #[track_caller]
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        self.git_in("work", arguments)
+    }
+
+    #[track_caller]
+    fn git_in(&self, work: &str, arguments: &[&str]) -> String {
         let commits = self.shelf.state.lock().unwrap().commits;
-        let output = git(&self.folder().join("work"), commits).args(arguments).output().unwrap();
+        let output = git(&self.folder().join(work), commits).args(arguments).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "git {arguments:?}: {said}");
         String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned()
@@ -106,6 +113,63 @@ impl Git {
         self.git(&["add", "--all", "--force"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
         self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Commits to another repository of the same server, `NAME.git`, which has these files alone;
+    /// returns the commit.
+    #[track_caller]
+    pub(crate) fn commit_beside(&self, name: &str, files: &[(&str, &str)]) -> String {
+        let (work, place) = (format!("{name}.work"), self.folder().join(format!("{name}.git")));
+        let folder = self.folder().join(&work);
+        if !place.exists() {
+            std::fs::create_dir(&folder).unwrap();
+            let place = place.to_str().unwrap();
+            self.git_in(&work, &["init", "-q", "-b", "main", "--separate-git-dir", place]);
+        }
+        self.git_in(&work, &["rm", "-q", "-r", "--ignore-unmatch", "."]);
+        for (name, text) in files {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        self.shelf.state.lock().unwrap().commits += 1;
+        self.git_in(&work, &["add", "--all", "--force"]);
+        self.git_in(&work, &["commit", "-q", "--allow-empty", "-m", name]);
+        self.git_in(&work, &["rev-parse", "HEAD"])
+    }
+
+    /// Runs Git in the working tree of another repository.
+    #[track_caller]
+    pub(crate) fn git_beside(&self, name: &str, arguments: &[&str]) -> String {
+        self.git_in(&format!("{name}.work"), arguments)
+    }
+
+    /// Puts commits of other repositories into the next commit of `NAME.git`: path, address and
+    /// commit of each.
+    #[track_caller]
+    pub(crate) fn submodules(&self, name: &str, modules: &[(&str, &str, &str)]) {
+        let work = if name == "web" { "work".to_owned() } else { format!("{name}.work") };
+        let folder = self.folder().join(&work);
+        let mut text = String::new();
+        for (path, url, commit) in modules {
+            text += &format!("[submodule \"{path}\"]\n\tpath = {path}\n\turl = {url}\n");
+            std::fs::create_dir_all(folder.join(path)).unwrap();
+            let entry = format!("160000,{commit},{path}");
+            self.git_in(&work, &["update-index", "--add", "--cacheinfo", &entry]);
+        }
+        std::fs::write(folder.join(".gitmodules"), text).unwrap();
+        self.git_in(&work, &["add", ".gitmodules"]);
+        self.git_in(&work, &["commit", "-q", "-m", "submodules"]);
+    }
+
+    /// Returns the address of another repository of the server.
+    pub(crate) fn url_beside(&self, name: &str) -> String {
+        format!("{}/{name}.git", self.server.url())
+    }
+
+    /// Returns who asked, for each request that said so.
+    pub(crate) fn logins(&self) -> Vec<String> {
+        self.shelf.state.lock().unwrap().logins.clone()
     }
 
     /// Asks for a name and password from now on.
@@ -183,6 +247,7 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response<B
             return plain(status);
         }
         let given = head.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        state.logins.extend(given.map(str::to_owned));
         if state.login.is_some() && state.login.as_deref() != given {
             return plain(401);
         }
