@@ -12,6 +12,8 @@ pub mod annotation;
 mod bucket;
 pub mod condition;
 pub mod crd;
+#[cfg(test)]
+mod fields;
 mod git_repository;
 mod helm_chart;
 mod helm_release;

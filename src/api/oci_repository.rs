@@ -58,13 +58,16 @@ impl OciRepositorySpec {
     /// Returns the fields that are set and not supported.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let others = !matches!(self.provider.as_str(), "" | "generic");
-        let set = [
-            (others && self.secret_ref.is_none(), "spec.provider"),
-            (!self.service_account_name.is_empty(), "spec.serviceAccountName"),
-            (self.proxy_secret_ref.is_some(), "spec.proxySecretRef"),
-            (self.ignore.is_some(), "spec.ignore"),
-        ];
-        set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
+        let provider = others && self.secret_ref.is_none();
+        provider.then_some("spec.provider").into_iter().collect()
+    }
+
+    /// Returns the rules by which files are left out. Those of a layer that is taken as it is do
+    /// not count, as for Flux.
+    pub fn ignored(&self) -> Option<&str> {
+        let selector = self.layer_selector.as_ref();
+        let is_copied = selector.is_some_and(|selector| selector.operation == "copy");
+        self.ignore.as_deref().filter(|_| !is_copied)
     }
 }
 
@@ -107,6 +110,9 @@ pub struct OciRepositoryStatus {
     /// The artifact that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
+    /// The rules by which files of it were left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_ignore: Option<String>,
     /// The part that is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_layer_selector: Option<LayerSelector>,

@@ -127,7 +127,7 @@ fn access_of(login: &Login, keys: Keys) -> anyhow::Result<Access> {
     let tls = registered(login).tls()?;
     // With certificates, Helm asks over TLS whatever else is said.
     let plain_http = login.plain_http && tls.is_none();
-    Ok(Access { plain_http, keys, tls, timeout: TIMEOUT, retries: RETRIES })
+    Ok(Access { plain_http, keys, tls, proxy: None, timeout: TIMEOUT, retries: RETRIES })
 }
 
 /// Certificates are always verified: what says otherwise is refused before anything is asked.

@@ -15,6 +15,8 @@ use crate::source::{Credentials, Proxy, Tls};
 
 /// Longest address of a proxy.
 const LONGEST_ADDRESS: usize = 2048;
+/// Key of Docker's file of old in a Secret.
+const OLD_DOCKER_CONFIG: &str = ".dockercfg";
 /// Key of Docker's file in a Secret.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
 
@@ -98,7 +100,17 @@ pub(super) async fn oci(cluster: &Cluster, repository: &OciRepository) -> Result
     // The same Secrets, read by the same rules.
     let found = self::spec(cluster, &like).await?;
     let missing = || ("AuthenticationFailed", "it is no registry".to_owned(), Class::Stalled);
-    found.registry.ok_or_else(missing)
+    let mut access = found.registry.ok_or_else(missing)?;
+    let namespace = &repository.metadata.namespace;
+    if !spec.service_account_name.is_empty() {
+        let stores = pull_secrets(cluster, namespace, &spec.service_account_name).await?;
+        access.keys = joined(access.keys, stores);
+    }
+    let proxy = proxy(cluster, namespace, spec.proxy_secret_ref.as_ref()).await;
+    access.proxy = proxy.map_err(|(reason, text, class)| {
+        (reason, format!("failed to get proxy address: {text}"), class)
+    })?;
+    Ok(access)
 }
 
 /// Returns how a registry is asked; `docker` is the text of Docker's file in the Secret.
@@ -143,9 +155,54 @@ fn registry(
         plain_http: repository.spec.insecure,
         keys,
         tls: spec.tls.clone(),
+        proxy: None,
         timeout: spec.timeout,
         retries: 0,
     })
+}
+
+/// Returns the logins that the pull secrets of an account keep.
+///
+/// Source: fluxcd/pkg runtime/secrets/reader.go (`PullSecretsFromServiceAccountRef`).
+async fn pull_secrets(
+    cluster: &Cluster,
+    namespace: &str,
+    account: &str,
+) -> Result<Vec<Store>, Problem> {
+    let fail = |text: String| {
+        let text = format!("failed to get credential: {text}");
+        ("AuthenticationFailed", text, Class::Retry)
+    };
+    let id = ObjectId::new("v1", "ServiceAccount", namespace, account);
+    let name = format!("serviceaccount '{namespace}/{account}'");
+    let found = cluster.get(&id).await;
+    let found = found.map_err(|error| fail(format!("failed to get {name}: {error}")))?;
+    let found = found.ok_or_else(|| fail(format!("{name} not found")))?;
+    let mut stores = Vec::new();
+    for reference in found.0["imagePullSecrets"].as_array().into_iter().flatten() {
+        let data = secret(cluster, namespace, reference["name"].as_str().unwrap_or_default()).await;
+        let doing = format!("failed to get image pull secret for {name}");
+        let data = data.map_err(|(_, text, _)| fail(format!("{doing}: {text}")))?;
+        stores.extend(docker_config(&data).map(|text| Store::Text(Secret::new(text))));
+    }
+    Ok(stores)
+}
+
+/// Returns the text of Docker's file; one of old has nothing but the logins.
+fn docker_config(data: &BTreeMap<String, String>) -> Option<String> {
+    let old = || data.get(OLD_DOCKER_CONFIG).map(|logins| format!("{{\"auths\":{logins}}}"));
+    data.get(DOCKER_CONFIG).cloned().or_else(old)
+}
+
+/// A login of its own counts before those of an account.
+fn joined(own: Keys, of_account: Vec<Store>) -> Keys {
+    match own {
+        Keys::Fixed(nobody) if nobody.is_empty() && !of_account.is_empty() => {
+            Keys::Stores(of_account)
+        }
+        Keys::Fixed(login) => Keys::Fixed(login),
+        Keys::Stores(own) => Keys::Stores([own, of_account].concat()),
+    }
 }
 
 fn lacks(repository: &HelmRepository, name: &str, text: &str) -> Problem {
@@ -204,10 +261,10 @@ fn proxy_of(data: &BTreeMap<String, String>) -> Result<Proxy, String> {
     }
     let address: SafeUrl = address.trim().parse().map_err(|error| format!("`address`: {error}"))?;
     match address.expose().scheme() {
-        "http" | "https" => {}
+        "http" | "https" | "socks5" => {}
         scheme => {
             return Err(format!(
-                "a proxy of `{scheme}` is not supported by this version of Leadsman; use http:// or https://"
+                "`address` has the scheme `{scheme}`: use http://, https:// or socks5://"
             ));
         }
     }
@@ -287,6 +344,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_login_of_its_own_counts_before_those_of_an_account() {
+        let text = |name: &str| Store::Text(Secret::new(name.to_owned()));
+        let login = Credential { user: "me".to_owned(), ..Credential::default() };
+        let shown = |keys: Keys| match keys {
+            Keys::Fixed(who) => format!("fixed {}", who.user),
+            Keys::Stores(stores) => {
+                let texts = stores.iter().map(|store| match store {
+                    Store::Text(text) => text.expose().as_str(),
+                    Store::File(_) => "file",
+                });
+                texts.collect::<Vec<_>>().join(" ")
+            }
+        };
+        let nobody = Keys::Fixed(Credential::default());
+        assert_eq!(shown(joined(nobody.clone(), vec![text("a")])), "a");
+        assert_eq!(shown(joined(nobody, Vec::new())), "fixed ");
+        assert_eq!(shown(joined(Keys::Fixed(login), vec![text("a")])), "fixed me");
+        let own = Keys::Stores(vec![text("own")]);
+        assert_eq!(shown(joined(own, vec![text("a"), text("b")])), "own a b");
+    }
+
+    #[test]
+    fn docker_wrote_its_file_in_two_ways() {
+        let of = |key: &str| docker_config(&[(key.to_owned(), "{}".to_owned())].into());
+        assert_eq!(of(DOCKER_CONFIG).as_deref(), Some("{}"));
+        assert_eq!(of(OLD_DOCKER_CONFIG).as_deref(), Some("{\"auths\":{}}"));
+        assert_eq!(of("other"), None);
+    }
+
     fn data(keys: &[&str]) -> BTreeMap<String, String> {
         keys.iter().map(|key| ((*key).to_owned(), format!("<{key}>"))).collect()
     }
@@ -326,7 +413,8 @@ mod tests {
         let rows = [
             ("http://p.example:3128", Ok("http://p.example:3128/ me")),
             ("https://p.example ", Ok("https://p.example/ me")),
-            ("socks5://p.example", Err("a proxy of `socks5` is not supported")),
+            ("socks5://p.example:1080", Ok("socks5://p.example:1080 me")),
+            ("socks4://p.example", Err("`address` has the scheme `socks4`")),
             ("p.example", Err("`address`: `p.example` is not a URL")),
             ("", Err("`address` of the proxy is missing")),
             (&long, Err("`address` is longer than 2048 bytes")),

@@ -17,7 +17,7 @@ use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
 use crate::base::version::Version;
 use crate::policy::{Candidate, Decision, Quarantine, Rules, Seen, Verdict, decide};
-use crate::repo::{ArtifactError, Pulled};
+use crate::repo::Pulled;
 use crate::source::oci::{Access, Reference};
 
 /// The field that names an existing source.
@@ -198,15 +198,11 @@ async fn pull(
     revision: &str,
 ) -> Result<Pulled, Problem> {
     let digest = revision.rsplit('@').next().unwrap_or_default();
-    let selector = source.spec.layer_selector.clone().unwrap_or_default();
-    let repositories = &context.repositories;
-    let pulled = repositories.pull_artifact(access, &at.with(digest), &selector.media_type).await;
+    let (repositories, part) = (&context.repositories, oci_repository::part(&source.spec));
+    let pulled = repositories.pull_artifact(access, &at.with(digest), part).await;
     pulled.map_err(|error| {
-        let class = match &error {
-            ArtifactError::Layer(_) => Class::Retry,
-            ArtifactError::Pull(error) => error.class(),
-        };
-        Problem::new("ArtifactFailed", format!("Could not load chart: {}", chain(&error)), class)
+        let text = format!("Could not load chart: {}", chain(&error));
+        Problem::new("ArtifactFailed", text, error.class())
     })
 }
 

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::source::{Failure, Looked, Success};
 use super::verification::{self, Asked, UNVERIFIED};
 use crate::api::condition::{Conditions, SOURCE_VERIFIED};
-use crate::api::{Artifact, OciReference, OciRepository, OciRepositoryStatus};
+use crate::api::{Artifact, OciReference, OciRepository, OciRepositorySpec, OciRepositoryStatus};
 use crate::base::class::{Class, chain};
 use crate::base::clock::rfc3339_seconds;
 use crate::base::constraint::Constraint;
@@ -19,7 +19,7 @@ use crate::base::digest::Digest;
 use crate::base::duration::GoDuration;
 use crate::base::version::Version;
 use crate::repo::oci::CHART;
-use crate::repo::{ArtifactError, Content, OciArtifact};
+use crate::repo::{ArtifactError, ArtifactPart, Content, OciArtifact};
 use crate::signature::Outcome;
 use crate::source::oci::{Access, Reference};
 
@@ -118,13 +118,13 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Seen, Fai
     let known = status.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision);
     if known
         && status.observed_layer_selector == repository.spec.layer_selector
+        && status.observed_ignore == repository.spec.ignore
         && artifact::is_served(context, repository, &format!("{url}@{digest}")).await
     {
         return Ok(Seen { revision, outcome, new: None });
     }
-    let selector = repository.spec.layer_selector.clone().unwrap_or_default();
     let at = at.with(digest.to_string());
-    let layer = repositories.oci_artifact(&access, &at, &selector.media_type).await;
+    let layer = repositories.oci_artifact(&access, &at, part(&repository.spec)).await;
     let (layer, bytes) = layer.map_err(|error| match error {
         ArtifactError::Layer(text) => {
             Failure::fetch(("OCIArtifactLayerOperationFailed", text, Class::Retry))
@@ -137,6 +137,12 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Seen, Fai
     let made = made(repository, &revision, layer, rfc3339_seconds(context.clock.now()));
     let stored = artifact::store::<OciRepository>(context, made, Content::Bytes(bytes)).await?;
     Ok(Seen { revision, outcome, new: Some((stored.0, stored.1, origin)) })
+}
+
+/// Returns what of an artifact is taken.
+pub(super) fn part(spec: &OciRepositorySpec) -> ArtifactPart<'_> {
+    let media_type = spec.layer_selector.as_ref().map_or("", |selector| &selector.media_type);
+    ArtifactPart { media_type, ignore: spec.ignored() }
 }
 
 /// Verifies a manifest, which is named by its digest, if that is asked for.
@@ -214,6 +220,7 @@ fn said(
         let news = new.map(|(artifact, latest, origin)| {
             (status.artifact, status.url) = (Some(artifact), latest);
             status.observed_layer_selector.clone_from(&repository.spec.layer_selector);
+            status.observed_ignore.clone_from(&repository.spec.ignore);
             let url = &repository.spec.url;
             let said = format!("stored artifact with revision '{revision}' from '{url}'{origin}");
             ("NewArtifact", said)

@@ -42,7 +42,8 @@ pub use provenance::{Trust, read_keyring};
 pub use publish::Listing;
 pub use reference::{Located, fetch_whole, locate, locate_in};
 pub use repositories::{
-    ArtifactError, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec, Trouble,
+    ArtifactError, ArtifactPart, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec,
+    Trouble,
 };
 pub use resolve::allowed;
 pub use search::{Found, Hit, Query, Searchable};

@@ -1,5 +1,6 @@
 //! Fetches, remembers and answers: all repositories of a process.
 
+mod artifact;
 mod failure;
 mod registry;
 
@@ -24,7 +25,7 @@ use crate::source::git::Servers;
 use crate::source::oci::Access;
 use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 
-pub use self::registry::{ArtifactError, OciArtifact};
+pub use self::artifact::{ArtifactError, ArtifactPart, OciArtifact};
 
 use self::failure::{Failures, Wanted};
 use self::registry::Listed;
@@ -412,7 +413,8 @@ impl Repositories {
             Some(access) => self.download_oci((spec, access), entry, url).await,
             None => self.download(spec, entry, url, promised).await,
         };
-        self.failures.note(&wanted, now(), &pulled);
+        let failed = pulled.as_ref().err().map(|error| (chain(error), error.class()));
+        self.failures.note(&wanted, now(), failed);
         pulled
     }
 

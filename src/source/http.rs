@@ -50,12 +50,38 @@ pub struct Tls {
 /// A server through which others are asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
-    /// Its address, `http://…` or `https://…`.
+    /// Its address, `http://…`, `https://…` or `socks5://…`.
     pub address: SafeUrl,
     /// User; may be empty.
     pub user: String,
     /// Password.
     pub password: Secret<String>,
+}
+
+impl Tls {
+    /// Returns all of it as one text: for a digest.
+    pub(crate) fn manner(&self) -> String {
+        let Self { authorities, certificate, key } = self;
+        [authorities, certificate, key.expose()].map(|part| Digest::of(part).to_hex()).concat()
+    }
+}
+
+impl Proxy {
+    /// Returns all of it as one text: for a digest.
+    pub(crate) fn manner(&self) -> String {
+        let address = self.address.expose();
+        format!("{address}\0{}\0{}", self.user, self.password.expose())
+    }
+
+    /// Returns the address as the library takes it: names are resolved by the proxy, as Go's client
+    /// has it done.
+    fn place(&self) -> String {
+        let address = self.address.expose().as_str();
+        match address.strip_prefix("socks5://") {
+            Some(rest) => format!("socks5h://{rest}"),
+            None => address.to_owned(),
+        }
+    }
 }
 
 /// One request.
@@ -253,12 +279,8 @@ impl Fetcher {
         let none = Tls::default();
         let tls = tls.unwrap_or(&none);
         let key = tls.key.expose();
-        let through = proxy.map_or(String::new(), |proxy| {
-            let address = proxy.address.expose();
-            format!("{address}\0{}\0{}", proxy.user, proxy.password.expose())
-        });
-        let parts = [&tls.authorities, &tls.certificate, key, &through];
-        let known = Digest::of(parts.map(|part| Digest::of(part).to_hex()).concat());
+        let through = proxy.map_or(String::new(), Proxy::manner);
+        let known = Digest::of(tls.manner() + &through);
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = others.get(&known) {
             return Ok(client.clone());
@@ -267,7 +289,7 @@ impl Fetcher {
             |error: reqwest::Error| Error::Tls { url: url.clone(), reason: deepest(&error) };
         let mut builder = builder();
         if let Some(proxy) = proxy {
-            let mut by = reqwest::Proxy::all(proxy.address.expose().clone()).map_err(refuse)?;
+            let mut by = reqwest::Proxy::all(proxy.place()).map_err(refuse)?;
             if !proxy.user.is_empty() {
                 by = by.basic_auth(&proxy.user, proxy.password.expose());
             }

@@ -38,6 +38,7 @@ mod judge;
 mod kubectl;
 mod large;
 mod lint;
+mod oci_fields;
 mod oci_source;
 mod outdated;
 mod package;

@@ -251,6 +251,7 @@ async fn ask(pair: &Pair, question: Question, retries: u32) -> Result<String, Er
         plain_http: true,
         keys: Keys::Fixed(credential),
         tls: None,
+        proxy: None,
         timeout: Duration::from_secs(2),
         retries,
     };
@@ -365,7 +366,7 @@ async fn a_token_serves_for_all_requests_of_a_session() {
     let pair = Pair::start(Wrong::Realm("OTHER/token"));
     let keys = Keys::Fixed(Credential::default());
     let timeout = Duration::from_secs(2);
-    let access = Access { plain_http: true, keys, tls: None, timeout, retries: 0 };
+    let access = Access { plain_http: true, keys, tls: None, proxy: None, timeout, retries: 0 };
     let session = Session::new(&Fetcher::new(Mirrors::default()).unwrap(), access);
     session.tags(&pair.reference("")).await.unwrap();
     session.manifest(&pair.reference("1.0.0")).await.unwrap();

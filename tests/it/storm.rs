@@ -67,6 +67,14 @@ struct World {
 impl World {
     /// Starts with a server that behaves as told.
     async fn start(releases: usize, fault: Option<(&str, Fault)>) -> Self {
+        Self::start_with(fault, async |cluster, url| install(cluster, url, releases).await).await
+    }
+
+    /// Starts with the objects that are made for the address of the server.
+    async fn start_with(
+        fault: Option<(&str, Fault)>,
+        install: impl AsyncFnOnce(&Cluster, &str),
+    ) -> Self {
         let start = "2026-01-01T00:00:00Z".parse().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(Paused { start, since: Instant::now() });
         let options = SimOptions { clock: Some(Arc::clone(&clock)), ..SimOptions::default() };
@@ -88,7 +96,7 @@ impl World {
             clock,
             options: Options::default(),
         });
-        install(&cluster, &repository.url(), releases).await;
+        install(&cluster, &repository.url()).await;
         let manager = Manager::new(context);
         let standing = manager.standing();
         let mut managing = tokio::task::JoinSet::new();
@@ -124,7 +132,8 @@ impl World {
 
 const REPOSITORIES: &str = "source.toolkit.fluxcd.io/v1";
 
-async fn install(cluster: &Cluster, url: &str, releases: usize) {
+/// Makes the kinds known, and a namespace.
+async fn prepare(cluster: &Cluster) {
     let crds = ALL.map(|text| serde_yaml::from_str::<Value>(text).unwrap());
     let options = ApplyOptions::forced();
     for crd in crds {
@@ -134,7 +143,15 @@ async fn install(cluster: &Cluster, url: &str, releases: usize) {
     tokio::time::sleep(Duration::from_secs(5)).await;
     cluster.forget_discovery();
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "storm"}});
-    let seconds = |interval: Duration| format!("{}s", interval.as_secs());
+    cluster.apply(&Object(namespace), &options).await.unwrap();
+}
+
+fn seconds(interval: Duration) -> String {
+    format!("{}s", interval.as_secs())
+}
+
+async fn install(cluster: &Cluster, url: &str, releases: usize) {
+    prepare(cluster).await;
     let repository = json!({
         "apiVersion": REPOSITORIES, "kind": "HelmRepository",
         "metadata": {"name": "charts", "namespace": "storm"},
@@ -150,8 +167,8 @@ async fn install(cluster: &Cluster, url: &str, releases: usize) {
             }}},
         })
     };
-    for object in [namespace, repository].into_iter().chain((0..releases).map(release)) {
-        cluster.apply(&Object(object), &options).await.unwrap();
+    for object in [repository].into_iter().chain((0..releases).map(release)) {
+        cluster.apply(&Object(object), &ApplyOptions::forced()).await.unwrap();
     }
 }
 
@@ -287,5 +304,83 @@ async fn a_server_that_fails_from_the_start_is_not_stormed() {
         world.is_ready(backoff().longest * 2).await;
         let (_, archive) = world.asked(&mut since);
         assert_eq!(archive, 1, "{name}");
+    }
+}
+
+/// A source in a registry, and releases of it.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// A `HelmRepository` of type `oci`: tags are listed.
+    Repository,
+    /// An `OCIRepository` whose artifact was there before, and is in the cache no more.
+    Artifact,
+}
+
+async fn install_from_registry(cluster: &Cluster, url: &str, (source, releases): (Source, usize)) {
+    prepare(cluster).await;
+    let options = ApplyOptions::forced();
+    let address = url.trim_start_matches("http://");
+    let (kind, chart) = match source {
+        Source::Repository => {
+            let named = json!({"kind": "HelmRepository", "name": "charts"});
+            let spec = json!({"chart": "tiny", "version": "1.x", "sourceRef": named});
+            ("HelmRepository", json!({"chart": {"spec": spec}}))
+        }
+        Source::Artifact => {
+            ("OCIRepository", json!({"chartRef": {"kind": "OCIRepository", "name": "charts"}}))
+        }
+    };
+    let mut spec = json!({"interval": seconds(INTERVAL), "insecure": true});
+    spec["url"] = match source {
+        Source::Repository => json!(format!("oci://{address}/charts")),
+        Source::Artifact => json!(format!("oci://{address}/charts/tiny")),
+    };
+    if matches!(source, Source::Repository) {
+        spec["type"] = json!("oci");
+    }
+    let object = json!({"apiVersion": REPOSITORIES, "kind": kind, "spec": spec,
+        "metadata": {"name": "charts", "namespace": "storm"}});
+    cluster.apply(&Object(object), &options).await.unwrap();
+    if matches!(source, Source::Artifact) {
+        let digest = format!("sha256:{}", "1".repeat(64));
+        let artifact = json!({"revision": format!("latest@{digest}"), "digest": digest,
+            "path": "x", "url": "x", "lastUpdateTime": "2026-01-01T00:00:00Z"});
+        let status = json!({"status": {"observedGeneration": 1, "artifact": artifact}});
+        let id = ObjectId::new(REPOSITORIES, kind, "storm", "charts");
+        cluster.patch_merge(&id, &status, "status").await.unwrap();
+    }
+    for number in 0..releases {
+        let mut spec = json!({"interval": seconds(LOOK)});
+        spec.as_object_mut().unwrap().extend(chart.as_object().unwrap().clone());
+        let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+            "metadata": {"name": format!("tiny-{number}"), "namespace": "storm"}, "spec": spec});
+        cluster.apply(&Object(release), &options).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_fails_is_asked_for_many_releases_as_often_as_for_one() {
+    let half = HOUR / 2;
+    let rows = [
+        (Source::Repository, "/v2/charts/tiny/tags/list"),
+        (Source::Artifact, "/v2/charts/tiny/manifests/sha256:"),
+    ];
+    for (source, path) in rows {
+        for releases in [1, FEW] {
+            let fault = Some(("*", Fault::Status(500)));
+            let world = World::start_with(fault, async |cluster, url| {
+                install_from_registry(cluster, url, (source, releases)).await;
+            });
+            let world = world.await;
+            tokio::time::sleep(half).await;
+            let asked = world.repository.asked();
+            let count = asked.iter().filter(|asked| asked.path.starts_with(path)).count();
+            let most = tries(SHARED, half);
+            let name = format!("{source:?}, {releases} releases");
+            assert!((3..=most).contains(&count), "{name}: {count} requests, {most} at most");
+            // The object itself asks what its tag means.
+            let others = asked.len() - count;
+            assert!(others <= tries(backoff(), half), "{name}: {others} other requests");
+        }
     }
 }

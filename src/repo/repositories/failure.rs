@@ -6,12 +6,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::{RepositorySpec, locked};
-use crate::base::class::{Class, chain};
+use crate::base::class::Class;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::secret::SafeUrl;
 use crate::repo::entry::Entry;
 use crate::repo::error::Error;
+use crate::source::Tls;
+use crate::source::oci::Access;
 
 /// Pause after the first failure; each further one doubles it.
 const FIRST: Duration = Duration::from_secs(1);
@@ -24,7 +26,7 @@ const KEPT: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Wanted {
     url: SafeUrl,
-    /// The digest that the index promises.
+    /// The digest that the index promises, or what of the address is wanted.
     promised: String,
     /// Digest of credentials and certificates.
     manner: Digest,
@@ -35,12 +37,14 @@ impl Wanted {
         let login = spec.credentials.as_ref().map(|known| {
             format!("{}\0{}\0{}", known.user, known.password.expose(), known.everywhere)
         });
-        let tls = spec
-            .tls
-            .as_ref()
-            .map(|tls| format!("{}\0{}\0{}", tls.authorities, tls.certificate, tls.key.expose()));
+        let tls = spec.tls.as_ref().map(Tls::manner);
         let manner = [login, tls].map(Option::unwrap_or_default).join("\0\0");
         Self { url: url.clone(), promised: entry.digest.clone(), manner: Digest::of(manner) }
+    }
+
+    /// Something of a registry: `what` of an address.
+    pub(super) fn of_registry(access: &Access, url: &SafeUrl, what: &str) -> Self {
+        Self { url: url.clone(), promised: what.to_owned(), manner: access.manner() }
     }
 }
 
@@ -72,15 +76,15 @@ impl Failures {
         Some(Error::Again { text: failure.text.clone(), class })
     }
 
-    /// Remembers how a download went.
-    pub(super) fn note<T>(&self, wanted: &Wanted, now: Timestamp, result: &Result<T, Error>) {
+    /// Remembers how a download went: why it failed, if it did, and what to do about it.
+    pub(super) fn note(&self, wanted: &Wanted, now: Timestamp, failed: Option<(String, Class)>) {
         let mut failures = locked(&self.0);
-        let Err(error) = result else {
+        let Some((text, class)) = failed else {
             failures.remove(wanted);
             return;
         };
         let times = failures.get(wanted).map_or(0, |failure| failure.times);
-        let pause = match error.class() {
+        let pause = match class {
             Class::Wait(pause) => pause,
             Class::Retry | Class::Stalled | Class::Bug => {
                 FIRST.saturating_mul(2_u32.saturating_pow(times.min(20))).min(LONGEST)
@@ -89,7 +93,6 @@ impl Failures {
         if failures.len() >= KEPT {
             failures.clear();
         }
-        let (text, class) = (chain(error), error.class());
         failures.insert(wanted.clone(), Failure { at: now, times: times + 1, pause, text, class });
     }
 }
@@ -97,6 +100,7 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::class::chain;
 
     #[test]
     fn pauses_grow_and_end_and_a_server_may_say_how_long() {
@@ -107,7 +111,7 @@ mod tests {
         let wanted = Wanted { url: url.clone(), promised: "d".to_owned(), manner };
         let failures = Failures::default();
         let fails = |seconds: u64, error: Error| {
-            failures.note(&wanted, at(seconds), &Err::<(), _>(error));
+            failures.note(&wanted, at(seconds), Some((chain(&error), error.class())));
         };
         let class = |seconds: u64| failures.recent(&wanted, at(seconds)).map(|error| error.class());
         assert_eq!(class(0), None);
@@ -133,7 +137,7 @@ mod tests {
         assert!(failures.recent(&wanted, start).is_none(), "the clock was put back");
         let other = Wanted { promised: "e".to_owned(), ..wanted.clone() };
         assert!(failures.recent(&other, at(now + 1)).is_none(), "the index means another archive");
-        failures.note(&wanted, at(now), &Ok(()));
+        failures.note(&wanted, at(now), None);
         assert_eq!(class(now), None);
     }
 }

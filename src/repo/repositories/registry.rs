@@ -1,55 +1,24 @@
 //! Charts of OCI registries among the others: their tags, and their archives by digest.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::failure::Wanted;
 use super::{Pulled, Repositories, RepositorySpec, Trouble, locked};
 use crate::base::class::chain;
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
-use crate::base::limit;
 use crate::base::secret::SafeUrl;
 use crate::base::version::Version;
 use crate::repo::entry::Entry;
 use crate::repo::error::Error;
 use crate::repo::oci::{self, Part, Place};
-use crate::source::oci::{Access, Descriptor, Index, Manifest, Reference, Session, is_index};
+use crate::source::oci::{Access, Reference, Session};
 
 /// Versions of a chart by the tags of its repository.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     at: Timestamp,
     entries: Vec<Entry>,
-}
-
-/// A layer of an artifact that is in the cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OciArtifact {
-    /// Digest of the manifest, or of the index that it is in.
-    pub manifest: Digest,
-    /// Digest of the layer.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-    /// What the manifest says of it.
-    pub annotations: BTreeMap<String, String>,
-}
-
-/// What can be wrong with an artifact.
-#[derive(Debug, thiserror::Error)]
-pub enum ArtifactError {
-    /// It has not the layer that is wanted.
-    #[error("{0}")]
-    Layer(String),
-    /// It cannot be pulled.
-    #[error(transparent)]
-    Pull(#[from] Error),
-}
-
-impl From<crate::source::oci::Error> for ArtifactError {
-    fn from(error: crate::source::oci::Error) -> Self {
-        Self::Pull(error.into())
-    }
 }
 
 /// Whether a text is a whole version, which needs no list.
@@ -122,25 +91,35 @@ impl Repositories {
         access: &Access,
         (key, chart): (&str, &str),
     ) -> Result<(), Error> {
+        let is_known = || locked(&self.listed).contains_key(key);
+        let now = || self.fetcher.clock().now();
+        let wanted = Wanted::of_registry(access, &spec.url, chart);
+        if let Some(error) = self.failures.recent(&wanted, now()) {
+            // Who comes soon after a failure is told the same, and the registry is not asked.
+            return if is_known() { Ok(()) } else { Err(error) };
+        }
         let session = Session::new(&self.fetcher, access.clone());
         let asked = async {
             let reference: Reference = key.trim_start_matches("oci://").parse()?;
             oci::versions(&session, &reference).await
         };
-        match asked.await {
+        let versions = asked.await.map_err(Error::from);
+        let failed = versions.as_ref().err().map(|error| (chain(error), error.class()));
+        self.failures.note(&wanted, now(), failed);
+        match versions {
             Ok(versions) => {
                 let entries = versions.into_iter().map(|version| entry(chart, version)).collect();
                 let listed = Listed { at: self.fetcher.clock().now(), entries };
                 locked(&self.listed).insert(key.to_owned(), listed);
                 Ok(())
             }
-            Err(error) if locked(&self.listed).contains_key(key) => {
+            Err(error) if is_known() => {
                 let text =
                     format!("the versions of {key} are those that were known: {}", chain(&error));
                 self.trouble(&spec.url, Trouble::Tags(text));
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -231,93 +210,4 @@ impl Repositories {
     pub async fn oci_digest(&self, access: &Access, at: &Reference) -> Result<Digest, Error> {
         Ok(Session::new(&self.fetcher, access.clone()).resolve(at).await?)
     }
-
-    /// Gets a layer of an artifact, from the cache where it is there: the first one of this media
-    /// type, or the first of all where it is empty.
-    ///
-    /// # Errors
-    /// There is no such layer, or it cannot be had.
-    pub async fn oci_artifact(
-        &self,
-        access: &Access,
-        at: &Reference,
-        media_type: &str,
-    ) -> Result<(OciArtifact, bytes::Bytes), ArtifactError> {
-        let session = Session::new(&self.fetcher, access.clone());
-        let fetched = session.manifest(at).await?;
-        let broken = |error: serde_json::Error| {
-            ArtifactError::Layer(format!("manifest of {at} cannot be read: {error}"))
-        };
-        let manifest: Manifest = if is_index(&fetched.media_type) {
-            let index: Index = serde_json::from_slice(&fetched.bytes).map_err(broken)?;
-            let child = child(&index).ok_or_else(|| {
-                ArtifactError::Layer(format!("no child with platform linux/amd64 in index {at}"))
-            })?;
-            let inner = session.manifest(&at.with(child.digest.as_str())).await?;
-            serde_json::from_slice(&inner.bytes).map_err(broken)?
-        } else {
-            serde_json::from_slice(&fetched.bytes).map_err(broken)?
-        };
-        let layer = selected(&manifest, media_type).map_err(ArtifactError::Layer)?;
-        let now = self.fetcher.clock().now();
-        let known =
-            layer.digest.parse().ok().and_then(|digest| self.indexes.cache().archive(&digest, now));
-        let bytes = match known {
-            Some(bytes) => bytes,
-            None => {
-                let bytes = session.blob(at, layer, limit::ARCHIVE_BYTES).await?;
-                if let Err(error) =
-                    self.indexes.cache().put_archive(&Digest::of(&bytes), &bytes, now)
-                {
-                    tracing::warn!(artifact = %at, error = chain(&error), "chart cache cannot be written");
-                }
-                bytes
-            }
-        };
-        let artifact = OciArtifact {
-            manifest: fetched.digest,
-            digest: Digest::of(&bytes),
-            size: bytes.len() as u64,
-            annotations: manifest.annotations,
-        };
-        Ok((artifact, bytes))
-    }
-
-    /// Returns the chart that a layer of an artifact is.
-    ///
-    /// # Errors
-    /// There is no such layer, it cannot be had, or is no chart.
-    pub async fn pull_artifact(
-        &self,
-        access: &Access,
-        at: &Reference,
-        media_type: &str,
-    ) -> Result<Pulled, ArtifactError> {
-        let bad = |_| ArtifactError::Layer(format!("{at} is no address"));
-        let url: SafeUrl = format!("oci://{at}#{media_type}").parse().map_err(bad)?;
-        if let Some(known) = self.known(&url, None)? {
-            return Ok(known);
-        }
-        let (artifact, bytes) = self.oci_artifact(access, at, media_type).await?;
-        let pulled = self.load(&url, artifact.digest, &bytes)?;
-        locked(&self.undigested).insert(url, artifact.digest);
-        Ok(pulled)
-    }
-}
-
-/// The manifest that Flux takes of several.
-fn child(index: &Index) -> Option<&Descriptor> {
-    let fits = |child: &&Descriptor| {
-        child.platform.as_ref().is_none_or(|p| p.os == "linux" && p.architecture == "amd64")
-    };
-    index.manifests.iter().find(fits)
-}
-
-fn selected<'a>(manifest: &'a Manifest, media_type: &str) -> Result<&'a Descriptor, String> {
-    if manifest.layers.is_empty() {
-        return Err("no layers found in artifact".to_owned());
-    }
-    let fits = |layer: &&Descriptor| media_type.is_empty() || layer.media_type == media_type;
-    let missing = || format!("failed to find layer with media type '{media_type}' in artifact");
-    manifest.layers.iter().find(fits).ok_or_else(missing)
 }

@@ -75,3 +75,20 @@ async fn a_wrong_digest_is_refused() {
     let error = repositories.pull(&spec, &entry).await.unwrap_err();
     assert!(matches!(error, Error::Fetch(crate::source::Error::NotFound { .. })), "{error}");
 }
+
+#[test]
+fn addresses_of_archives_are_whole_or_beside_the_repository() {
+    let rows = [
+        ("https://c.example/stable", "web-1.tgz", "https://c.example/stable/web-1.tgz"),
+        ("https://c.example/stable/", "web-1.tgz", "https://c.example/stable/web-1.tgz"),
+        ("https://c.example/stable", "../web-1.tgz", "https://c.example/web-1.tgz"),
+        ("https://c.example/stable", "/web-1.tgz", "https://c.example/web-1.tgz"),
+        ("https://c.example/stable?t=1", "web-1.tgz", "https://c.example/stable/web-1.tgz?t=1"),
+        ("https://c.example/a%20b", "web-1.tgz", "https://c.example/a%20b/web-1.tgz"),
+        ("https://c.example/stable", "http://d.example/x.tgz?y=1", "http://d.example/x.tgz?y=1"),
+    ];
+    for (root, reference, want) in rows {
+        let got = chart_url(&root.parse().unwrap(), reference).unwrap();
+        assert_eq!(got.expose().as_str(), want, "{root} {reference}");
+    }
+}

@@ -61,6 +61,7 @@ pub(super) fn registries(specs: &[RepositorySpec]) -> Access {
         plain_http: false,
         keys: Keys::Fixed(Credential::default()),
         tls: None,
+        proxy: None,
         timeout: TIMEOUT,
         retries: 0,
     };

@@ -20,7 +20,7 @@ use crate::base::digest::Digest;
 use crate::base::secret::{SafeUrl, Secret};
 use crate::source;
 use crate::source::body;
-use crate::source::http::{Fetcher, PAUSE, Tls, connection, header_text};
+use crate::source::http::{Fetcher, PAUSE, Proxy, Tls, connection, header_text};
 
 /// Largest manifest, and largest page of tags.
 pub(super) const METADATA_BYTES: u64 = 4 << 20;
@@ -44,6 +44,8 @@ pub struct Access {
     pub keys: Keys,
     /// Certificates.
     pub tls: Option<Tls>,
+    /// The server through which they are asked.
+    pub proxy: Option<Proxy>,
     /// Limit of one request.
     pub timeout: Duration,
     /// How often a request is tried again that the registry was not able to answer.
@@ -78,6 +80,17 @@ pub(super) fn pull_scope(repository: &str) -> String {
 
 fn push_scope(repository: &str) -> String {
     format!("repository:{repository}:pull,push")
+}
+
+impl Access {
+    /// Returns what tells one way of asking from another.
+    #[must_use]
+    pub fn manner(&self) -> Digest {
+        let tls = self.tls.as_ref().map(Tls::manner);
+        let proxy = self.proxy.as_ref().map(Proxy::manner);
+        let parts = [self.keys.manner(), tls.unwrap_or_default(), proxy.unwrap_or_default()];
+        Digest::of(parts.map(|part| Digest::of(part).to_hex()).concat())
+    }
 }
 
 impl Session {
@@ -373,7 +386,8 @@ impl Session {
         authorization: Option<&Secret<String>>,
     ) -> Result<Response, Error> {
         let url = SafeUrl::from(ask.url.clone());
-        let client = self.fetcher.client(self.access.tls.as_ref(), &url)?;
+        let Access { proxy, tls, .. } = &self.access;
+        let client = self.fetcher.client_through(proxy.as_ref(), tls.as_ref(), &url)?;
         let mut call = client.request(ask.method.clone(), ask.url.clone());
         if !ask.accept.is_empty() {
             call = call.header(header::ACCEPT, ask.accept);

@@ -67,6 +67,19 @@ pub enum Store {
 }
 
 impl Keys {
+    /// Returns all that is known of who asks, as one text: for a digest.
+    pub(super) fn manner(&self) -> String {
+        let texts: Vec<String> = match self {
+            Self::Fixed(Credential { user, password, identity_token, registry_token }) => {
+                let secrets = [password, identity_token, registry_token];
+                let secrets = secrets.map(|secret| secret.expose().clone());
+                [vec![user.clone()], secrets.to_vec()].concat()
+            }
+            Self::Stores(stores) => stores.iter().map(Store::manner).collect(),
+        };
+        texts.join("\0")
+    }
+
     /// Returns who asks a registry.
     ///
     /// # Errors
@@ -96,6 +109,13 @@ fn server(host: &str) -> &str {
 }
 
 impl Store {
+    fn manner(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Text(text) => text.expose().clone(),
+        }
+    }
+
     fn read(&self) -> Result<Map<String, Value>, Error> {
         let (text, place) = match self {
             Self::Text(text) => (text.expose().clone(), "the Secret".to_owned()),

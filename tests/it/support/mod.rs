@@ -37,6 +37,7 @@ pub(crate) mod serve;
 pub(crate) mod sign;
 pub(crate) mod signed;
 pub(crate) mod single;
+pub(crate) mod socks;
 pub(crate) mod sshd;
 pub(crate) mod stage;
 pub(crate) mod terminal;

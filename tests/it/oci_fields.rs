@@ -1,0 +1,168 @@
+//! `OCIRepository` objects: how the registry is asked, and which files of a layer are taken.
+
+use serde_json::{Value, json};
+
+use crate::support::api::condition;
+use crate::support::chart::{web, web_with};
+use crate::support::git::Git;
+use crate::support::pack::entries;
+use crate::support::registry::{Auth, Registry};
+use crate::support::socks::Socks;
+use crate::support::stage::{RELEASES, Stage};
+use crate::support::wait::{SOON, until};
+
+const SOURCES: &str = "source.toolkit.fluxcd.io/v1/ocirepositories";
+
+const SOURCE: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec:\n  interval: 1s\n  timeout: 20s\n  url: \"oci://ADDRESS/charts/web\"\n  ref: {tag: \"1.0.0\"}\n";
+
+const RELEASE: &str = "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: NAMESPACE}\n\
+    spec:\n  interval: 1s\n  timeout: 6s\n  chartRef: {kind: OCIRepository, name: web}\n";
+
+/// Runs `leadsman` with the source, whose spec has further lines, and a release of it.
+fn run(stage: &mut Stage, registry: &Registry, more: &str) {
+    stage.run(&(SOURCE.replace("ADDRESS", registry.address()) + more + RELEASE));
+}
+
+async fn push(stage: &Stage, registry: &Registry, bytes: &[u8], login: &[&str]) {
+    std::fs::write(stage.leadsman.folder().join("web-1.0.0.tgz"), bytes).unwrap();
+    let to = registry.oci("charts");
+    let arguments = [&["push", "web-1.0.0.tgz", &to][..], login].concat();
+    stage.leadsman.run(&arguments).await.success();
+}
+
+async fn put_secret(stage: &Stage, name: &str, data: &Value) {
+    let path = format!("/api/v1/namespaces/{}/secrets", stage.namespace);
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+        "stringData": data});
+    stage.api.create(&path, &secret).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_shows_a_certificate_of_an_authority_that_a_secret_names() {
+    let Some(registry) = Registry::start_tls() else { return };
+    let Some(mut stage) = Stage::real("oci-tls", SOURCES).await else { return };
+    let authority = registry.authority().unwrap().to_owned();
+    let file = stage.leadsman.file("ca.pem", &authority);
+    let login = ["--ca-file", file.to_str().unwrap()];
+    push(&stage, &registry, &web("1.0.0", "").bytes, &login).await;
+    run(&mut stage, &registry, "");
+    let source = stage.refuses(SOURCES, "OCIArtifactPullFailed", "certificate").await;
+    assert!(condition(&source, "FetchFailed").is_some(), "{source}");
+    put_secret(&stage, "authority", &json!({"ca.crt": authority})).await;
+    put_secret(&stage, "nothing", &json!({"x": "y"})).await;
+    let named = |name: &str| json!({"spec": {"certSecretRef": {"name": name}}});
+    stage.change(SOURCES, "web", &named("nothing")).await;
+    let words = "it has neither `ca.crt` nor `tls.crt` and `tls.key`";
+    stage.refuses(SOURCES, "AuthenticationFailed", words).await;
+    stage.change(SOURCES, "web", &named("authority")).await;
+    stage.runs("1.0.0+").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_lends_its_pull_secrets() {
+    let Some(registry) = Registry::guarded(Auth::Password("me", "s3cret")) else { return };
+    let mut stage = Stage::simulated("oci-account", SOURCES).await;
+    let login = ["--plain-http", "--username", "me", "--password", "s3cret"];
+    push(&stage, &registry, &web("1.0.0", "").bytes, &login).await;
+    run(&mut stage, &registry, "  insecure: true\n  serviceAccountName: puller\n");
+    let namespace = stage.namespace.clone();
+    let words = format!("failed to get credential: serviceaccount '{namespace}/puller' not found");
+    stage.refuses(SOURCES, "AuthenticationFailed", &words).await;
+    let accounts = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "puller"}, "imagePullSecrets": [{"name": "pull"}]});
+    stage.api.create(&accounts, &account).await.unwrap();
+    let words = format!(
+        "failed to get credential: failed to get image pull secret for serviceaccount '{namespace}/puller': secrets \"pull\" not found"
+    );
+    stage.refuses(SOURCES, "AuthenticationFailed", &words).await;
+    let file = |password: &str| {
+        let who = json!({"username": "me", "password": password});
+        json!({".dockerconfigjson": json!({"auths": {registry.address(): who}}).to_string()})
+    };
+    put_secret(&stage, "pull", &file("wrong")).await;
+    stage.refuses(SOURCES, "OCIArtifactPullFailed", "401").await;
+    let secret = format!("/api/v1/namespaces/{namespace}/secrets/pull");
+    stage.api.merge(&secret, &json!({"stringData": file("s3cret")})).await;
+    stage.runs("1.0.0+").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_layer_are_left_out() {
+    let Some(registry) = Registry::start() else { return };
+    let mut stage = Stage::simulated("oci-ignore", SOURCES).await;
+    let more = [("docs/a.md", "a"), ("ci/.sourceignore", "*.tmp\n"), ("ci/a.tmp", "a")];
+    let package = web_with("1.0.0", "", &more);
+    push(&stage, &registry, &package.bytes, &["--plain-http"]).await;
+    run(&mut stage, &registry, "  insecure: true\n");
+    stage.runs("1.0.0+").await;
+    stage.restart_with(&["--storage-addr", "127.0.0.1:0"]);
+    let files = async |is_it: &dyn Fn(&Value) -> bool| {
+        let source = until("the artifact is stored", SOON, async || {
+            let source = stage.source().await;
+            let status = &source["status"];
+            let served =
+                status["artifact"]["url"].as_str().is_some_and(|url| url.starts_with("http"));
+            let ready = condition(&source, "Ready").is_some_and(|c| c["status"] == "True");
+            if served && ready && is_it(status) { Ok(source) } else { Err(status.to_string()) }
+        })
+        .await;
+        let url = source["status"]["artifact"]["url"].as_str().unwrap();
+        let packed = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+        (packed.to_vec(), entries(&packed).into_keys().collect::<Vec<_>>())
+    };
+    let (bytes, _) = files(&|status| status["observedIgnore"].is_null()).await;
+    assert_eq!(bytes, package.bytes, "the layer as it is");
+    let ignore = json!({"spec": {"ignore": "docs/\n"}});
+    stage.change(SOURCES, "web", &ignore).await;
+    let (_, names) = files(&|status| status["observedIgnore"] == "docs/\n").await;
+    let has = |name: &str| names.iter().any(|one| one == name);
+    assert!(has("web/Chart.yaml") && has("web/templates/deployment.yaml"), "{names:?}");
+    assert!(!has("web/docs/a.md") && !has("web/ci/a.tmp"), "{names:?}");
+    // The release is of the same version, and runs on.
+    stage.runs("1.0.0+").await;
+    // Of a layer that is taken as it is no file is left out, as for Flux.
+    stage.change(SOURCES, "web", &json!({"spec": {"layerSelector": {"operation": "copy"}}})).await;
+    let (bytes, _) = files(&|status| status["observedLayerSelector"]["operation"] == "copy").await;
+    assert_eq!(bytes, package.bytes);
+    // Nor does a chart work without what it needs.
+    let none = json!({"spec": {"ignore": "Chart.yaml\n", "layerSelector": null}});
+    stage.change(SOURCES, "web", &none).await;
+    stage.refuses(RELEASES, "ArtifactFailed", "Could not load chart").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_are_asked_through_a_socks_proxy() {
+    let (Some(registry), Some(git)) = (Registry::start(), Git::start()) else { return };
+    let mut stage = Stage::simulated("oci-proxy", SOURCES).await;
+    let socks = Socks::start();
+    push(&stage, &registry, &web("1.0.0", "").bytes, &["--plain-http"]).await;
+    git.commit("first", &[("a.txt", "a")]);
+    let proxy = json!({"address": socks.url(), "username": "me", "password": "s3cret"});
+    put_secret(&stage, "proxy", &proxy).await;
+    let repository = format!(
+        "  insecure: true\n  proxySecretRef: {{name: proxy}}\n---\n\
+         apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: git, namespace: NAMESPACE}}\n\
+         spec: {{interval: 1s, url: \"{}\", ref: {{branch: main}}, proxySecretRef: {{name: proxy}}}}\n",
+        git.url()
+    );
+    run(&mut stage, &registry, &repository);
+    stage.runs("1.0.0+").await;
+    until("the commit is stored", SOON, async || {
+        let source = stage.object("source.toolkit.fluxcd.io/v1/gitrepositories", "git").await;
+        let stored = source["status"]["artifact"].is_object();
+        if stored { Ok(()) } else { Err(source["status"].to_string()) }
+    })
+    .await;
+    let asked = socks.asked();
+    let place = git.url();
+    let place = place.trim_start_matches("http://").trim_end_matches("/web.git");
+    for address in [registry.address(), place] {
+        assert!(asked.contains(&format!("me:s3cret {address}")), "{address}: {asked:?}");
+    }
+    let other = json!({"spec": {"proxySecretRef": {"name": "none"}}});
+    stage.change(SOURCES, "web", &other).await;
+    let words = "failed to get proxy address: secrets \"none\" not found";
+    stage.refuses(SOURCES, "AuthenticationFailed", words).await;
+}
