@@ -13,6 +13,7 @@
 //! | 2 | [`api`] | the shapes of `HelmRepository`, `HelmRelease` and their CRDs |
 //! | 2 | [`jsonpath`] | kubectl's JSONPath |
 //! | 2 | [`shape`] | the shape of Kubernetes' objects, and patches between them |
+//! | 2 | [`expression`] | expressions in CEL, bounded |
 //! | 2 | [`signature`] | who signed what a registry holds |
 //! | 3 | [`source`] | bytes from HTTP(S) repositories and mirrors |
 //! | 3 | [`cluster`] | all that is said to a Kubernetes API |
@@ -31,6 +32,7 @@ pub mod chart;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+pub mod expression;
 pub mod jsonpath;
 pub mod kustomize;
 pub mod plan;

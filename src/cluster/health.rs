@@ -2,8 +2,8 @@
 //!
 //! Source: fluxcd/pkg runtime/cel (status_evaluator.go, status_reader.go).
 
-use super::expression::Expression;
 use super::status::{ObjectStatus, kind_of};
+use crate::expression::Expression;
 use crate::yaml::Value;
 
 /// What a user says about the health of a kind.

@@ -6,7 +6,8 @@ use crate::api::condition::{self, READY};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::api::{Dependency, HelmRelease};
 use crate::base::name::NamespacedName;
-use crate::cluster::{Cluster, Expression, ObjectId};
+use crate::cluster::{Cluster, ObjectId};
+use crate::expression::Expression;
 use crate::yaml::Value;
 
 /// Why a release has to wait for another.

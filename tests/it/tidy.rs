@@ -10,7 +10,7 @@ use crate::support::root;
 const FLOORS: &[&[&str]] = &[
     &["base"],
     &["yaml"],
-    &["chart", "template", "policy", "api", "jsonpath", "shape", "signature"],
+    &["chart", "template", "policy", "api", "jsonpath", "shape", "expression", "signature"],
     &["source", "cluster", "sim", "kustomize"],
     &["repo", "release"],
     &["plan"],
@@ -35,7 +35,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rustls", &["source", "cluster", "cli"]),
     ("rusty_s3", &["source"]),
     ("libyaml_safer", &["yaml"]),
-    ("cel", &["cluster"]),
+    ("cel", &["expression"]),
     ("jsonschema", &["chart", "sim"]),
     ("tar", &["chart", "repo"]),
     ("pgp", &["chart"]),

@@ -121,3 +121,34 @@ fn what_is_usual_is_cheap() {
         assert_eq!(parsed.is_true(&[("status", &status)]), Ok(true), "{text}");
     }
 }
+
+#[test]
+fn a_state_before_may_be_missing() {
+    let rule = Expression::parse("!old.hasValue() || self >= old.value()").unwrap();
+    let (two, three) = (json!(2), json!(3));
+    for (old, want) in
+        [(None, true), (Some(&two), true), (Some(&three), true), (Some(&json!(4)), false)]
+    {
+        let given = [("self", Given::Value(&three)), ("old", Given::Optional(old))];
+        assert_eq!(rule.evaluate(&given), Ok(Outcome::Bool(want)), "{old:?}");
+    }
+    assert!(rule.mentions("old") && rule.mentions("self") && !rule.mentions("value"));
+    let text = Expression::parse("'got ' + self").unwrap();
+    let got = text.evaluate(&[("self", Given::Value(&json!("x")))]);
+    assert_eq!(got, Ok(Outcome::Text("got x".to_owned())));
+}
+
+#[test]
+fn it_is_told_whether_another_evaluator_might_do_better() {
+    let list = json!([1]);
+    for (text, why, is_ours) in [
+        ("self[3] == 1", "index out of bounds: 3", false),
+        ("1 / (size(self) - 1) == 1", "division by zero", false),
+        ("self.isSorted()", "", true),
+    ] {
+        let parsed = Expression::parse(text).unwrap();
+        let failure = parsed.evaluate(&[("self", Given::Value(&list))]).unwrap_err();
+        assert_eq!(failure.is_ours, is_ours, "{text}: {failure:?}");
+        assert!(failure.why.contains(why), "{text}: {failure:?}");
+    }
+}

@@ -1,11 +1,16 @@
 //! Expressions in CEL, bounded: what an expression costs at most is reckoned before it runs.
 //!
+//! Two sorts of people write them: users of a `HelmRelease`, about health, and authors of custom
+//! resource definitions, about what a value may be.
+//!
+//! Invariant: does no I/O; whatever is parsed and evaluated ends soon.
+//!
 //! Source: fluxcd/pkg runtime/cel (expression.go); its texts of errors are kept.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use cel::objects::{Key, Value as CelValue};
+use cel::objects::{Key, OptionalValue, Value as CelValue};
 use cel::{Context, Env, ExecutionError, Program, extensions};
 
 use crate::yaml::Value;
@@ -29,6 +34,36 @@ const BYTES: u64 = 64 << 20;
 pub struct Expression {
     text: String,
     program: Program,
+}
+
+/// What a name stands for in an expression.
+#[derive(Debug, Clone, Copy)]
+pub enum Given<'a> {
+    /// A value.
+    Value(&'a Value),
+    /// One that may not be there, as `optional` of CEL.
+    Optional(Option<&'a Value>),
+}
+
+/// What an expression came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// True or false.
+    Bool(bool),
+    /// A text.
+    Text(String),
+    /// Anything else.
+    Other,
+}
+
+/// Why an expression came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// In the words of Google's own evaluator, as far as they are the same thing.
+    pub why: String,
+    /// Whether another evaluator might have done better: a function is not among ours, a type is
+    /// not known to ours, or it could take too long.
+    pub is_ours: bool,
 }
 
 impl PartialEq for Expression {
@@ -72,18 +107,58 @@ impl Expression {
     /// # Errors
     /// It cannot be evaluated, is no boolean, or could take too long.
     pub fn is_true(&self, variables: &[(&str, &Value)]) -> Result<bool, String> {
-        let failed =
-            |why: &str| format!("failed to evaluate the CEL expression '{}': {why}", self.text);
-        cost::check(self.program.expression(), variables).map_err(|why| failed(&why))?;
+        let given: Vec<_> =
+            variables.iter().map(|(name, value)| (*name, Given::Value(value))).collect();
+        match self.evaluate(&given) {
+            Ok(Outcome::Bool(is_true)) => Ok(is_true),
+            Ok(Outcome::Text(_) | Outcome::Other) => {
+                Err(format!("failed to evaluate CEL expression as boolean: '{}'", self.text))
+            }
+            Err(Failure { why, .. }) => {
+                Err(format!("failed to evaluate the CEL expression '{}': {why}", self.text))
+            }
+        }
+    }
+
+    /// Evaluates the expression.
+    ///
+    /// # Errors
+    /// It cannot be evaluated, or could take too long.
+    pub fn evaluate(&self, variables: &[(&str, Given<'_>)]) -> Result<Outcome, Failure> {
+        cost::check(self.program.expression(), variables)
+            .map_err(|why| Failure { why, is_ours: true })?;
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        for (name, value) in variables {
-            context.add_variable_from_value(*name, converted(value));
+        for (name, given) in variables {
+            let value = match given {
+                Given::Value(value) => converted(value),
+                Given::Optional(value) => CelValue::Opaque(Arc::new(match value {
+                    Some(value) => OptionalValue::of(converted(value)),
+                    None => OptionalValue::none(),
+                })),
+            };
+            context.add_variable_from_value(*name, value);
         }
         match execute(&self.program, &context) {
-            Ok(CelValue::Bool(is_true)) => Ok(is_true),
-            Ok(_) => Err(format!("failed to evaluate CEL expression as boolean: '{}'", self.text)),
-            Err(error) => Err(failed(&self.told(&error))),
+            Ok(CelValue::Bool(is_true)) => Ok(Outcome::Bool(is_true)),
+            Ok(CelValue::String(text)) => Ok(Outcome::Text(text.to_string())),
+            Ok(_) => Ok(Outcome::Other),
+            Err(error) => {
+                let is_ours = !matches!(
+                    error,
+                    ExecutionError::NoSuchKey(_)
+                        | ExecutionError::IndexOutOfBounds(_)
+                        | ExecutionError::DivisionByZero(_)
+                        | ExecutionError::RemainderByZero(_)
+                        | ExecutionError::Overflow(..)
+                );
+                Err(Failure { why: self.told(&error), is_ours })
+            }
         }
+    }
+
+    /// Whether the expression names a variable.
+    pub fn mentions(&self, variable: &str) -> bool {
+        path::of(self.program.expression(), variable).is_some()
     }
 
     /// Returns an error in the words of Google's own evaluator, as far as they are the same thing.
@@ -96,6 +171,9 @@ impl Expression {
             }
             ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
             ExecutionError::NoSuchOverload(_) => "no such overload".to_owned(),
+            ExecutionError::IndexOutOfBounds(CelValue::Int(index)) => {
+                format!("index out of bounds: {index}")
+            }
             ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
             ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
             other => other.to_string(),

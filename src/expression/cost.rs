@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use cel::common::ast::{Expr, IdedExpr};
 
 use super::path::children;
-use super::{BYTES, STEPS};
+use super::{BYTES, Given, STEPS};
 use crate::yaml::Value;
 
 /// At most so big is a value, and so many steps lead to it.
@@ -27,8 +27,14 @@ struct Cost {
 ///
 /// # Errors
 /// It is not.
-pub(super) fn check(tree: &IdedExpr, variables: &[(&str, &Value)]) -> Result<(), String> {
-    let sizes = variables.iter().map(|(name, value)| ((*name).to_owned(), size(value)));
+pub(super) fn check(tree: &IdedExpr, variables: &[(&str, Given<'_>)]) -> Result<(), String> {
+    let sizes = variables.iter().map(|(name, given)| {
+        let size = match given {
+            Given::Value(value) | Given::Optional(Some(value)) => size(value),
+            Given::Optional(None) => Cost::default(),
+        };
+        ((*name).to_owned(), size)
+    });
     let cost = Reckoner { known: sizes.collect() }.reckon(tree);
     if cost.steps > STEPS || cost.bytes > BYTES {
         return Err("it could take too many steps: use fewer loops inside each other".to_owned());
