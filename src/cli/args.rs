@@ -506,6 +506,10 @@ pub(super) struct Sim {
     /// runs: GET, POST and DELETE /sim/faults, GET and DELETE /sim/calls.
     #[arg(long = "fault", value_parser = fault, value_name = "JSON")]
     pub(super) faults: Vec<Rule>,
+    /// Let roles and bindings decide who may do what. Who asks is the user of `--as`, the service
+    /// account of a token, else one who may do everything.
+    #[arg(long)]
+    pub(super) rbac: bool,
 }
 
 #[derive(Debug, ClapArgs)]

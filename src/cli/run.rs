@@ -125,7 +125,7 @@ pub(super) async fn prepare(
 
 /// Serves the simulated cluster until it is interrupted.
 pub(super) async fn sim(args: args::Sim) -> anyhow::Result<ExitCode> {
-    let simulated = Sim::new(SimOptions::default());
+    let simulated = Sim::new(SimOptions { rbac: args.rbac, ..SimOptions::default() });
     args.faults.into_iter().for_each(|rule| simulated.faults().add(rule));
     let served = simulated.serve(args.listen).await.context("serve the simulated cluster")?;
     crate::base::file::write_atomic(&args.kubeconfig_out, served.kubeconfig.as_bytes())?;

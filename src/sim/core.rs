@@ -83,6 +83,7 @@ impl Core {
             unknown: Unknown::Drop,
             now: self.now_text(),
             subresource: subresource.to_owned(),
+            giver: None,
         }
     }
 

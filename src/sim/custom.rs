@@ -1,6 +1,6 @@
 //! Custom resources: what their CRD says of each version, and their structural schema at work.
 //!
-//! CEL rules (`x-kubernetes-validations`) are not run; a line in the log says so once per CRD.
+//! Rules in CEL (`x-kubernetes-validations`) are carried out by [`rules`](super::rules).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use regex::Regex;
 use serde_json::Map;
 
+use super::rules;
 use super::status::FieldError;
 use super::value::{int, items, text};
 use crate::yaml::Value;
@@ -80,18 +81,19 @@ impl Custom {
     }
 
     /// Checks an object against the schema.
-    pub(crate) fn validate(&self, object: &Value) -> Vec<FieldError> {
+    pub(crate) fn validate(&self, object: &Value, before: Option<&Value>) -> Vec<FieldError> {
         let mut errors = Vec::new();
         validate(object, &self.schema, "", &mut errors);
+        rules::check(&self.schema, object, before, &mut errors);
         errors
     }
 }
 
-fn is_true(schema: &Value, key: &str) -> bool {
+pub(crate) fn is_true(schema: &Value, key: &str) -> bool {
     schema.get(key) == Some(&Value::Bool(true))
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(crate) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 

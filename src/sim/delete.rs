@@ -20,6 +20,11 @@ pub(crate) struct DeleteOptions {
     pub(crate) dry_run: bool,
 }
 
+/// Collections whose objects are shown when they are gone.
+///
+/// Source: kubernetes 1.34 pkg/registry/core (`ReturnDeletedObject`).
+const SHOWN: [&str; 4] = ["resourcequotas", "serviceaccounts", "services", "podtemplates"];
+
 /// What came of a deletion.
 #[derive(Debug)]
 pub(crate) enum Deleted {
@@ -33,6 +38,9 @@ impl Deleted {
     /// Returns the body of the answer.
     pub(crate) fn body(&self, resource: &Resource) -> Json {
         match self {
+            Self::Gone(object) if SHOWN.contains(&resource.storage.as_ref()) => {
+                Value::clone(object)
+            }
             Self::Gone(object) => {
                 status::deleted(resource, value::name(object), value::uid(object))
             }

@@ -11,8 +11,12 @@
 //! - Controllers write through the same functions as clients, but past fault rules and counters.
 //! - Waiting is `tokio::time`, so that a paused clock works; what time it is comes from a clock.
 //!
-//! Narrow on purpose: protobuf bodies are read but answers are JSON, everybody may do everything, CEL
-//! rules and admission webhooks are not run, Pods have no logs but those of an annotation.
+//! - Who asks is one who may do everything, a service account whose token was given here, or whom one
+//!   of them impersonates; roles and bindings count where [`SimOptions::rbac`] says so.
+//!
+//! Narrow on purpose: protobuf bodies are read but answers are JSON, admission webhooks are not run,
+//! CEL rules only as far as the evaluator knows their functions, Pods have no logs but those of an
+//! annotation.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -24,6 +28,7 @@
 //! # }
 //! ```
 
+mod access;
 mod controllers;
 mod core;
 mod custom;
@@ -38,8 +43,11 @@ mod managed;
 mod name;
 mod protobuf;
 mod quantity;
+mod quota;
 mod request;
 mod resource;
+mod roles;
+mod rules;
 mod seed;
 mod selector;
 mod serve;
@@ -85,6 +93,10 @@ pub const TEST_ANNOTATION: &str = "test/fail";
 
 /// How a simulated cluster behaves.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that have nothing to do with each other"
+)]
 pub struct SimOptions {
     /// The clock of timestamps; absent: the machine's at the start, moving with `tokio::time`.
     pub clock: Option<Arc<dyn Clock>>,
@@ -100,6 +112,10 @@ pub struct SimOptions {
     pub bind_volumes: bool,
     /// Whether Services of type `LoadBalancer` get an address.
     pub load_balancers: bool,
+    /// Whether roles and bindings decide who may do what; else everybody may do everything.
+    pub rbac: bool,
+    /// Whether workloads come alive. Without, statuses are what is written into them.
+    pub workloads: bool,
 }
 
 impl Default for SimOptions {
@@ -112,6 +128,8 @@ impl Default for SimOptions {
             history: 4096,
             bind_volumes: true,
             load_balancers: true,
+            rbac: false,
+            workloads: true,
         }
     }
 }
@@ -245,4 +263,7 @@ fn bootstrap(core: &Core) {
                 {"nonResourceURLs": ["*"], "verbs": ["*"]}],
         }),
     );
+    if core.options.rbac {
+        roles::all().into_iter().for_each(|role| make(access::CLUSTER_ROLES, role));
+    }
 }

@@ -2,6 +2,13 @@
 //!
 //! Source: k8s.io/apimachinery 0.34 pkg/api/resource/quantity.go (CanonicalizeBytes, String).
 
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::yaml::Value;
+
+const NANOS: i128 = 1_000_000_000;
+
 /// Returns whether a text is a quantity at all.
 pub(crate) fn is_one(text: &str) -> bool {
     let rest = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -59,40 +66,119 @@ fn parse(text: &str) -> Option<(i128, bool)> {
     Some((if negative { -rounded } else { rounded }, binary))
 }
 
+/// An amount: billionths, and whether it is told with binary suffixes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Quantity {
+    nanos: i128,
+    binary: bool,
+}
+
+impl Quantity {
+    /// Returns so many of something.
+    pub(crate) fn whole(count: usize) -> Self {
+        let count = i128::try_from(count).unwrap_or(i128::MAX);
+        Self { nanos: count.saturating_mul(NANOS), binary: false }
+    }
+
+    /// Reads a quantity of a stored object; what is none is nothing.
+    pub(crate) fn of(value: &Value) -> Self {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let (nanos, binary) = parse(&text).unwrap_or_default();
+        Self { nanos, binary }
+    }
+
+    /// Returns the sum, told as the first of the two that is not zero.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        let binary = if self.nanos == 0 { other.binary } else { self.binary };
+        Self { nanos: self.nanos.saturating_add(other.nanos), binary }
+    }
+
+    /// Returns the amount with the other sign.
+    pub(crate) fn negative(self) -> Self {
+        Self { nanos: self.nanos.saturating_neg(), ..self }
+    }
+
+    /// Whether it is more than nothing.
+    pub(crate) fn is_positive(self) -> bool {
+        self.nanos > 0
+    }
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Self) -> bool {
+        self.nanos == other.nanos
+    }
+}
+
+impl Eq for Quantity {}
+
+impl PartialOrd for Quantity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Quantity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.nanos.cmp(&other.nanos)
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nanos == 0 {
+            return f.write_str("0");
+        }
+        if self.binary && self.nanos % NANOS == 0 && (self.nanos / NANOS).abs() >= 1024 {
+            let mut value = self.nanos / NANOS;
+            let mut suffix = "";
+            for (name, _) in BINARY {
+                if value % 1024 != 0 {
+                    break;
+                }
+                value /= 1024;
+                suffix = name;
+            }
+            return write!(f, "{value}{suffix}");
+        }
+        let mut value = self.nanos;
+        let mut suffix = "n";
+        for (name, _) in &DECIMAL[1..] {
+            if value % 1000 != 0 {
+                break;
+            }
+            value /= 1000;
+            suffix = name;
+        }
+        write!(f, "{value}{suffix}")
+    }
+}
+
 /// Returns a quantity as the server stores it, or nothing when it is no quantity.
 pub(crate) fn canonical(text: &str) -> Option<String> {
     let (nanos, binary) = parse(text)?;
-    let unit = 1_000_000_000;
-    if nanos == 0 {
-        return Some("0".to_owned());
-    }
-    if binary && nanos % unit == 0 && (nanos / unit).abs() >= 1024 {
-        let mut value = nanos / unit;
-        let mut suffix = "";
-        for (name, _) in BINARY {
-            if value % 1024 != 0 {
-                break;
-            }
-            value /= 1024;
-            suffix = name;
-        }
-        return Some(format!("{value}{suffix}"));
-    }
-    let mut value = nanos;
-    let mut suffix = "n";
-    for (name, _) in &DECIMAL[1..] {
-        if value % 1000 != 0 {
-            break;
-        }
-        value /= 1000;
-        suffix = name;
-    }
-    Some(format!("{value}{suffix}"))
+    Some(Quantity { nanos, binary }.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sums_are_told_as_their_first_part() {
+        for (one, other, sum) in [
+            ("256Mi", "768Mi", "1Gi"),
+            ("0", "256Mi", "256Mi"),
+            ("500m", "250m", "750m"),
+            ("1Gi", "-1Gi", "0"),
+            ("1Gi", "1G", "2073741824"),
+        ] {
+            let sum_of = Quantity::of(&one.into()).plus(Quantity::of(&other.into()));
+            assert_eq!(sum_of.to_string(), sum, "{one} + {other}");
+        }
+        assert!(Quantity::of(&"1Gi".into()) > Quantity::of(&"1G".into()));
+        assert_eq!(Quantity::of(&2.into()), Quantity::whole(2));
+    }
 
     #[test]
     fn spellings_become_one() {

@@ -1,7 +1,9 @@
 //! Requests, parsed: what a method, path and query mean. Pure.
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
+
+use super::access::{Ask, User};
 
 /// The resource that a path names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,6 +48,10 @@ pub(crate) struct Request {
     pub(crate) content_type: String,
     pub(crate) if_none_match: String,
     user_agent: String,
+    /// Who asks.
+    pub(crate) user: User,
+    /// Who asks in the name of another.
+    pub(crate) behind: Option<User>,
     pub(crate) body: Bytes,
 }
 
@@ -60,6 +66,11 @@ impl Request {
                 .unwrap_or_default()
                 .to_owned()
         };
+        let own = own_user(&parts.headers);
+        let (user, behind) = match acted_for(&parts.headers) {
+            Some(user) => (user, Some(own)),
+            None => (own, None),
+        };
         let query = parts.uri.query().unwrap_or_default();
         let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         Self {
@@ -70,6 +81,8 @@ impl Request {
             content_type: header(http::header::CONTENT_TYPE),
             if_none_match: header(http::header::IF_NONE_MATCH),
             user_agent: header(http::header::USER_AGENT),
+            user,
+            behind,
             body,
         }
     }
@@ -93,6 +106,29 @@ impl Request {
         self.query("fieldManager").unwrap_or(agent).to_owned()
     }
 
+    /// Returns what rights a request to a resource needs.
+    pub(crate) fn ask(&self, place: &Place) -> Ask {
+        let door = place.subresource.as_ref().map(|door| format!("/{door}")).unwrap_or_default();
+        // One object may be watched by its name.
+        let selected =
+            self.query("fieldSelector").and_then(|text| text.strip_prefix("metadata.name="));
+        let name = place.name.as_deref().or(selected).unwrap_or_default().to_owned();
+        // A namespace is within itself.
+        let is_namespace = place.group.is_empty() && place.plural == "namespaces";
+        let namespace = match &place.namespace {
+            Some(namespace) => namespace.clone(),
+            None if is_namespace => name.clone(),
+            None => String::new(),
+        };
+        Ask {
+            verb: self.verb().to_owned(),
+            group: place.group.clone(),
+            resource: format!("{}{door}", place.plural),
+            namespace,
+            name,
+        }
+    }
+
     /// Returns the verb as RBAC names it.
     pub(crate) fn verb(&self) -> &'static str {
         let Target::Resource(place) = &self.target else { return "get" };
@@ -109,6 +145,29 @@ impl Request {
             _ => "",
         }
     }
+}
+
+/// Returns who holds the token: a service account that was given it here, else one who may do
+/// everything.
+fn own_user(headers: &HeaderMap) -> User {
+    let token = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let account = token.and_then(|token| token.strip_prefix("Bearer ")).and_then(User::of_token);
+    account.unwrap_or_else(User::admin)
+}
+
+/// Returns in whose name a request is made.
+fn acted_for(headers: &HeaderMap) -> Option<User> {
+    let text = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    let name = headers.get("impersonate-user").map(text)?;
+    let groups = headers.get_all("impersonate-group").iter().map(text).collect();
+    let uid = headers.get("impersonate-uid").map(text).unwrap_or_default();
+    let mut user = User::named(&name, &uid, groups);
+    for (key, value) in headers {
+        if let Some(key) = key.as_str().strip_prefix("impersonate-extra-") {
+            user.tell(decoded(key), text(value));
+        }
+    }
+    Some(user)
 }
 
 fn decoded(segment: &str) -> String {

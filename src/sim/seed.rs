@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::resource::from_crd;
-use super::{Sim, value, version};
+use super::{Sim, quota, value, version};
 use crate::yaml::Value;
 
 const DEFINITION: &str = "CustomResourceDefinition";
@@ -12,6 +12,13 @@ impl Sim {
     /// Serves of the built-in kinds only these, such as `apps/v1/Deployment`.
     pub fn restrict(&self, served: &BTreeSet<String>) {
         self.core.store().registry.restrict(served);
+    }
+
+    /// Puts a quota of another cluster in, with what is used of it there by others than `own`: those
+    /// are put in as well, or come about here.
+    pub fn seed_quota(&self, mut quota: Value, own: &[Value]) {
+        quota::adopt(&self.core.store(), &mut quota, own);
+        self.seed(quota);
     }
 
     /// Puts an object of another cluster in: its identity, its status, and who owns which of its

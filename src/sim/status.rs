@@ -49,6 +49,16 @@ impl FieldError {
         Self::new(Cause::Invalid, field, format!("Invalid value: {value}: {detail}"))
     }
 
+    /// What a rule of a definition says, as the reason that it names.
+    pub(crate) fn of_rule(reason: &str, field: String, value: &Value, why: &str) -> Self {
+        match reason {
+            "FieldValueForbidden" => Self::forbidden(field, why),
+            "FieldValueRequired" => Self::required(field, why),
+            "FieldValueDuplicate" => Self::duplicate(field, value),
+            _ => Self::invalid(field, value, why),
+        }
+    }
+
     /// `field: Invalid value: "string": detail`, for values of a wrong type.
     pub(crate) fn wrong_type(field: impl Into<String>, value: &Value, detail: &str) -> Self {
         Self::new(Cause::TypeInvalid, field, format!("Invalid value: {value}: {detail}"))
@@ -93,6 +103,18 @@ impl FieldError {
     pub(crate) fn too_many(field: impl Into<String>, count: usize, most: u64) -> Self {
         let message = format!("Too many: {count}: must have at most {most} items");
         Self::new(Cause::TooMany, field, message)
+    }
+
+    /// Whether rules are not asked of an object with such an error.
+    pub(crate) fn blocks_rules(&self) -> bool {
+        match self.cause {
+            Cause::Required
+            | Cause::NotSupported
+            | Cause::TooLong
+            | Cause::TooMany
+            | Cause::TypeInvalid => true,
+            Cause::Invalid | Cause::Forbidden | Cause::Duplicate | Cause::NotFound => false,
+        }
     }
 
     fn cause_name(&self) -> &'static str {
@@ -272,6 +294,14 @@ impl ApiError {
         };
         let details = details(name, &resource.group, &resource.plural);
         failure(403, "Forbidden", &message, Some(details))
+    }
+
+    /// As [`ApiError::forbidden`], for a path that may name no resource at all.
+    pub(crate) fn forbidden_at((group, plural): (&str, &str), name: &str, why: &str) -> Self {
+        let dot = if group.is_empty() { "" } else { "." };
+        let named = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
+        let message = format!("{plural}{dot}{group}{named} is forbidden: {why}");
+        failure(403, "Forbidden", &message, Some(details(name, group, plural)))
     }
 
     pub(crate) fn terminating_namespace(resource: &Resource, name: &str, namespace: &str) -> Self {

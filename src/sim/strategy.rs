@@ -13,7 +13,7 @@ use crate::yaml::Value;
 /// Returns the status with which objects of a collection begin.
 fn first_status(storage: &str) -> Option<Json> {
     Some(match storage {
-        "deployments.apps" | "jobs.batch" | "cronjobs.batch" => json!({}),
+        "deployments.apps" | "jobs.batch" | "cronjobs.batch" | "resourcequotas" => json!({}),
         "replicasets.apps" | "replicationcontrollers" => json!({"replicas": 0}),
         "statefulsets.apps" => json!({"replicas": 0, "availableReplicas": 0}),
         "daemonsets.apps" => json!({"currentNumberScheduled": 0, "numberMisscheduled": 0,
@@ -250,7 +250,7 @@ fn prepare_pod(object: &mut Value) {
 }
 
 /// Source: kubernetes 1.34 pkg/apis/core/v1/helper/qos/qos.go.
-fn quality(pod: &Value) -> &'static str {
+pub(crate) fn quality(pod: &Value) -> &'static str {
     let containers =
         items(pod, "/spec/containers").iter().chain(items(pod, "/spec/initContainers"));
     let (mut any, mut guaranteed) = (false, true);
@@ -296,6 +296,37 @@ pub(crate) fn may_vanish(resource: &Resource, object: &Value) -> bool {
         }
         _ => true,
     }
+}
+
+/// Gives a Pod the priority of its class, or of the one that is for all that name none.
+///
+/// Source: kubernetes 1.34 plugin/pkg/admission/priority/admission.go.
+pub(crate) fn set_priority(
+    store: &Store,
+    resource: &Resource,
+    object: &mut Value,
+) -> Result<(), ApiError> {
+    if resource.storage.as_ref() != "pods" {
+        return Ok(());
+    }
+    const CLASSES: &str = "priorityclasses.scheduling.k8s.io";
+    let class = match text(object, "/spec/priorityClassName") {
+        "" => {
+            let mut classes = store.list(CLASSES, None).map(|(_, class)| class);
+            classes.find(|class| value::flag(class, "/globalDefault"))
+        }
+        wanted => Some(store.get(CLASSES, "", wanted).ok_or_else(|| {
+            let why = format!("no PriorityClass with name {wanted} was found");
+            ApiError::forbidden(resource, value::name(object), &why)
+        })?),
+    };
+    let Some(class) = class.cloned() else { return Ok(()) };
+    set(object, &["spec", "priorityClassName"], value::name(&class));
+    set(object, &["spec", "priority"], class["value"].clone());
+    let policy = text(&class, "/preemptionPolicy");
+    let policy = if policy.is_empty() { "PreemptLowerPriority" } else { policy };
+    set(object, &["spec", "preemptionPolicy"], policy);
+    Ok(())
 }
 
 /// Refuses new custom resources while their CRD is on its way out.

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::name::{LABEL, LABEL_VALUE, is_label, is_label_value, qualified, wrong_name};
 use super::resource::Resource;
+use super::rules;
 use super::selector::Labels;
 use super::status::FieldError;
 use super::value::{self, items, text};
@@ -85,15 +86,20 @@ fn metadata(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
 pub(crate) fn create(resource: &Resource, object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     metadata(resource, object, &mut errors);
-    content(resource, object, &mut errors);
+    content(resource, None, object, &mut errors);
     errors
 }
 
 /// Returns what is wrong with an object in itself.
 #[expect(clippy::too_many_lines, reason = "one arm for each kind")]
-fn content(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
+fn content(
+    resource: &Resource,
+    live: Option<&Value>,
+    object: &Value,
+    errors: &mut Vec<FieldError>,
+) {
     if let Some(custom) = &resource.custom {
-        errors.extend(custom.validate(object));
+        errors.extend(custom.validate(object, live));
         return;
     }
     let lends_claims = resource.storage.as_ref() == "statefulsets.apps";
@@ -190,7 +196,10 @@ fn content(resource: &Resource, object: &Value, errors: &mut Vec<FieldError>) {
                 errors.push(FieldError::invalid("involvedObject.namespace", &of.into(), why));
             }
         }
-        "customresourcedefinitions.apiextensions.k8s.io" => crd(object, errors),
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            crd(object, errors);
+            rules::definition(object, errors);
+        }
         _ => {}
     }
 }
@@ -386,9 +395,9 @@ pub(crate) fn update(
     }
     if subresource.is_empty() {
         immutable(resource, live, object, &mut errors);
-        content(resource, object, &mut errors);
+        content(resource, Some(live), object, &mut errors);
     } else if resource.custom.is_some() {
-        content(resource, object, &mut errors);
+        content(resource, Some(live), object, &mut errors);
     } else if resource.storage.as_ref() == "services"
         && object.pointer("/status/loadBalancer/ingress").is_some()
         && text(object, "/spec/type") != "LoadBalancer"

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::access::{self, User};
 use super::decode::{self, Report};
 use super::default;
 use super::managed::{self, ApplyRules, Writer};
@@ -12,7 +13,7 @@ use super::resource::Resource;
 use super::status::{ApiError, FieldError};
 use super::store::Store;
 use super::value::{self, deleting, set, text, unset};
-use super::{strategy, validate, version};
+use super::{quota, strategy, validate, version};
 use crate::yaml::Value;
 
 /// What to do about fields that the type does not know.
@@ -33,6 +34,8 @@ pub(crate) struct Circumstances {
     pub(crate) now: String,
     /// Empty for the resource itself, else `status` or another subresource.
     pub(crate) subresource: String,
+    /// Who may give no rights but their own; none: whoever writes may give any.
+    pub(crate) giver: Option<User>,
 }
 
 /// What came of a write.
@@ -269,6 +272,7 @@ fn store_new(
     } else {
         version::convert(&object, &resource.storage_api_version)
     };
+    strategy::set_priority(store, resource, &mut object)?;
     strategy::prepare_create(store, resource, &mut object);
     let name = value::name(&object).to_owned();
     if let Some(custom) = &resource.custom {
@@ -278,6 +282,10 @@ fn store_new(
     if !errors.is_empty() {
         return Err(ApiError::invalid(resource, &name, &errors));
     }
+    if let Some(giver) = &how.giver {
+        access::check_gift(store, giver, resource, &object)?;
+    }
+    quota::admit(store, resource, None, &object, how.dry_run)?;
     if store.get(&resource.storage, value::namespace(&object), &name).is_some() {
         return Err(ApiError::exists(resource, &name));
     }
@@ -403,6 +411,12 @@ fn store_changed(
     let done = |object| Ok(Outcome { object, created: false, warnings: Vec::new() });
     if object == **live {
         return done(live.clone());
+    }
+    if how.subresource.is_empty() {
+        if let Some(giver) = &how.giver {
+            access::check_gift(store, giver, resource, &object)?;
+        }
+        quota::admit(store, resource, Some(live), &object, how.dry_run)?;
     }
     let finished = deleting(&object)
         && value::items(&object, "/metadata/finalizers").is_empty()

@@ -107,7 +107,19 @@ async fn account(world: &World, name: &str, role: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_has_the_rights_of_its_account() {
     let Some(cluster) = ControlPlane::shared() else { return };
-    let world = World::start(&cluster.kubeconfig(), &["--default-service-account", "reader"]).await;
+    has_the_rights_of_its_account(&cluster.kubeconfig()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_has_the_rights_of_its_account_in_a_simulated_cluster() {
+    let server = Leadsman::new();
+    let running = server.spawn(&["sim", "--rbac", "--kubeconfig-out", "kubeconfig"]);
+    running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
+    has_the_rights_of_its_account(&server.folder().join("kubeconfig")).await;
+}
+
+async fn has_the_rights_of_its_account(kubeconfig: &Path) {
+    let world = World::start(kubeconfig, &["--default-service-account", "reader"]).await;
     let namespace = &world.namespace;
     account(&world, "reader", "view").await;
     account(&world, "writer", "admin").await;

@@ -40,14 +40,41 @@ fn reconcile(core: &Core, key: &Key) -> Option<Duration> {
     if deleting(&crd) {
         return remove(core, key, &crd);
     }
-    let resources = resource::from_crd(&crd);
-    let rules = crd.to_string().contains("\"x-kubernetes-validations\"");
-    if rules && condition(&crd, "Established").is_none() {
-        tracing::info!(crd = key.name, "CEL rules of this definition are not run");
+    if let Some((reason, name)) = taken(core, &crd) {
+        refuse(core, key, reason, &name);
+        return None;
     }
+    let resources = resource::from_crd(&crd);
     core.store().registry.replace_custom(&key.name, resources);
     establish(core, key, &crd);
     None
+}
+
+/// Returns which name of a definition another of its group has already.
+///
+/// Source: kubernetes 1.34 apiextensions-apiserver pkg/controller/status/naming_controller.go.
+fn taken(core: &Core, crd: &Value) -> Option<(&'static str, String)> {
+    let own = |key: &str| text(crd, &format!("/spec/names/{key}"));
+    // Of several conflicts the last that is looked for is told.
+    let kinds = [("listKind", "ListKindConflict"), ("kind", "KindConflict")];
+    core.list(STORAGE, None).iter().find_map(|other| {
+        let is_other = value::name(other) != value::name(crd)
+            && text(other, "/spec/group") == text(crd, "/spec/group");
+        let theirs = |key: &str| text(other, &format!("/status/acceptedNames/{key}"));
+        let found = kinds.iter().filter(|_| is_other).find(|(key, _)| {
+            let name = own(key);
+            !name.is_empty() && (name == theirs("kind") || name == theirs("listKind"))
+        });
+        found.map(|(key, reason)| (*reason, own(key).to_owned()))
+    })
+}
+
+/// Says that a name is taken; the definition stays without effect.
+fn refuse(core: &Core, key: &Key, reason: &str, name: &str) {
+    let message = format!("\"{name}\" is already in use");
+    say(core, key, ("NamesAccepted", "False"), reason, &message);
+    let not_all = "not all names are accepted";
+    say(core, key, ("Established", "False"), "NotAccepted", not_all);
 }
 
 fn say(core: &Core, key: &Key, (kind, status): (&str, &str), reason: &str, message: &str) {

@@ -52,8 +52,9 @@ fn reconcile(core: &Core, key: &Key) -> Option<Duration> {
     let nodes: Vec<_> =
         core.list("nodes", None).into_iter().filter(|node| takes(node, &set)).collect();
     let pods = replicas::owned(core, "pods", &set);
+    let mut refused = false;
     if !deleting(&set) {
-        place(core, key, &set, (&nodes, &pods), &hash);
+        refused = place(core, key, &set, (&nodes, &pods), &hash);
         replace(core, &set, &pods, &hash);
     }
     let pods: Vec<_> =
@@ -61,17 +62,18 @@ fn reconcile(core: &Core, key: &Key) -> Option<Duration> {
     status(core, key, &set, &pods, (nodes.len(), &hash));
     let min_ready = int(&set, "/spec/minReadySeconds").unwrap_or_default();
     let slow = pods.iter().any(|pod| is_ready(pod) && !is_available(core, pod, min_ready));
-    slow.then_some(Duration::from_secs(1))
+    if refused { Some(Duration::from_millis(500)) } else { slow.then_some(Duration::from_secs(1)) }
 }
 
-/// Creates the missing Pods, one for each node, and removes failed ones.
+/// Creates the missing Pods, one for each node, and removes failed ones; returns whether one was
+/// refused.
 fn place(
     core: &Core,
     key: &Key,
     set: &Value,
     (nodes, pods): (&[Arc<Value>], &[Arc<Value>]),
     hash: &str,
-) {
+) -> bool {
     for pod in pods.iter().filter(|pod| text(pod, "/status/phase") == "Failed" && !deleting(pod)) {
         replicas::remove(core, set, COMPONENT, pod);
     }
@@ -82,9 +84,11 @@ fn place(
         let labels = at(&mut pod, &["metadata", "labels"]);
         labels[HASH] = hash.into();
         labels["pod-template-generation"] = "1".into();
-        // A refused Pod is tried again when something changes.
-        let _ = replicas::make(core, set, COMPONENT, pod);
+        if replicas::make(core, set, COMPONENT, pod).is_err() {
+            return true;
+        }
     }
+    false
 }
 
 /// Deletes outdated Pods, as many as may be missed.

@@ -11,8 +11,10 @@ mod deployment;
 mod job;
 mod namespace;
 mod pod;
+mod quota;
 mod replica_set;
 mod replicas;
+mod role;
 mod service;
 mod stateful_set;
 
@@ -83,10 +85,14 @@ pub(super) struct Running(#[expect(dead_code, reason = "dropping it ends the tas
 /// Starts all controllers on the current runtime.
 pub(super) fn start(core: &Arc<Core>) -> Running {
     let mut tasks = JoinSet::new();
-    let all = [
+    let keepers = [
         crd::controller(),
         namespace::controller(),
         collector::controller(),
+        quota::controller(),
+        role::controller(),
+    ];
+    let workloads = [
         deployment::controller(),
         replica_set::controller(),
         stateful_set::controller(),
@@ -96,7 +102,8 @@ pub(super) fn start(core: &Arc<Core>) -> Running {
         claim::controller(),
         service::controller(),
     ];
-    for controller in all {
+    let workloads = workloads.into_iter().filter(|_| core.options.workloads);
+    for controller in keepers.into_iter().chain(workloads) {
         tasks.spawn(run(core.clone(), controller));
     }
     Running(tasks)

@@ -53,13 +53,11 @@ fn reconcile(core: &Core, key: &Key) -> Option<Duration> {
     keep_revision(core, &set, &update, &template);
     let before = text(&set, "/status/currentRevision");
     let current = if before.is_empty() { update.clone() } else { before.to_owned() };
-    if !deleting(&set) {
-        step(core, key, &set, (&current, &update));
-    }
+    let refused = !deleting(&set) && step(core, key, &set, (&current, &update));
     let pods = replicas::owned(core, "pods", &set);
     status(core, key, &set, &pods, (current, update));
     let slow = pods.iter().any(|pod| is_ready(pod) && !is_available(core, pod, min_ready(&set)));
-    slow.then_some(Duration::from_secs(1))
+    if refused { Some(Duration::from_millis(500)) } else { slow.then_some(Duration::from_secs(1)) }
 }
 
 fn min_ready(set: &Value) -> i64 {
@@ -84,8 +82,8 @@ fn keep_revision(core: &Core, set: &Value, name: &str, template: &Value) {
     let _ = core.create(storage, MANAGER, body);
 }
 
-/// Does at most what the order of Pods allows now.
-fn step(core: &Core, key: &Key, set: &Value, (current, update): (&str, &str)) {
+/// Does at most what the order of Pods allows now; returns whether a Pod was refused.
+fn step(core: &Core, key: &Key, set: &Value, (current, update): (&str, &str)) -> bool {
     let wanted = int(set, "/spec/replicas").unwrap_or(1);
     let first = int(set, "/spec/ordinals/start").unwrap_or_default();
     let parallel = text(set, "/spec/podManagementPolicy") == "Parallel";
@@ -98,21 +96,21 @@ fn step(core: &Core, key: &Key, set: &Value, (current, update): (&str, &str)) {
                 // A Pod below the partition comes back as it was.
                 let revision =
                     if index >= partition || current == update { update } else { current };
-                make(core, key, set, index, revision);
-                if !parallel {
-                    return;
+                let refused = !make(core, key, set, index, revision);
+                if refused || !parallel {
+                    return refused;
                 }
             }
             Some(pod) if text(pod, "/status/phase") == "Failed" && !deleting(pod) => {
                 replicas::remove(core, set, COMPONENT, pod);
-                return;
+                return false;
             }
             Some(pod)
                 if !parallel && (deleting(pod) || !is_available(core, pod, min_ready(set))) =>
             {
                 // Later ordinals wait, but a Pod that never works may still be replaced below.
                 if revision_of(pod) == update || deleting(pod) {
-                    return;
+                    return false;
                 }
                 break;
             }
@@ -125,27 +123,29 @@ fn step(core: &Core, key: &Key, set: &Value, (current, update): (&str, &str)) {
     for pod in surplus.iter().filter(|pod| !deleting(pod)) {
         replicas::remove(core, set, COMPONENT, pod);
         if !parallel {
-            return;
+            return false;
         }
     }
     if !surplus.is_empty() || text(set, "/spec/updateStrategy/type") == "OnDelete" {
-        return;
+        return false;
     }
     for index in (first.max(partition)..first + wanted).rev() {
-        let Some(pod) = find(index) else { return };
+        let Some(pod) = find(index) else { return false };
         if revision_of(pod) != update {
             if !deleting(pod) {
                 replicas::remove(core, set, COMPONENT, pod);
             }
-            return;
+            return false;
         }
         if !is_available(core, pod, min_ready(set)) {
-            return;
+            return false;
         }
     }
+    false
 }
 
-fn make(core: &Core, key: &Key, set: &Value, index: i64, revision: &str) {
+/// Makes a Pod and its claims; returns whether the Pod was let in.
+fn make(core: &Core, key: &Key, set: &Value, index: i64, revision: &str) -> bool {
     let name = format!("{}-{index}", key.name);
     let mut base = set.clone();
     if let Some(kept) = core.get("controllerrevisions.apps", &key.namespace, revision)
@@ -174,17 +174,32 @@ fn make(core: &Core, key: &Key, set: &Value, index: i64, revision: &str) {
             metadata["namespace"] = key.namespace.as_str().into();
             value::default(&mut metadata, "labels", labels.unwrap_or_default());
             let body = json!({"metadata": metadata, "spec": template["spec"]});
-            let _ = core.create("persistentvolumeclaims", MANAGER, body);
+            if let Err(error) = core.create("persistentvolumeclaims", MANAGER, body) {
+                let what = format!("Claim {volume}-{name} Pod {name}");
+                tell_refusal(core, set, &what, error.message());
+                return false;
+            }
         }
     }
     if !volumes.is_empty() {
         spec["volumes"] = volumes.into();
     }
-    if let Ok(pod) = core.create("pods", MANAGER, pod) {
-        let message =
-            format!("create Pod {} in StatefulSet {} successful", value::name(&pod), key.name);
-        core.event(set, COMPONENT, ("Normal", "SuccessfulCreate"), &message);
+    match core.create("pods", MANAGER, pod) {
+        Ok(_) => {
+            let message = format!("create Pod {name} in StatefulSet {} successful", key.name);
+            core.event(set, COMPONENT, ("Normal", "SuccessfulCreate"), &message);
+            true
+        }
+        Err(error) => {
+            tell_refusal(core, set, &format!("Pod {name}"), error.message());
+            false
+        }
     }
+}
+
+fn tell_refusal(core: &Core, set: &Value, what: &str, why: &str) {
+    let message = format!("create {what} in StatefulSet {} failed error: {why}", value::name(set));
+    core.event(set, COMPONENT, ("Warning", "FailedCreate"), &message);
 }
 
 fn status(

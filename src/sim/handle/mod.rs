@@ -15,6 +15,7 @@ use http::Method;
 
 pub(crate) use watch::{Watch, stream};
 
+use super::access;
 use super::core::Core;
 use super::request::{Form, Place, Request, Target, accepted};
 use super::resource::Resource;
@@ -92,6 +93,9 @@ fn route(core: &Core, request: &Request) -> Result<Reply, ApiError> {
             });
         }
     };
+    if core.options.rbac {
+        access::check(&core.store(), request, place)?;
+    }
     let resource = {
         let store = core.store();
         if !store.registry.serves(&place.group, &place.version) {
@@ -123,7 +127,7 @@ fn of_resource(
     let form = accepted(&request.accept).ok_or_else(ApiError::not_acceptable)?;
     let verb = request.verb();
     if resource.verbs == ["create"] && verb == "create" {
-        return review::answer(core, request, resource);
+        return review::answer(core, request, resource, place);
     }
     if !resource.allows(verb) {
         return Err(ApiError::no_method());

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Reply;
 use super::writes::{body, circumstances, patched};
+use crate::sim::access::TOKEN;
 use crate::sim::core::Core;
 use crate::sim::delete::{self, DeleteOptions};
 use crate::sim::request::{Place, Request};
@@ -177,7 +178,7 @@ fn token(
     let end =
         core.now().saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(core.now());
     review["status"] = json!({
-        "token": format!("sim.{namespace}.{name}"),
+        "token": format!("{TOKEN}{namespace}.{name}"),
         "expirationTimestamp": crate::base::clock::rfc3339_seconds(end),
     });
     Ok(Reply::json(201, &review))

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Reply;
 use super::read::{Filter, write_list};
 use crate::shape::patch;
+use crate::sim::access;
 use crate::sim::core::Core;
 use crate::sim::decode;
 use crate::sim::delete::{self, DeleteOptions};
@@ -81,6 +82,7 @@ pub(super) fn circumstances(
         unknown,
         now: core.now_text(),
         subresource: subresource.to_owned(),
+        giver: core.options.rbac.then(|| request.user.clone()),
     })
 }
 
@@ -184,7 +186,7 @@ pub(super) fn patch(
     let how = circumstances(core, request, "PatchOptions", subresource(place))?;
     let namespace = place.namespace.as_deref().unwrap_or_default();
     if kind == APPLY {
-        return apply(core, request, resource, (namespace, name), &how);
+        return apply(core, request, resource, (place, name), &how);
     }
     if request.flag("force") {
         let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
@@ -258,7 +260,7 @@ fn apply(
     core: &Core,
     request: &Request,
     resource: &Arc<Resource>,
-    (namespace, name): (&str, &str),
+    (place, name): (&Place, &str),
     how: &Circumstances,
 ) -> Result<Reply, ApiError> {
     if request.query("fieldManager").is_none() {
@@ -273,9 +275,14 @@ fn apply(
         return Err(ApiError::bad_request(&message));
     }
     let given_namespace = value::namespace(&config).to_owned();
+    let namespace = place.namespace.as_deref().unwrap_or_default();
     write::check_place(resource, &mut config, namespace, Some(name))?;
     let applied = write::Applied { config, given_namespace, force: request.flag("force") };
-    let outcome = write::apply(&mut core.store(), resource, applied, how)?;
+    let mut store = core.store();
+    if core.options.rbac && store.get(&resource.storage, namespace, name).is_none() {
+        access::check_create(&store, request, place)?;
+    }
+    let outcome = write::apply(&mut store, resource, applied, how)?;
     Ok(reply(resource, outcome, Vec::new()))
 }
 

@@ -51,6 +51,7 @@ macro_rules! subjects {
 }
 
 subjects!(
+    access,
     apply,
     create,
     custom,
@@ -58,6 +59,8 @@ subjects!(
     list,
     namespace,
     patch,
+    quota,
+    rules,
     update,
     validation,
     watch,
@@ -73,7 +76,7 @@ async fn on_the_real_one(subject: &str) {
 
 async fn on_the_simulated_one(subject: &str) {
     let server = Leadsman::new();
-    let running = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
+    let running = server.spawn(&["sim", "--rbac", "--kubeconfig-out", "kubeconfig"]);
     running.line(SOON, |line| line.contains("the simulated cluster listens")).await;
     let api = Api::connect(&server.folder().join("kubeconfig")).await;
     check(subject, api, Side::Simulated).await;
