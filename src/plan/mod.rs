@@ -23,7 +23,7 @@ use crate::yaml::Value;
 
 pub use compare::{Side, compare};
 pub use live::{Finding, Next, Standing, against_cluster, of_uninstall};
-pub use rehearsal::{Failure, Rehearsal, Rehearsed};
+pub use rehearsal::{Failure, Play, Rehearsal, Rehearsed};
 pub use steps::{Course, Deed, Objects, Step, steps};
 
 /// What happens to one object.

@@ -83,6 +83,8 @@ pub(crate) struct Return {
     #[command(flatten)]
     pub(super) how: Reverting,
     #[command(flatten)]
+    pub(super) played: Played,
+    #[command(flatten)]
     pub(super) kept: Kept,
     #[command(flatten)]
     pub(super) shown: Shown,
@@ -98,9 +100,20 @@ pub(crate) struct Removal {
     #[command(flatten)]
     pub(super) how: Removing,
     #[command(flatten)]
+    pub(super) played: Played,
+    #[command(flatten)]
     pub(super) kept: Kept,
     #[command(flatten)]
     pub(super) shown: Shown,
+}
+
+/// Whether the action is played.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct Played {
+    /// Play the action in a simulated cluster, too, that begins with the objects and records which
+    /// the real one has; exit code 1 where it fails there.
+    #[arg(long)]
+    pub(super) simulate: bool,
 }
 
 /// Whether the plan is kept.
@@ -122,10 +135,8 @@ pub(crate) struct Change {
     pub(super) chart: Option<String>,
     #[command(flatten)]
     pub(super) kept: Kept,
-    /// Play the action in a simulated cluster, too, that begins with the objects and records which
-    /// the real one has; exit code 1 where it fails there.
-    #[arg(long)]
-    pub(super) simulate: bool,
+    #[command(flatten)]
+    pub(super) played: Played,
     /// Get dependencies that the chart's folder lacks, as `dependency update` does.
     #[arg(long)]
     pub(super) dependency_update: bool,

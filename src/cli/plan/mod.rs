@@ -91,6 +91,16 @@ struct Run {
     name: String,
 }
 
+impl Report {
+    /// Refuses to keep a plan that is known not to work.
+    fn check_played(&self) -> anyhow::Result<()> {
+        if self.simulation.as_ref().is_some_and(|simulation| !simulation.passes) {
+            bail!("the plan is not kept: it fails in the simulated cluster");
+        }
+        Ok(())
+    }
+}
+
 impl State {
     fn of_record(record: &Record) -> Self {
         let metadata = record.metadata();
@@ -164,16 +174,14 @@ async fn change(args: args::Change, connection: &Connection) -> anyhow::Result<E
     let (findings, unchanged) = plan::against_cluster(&site.cluster, next).await?;
     let heads = site.storage.heads(&found.name).await?;
     let planned = Planned { found: &found, wanted, action, manner, findings, unchanged };
-    let simulation = match args.simulate {
-        true => Some(simulate::simulate(&planned, &site).await?),
+    let simulation = match args.played.simulate {
+        true => Some(simulate::change(&planned, &site).await?),
         false => None,
     };
     let report = report(&planned, &heads, simulation, asking.shown.secrets());
     let code = asking.shown.end(&report)?;
     if let Some(path) = &args.kept.save {
-        if report.simulation.is_some_and(|simulation| !simulation.passes) {
-            bail!("the plan is not kept: it fails in the simulated cluster");
-        }
+        report.check_played()?;
         save::save(path, planned, &site).await?;
     }
     Ok(code)

@@ -12,10 +12,10 @@ use super::super::site::Site;
 use super::super::ui;
 use super::args::Return;
 use super::save::{self, Keeping};
-use super::{Report, State, course, manner, runs, shown};
+use super::{Report, State, course, manner, runs, shown, simulate};
 use crate::plan::saved::check::{self, Difference};
 use crate::plan::saved::{Manner, Revision, Saved, Task, Wait};
-use crate::plan::{self, Deed, Finding, Next};
+use crate::plan::{self, Deed, Finding, Next, Play};
 use crate::release::{self, Options, Record};
 
 /// Says what a rollback would change in the cluster, and keeps that if asked to.
@@ -26,6 +26,13 @@ pub(super) async fn plan(args: Return, connection: &Connection) -> anyhow::Resul
     let manner = manner::of_rollback(&args.how, &target, &site)?;
     let (findings, unchanged) = against(&site, &last, &target, &manner).await?;
     let heads = site.storage.heads(&name).await?;
+    let simulation = match args.played.simulate {
+        true => {
+            let rollback = Box::new(ordered(&manner, last.clone(), target.clone()));
+            Some(simulate::play(Play::Rollback(rollback), &site).await?)
+        }
+        false => None,
+    };
     let hooks = if manner.hooks { &target.hooks[..] } else { &[] };
     let runs = runs(hooks, Deed::Rollback.event());
     let report = Report {
@@ -38,10 +45,11 @@ pub(super) async fn plan(args: Return, connection: &Connection) -> anyhow::Resul
         unchanged: Some(unchanged),
         steps: course(Deed::Rollback, &heads, &manner, &runs, (&findings, unchanged)),
         hooks: runs,
-        simulation: None,
+        simulation,
     };
     let code = args.shown.end(&report)?;
     if let Some(path) = &args.kept.save {
+        report.check_played()?;
         let kept = Keeping {
             task: Task::Rollback(Revision::of(&target)),
             release: &name,
@@ -107,7 +115,19 @@ pub(super) async fn carry_out(
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let (name, version) = (last.name.clone(), target.metadata().version);
-    let rollback = release::Rollback {
+    let outcome = release::rollback(&site.env(), ordered(manner, last, target)).await;
+    outcome.result.with_context(|| format!("release {name} failed"))?;
+    site.warn_of_pin(&version);
+    match outcome.written.last().filter(|_| output != Output::Table) {
+        Some(record) => report::show(output, record, Parts::default())?,
+        None => ui::print("Rollback was a success! Happy Helming!\n"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the action as it was ordered.
+fn ordered(manner: &Manner, last: Record, target: Record) -> release::Rollback {
+    release::Rollback {
         target,
         last,
         timeout: manner.timeout.0,
@@ -123,13 +143,5 @@ pub(super) async fn carry_out(
             description: manner.description.clone(),
             ..Options::default()
         },
-    };
-    let outcome = release::rollback(&site.env(), rollback).await;
-    outcome.result.with_context(|| format!("release {name} failed"))?;
-    site.warn_of_pin(&version);
-    match outcome.written.last().filter(|_| output != Output::Table) {
-        Some(record) => report::show(output, record, Parts::default())?,
-        None => ui::print("Rollback was a success! Happy Helming!\n"),
     }
-    Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::site::Site;
 use super::manner::{self, Ordered};
 use super::save::Planned;
-use crate::plan::{Rehearsal, Rehearsed};
+use crate::plan::{Play, Rehearsal, Rehearsed};
 use crate::release::Origin;
 
 /// How it went.
@@ -25,8 +25,8 @@ pub(super) struct Simulation {
     pub(super) left_out: Vec<String>,
 }
 
-/// Plays a planned action in a simulated cluster.
-pub(super) async fn simulate(planned: &Planned<'_>, site: &Site) -> anyhow::Result<Simulation> {
+/// Plays a planned install or upgrade in a simulated cluster.
+pub(super) async fn change(planned: &Planned<'_>, site: &Site) -> anyhow::Result<Simulation> {
     let Planned { found, wanted, action, manner, .. } = planned;
     let ordered = Ordered {
         action: *action,
@@ -38,14 +38,22 @@ pub(super) async fn simulate(planned: &Planned<'_>, site: &Site) -> anyhow::Resu
         newest: wanted.newest.clone(),
         is_kept: found.release.is_some(),
     };
+    let deploy = Play::Deploy {
+        chart: &wanted.rendered.chart,
+        crds: manner.crds,
+        origin: found.release.as_ref().map(Origin::of),
+        deploy: Box::new(manner::deploy(manner, ordered)?),
+    };
+    play(deploy, site).await
+}
+
+/// Plays an action in a simulated cluster.
+pub(super) async fn play(play: Play<'_>, site: &Site) -> anyhow::Result<Simulation> {
     let rehearsal = Rehearsal {
         real: &site.cluster,
         storage_namespace: &site.namespace,
         driver: site.storage.driver(),
-        chart: &wanted.rendered.chart,
-        crds: manner.crds,
-        origin: found.release.as_ref().map(Origin::of),
-        deploy: manner::deploy(manner, ordered)?,
+        play,
     };
     let Rehearsed { failure, left_out } = rehearsal.play().await?;
     Ok(Simulation {

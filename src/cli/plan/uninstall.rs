@@ -10,11 +10,11 @@ use super::super::site::Site;
 use super::super::ui;
 use super::args;
 use super::save::{self, Keeping};
-use super::{Report, State, course, manner, runs, shown};
+use super::{Report, State, course, manner, runs, shown, simulate};
 use crate::base::class::chain;
 use crate::plan::saved::check::{self, Difference};
 use crate::plan::saved::{Manner, Removal, Saved, Task, Wait};
-use crate::plan::{self, Deed, Finding};
+use crate::plan::{self, Deed, Finding, Play};
 use crate::release::{self, Options, Record};
 
 /// Says what an uninstall would delete, and keeps that if asked to.
@@ -29,6 +29,13 @@ pub(super) async fn plan(args: args::Removal, connection: &Connection) -> anyhow
     let findings = against(&site, &last, removal).await?;
     let heads = site.storage.heads(&name).await?;
     let deed = Deed::Uninstall(removal.keep_history);
+    let simulation = match args.played.simulate {
+        true => {
+            let uninstall = Box::new(ordered(&manner, (removal, last.clone())));
+            Some(simulate::play(Play::Uninstall(uninstall), &site).await?)
+        }
+        false => None,
+    };
     let is_run = manner.hooks && last.info.status != "uninstalled";
     let hooks = if is_run { &last.hooks[..] } else { &[] };
     let runs = runs(hooks, deed.event());
@@ -42,10 +49,11 @@ pub(super) async fn plan(args: args::Removal, connection: &Connection) -> anyhow
         unchanged: None,
         steps: course(deed, &heads, &manner, &runs, (&findings, 0)),
         hooks: runs,
-        simulation: None,
+        simulation,
     };
     let code = args.shown.end(&report)?;
     if let Some(path) = &args.kept.save {
+        report.check_played()?;
         let kept = Keeping {
             task: Task::Uninstall(removal),
             release: &name,
@@ -102,15 +110,7 @@ pub(super) async fn carry_out(
     output: Output,
 ) -> anyhow::Result<ExitCode> {
     let name = last.name.clone();
-    let uninstall = release::Uninstall {
-        last,
-        timeout: manner.timeout.0,
-        wait: manner.wait != Wait::Hooks,
-        hooks: manner.hooks,
-        keep_history: removal.keep_history,
-        propagation: removal.cascade,
-        options: Options { description: manner.description.clone(), ..Options::default() },
-    };
+    let uninstall = ordered(manner, (removal, last));
     let (outcome, spared) = release::uninstall_telling(&site.env(), uninstall).await;
     outcome.result.map_err(|error| anyhow::anyhow!(chain(&error)))?;
     let stays = spared.text();
@@ -121,4 +121,17 @@ pub(super) async fn carry_out(
     };
     ui::show(output, &done, text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the action as it was ordered.
+fn ordered(manner: &Manner, (removal, last): (Removal, Record)) -> release::Uninstall {
+    release::Uninstall {
+        last,
+        timeout: manner.timeout.0,
+        wait: manner.wait != Wait::Hooks,
+        hooks: manner.hooks,
+        keep_history: removal.keep_history,
+        propagation: removal.cascade,
+        options: Options { description: manner.description.clone(), ..Options::default() },
+    }
 }
