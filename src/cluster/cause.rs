@@ -202,7 +202,11 @@ fn of_conditions(object: &Object) -> Option<Cause> {
         .or_else(|| stands("Progressing", "False"))
         .or_else(|| stands("Ready", "False"))
         .or_else(|| stands("Available", "False"))
-        .or_else(|| stands("NamesAccepted", "False"))?;
+        .or_else(|| stands("NamesAccepted", "False"))
+        .or_else(|| stands("Established", "False"))
+        .or_else(|| stands("AbleToScale", "False"))
+        .or_else(|| stands("ScalingActive", "False"))
+        .or_else(|| stands("DisruptionAllowed", "False"))?;
     Some(from_condition(object, found, CauseKind::Condition))
 }
 

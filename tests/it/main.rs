@@ -8,6 +8,7 @@
 mod artifacts;
 mod bad_input;
 mod bucket_source;
+mod causes;
 mod commands;
 mod conflicts;
 mod connection;
