@@ -42,9 +42,10 @@ fn main() {
         repository.put_index(index);
         (repository, size)
     };
-    let (repository, size) = serve(real);
+    let (repository, size) = serve(real.clone());
     resolve(Some(&helm), &repository, size);
     copy(&helm, &repository, size);
+    change(&repository, (&real, size));
     if tried() {
         return;
     }
@@ -84,7 +85,7 @@ fn resolve(helm: Option<&Helm>, repository: &Repository, size: usize) {
     output(warm.command(&ours));
     output(cold.command(&ours));
     let mut first = || {
-        forget(&cold.cache().join("index-v2"));
+        forget(&cold.cache().join("index-v3"));
         cold.command(&ours)
     };
     let mut again = || warm.command(&ours);
@@ -97,6 +98,36 @@ fn resolve(helm: Option<&Helm>, repository: &Repository, size: usize) {
     programs.push(("Leadsman, index unchanged", &mut again));
     let what = format!("resolve `{RANGE}` in an index of {size} MB (`show chart --repo`)");
     contest(&what, &mut programs);
+}
+
+/// `show chart --repo` while the index has another version of the chart each time.
+fn change(repository: &Repository, (index, size): (&[u8], usize)) {
+    let url = repository.url();
+    let ours = ["show", "chart", "nginx", "--repo", &url, "--version", RANGE];
+    let (again, whole) = (Leadsman::new(), Leadsman::new());
+    let text = std::str::from_utf8(index).unwrap();
+    let place = text.find("\n  nginx:\n").unwrap() + "\n  nginx:\n".len();
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        let entry = format!("  - name: nginx\n    version: 0.0.{number}\n    urls: [none.tgz]\n");
+        repository.put_index(format!("{}{entry}{}", &text[..place], &text[place..]).into_bytes());
+    };
+    next();
+    output(again.command(&ours));
+    output(whole.command(&ours));
+    let what = format!("resolve `{RANGE}` where one chart of an index of {size} MB has changed");
+    contest(
+        &what,
+        &mut [
+            ("Leadsman, all of it read", &mut || {
+                next();
+                forget(&whole.cache().join("index-v3"));
+                whole.command(&ours)
+            }),
+            ("Leadsman, the rest known", &mut || again.command(&ours)),
+        ],
+    );
 }
 
 /// `repo update`, and `search repo` in the copy.
@@ -122,7 +153,7 @@ fn copy(helm: &Helm, repository: &Repository, size: usize) {
         &mut [
             ("Helm", &mut || helm.command(&search)),
             ("Leadsman, the first time after Helm's `repo update`", &mut || {
-                forget(&ours.cache().join("index-v2"));
+                forget(&ours.cache().join("index-v3"));
                 ours.command(&with(&search))
             }),
             ("Leadsman", &mut || ours.command(&with(&search))),

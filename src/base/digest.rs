@@ -25,6 +25,11 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Returns the bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Returns the 64 hex digits, without prefix.
     pub fn to_hex(&self) -> String {
         use fmt::Write as _;

@@ -3,7 +3,7 @@
 //! ```text
 //! charts-cache/
 //!   CACHEDIR.TAG                                   backups pass over the folder
-//!   index-v2/<sha256 of the address, or of the path of Helm's copy>/
+//!   index-v3/<sha256 of the address, or of the path of Helm's copy>/
 //!     lock                                         held while the two below are replaced
 //!     meta.json                                    ETag, Last-Modified, revision: written last
 //!     index-<revision>.packed                      the packed index: drawn in `index/store.rs`
@@ -33,7 +33,7 @@ use crate::base::{file, limit};
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This folder is a cache of chart repositories: it may be deleted at any time.\n";
 /// Folder of the indexes.
-const INDEXES: &str = "index-v2";
+const INDEXES: &str = "index-v3";
 /// Folder of the files of commits and buckets.
 const TREES: &str = "tree-v1";
 /// Sum of the archives that are kept; as much of files.
@@ -281,8 +281,10 @@ impl Cache {
 
     /// Lets go what was not refreshed for long.
     fn sweep_indexes(&self, now: Timestamp) {
-        // The older form is of no use any more.
-        let _ = std::fs::remove_dir_all(self.folder.join("index-v1"));
+        // The older forms are of no use any more.
+        for old in ["index-v1", "index-v2"] {
+            let _ = std::fs::remove_dir_all(self.folder.join(old));
+        }
         for folder in files(&self.folder.join(INDEXES)) {
             let used = files(&folder)
                 .into_iter()

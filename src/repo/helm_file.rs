@@ -266,7 +266,8 @@ impl HelmFiles {
         let path = self.index_file(name);
         let place = Cache::new(&self.packed).helm_file(&path);
         let raw = Raw::Spool(Spool::in_file(&path));
-        let mut reading = Reading::new(raw, Some(place.clone()), Before::default());
+        let before = Before::of(Index::open(&place).ok(), fetcher.clock().now());
+        let mut reading = Reading::new(raw, Some(place.clone()), before);
         let poured = fetcher.fetch_into(&fetch, &mut reading).await?;
         if poured == Poured::NotModified {
             let reason = "the server has nothing new of it".to_owned();
@@ -313,12 +314,15 @@ impl HelmFiles {
             return Err(chain(&file::Error::TooLarge { path, limit_bytes }));
         }
         let place = Cache::new(&self.packed).helm_file(&path);
-        let known = Index::open(&place).ok();
-        if let Some(known) = known.filter(|known| known.stamp() == stamp(&meta)) {
-            touch(&place, SystemClock.now());
-            return Ok(known);
+        let (known, now) = (Index::open(&place).ok(), SystemClock.now());
+        match known {
+            Some(known) if known.stamp() == stamp(&meta) => {
+                touch(&place, now);
+                Ok(known)
+            }
+            known => Self::pack(file, (&path, &place), Before::of(known, now))
+                .map_err(|problem| problem.to_string()),
         }
-        Self::pack(file, &path, &place).map_err(|problem| problem.to_string())
     }
 
     /// Asks the index of a repository. Where its packed form is damaged, it is made again.
@@ -332,15 +336,19 @@ impl HelmFiles {
     }
 
     /// Packs a copied index.
-    fn pack(mut file: std::fs::File, path: &Path, place: &Path) -> Result<Index, Problem> {
-        let before = file.metadata().map(|meta| stamp(&meta)).unwrap_or_default();
+    fn pack(
+        mut file: std::fs::File,
+        (path, place): (&Path, &Path),
+        before: Before,
+    ) -> Result<Index, Problem> {
+        let is_of = file.metadata().map(|meta| stamp(&meta)).unwrap_or_default();
         let read_from = file.try_clone().map_err(file::failed("read", path));
         let raw = Raw::File(read_from.map_err(Problem::Unreadable)?, path.to_owned());
-        let mut reading = Reading::new(raw, Some(place.to_owned()), Before::default());
+        let mut reading = Reading::new(raw, Some(place.to_owned()), before);
         let copied = std::io::copy(&mut file, &mut reading).map_err(file::failed("read", path));
         copied.map_err(Problem::Unreadable)?;
         // What was changed meanwhile has another stamp, and is packed anew the next time.
-        let made = reading.finish(Some(&before))?;
+        let made = reading.finish(Some(&is_of))?;
         match made.packed.keep() {
             Ok(()) => Index::open(place),
             Err((bytes, _)) => Index::of_packed(bytes),

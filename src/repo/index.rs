@@ -4,10 +4,13 @@
 //! is split into charts and entries ([`lines`], [`tokens`]); an entry in the style of `helm repo
 //! index` is read line by line ([`plain`]), any other one by the YAML or JSON reader; what is needed
 //! of it is packed ([`rows`]) and written ([`store`]). Neither the text nor its entries are ever in
-//! memory together, unless the index is of a strange style: then it is parsed whole.
+//! memory together, unless the index is of a strange style: then it is parsed whole. Of an index that
+//! is another one than before only the entries that are new are read: of all others the packed form is
+//! there ([`known`]).
 //!
 //! Source: helm v4.3.1 pkg/repo/v1/index.go.
 
+mod known;
 mod lines;
 mod plain;
 mod reading;
@@ -26,6 +29,7 @@ pub(super) use self::reading::{Made, Raw, Reading, stamp};
 pub(super) use self::rows::{Packed, Row, Versions};
 pub(super) use self::sheet::Before;
 
+use self::known::Known;
 use self::store::{Flaw, Store};
 
 /// A packed index.
@@ -116,6 +120,12 @@ impl Index {
     /// Returns what is known of a chart, as bytes; none if it is not there.
     pub(super) fn packed(&self, chart: &str) -> Result<Option<Vec<u8>>, Problem> {
         Ok(self.store.chart(chart)?)
+    }
+
+    /// Returns what is known of a chart, for an index that may say the same of it.
+    fn known(&self, chart: &str) -> Option<Known> {
+        let content = self.store.content(chart)?;
+        Known::of(self.store.chart(chart).ok()??, content)
     }
 
     /// Lets somebody look at the versions of a chart; at none if it is not there.

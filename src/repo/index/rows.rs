@@ -1,7 +1,8 @@
 //! The versions of one chart as bytes, newest first.
 //!
 //! ```text
-//! chart    = 0 reason | 1 count text… count version… count warning…
+//! chart    = 0 reason | 1 length source… count text… count version… count warning…
+//! source   = mark (8 bytes) number         an entry of the index, in its order: see `known`
 //! text     = description keywords          both as they are searched; versions share them
 //! version  = flags [name] version appVersion kubeVersion count url… digest created text first-seen
 //! ```
@@ -9,11 +10,14 @@
 //! Every text has its length before it. Flags: [`DEPRECATED`], [`NAMED`] (the name is not the
 //! chart's), [`PACKED`] (the digest is 32 bytes, not a text).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
 use super::super::entry::{Entry, Fields, Warning};
+use super::known::{Mark, Source};
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::packed::{Reader, Writer};
@@ -33,18 +37,36 @@ pub(super) struct Rows {
     last: Option<((String, String), u64)>,
     versions: Vec<Made>,
     warnings: Vec<String>,
+    /// The marks of the entries in the order of the index; of those that are left out, too.
+    marks: Vec<(Mark, Became)>,
 }
 
 #[derive(Debug)]
 struct Made {
+    /// Its number in the order of the index.
+    number: usize,
     version: Version,
     created: String,
     packed: Vec<u8>,
 }
 
+/// What an entry became: a version or a warning, and which.
+#[derive(Debug, Clone, Copy)]
+enum Became {
+    Version(usize),
+    Warning(usize),
+}
+
 impl Rows {
-    /// Adds a version of the chart of this name.
-    pub(super) fn add(&mut self, chart: &str, fields: &Fields<'_>, version: Version) {
+    /// Adds a version of the chart of this name; without a mark it is not known again.
+    pub(super) fn add(
+        &mut self,
+        chart: &str,
+        (fields, version): (&Fields<'_>, Version),
+        mark: Option<Mark>,
+    ) {
+        let number = self.versions.len();
+        self.marks.extend(mark.map(|mark| (mark, Became::Version(number))));
         let text = self.text(fields);
         let named = fields.name != chart;
         let digest = digest(&fields.digest);
@@ -68,7 +90,7 @@ impl Rows {
         out.bytes(fields.created.as_bytes());
         out.number(text);
         let created = fields.created.clone().into_owned();
-        self.versions.push(Made { version, created, packed: out.into_bytes() });
+        self.versions.push(Made { number, version, created, packed: out.into_bytes() });
     }
 
     /// Returns the number of what is searched of a version.
@@ -82,29 +104,54 @@ impl Rows {
         }
         let next = self.known.len() as u64;
         let text = (fields.description.clone().into_owned(), keywords);
-        let number = *self.known.entry(text.clone()).or_insert(next);
+        // Those that are searched alike are the same, whether they come from the index or from here.
+        let mut shown = text.clone();
+        sanitize(&mut shown.0);
+        sanitize(&mut shown.1);
+        let number = *self.known.entry(shown.clone()).or_insert(next);
         if number == next {
-            for mut text in [text.0.clone(), text.1.clone()] {
-                sanitize(&mut text);
-                self.texts.bytes(text.as_bytes());
-            }
+            self.texts.bytes(shown.0.as_bytes());
+            self.texts.bytes(shown.1.as_bytes());
         }
         self.last = Some((text, number));
         number
     }
 
     /// Notes an entry that is left out.
-    pub(super) fn warn(&mut self, reason: String) {
+    pub(super) fn warn(&mut self, reason: String, mark: Option<Mark>) {
+        let number = self.warnings.len();
+        self.marks.extend(mark.map(|mark| (mark, Became::Warning(number))));
         self.warnings.push(reason);
     }
 
-    /// Returns the bytes; `first_seen` says when a version was seen first, if that is known. All but
-    /// that is hashed, too.
+    /// Returns the bytes of what became of each entry; of nothing if one has no mark.
+    fn sources(&self) -> Vec<u8> {
+        if self.marks.len() < self.versions.len() + self.warnings.len() {
+            return Vec::new();
+        }
+        let mut places = vec![0; self.versions.len()];
+        for (place, row) in self.versions.iter().enumerate() {
+            places[row.number] = place;
+        }
+        let source = |(mark, became): &(Mark, Became)| Source {
+            mark: *mark,
+            number: match *became {
+                Became::Version(number) => places[number],
+                Became::Warning(number) => self.versions.len() + number,
+            },
+        };
+        let mut out = Writer::default();
+        self.marks.iter().map(source).for_each(|source| source.write(&mut out));
+        out.into_bytes()
+    }
+
+    /// Returns the bytes, and the digest of what they say; `first_seen` says when a version was seen
+    /// first, if that is known: it does not count for the digest, nor do marks.
     pub(super) fn finish(
         mut self,
-        hash: &mut Sha256,
         first_seen: &dyn Fn(&str) -> Option<Timestamp>,
-    ) -> Vec<u8> {
+    ) -> (Vec<u8>, Digest) {
+        let mut hash = Sha256::new();
         // Newest first; of equal precedence (build metadata), the later published one.
         self.versions.sort_by(|a, b| {
             let created = |row: &Made| row.created.parse::<Timestamp>().ok();
@@ -112,6 +159,7 @@ impl Rows {
         });
         let mut out = Writer::default();
         out.byte(1);
+        out.bytes(&self.sources());
         out.size(self.known.len());
         let texts = self.texts.into_bytes();
         hash.update(&texts);
@@ -128,16 +176,16 @@ impl Rows {
             hash.update(reason);
             out.bytes(reason.as_bytes());
         }
-        out.into_bytes()
+        (out.into_bytes(), Digest::from_bytes(hash.finalize().into()))
     }
 }
 
-/// Returns the bytes of a chart that cannot be read.
-pub(super) fn unreadable(reason: &str) -> Vec<u8> {
+/// Returns the bytes of a chart that cannot be read, and the digest of what they say.
+pub(super) fn unreadable(reason: &str) -> (Vec<u8>, Digest) {
     let mut out = Writer::default();
     out.byte(0);
     out.bytes(reason.as_bytes());
-    out.into_bytes()
+    (out.into_bytes(), Digest::of(reason))
 }
 
 /// Returns the bytes of a digest that is printed as we print it.
@@ -191,12 +239,23 @@ pub(in crate::repo) struct Row<'p> {
     created: &'p str,
     deprecated: bool,
     first_seen: &'p str,
+    /// Where it is in the bytes that were read.
+    pub(super) place: Range<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum PackedDigest<'p> {
     Bytes([u8; 32]),
     Text(&'p str),
+}
+
+impl<'p> PackedDigest<'p> {
+    fn text(self) -> Cow<'p, str> {
+        match self {
+            Self::Bytes(bytes) => Digest::from_bytes(bytes).to_hex().into(),
+            Self::Text(text) => text.into(),
+        }
+    }
 }
 
 impl<'p> Packed<'p> {
@@ -206,8 +265,10 @@ impl<'p> Packed<'p> {
         if read.byte()? == 0 {
             return Some(Self::Unreadable(text(&mut read)?));
         }
+        // What it was made of is asked for by `known` alone.
+        read.bytes()?;
         let texts = list(&mut read, |read| Some((text(read)?, text(read)?)))?;
-        let versions = list(&mut read, |read| Row::read(chart, read))?;
+        let versions = list(&mut read, |read| Row::read(chart, read, bytes.len()))?;
         let warnings = list(&mut read, text)?;
         let known = |version: &Row<'_>| version.text < texts.len();
         let whole = read.left() == 0 && versions.iter().all(known);
@@ -216,7 +277,9 @@ impl<'p> Packed<'p> {
 }
 
 impl<'p> Row<'p> {
-    fn read(chart: &'p str, read: &mut Reader<'p>) -> Option<Self> {
+    /// Reads the bytes of a version, out of so many.
+    pub(super) fn read(chart: &'p str, read: &mut Reader<'p>, all: usize) -> Option<Self> {
+        let start = all - read.left();
         let flags = read.byte()?;
         let name = if flags & NAMED == 0 { chart } else { text(read)? };
         Some(Self {
@@ -234,12 +297,31 @@ impl<'p> Row<'p> {
             text: read.size()?,
             first_seen: text(read)?,
             deprecated: flags & DEPRECATED != 0,
+            place: start..all - read.left(),
         })
     }
 
     /// Returns when the version was first seen.
     pub(super) fn first_seen(&self) -> Option<Timestamp> {
         if self.first_seen.is_empty() { None } else { self.first_seen.parse().ok() }
+    }
+
+    /// Returns what an index says of it.
+    pub(super) fn fields(&self, (description, keywords): (&'p str, &'p str)) -> Fields<'p> {
+        Fields {
+            name: self.name.into(),
+            version: self.version.into(),
+            app_version: self.app_version.into(),
+            kube_version: self.kube_version.into(),
+            urls: self.urls.iter().map(|url| (*url).into()).collect(),
+            digest: self.digest.text(),
+            created: self.created.into(),
+            deprecated: self.deprecated,
+            description: description.into(),
+            keywords: vec![keywords.into()],
+            // It was checked.
+            kind: "".into(),
+        }
     }
 
     /// Decodes it.
@@ -251,10 +333,7 @@ impl<'p> Row<'p> {
             app_version: self.app_version.to_owned(),
             kube_version: self.kube_version.to_owned(),
             urls: self.urls.iter().map(|url| (*url).to_owned()).collect(),
-            digest: match self.digest {
-                PackedDigest::Bytes(bytes) => Digest::from_bytes(bytes).to_hex(),
-                PackedDigest::Text(text) => text.to_owned(),
-            },
+            digest: self.digest.text().into_owned(),
             created: self.created.to_owned(),
             deprecated: self.deprecated,
             first_seen: self.first_seen(),
@@ -297,13 +376,12 @@ mod tests {
         let mut rows = Rows::default();
         for item in list.as_array().unwrap() {
             match Fields::of(item) {
-                Ok((fields, version)) => rows.add("a", &fields, version),
-                Err(reason) => rows.warn(reason),
+                Ok((fields, version)) => rows.add("a", (&fields, version), None),
+                Err(reason) => rows.warn(reason, None),
             }
         }
-        rows.finish(&mut Sha256::new(), &|version| {
-            (version == "1.0.0").then(|| "2026-02-01T00:00:00.5Z".parse().unwrap())
-        })
+        let seen = "2026-02-01T00:00:00.5Z".parse().unwrap();
+        rows.finish(&|version| (version == "1.0.0").then_some(seen)).0
     }
 
     #[test]
@@ -329,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_chart_that_cannot_be_read_says_why() {
-        let bytes = unreadable("chart `a`: no");
+        let (bytes, _) = unreadable("chart `a`: no");
         let Some(Packed::Unreadable(reason)) = Packed::read("a", &bytes) else {
             panic!("{bytes:?}")
         };

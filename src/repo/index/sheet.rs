@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use super::super::entry::Fields;
+use super::known::{End, Known, Mark, mark};
 use super::rows::{Packed, Rows, unreadable};
 use super::store::StoreWriter;
 use super::{Index, plain};
@@ -14,9 +13,10 @@ use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
 use crate::base::file;
 use crate::base::spool::Spool;
+use crate::base::version::Version;
 use crate::yaml::{self, Numbers, Value};
 
-/// What was known before: when versions were seen first.
+/// What was known before: when versions were seen first, and what was packed.
 #[derive(Debug, Clone, Default)]
 pub(in crate::repo) struct Before {
     /// The index before this one.
@@ -34,11 +34,12 @@ pub(super) struct Sheet {
     /// The chart that has begun, where it begins, and its versions so far.
     open: Option<(String, u64)>,
     rows: Rows,
+    /// What the chart that has begun was before.
+    known: Option<Known>,
     /// Whether the chart that has begun has to be read again, whole.
     is_odd: bool,
     /// Those that have to be, and where they are.
     odd: Vec<(String, Range<u64>)>,
-    content: Sha256,
     failed: Option<file::Error>,
 }
 
@@ -50,9 +51,9 @@ impl Sheet {
             names: HashSet::new(),
             open: None,
             rows: Rows::default(),
+            known: None,
             is_odd: false,
             odd: Vec::new(),
-            content: Sha256::new(),
             failed: None,
         }
     }
@@ -61,6 +62,7 @@ impl Sheet {
     pub(super) fn chart(&mut self, name: &str, start: u64) -> Option<()> {
         self.open = Some((name.to_owned(), start));
         self.rows = Rows::default();
+        self.known = self.before.index.as_ref().and_then(|index| index.known(name));
         self.is_odd = false;
         self.names.insert(name.to_owned()).then_some(())
     }
@@ -75,16 +77,18 @@ impl Sheet {
         if self.is_odd {
             return;
         }
-        if let Some(fields) = plain::read(text, dash) {
-            let Some((chart, _)) = &self.open else { return };
-            match fields.check() {
-                Ok(version) => self.rows.add(chart, &fields, version),
-                Err(reason) => self.rows.warn(reason),
-            }
+        let mark = mark(text);
+        if self.is_known(mark) {
             return;
         }
+        if let Some(fields) = plain::read(text, dash) {
+            let version = fields.check();
+            return self.add(version.map(|version| (fields, version)), Some(mark));
+        }
         match yaml::parse(text, Numbers::Exact) {
-            Ok(Value::Array(list)) if list.len() == 1 => self.entry(&list[0]),
+            Ok(Value::Array(list)) if list.len() == 1 => {
+                self.add(Fields::of(&list[0]), Some(mark));
+            }
             // It may refer to another entry.
             _ => self.odd(),
         }
@@ -95,39 +99,51 @@ impl Sheet {
         if self.is_odd {
             return;
         }
+        let mark = mark(text);
+        if self.is_known(mark) {
+            return;
+        }
         match yaml::json::parse(text, Numbers::Exact) {
-            Ok(value) => self.entry(&value),
+            Ok(value) => self.add(Fields::of(&value), Some(mark)),
             Err(_) => self.odd(),
         }
     }
 
-    fn entry(&mut self, item: &Value) {
+    /// Whether the entry was there before; then it need not be read.
+    fn is_known(&mut self, mark: Mark) -> bool {
+        let (Some(known), Some((chart, _))) = (&mut self.known, &self.open) else { return false };
+        known.entry(mark, chart, &mut self.rows).unwrap_or_else(|| {
+            // What was skipped is read again, with the whole chart.
+            self.is_odd = true;
+            true
+        })
+    }
+
+    fn add(&mut self, entry: Result<(Fields<'_>, Version), String>, mark: Option<Mark>) {
         let Some((chart, _)) = &self.open else { return };
-        match Fields::of(item) {
-            Ok((fields, version)) => self.rows.add(chart, &fields, version),
-            Err(reason) => self.rows.warn(reason),
+        match entry {
+            Ok((fields, version)) => self.rows.add(chart, (&fields, version), mark),
+            Err(reason) => self.rows.warn(reason, mark),
         }
     }
 
     /// Ends the chart.
     pub(super) fn close(&mut self, end: u64) {
         let Some((name, start)) = self.open.take() else { return };
-        if self.is_odd {
-            self.odd.push((name, start..end));
-            return;
+        let (mut rows, known) = (std::mem::take(&mut self.rows), self.known.take());
+        match known.map_or(End::Changed, |known| known.end(&name, &mut rows)) {
+            _ if self.is_odd => self.odd.push((name, start..end)),
+            End::Unreadable => self.odd.push((name, start..end)),
+            End::Same(packed, content) => self.write(name, (&packed, content)),
+            End::Changed => {
+                let (packed, content) = self.before.dated(&name, rows);
+                self.write(name, (&packed, content));
+            }
         }
-        let rows = std::mem::take(&mut self.rows);
-        self.put(name, rows);
     }
 
-    fn put(&mut self, name: String, rows: Rows) {
-        self.content.update(&name);
-        let packed = self.before.dated(&name, rows, &mut self.content);
-        self.write(name, &packed);
-    }
-
-    fn write(&mut self, name: String, packed: &[u8]) {
-        if let Err(error) = self.store.chart(name, packed) {
+    fn write(&mut self, name: String, (packed, content): (&[u8], Digest)) {
+        if let Err(error) = self.store.chart(name, packed, content) {
             self.failed.get_or_insert(error);
         }
     }
@@ -137,15 +153,16 @@ impl Sheet {
         let list = match list {
             Ok(list) => list,
             Err(reason) => {
-                self.content.update(&reason);
-                return self.write(name.to_owned(), &unreadable(&reason));
+                let (packed, content) = unreadable(&reason);
+                return self.write(name.to_owned(), (&packed, content));
             }
         };
         self.open = Some((name.to_owned(), 0));
         self.rows = Rows::default();
+        self.known = None;
         self.is_odd = false;
         for item in list.as_array().into_iter().flatten() {
-            self.entry(item);
+            self.add(Fields::of(item), None);
         }
         self.close(0);
     }
@@ -159,17 +176,20 @@ impl Sheet {
     pub(super) fn finish(self, stamp: &str) -> Result<(Spool, Digest), file::Error> {
         match self.failed {
             Some(error) => Err(error),
-            None => {
-                Ok((self.store.finish(stamp)?, Digest::from_bytes(self.content.finalize().into())))
-            }
+            None => self.store.finish(stamp),
         }
     }
 }
 
 impl Before {
+    /// What is known of an index, if anything is.
+    pub(in crate::repo) fn of(index: Option<Index>, now: Timestamp) -> Self {
+        Self { index: index.map(Arc::new), now }
+    }
+
     /// Packs the versions of a chart. Those that were not there before are seen now.
-    fn dated(&self, chart: &str, rows: Rows, hash: &mut Sha256) -> Vec<u8> {
-        let Some(index) = &self.index else { return rows.finish(hash, &|_| None) };
+    fn dated(&self, chart: &str, rows: Rows) -> (Vec<u8>, Digest) {
+        let Some(index) = &self.index else { return rows.finish(&|_| None) };
         let packed = index.packed(chart).ok().flatten().unwrap_or_default();
         let mut seen = HashMap::new();
         if let Some(Packed::Versions(versions)) = Packed::read(chart, &packed) {
@@ -178,6 +198,6 @@ impl Before {
                 seen.insert(version.version.to_owned(), first);
             }
         }
-        rows.finish(hash, &|version| seen.get(version).copied().unwrap_or(Some(self.now)))
+        rows.finish(&|version| seen.get(version).copied().unwrap_or(Some(self.now)))
     }
 }

@@ -3,12 +3,13 @@
 //! ```text
 //! file   = chart… table foot
 //! chart  = the bytes of `rows`
-//! table  = stamp count (name offset length crc)…    sorted by name
+//! table  = stamp count (name offset length crc content)…    sorted by name
 //! foot   = offset of the table (8 bytes), its length (8), its CRC-32 (4), magic (8)
 //! ```
 //!
 //! The table comes last because a chart is written as soon as it is read. Each part has a CRC-32:
-//! damage is noticed, and the file is made again. The magic ends in the version of the form.
+//! damage is noticed, and the file is made again. The content (32 bytes) is the digest of what a
+//! chart's bytes say. The magic ends in the version of the form.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -16,11 +17,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use sha2::{Digest as _, Sha256};
+
+use crate::base::digest::Digest;
 use crate::base::file::{Error, failed};
 use crate::base::packed::{Reader, Writer};
 use crate::base::spool::Spool;
 
-const MAGIC: &[u8; 8] = b"lmindex1";
+const MAGIC: &[u8; 8] = b"lmindex2";
 const FOOT: usize = 28;
 /// Largest table: more names than any repository has.
 const MOST_TABLE: u64 = 256 << 20;
@@ -32,6 +36,7 @@ struct Slot {
     offset: u64,
     length: u64,
     check: u32,
+    content: Digest,
 }
 
 /// Writes the packed form.
@@ -47,15 +52,22 @@ impl StoreWriter {
     }
 
     /// Adds a chart.
-    pub(super) fn chart(&mut self, name: String, packed: &[u8]) -> Result<(), Error> {
+    pub(super) fn chart(
+        &mut self,
+        name: String,
+        packed: &[u8],
+        content: Digest,
+    ) -> Result<(), Error> {
         let (offset, length) = (self.out.length(), packed.len() as u64);
-        self.slots.push(Slot { name, offset, length, check: crc32fast::hash(packed) });
+        self.slots.push(Slot { name, offset, length, check: crc32fast::hash(packed), content });
         self.out.write(packed)
     }
 
-    /// Ends the file; `stamp` says of what it is the packed form.
-    pub(super) fn finish(mut self, stamp: &str) -> Result<Spool, Error> {
+    /// Ends the file; `stamp` says of what it is the packed form. Returns it with the digest of what
+    /// it says, whatever the order of the charts.
+    pub(super) fn finish(mut self, stamp: &str) -> Result<(Spool, Digest), Error> {
         self.slots.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut content = Sha256::new();
         let mut table = Writer::default();
         table.bytes(stamp.as_bytes());
         table.size(self.slots.len());
@@ -64,6 +76,10 @@ impl StoreWriter {
             table.number(slot.offset);
             table.number(slot.length);
             table.number(slot.check);
+            table.plain(slot.content.as_bytes());
+            content.update((slot.name.len() as u64).to_le_bytes());
+            content.update(&slot.name);
+            content.update(slot.content.as_bytes());
         }
         let (table, offset) = (table.into_bytes(), self.out.length());
         self.out.write(&table)?;
@@ -73,7 +89,7 @@ impl StoreWriter {
         foot.extend(crc32fast::hash(&table).to_le_bytes());
         foot.extend(MAGIC);
         self.out.write(&foot)?;
-        Ok(self.out)
+        Ok((self.out, Digest::from_bytes(content.finalize().into())))
     }
 }
 
@@ -172,12 +188,19 @@ impl Store {
         self.slots.iter().map(|slot| slot.name.as_str())
     }
 
+    fn slot(&self, name: &str) -> Option<&Slot> {
+        let at = self.slots.binary_search_by(|slot| slot.name.as_str().cmp(name));
+        at.ok().map(|at| &self.slots[at])
+    }
+
+    /// Returns the digest of what the bytes of a chart say; none if it is not there.
+    pub(super) fn content(&self, name: &str) -> Option<Digest> {
+        self.slot(name).map(|slot| slot.content)
+    }
+
     /// Returns the bytes of a chart; none if it is not there.
     pub(super) fn chart(&self, name: &str) -> Result<Option<Vec<u8>>, Flaw> {
-        let Ok(at) = self.slots.binary_search_by(|slot| slot.name.as_str().cmp(name)) else {
-            return Ok(None);
-        };
-        let slot = &self.slots[at];
+        let Some(slot) = self.slot(name) else { return Ok(None) };
         let packed = self.read(slot.offset, slot.length)?;
         if crc32fast::hash(&packed) == slot.check {
             return Ok(Some(packed));
@@ -198,7 +221,7 @@ impl Store {
 
     /// Whether there is a chart.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.slots.binary_search_by(|slot| slot.name.as_str().cmp(name)).is_ok()
+        self.slot(name).is_some()
     }
 }
 
@@ -218,7 +241,8 @@ fn read_table(table: &[u8]) -> Option<(String, Vec<Slot>)> {
     for _ in 0..count {
         let (name, offset, length, check) =
             (text(&mut read)?, read.number()?, read.number()?, read.small()?);
-        slots.push(Slot { name, offset, length, check });
+        let content = Digest::from_bytes(read.plain(32)?.try_into().ok()?);
+        slots.push(Slot { name, offset, length, check, content });
     }
     Some((stamp, slots))
 }

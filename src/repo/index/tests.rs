@@ -1,11 +1,17 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::entry::{Fields, entries_of};
+use super::known::mark;
 use super::reading::parse_whole;
+use super::rows::Rows;
+use super::store::StoreWriter;
 use super::*;
+use crate::base::clock::Timestamp;
+use crate::base::digest::Digest;
 use crate::yaml::{self, Numbers, Value};
 
 fn versions(text: &str, chart: &str) -> Vec<String> {
@@ -15,13 +21,19 @@ fn versions(text: &str, chart: &str) -> Vec<String> {
 
 /// Reads a text that comes in pieces, and whether it had to be parsed whole, or which charts again.
 fn read_in_pieces(text: &str, size: usize) -> Result<(Index, bool), String> {
+    let (index, _, is_strange) = read_after(text, size, Before::default())?;
+    Ok((index, is_strange))
+}
+
+/// The same after another index; returns the digest of what it says, too.
+fn read_after(text: &str, size: usize, before: Before) -> Result<(Index, Digest, bool), String> {
     let raw = Raw::Spool(Spool::in_memory());
-    let mut reading = Reading::new(raw, None, Before::default());
+    let mut reading = Reading::new(raw, None, before);
     text.as_bytes().chunks(size).for_each(|part| reading.take(part));
     let is_strange = reading.is_strange();
     let made = reading.finish(None).map_err(|problem| problem.to_string())?;
     let (bytes, _) = made.packed.keep().unwrap_err();
-    Ok((Index::of_packed(bytes).unwrap(), is_strange))
+    Ok((Index::of_packed(bytes).unwrap(), made.content, is_strange))
 }
 
 const INDEX: &str = "apiVersion: v1\nentries:\n  b:\n  - name: b\n    version: 1.0.0\n  a:\n  - name: a\n    version: 0.9.0\n    description: |\n      x:\n        y\n  - name: a\n    version: 0.10.0\n  - version: 1.0.0\n  - name: a\n    version: nope\n  - null\ngenerated: x\n";
@@ -218,6 +230,84 @@ fn item() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What an index has at one time, by numbers of items, and in which style it is written.
+fn step() -> impl Strategy<Value = (BTreeMap<String, Vec<usize>>, u8)> {
+    let items = proptest::collection::vec(0_usize..8, 0..7);
+    (proptest::collection::btree_map("[abc]", items, 0..4), 0_u8..5)
+}
+
+/// Writes such an index; two of the items are wrong.
+fn text_of(charts: &BTreeMap<String, Vec<usize>>, pool: &[Value], style: u8) -> String {
+    let item = |number: &usize| match number {
+        6 => json!({"name": "a", "version": "none"}),
+        7 => Value::Null,
+        number => pool[*number].clone(),
+    };
+    let lists = charts
+        .iter()
+        .map(|(name, numbers)| (name.clone(), Value::Array(numbers.iter().map(item).collect())));
+    let entries: yaml::Map = lists.collect();
+    let index = json!({"apiVersion": "v1", "entries": entries, "generated": "now"});
+    match style {
+        0 => index.to_string(),
+        1 => yaml::json::to_string_pretty(&index),
+        // The first is read by other means, as a whole.
+        2 => yaml::print_sorted(&index).replacen("entries:", "entries: # all", 1),
+        _ => yaml::print_sorted(&index),
+    }
+}
+
+/// Nothing else tells whether an entry was read: what was packed of it before says something else.
+#[test]
+fn entries_that_were_there_are_not_read_again() {
+    let entry = |version: &str| format!("  - name: a\n    version: {version}\n");
+    let write = |entries: &[String]| {
+        let text = format!("apiVersion: v1\nentries:\n  a:\n{}", entries.concat());
+        format!("{text}  b:\n{}", entry("9.0.0").replace(": a", ": b"))
+    };
+    let mut rows = Rows::default();
+    for (version, digest) in [("1.0.0", "one"), ("2.0.0", "two"), ("3.0.0", "three")] {
+        let fields = Fields {
+            name: "a".into(),
+            version: version.into(),
+            digest: digest.into(),
+            ..Fields::default()
+        };
+        rows.add("a", (&fields, version.parse().unwrap()), Some(mark(&entry(version))));
+    }
+    rows.warn("four".to_owned(), Some(mark(&entry("four"))));
+    let (packed, content) = rows.finish(&|_| None);
+    let mut store = StoreWriter::new(Spool::in_memory());
+    store.chart("a".to_owned(), &packed, content).unwrap();
+    let (spool, _) = store.finish("before").unwrap();
+    let index = Arc::new(Index::of_packed(spool.keep().unwrap_err().0).unwrap());
+    let all = ["1.0.0", "2.0.0", "3.0.0", "four"].map(entry);
+    let other = entry("4.0.0");
+    let [one, two, three, four] = &all;
+    let rows: [(&str, Vec<&String>, &str); 6] = [
+        ("the same", vec![one, two, three, four], "three two one | four"),
+        ("another one behind them", vec![one, two, three, four, &other], "- three two one | four"),
+        ("another one before them", vec![&other, one, two, three, four], "- three two one | four"),
+        ("fewer", vec![one, two], "two one |"),
+        ("another order", vec![three, four, one], "three one | four"),
+        ("twice", vec![one, two, two], "two two one |"),
+    ];
+    for (name, entries, want) in rows {
+        let text = write(&entries.into_iter().cloned().collect::<Vec<_>>());
+        let before = Before { index: Some(Arc::clone(&index)), now: Timestamp::UNIX_EPOCH };
+        let (after, _, _) = read_after(&text, 50, before).unwrap();
+        let (found, warnings) = after.entries("a").unwrap();
+        let digests: Vec<&str> = found
+            .iter()
+            .map(|entry| if entry.digest.is_empty() { "-" } else { entry.digest.as_str() })
+            .collect();
+        let warnings: Vec<&str> = warnings.iter().map(|warning| warning.0.as_str()).collect();
+        let got = format!("{} | {}", digests.join(" "), warnings.join(" "));
+        assert_eq!(got.trim_end(), want, "{name}");
+        assert_eq!(after.entries("b").unwrap().0.len(), 1, "{name}");
+    }
+}
+
 proptest! {
     #[test]
     fn all_ways_agree_on_generated_indexes(
@@ -233,6 +323,48 @@ proptest! {
             for (chart, list) in &charts {
                 prop_assert_eq!(found.entries(chart).unwrap(), entries_of(&json!(list)));
             }
+        }
+    }
+
+    /// However an index came to be what it is, it answers as one that was made just now.
+    #[test]
+    fn an_index_that_changed_answers_as_a_new_one(
+        pool in proptest::collection::vec(item(), 6),
+        steps in proptest::collection::vec(step(), 1..6),
+        size in 1_usize..300,
+    ) {
+        let mut before = Before::default();
+        let mut seen: Option<BTreeMap<(String, String), Option<Timestamp>>> = None;
+        for (number, (charts, style)) in steps.into_iter().enumerate() {
+            before.now = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();
+            let text = text_of(&charts, &pool, style);
+            let (index, content, _) = read_after(&text, size, before.clone()).unwrap();
+            let (new, new_content, _) = read_after(&text, 1 << 20, Before::default()).unwrap();
+            prop_assert_eq!(content, new_content);
+            prop_assert!(index.charts().eq(new.charts()));
+            let mut known = BTreeMap::new();
+            for chart in new.charts() {
+                let (mut entries, warnings) = index.entries(chart).unwrap();
+                for entry in &mut entries {
+                    let first = match &seen {
+                        None => None,
+                        Some(seen) => {
+                            let key = (chart.to_owned(), entry.text.clone());
+                            seen.get(&key).copied().unwrap_or(Some(before.now))
+                        }
+                    };
+                    prop_assert_eq!(entry.first_seen.take(), first);
+                    known.insert((chart.to_owned(), entry.text.clone()), first);
+                }
+                prop_assert_eq!((entries, warnings), new.entries(chart).unwrap());
+                let shown = |versions: &Versions<'_>| -> Vec<(String, String)> {
+                    let text = |row: &Row<'_>| versions.texts[row.text];
+                    versions.list.iter().map(text).map(|(a, b)| (a.into(), b.into())).collect()
+                };
+                prop_assert_eq!(index.look(chart, shown).unwrap(), new.look(chart, shown).unwrap());
+            }
+            seen = Some(known);
+            before.index = Some(Arc::new(index));
         }
     }
 

@@ -71,7 +71,7 @@ async fn full(ground: &Ground) {
     site.release("large", "large", "1.x", "");
     let arguments = ["run", "source", "-n", &site.namespace, "--interval", "1s"];
     let running = site.leadsman.spawn_limited(BLOCKS, &arguments);
-    let parts = &["the index is kept in memory only", "/cache/index-v2/", "File too large"];
+    let parts = &["the index is kept in memory only", "/cache/index-v3/", "File too large"];
     site.check(&running, &[row(parts)]).await;
     site.runs("large", "1.0.0").await;
     let said = |line: &str| line.contains("large 1.0.0 is kept in memory only");
