@@ -13,6 +13,7 @@ use reqwest::header;
 use super::body;
 use super::error::Error;
 use super::mirror::{Mirrors, Place};
+use super::roots;
 use crate::base::clock::{Clock, SystemClock};
 use crate::base::digest::Digest;
 use crate::base::secret::{SafeUrl, Secret};
@@ -158,11 +159,15 @@ impl Fetcher {
     /// Returns a fetcher.
     ///
     /// # Errors
-    /// The system's certificates cannot be used.
+    /// The system's ways to connect cannot be used.
     pub fn new(mirrors: Mirrors) -> Result<Self, reqwest::Error> {
         // A second installation is refused, and the first one stays: both are what we want.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = builder().build()?;
+        let mut builder = builder();
+        if let Ok(tls) = roots::of_system(rustls::crypto::ring::default_provider()) {
+            builder = builder.tls_backend_preconfigured(tls);
+        }
+        let client = builder.build()?;
         let clock = Arc::new(SystemClock);
         Ok(Self { client, others: Arc::default(), mirrors, clock })
     }

@@ -11,6 +11,7 @@ mod http;
 mod ignore;
 mod mirror;
 pub mod oci;
+mod roots;
 pub mod s3;
 
 pub use error::Error;

@@ -33,6 +33,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("http_body_util", &["cluster", "sim", "web"]),
     ("reqwest", &["source"]),
     ("rustls", &["source", "cluster", "cli"]),
+    ("rustls_platform_verifier", &["source"]),
     ("rusty_s3", &["source"]),
     ("libyaml_safer", &["yaml"]),
     ("cel", &["expression"]),
