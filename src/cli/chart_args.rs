@@ -141,7 +141,8 @@ pub(super) enum SearchCommand {
 #[derive(Debug, ClapArgs)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct SearchRepo {
-    /// What names, descriptions or keywords hold; everything without it.
+    /// What names, descriptions or keywords hold; everything without it. Or a chart of a registry:
+    /// oci://…
     pub(super) keyword: Vec<String>,
     /// Show every version.
     #[arg(short = 'l', long)]
@@ -164,7 +165,8 @@ pub(super) struct SearchRepo {
     /// Fail when nothing is found.
     #[arg(long)]
     pub(super) fail_on_no_result: bool,
-    /// Address of the repository to search; it need not be registered.
+    /// Address of the repository to search; it need not be registered. A registry (oci://…) lists no
+    /// charts: the keyword names one.
     #[arg(long, value_name = "URL")]
     pub(super) repo: Option<String>,
     #[command(flatten)]

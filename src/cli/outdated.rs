@@ -1,6 +1,10 @@
-//! `leadsman outdated`: which newer versions there are of what runs, and why they are not taken.
+//! `leadsman outdated`: which newer versions there are of what runs, or of what a folder asks for,
+//! and why they are not taken.
+
+mod written;
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,7 +15,7 @@ use serde::Serialize;
 use super::args::{Connection, Output, Sources};
 use super::chart_args::{Login, Places};
 use super::connect::Connected;
-use super::pull::{TIMEOUT, registered};
+use super::pull::TIMEOUT;
 use super::{connect, explain, home, registry, ui};
 use crate::api::crd::{HELM_RELEASE_API, HELM_REPOSITORY_API};
 use crate::api::{HelmRelease, HelmRepository};
@@ -23,8 +27,7 @@ use crate::controller::offer::{self, Found, Running, Unknown};
 use crate::controller::target::Target;
 use crate::policy::{Offer, Offers};
 use crate::release::{Head, Storage};
-use crate::repo::oci::is_oci;
-use crate::repo::{Entry, Registered, RepositorySpec};
+use crate::repo::{Entry, RepositorySpec};
 
 /// Exit code where something is outdated, if that was asked for.
 const OUTDATED: u8 = 3;
@@ -37,6 +40,10 @@ pub(super) struct Outdated {
     /// Releases of all namespaces.
     #[arg(short = 'A', long)]
     pub(super) all_namespaces: bool,
+    /// Folder of YAML (or a file) whose HelmReleases are looked at, without a cluster: what each would
+    /// run is the newest version of its range.
+    #[arg(short, long, value_name = "PATH", conflicts_with = "repo")]
+    pub(super) filename: Option<PathBuf>,
     /// Exit with code 3 where there is a newer version of anything.
     #[arg(long)]
     pub(super) exit_code: bool,
@@ -197,9 +204,19 @@ impl Row {
 }
 
 pub(super) async fn run(args: Outdated, connection: &Connection) -> anyhow::Result<ExitCode> {
-    let connected = connect::cluster(connection).await?;
+    let (connected, is_complete) = match &args.filename {
+        Some(path) => written::read(path, connection).await?,
+        None => (connect::cluster(connection).await?, true),
+    };
     let context = explain::context(&connected, &args.sources)?;
-    let rows = rows(&connected, &context, &args).await?;
+    let is_wanted = Wanted {
+        // A folder is small: all of it is looked at.
+        everywhere: args.all_namespaces
+            || args.filename.is_some() && connection.namespace.is_none(),
+        namespace: &connected.namespace,
+        names: &args.names,
+    };
+    let rows = rows(&connected, &context, &args, &is_wanted).await?;
     for name in &args.names {
         if rows.iter().all(|row| row.name != *name) {
             anyhow::bail!("release: `{name}` not found");
@@ -207,7 +224,7 @@ pub(super) async fn run(args: Outdated, connection: &Connection) -> anyhow::Resu
     }
     ui::show(args.output, &rows, || table(&rows))?;
     // What is not known is not up to date.
-    if rows.iter().any(|row| row.is_failed()) {
+    if !is_complete || rows.iter().any(|row| row.is_failed()) {
         return Ok(ExitCode::FAILURE);
     }
     let outdated = args.exit_code && rows.iter().any(|row| row.outdated);
@@ -235,16 +252,32 @@ fn table(rows: &[Row]) -> String {
     ui::table(&header, &rows.iter().map(cells).collect::<Vec<_>>())
 }
 
+/// Which releases are asked for.
+struct Wanted<'a> {
+    everywhere: bool,
+    namespace: &'a str,
+    names: &'a [String],
+}
+
+impl Wanted<'_> {
+    fn is_here(&self, namespace: &str) -> bool {
+        self.everywhere || namespace == self.namespace
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|one| one == name)
+    }
+}
+
 /// Looks at each release, in the order of namespaces and names.
 async fn rows(
     connected: &Connected,
     context: &Context,
     args: &Outdated,
+    wanted: &Wanted<'_>,
 ) -> anyhow::Result<Vec<Row>> {
-    let wanted = |name: &str| args.names.is_empty() || args.names.iter().any(|one| one == name);
-    let here = |namespace: &str| args.all_namespaces || namespace == connected.namespace;
     let mut asked = HashSet::new();
-    let mut kept = BTreeSet::new();
+    let mut kept = Kept::new();
     let mut rows = Vec::new();
     for object in everywhere(connected, args, (HELM_RELEASE_API, "HelmRelease")).await? {
         let (namespace, name) = (object.namespace().to_owned(), object.name().to_owned());
@@ -252,29 +285,48 @@ async fn rows(
         let release: HelmRelease = match serde_json::from_value(object.0) {
             Ok(release) => release,
             Err(error) => {
-                rows.extend(
-                    here(&namespace).then(|| row.without(Unknown::Failed(error.to_string()))),
-                );
+                let row = row.without(Unknown::Failed(error.to_string()));
+                rows.extend(wanted.is_here(&namespace).then_some(row));
                 continue;
             }
         };
         let target = Target::of(&release);
         kept.insert((target.storage_namespace, target.name));
-        if here(&namespace) && wanted(&name) {
-            rows.push(row.with(offer::look(context, &release, &mut asked).await));
+        if wanted.is_here(&namespace) && wanted.is_named(&name) {
+            rows.push(row.with(match &args.filename {
+                Some(_) => offer::foresee(context, &release, &mut asked).await,
+                None => offer::look(context, &release, &mut asked).await,
+            }));
         }
     }
+    if args.filename.is_none() {
+        rows.extend(unkept(connected, context, args, (wanted, &kept, asked)).await?);
+    }
+    rows.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    Ok(rows)
+}
+
+/// Names of releases, and the namespaces of their records.
+type Kept = BTreeSet<(String, String)>;
+
+/// Looks at the releases that no `HelmRelease` keeps.
+async fn unkept(
+    connected: &Connected,
+    context: &Context,
+    args: &Outdated,
+    (wanted, kept, mut asked): (&Wanted<'_>, &Kept, HashSet<SafeUrl>),
+) -> anyhow::Result<Vec<Row>> {
+    let mut rows = Vec::new();
     let storage = Storage::new(&connected.cluster, &connected.namespace);
     let heads = storage.heads_with("", args.all_namespaces).await?;
     let mut others = Others { connected, context, args, repositories: None };
     for heads in heads.chunk_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name)) {
         let Some(head) = Head::current(heads) else { continue };
         let is_kept = kept.contains(&(head.namespace.clone(), head.name.clone()));
-        if !is_kept && wanted(&head.name) && !head.status.starts_with("uninstall") {
+        if !is_kept && wanted.is_named(&head.name) && !head.status.starts_with("uninstall") {
             rows.push(others.row(head, &mut asked).await?);
         }
     }
-    rows.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     Ok(rows)
 }
 
@@ -356,7 +408,7 @@ impl Others<'_> {
     /// Returns the repository that was named, or those that are registered and those of the cluster.
     async fn known(&self) -> anyhow::Result<Vec<RepositorySpec>> {
         if let Some(url) = &self.args.repo {
-            return Ok(vec![named(url, &self.args.login)?]);
+            return Ok(vec![registry::repository(url, &self.args.login)?]);
         }
         let list = home::helm_files(&self.args.places).read()?.unwrap_or_default();
         let of_helm: Result<Vec<_>, _> =
@@ -375,22 +427,6 @@ impl Others<'_> {
         }
         Ok(specs)
     }
-}
-
-/// Returns how a repository that was named is asked: an index, or a registry.
-fn named(url: &str, login: &Login) -> anyhow::Result<RepositorySpec> {
-    if !is_oci(url) {
-        let repository = Registered { url: url.to_owned(), ..registered(login) };
-        return Ok(repository.spec(TIMEOUT)?);
-    }
-    let registry = Some(registry::access(login)?);
-    Ok(RepositorySpec {
-        url: url.parse()?,
-        timeout: TIMEOUT,
-        credentials: None,
-        tls: None,
-        registry,
-    })
 }
 
 #[cfg(test)]

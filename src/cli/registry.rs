@@ -19,6 +19,7 @@ use crate::base::secret::Secret;
 use crate::base::{file, limit};
 use crate::chart;
 use crate::repo::oci::{Part, Place, Upload, find, get, is_oci, no_provenance, push as upload};
+use crate::repo::{Registered, RepositorySpec};
 use crate::source::oci::{Access, Credential, Keys, Session, Store};
 
 /// Longest password on stdin.
@@ -112,6 +113,22 @@ fn keys(login: &Login) -> Keys {
 /// Returns how a registry is asked, by what was typed and what is kept.
 pub(super) fn access(login: &Login) -> anyhow::Result<Access> {
     access_of(login, keys(login))
+}
+
+/// Returns how a repository that was named is asked: an index, or a registry.
+pub(super) fn repository(url: &str, login: &Login) -> anyhow::Result<RepositorySpec> {
+    if !is_oci(url) {
+        let repository = Registered { url: url.to_owned(), ..registered(login) };
+        return Ok(repository.spec(TIMEOUT)?);
+    }
+    let registry = Some(access(login)?);
+    Ok(RepositorySpec {
+        url: url.parse()?,
+        timeout: TIMEOUT,
+        credentials: None,
+        tls: None,
+        registry,
+    })
 }
 
 fn fixed(user: &str, password: &str) -> Keys {

@@ -196,7 +196,7 @@ async fn ensure_crds(cluster: &Cluster) -> anyhow::Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match install_crds(&cluster).await {
+        match install_crds(&cluster, &ui::say).await {
             Err(error) if tries < TRIES && is_conflict(&error) => {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -210,13 +210,17 @@ fn is_conflict(error: &anyhow::Error) -> bool {
     error.downcast_ref::<crate::cluster::Error>().is_some_and(crate::cluster::Error::is_conflict)
 }
 
-async fn install_crds(cluster: &Cluster) -> anyhow::Result<()> {
+/// Installs the CRDs that are absent, and waits until they are served.
+pub(super) async fn install_crds(
+    cluster: &Cluster,
+    say: &(dyn Fn(&str) + Sync),
+) -> anyhow::Result<()> {
     let mut applied = Vec::new();
     for text in crd::ALL {
         let object = Object(yaml::parse(text, Numbers::Exact)?);
         let id: ObjectId = object.id();
         if cluster.get(&id).await.context("look for the CRDs")?.is_none() {
-            ui::say(&format!("installing {id}"));
+            say(&format!("installing {id}"));
             let manager = cluster.with_manager("leadsman");
             manager
                 .apply(&object, &ApplyOptions::forced())

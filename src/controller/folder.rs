@@ -32,6 +32,25 @@ pub struct Content {
     pub problems: Vec<Problem>,
 }
 
+impl Content {
+    /// Reads a file, whatever its name is.
+    pub fn of_file(path: &Path) -> Self {
+        let mut content = Self::default();
+        content.read(path, path.display().to_string());
+        content
+    }
+
+    fn read(&mut self, path: &Path, name: String) {
+        match file::read_text(path, limit::SOURCE_FILE_BYTES) {
+            Ok(text) => parse(&name, &text, self),
+            Err(error) => {
+                let reason = format!("{}; correct the file, or take it away", chain(&error));
+                self.problems.push(Problem { place: name, reason });
+            }
+        }
+    }
+}
+
 /// A folder that is kept applied.
 #[derive(Debug)]
 pub struct Folder {
@@ -66,15 +85,8 @@ impl Folder {
     pub fn load(&self) -> Result<Content, file::Error> {
         let mut content = Content::default();
         for name in files(&self.path)? {
-            let text = match file::read_text(&self.path.join(&name), limit::SOURCE_FILE_BYTES) {
-                Ok(text) => text,
-                Err(error) => {
-                    let reason = format!("{}; correct the file, or take it away", chain(&error));
-                    content.problems.push(Problem { place: name, reason });
-                    continue;
-                }
-            };
-            parse(&name, &text, &mut content);
+            let path = self.path.join(&name);
+            content.read(&path, name);
         }
         content.objects.sort_by_key(|object| rank(object.kind()));
         Ok(content)

@@ -251,9 +251,13 @@ pub async fn versions(
     (spec, chart): (&RepositorySpec, &str),
     asked: &mut HashSet<SafeUrl>,
 ) -> Result<Arc<[Entry]>, crate::repo::Error> {
-    if spec.registry.is_some() {
+    if let Some(access) = &spec.registry {
         repositories.list(spec, chart, ("*", LISTED)).await?;
-    } else if asked.insert(spec.url.clone()) {
+        let entries = repositories.versions(&spec.url, chart)?;
+        let place = Repositories::place(spec, chart)?;
+        return Ok(repositories.marked(access, &place, entries).await);
+    }
+    if asked.insert(spec.url.clone()) {
         repositories.refresh(spec).await?;
     }
     repositories.versions(&spec.url, chart)
@@ -265,6 +269,35 @@ pub async fn repository_spec(
     repository: &HelmRepository,
 ) -> Option<RepositorySpec> {
     access::spec(&context.cluster, repository).await.ok()
+}
+
+/// Finds out what is newer than what a release that nobody installed would run: the newest version
+/// of its range, or the one that it is pinned to. Its source is asked for news.
+///
+/// # Errors
+/// Nothing is known.
+pub async fn foresee(
+    context: &Context,
+    release: &HelmRelease,
+    asked: &mut HashSet<SafeUrl>,
+) -> Result<Found, Unknown> {
+    let Offered { entries, range } = offered(context, release, asked).await?;
+    let pin = release.metadata.annotation(PIN).filter(|pin| !pin.is_empty());
+    let first = first_of(&entries, pin.unwrap_or(&range)).map_err(Unknown::Nothing)?;
+    let (chart, current) = (first.name.clone(), first.text.clone());
+    let nothing_failed = Quarantine::default();
+    let keeper = Some((release, range.as_str(), &nothing_failed));
+    let offers = newer(&entries, Running { version: &current, keeper }).map_err(Unknown::Failed)?;
+    Ok(Found { chart, current, offers, range })
+}
+
+/// Returns the newest version that a range allows.
+fn first_of<'e>(entries: &'e [Entry], range: &str) -> Result<&'e Entry, String> {
+    let Ok(allows) = allowed(entries, range) else {
+        return Err(format!("{range} is no range of versions"));
+    };
+    let first = entries.iter().find(|entry| allows(entry));
+    first.ok_or_else(|| format!("its source has no version that {range} allows"))
 }
 
 /// Finds out what is newer than what a release runs; its source is asked for news, and nothing is
@@ -310,6 +343,7 @@ async fn offered(
     let tags = context.repositories.oci_tags(&access, &at).await;
     tags.map_err(|error| Unknown::Failed(chain(&error)))?;
     let entries = context.repositories.oci_versions(&at).unwrap_or_default().into();
+    let entries = context.repositories.marked(&access, &at, entries).await;
     Ok(Offered { entries, range: artifact_range(&source) })
 }
 

@@ -440,7 +440,7 @@ mod tests {
             file::write_atomic(&place, &other).unwrap();
         };
         damage(at);
-        assert!(!files.index("a").unwrap().is_whole());
+        assert!(files.index("a").unwrap().entries("a").is_err());
         assert_eq!(version(), "1.0.0");
         damage(at);
         let ask = |index: &Index| index.entries("a").map(|(entries, _)| entries[0].text.clone());

@@ -108,13 +108,8 @@ impl Index {
     }
 
     /// Whether damage was met: then the file is gone, to be made again.
-    pub(super) fn is_damaged(&self) -> bool {
+    pub fn is_damaged(&self) -> bool {
         self.store.is_damaged()
-    }
-
-    /// Whether nothing is damaged; all of it is read.
-    pub fn is_whole(&self) -> bool {
-        self.charts().all(|chart| self.packed(chart).is_ok())
     }
 
     /// Returns what is known of a chart, as bytes; none if it is not there.

@@ -40,7 +40,7 @@ pub use indexes::Text;
 pub use packages::{Packages, package_index};
 pub use provenance::{Trust, read_keyring};
 pub use publish::Listing;
-pub use reference::{Located, fetch_whole, locate, locate_in};
+pub use reference::{Located, fetch_index, locate, locate_in};
 pub use repositories::{
     ArtifactError, ArtifactPart, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec,
     Trouble,

@@ -3,6 +3,8 @@
 //! Source: helm v4.3.2 pkg/registry/{client,chart,reference,tag}.go, pkg/pusher/ocipusher.go,
 //! pkg/downloader/chart_downloader.go.
 
+mod config;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -18,6 +20,10 @@ use crate::chart::{self, Metadata};
 use crate::signature::ANNOTATION;
 use crate::source::oci::{self, Descriptor, Index, Manifest, Reference, Session, is_index};
 use crate::yaml::json::escape_html;
+
+pub use self::config::{Described, describe};
+
+pub(super) use self::config::Config;
 
 /// How addresses of charts in registries begin.
 const SCHEME: &str = "oci://";
@@ -249,10 +255,9 @@ pub(super) async fn fetch(
     Ok(Got { bytes, digest, reference: at.reference.to_string(), is_old })
 }
 
-/// Finds a part of a chart in its manifest.
-///
-/// Source: helm v4.3.2 pkg/registry/client.go (`processChartPull`).
-pub(super) async fn layer(session: &Session, at: &Reference, part: Part) -> Result<Layer, Error> {
+/// Returns the digest of a manifest, and all that it names; that of an index, and all that its
+/// manifests name.
+async fn parts(session: &Session, at: &Reference) -> Result<(Digest, Vec<Descriptor>), Error> {
     let fetched = session.manifest(at).await;
     let fetched = fetched.map_err(|error| error.at("FetchReference", "source"))?;
     let read = |bytes: &Bytes| -> Result<Manifest, Error> {
@@ -271,6 +276,14 @@ pub(super) async fn layer(session: &Session, at: &Reference, part: Part) -> Resu
     } else {
         parts = parts_of(read(&fetched.bytes)?);
     }
+    Ok((fetched.digest, parts))
+}
+
+/// Finds a part of a chart in its manifest.
+///
+/// Source: helm v4.3.2 pkg/registry/client.go (`processChartPull`).
+pub(super) async fn layer(session: &Session, at: &Reference, part: Part) -> Result<Layer, Error> {
+    let (digest, parts) = parts(session, at).await?;
     let wanted: &[&str] = match part {
         Part::Archive => &[CHART, OLD_CHART],
         Part::Provenance => &[PROVENANCE],
@@ -289,7 +302,7 @@ pub(super) async fn layer(session: &Session, at: &Reference, part: Part) -> Resu
     let missing =
         || helm(format!("manifest does not contain a layer with mediatype {}", wanted[0]));
     let blob = parts.iter().rfind(fits).cloned().ok_or_else(missing)?;
-    Ok(Layer { digest: fetched.digest, blob })
+    Ok(Layer { digest, blob })
 }
 
 /// Whether a layer is one of cosign's signatures.

@@ -109,22 +109,17 @@ pub async fn locate_in(
     Ok(Located { spec, url, entry: Some(found) })
 }
 
-/// Fetches the index of a repository that need not be registered, if it changed; all of it can be
-/// read.
+/// Fetches the index of a repository that need not be registered, if it changed.
 ///
 /// # Errors
 /// The index cannot be had.
-pub async fn fetch_whole(
+pub async fn fetch_index(
     fetcher: &Fetcher,
     files: &HelmFiles,
     repository: &Registered,
     timeout: Duration,
 ) -> Result<Arc<Index>, Error> {
     let spec = repository.spec(timeout)?;
-    let index = fetched((fetcher, files), &spec, &repository.url).await?;
-    if index.is_whole() {
-        return Ok(index);
-    }
     fetched((fetcher, files), &spec, &repository.url).await
 }
 

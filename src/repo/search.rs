@@ -58,6 +58,11 @@ impl Searchable {
         self.indexes.push((repository.to_owned(), index));
     }
 
+    /// Whether damage was met in an index: then it is to be opened again, and searched again.
+    pub fn is_damaged(&self) -> bool {
+        self.indexes.iter().any(|(_, index)| index.is_damaged())
+    }
+
     /// Prepares a search.
     ///
     /// # Errors

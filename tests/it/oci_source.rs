@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, condition};
-use crate::support::chart::{web, web_with};
+use crate::support::chart::{web, web_files, web_with};
 use crate::support::control_plane::ControlPlane;
 use crate::support::leadsman::{Leadsman, Running};
 use crate::support::pack::Package;
@@ -301,6 +301,25 @@ async fn what_is_newer_is_told_by_the_tags() {
     assert_eq!(rows[0]["major"], newer("2.0.0", "1.x"));
     assert_eq!(rows[1]["patch"], newer("1.0.1+b.1", "1.0.0"));
     assert_eq!(rows[1]["major"], newer("2.0.0", "1.0.0"));
+    // Without the cluster, the same is found for what a folder asks for.
+    let folder = ["outdated", "-f", "source", "-o", "json"];
+    let found: Vec<Value> =
+        serde_json::from_str(&world.leadsman.run(&folder).await.success()).unwrap();
+    assert_eq!(found.len(), rows.len());
+    for (found, row) in found.iter().zip(&rows) {
+        for key in ["name", "chart", "range", "patch", "minor", "major"] {
+            assert_eq!(found[key], row[key], "{key} of {}", row["name"]);
+        }
+    }
+    // Of a registry, the newest version itself says that the chart is deprecated.
+    let mut files = web_files("3.0.0", "");
+    files[0].1 += "deprecated: true\n";
+    world.push(&Package::files(files)).await;
+    let rows = outdated(&world, &[]).await;
+    for row in &rows {
+        let major = &row["major"];
+        assert_eq!((&major["version"], &major["deprecated"]), (&json!("3.0.0"), &json!(true)));
+    }
     // A version that failed is told with the reason, though its own text carries a digest.
     world.push(&web("1.2.0", "unready")).await;
     drop(world.running.take());

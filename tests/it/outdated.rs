@@ -228,6 +228,67 @@ async fn releases_that_nobody_keeps_are_looked_up_where_their_chart_is_known() {
     assert_eq!(rows(&[]).await[0]["major"]["version"], "2.0.0");
 }
 
+/// Looks at a folder below the working directory; no cluster is known.
+async fn of_folder(leadsman: &Leadsman, more: &[&str]) -> (Value, Output) {
+    let output = leadsman.run(&[&["outdated", "-o", "json", "-f"][..], more].concat()).await;
+    (serde_json::from_str(&output.stdout).unwrap_or_default(), output)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_looked_at_without_a_cluster() {
+    let leadsman = Leadsman::new();
+    let repository = Repository::start();
+    for version in ["1.0.0", "1.0.1", "1.1.0", "2.0.0"] {
+        repository.publish_package(web(version, ""));
+    }
+    let release = |namespace: &str, range: &str| {
+        let yaml = yaml(namespace, "web", &repository.url(), "");
+        yaml.replace("\"1.x\"", &format!("\"{range}\""))
+    };
+    leadsman.file("git/apps/web.yaml", &release("apps", "1.0.x"));
+    let held = json!({"rule": "constraint", "reason": "1.0.x does not allow it"});
+    let newer = |version: &str| json!({"version": version, "inRange": false, "deprecated": false, "held": held});
+    let first = json!({
+        "namespace": "apps", "name": "web", "kind": "HelmRelease", "chart": "web",
+        "current": "1.0.1", "range": "1.0.x", "outdated": true, "deprecated": false,
+        "minor": newer("1.1.0"), "major": newer("2.0.0"),
+    });
+    let (rows, output) = of_folder(&leadsman, &["git"]).await;
+    assert_eq!((rows, output.code), (json!([first]), Some(0)), "{}", output.stderr);
+    assert_eq!(of_folder(&leadsman, &["git", "--exit-code"]).await.1.code, Some(3));
+    let (rows, _) = of_folder(&leadsman, &["git/apps/web.yaml"]).await;
+    assert_eq!(rows, json!([first]));
+    let table = leadsman.run(&["outdated", "-f", "git"]).await.success();
+    let words: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(words[..7], ["apps", "web", "web", "1.0.1", "-", "1.1.0", "2.0.0"]);
+
+    // Older versions of the API, objects that are none of its business, and pins.
+    let old = release("old", "1.0.0").replace("toolkit.fluxcd.io/v2", "toolkit.fluxcd.io/v2beta2");
+    let pin = "metadata: {name: web, namespace: old, annotations: {leadsman.dev/pin: 1.1.0}}";
+    let old = old.replace("metadata: {name: web, namespace: old}", pin);
+    leadsman.file("git/old.yml", &format!("kind: Kustomization\napiVersion: x/v1\nmetadata: {{name: a}}\n---\n{old}"));
+    leadsman.file("git/none.yaml", &release("none", "9.x"));
+    let (rows, output) = of_folder(&leadsman, &["git"]).await;
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(rows[1]["unknown"], "its source has no version that 9.x allows");
+    assert_eq!((&rows[2]["current"], &rows[2]["patch"]), (&json!("1.1.0"), &Value::Null));
+    assert_eq!(rows[2]["major"]["held"]["rule"], "pin");
+    let (rows, _) = of_folder(&leadsman, &["git", "-n", "old"]).await;
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+
+    // What cannot be used is named, and the rest is looked at.
+    leadsman.file("git/broken.yaml", "a: [\n");
+    leadsman.file("git/wrong.yaml", &release("wrong", "1.x").replace("interval: 1s", "interval: [1]"));
+    let (rows, output) = of_folder(&leadsman, &["git"]).await;
+    assert_eq!((rows.as_array().unwrap().len(), output.code), (3, Some(1)), "{rows}");
+    for words in ["broken.yaml:", "wrong.yaml:1: HelmRepository/wrong/charts: ", "correct the object"] {
+        assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
+    }
+    let (_, output) = of_folder(&leadsman, &["nowhere"]).await;
+    assert_eq!(output.code, Some(1));
+    assert!(output.stderr.contains("nowhere"), "{}", output.stderr);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_status_tells_what_is_newer_and_an_event_once() {
     let (mut world, _simulated) = World::simulated().await;

@@ -169,6 +169,51 @@ async fn charts_of_registries_are_shown_and_rendered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn versions_of_a_chart_in_a_registry_are_searched() {
+    let Some((pair, registry)) = stocked().await else { return };
+    let [_, ours] = pair.folders();
+    let (charts, at) = (registry.oci("charts"), registry.oci("charts/web"));
+    let rows: [(&[&str], &[&str]); 7] = [
+        (&[&at], &["1.10.0"]),
+        (&["web", "--repo", &charts], &["1.10.0"]),
+        (&[&at, "--versions"], &["1.10.0", "1.2.0+build.5", "1.2.0", "1.0.0"]),
+        (&[&at, "--devel"], &["2.0.0-rc.1"]),
+        (&[&at, "--version", "~1.2"], &["1.2.0+build.5"]),
+        (&[&at, "--version", "<1.2", "--versions"], &["1.0.0"]),
+        (&[&at, "--version", "9"], &[]),
+    ];
+    let search = async |arguments: &[&str]| {
+        let fixed = ["search", "repo", PLAIN];
+        pair.leadsman_in(ours, &[&fixed, arguments].concat()).await
+    };
+    for (arguments, versions) in rows {
+        let output = search(&[arguments, &["-o", "json"]].concat()).await.success();
+        let hits: Vec<serde_json::Value> = serde_json::from_str(&output).unwrap();
+        let found: Vec<_> = hits.iter().map(|hit| hit["version"].as_str().unwrap()).collect();
+        let mut sorted = found.clone();
+        sorted.sort_unstable();
+        let mut wanted = versions.to_vec();
+        wanted.sort_unstable();
+        assert_eq!(sorted, wanted, "{arguments:?}");
+        assert!(hits.iter().all(|hit| hit["name"] == "web"), "{arguments:?}");
+    }
+    let table = search(&["told", "--repo", &charts]).await.success();
+    assert!(table.lines().nth(1).unwrap().contains("a <b> & c"), "{table}");
+    assert!(table.lines().nth(1).unwrap().contains("1 & <2>"), "{table}");
+    for (arguments, words) in [
+        (&["--repo", &*charts][..], "a registry does not list its charts: name one"),
+        (&[&*at, "-r"], "--regexp is not possible here"),
+        (&[&*format!("{at}:1.0.0")], "names one version"),
+        (&[&*at, "--version", "latest"], "improper constraint"),
+        (&[&*at, "--version", "9", "--fail-on-no-result"], "no results found"),
+    ] {
+        let output = search(arguments).await;
+        assert_eq!(output.code, Some(1), "{arguments:?}: {}", output.stdout);
+        assert!(output.stderr.contains(words), "{arguments:?}: {}", output.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_pushed_is_refused_as_by_helm() {
     let Some(pair) = Pair::find() else { return };
     let Some(registry) = Registry::start() else { return };

@@ -1,5 +1,6 @@
 //! Charts of OCI registries among the others: their tags, and their archives by digest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::failure::Wanted;
@@ -11,7 +12,7 @@ use crate::base::secret::SafeUrl;
 use crate::base::version::Version;
 use crate::repo::entry::Entry;
 use crate::repo::error::Error;
-use crate::repo::oci::{self, Part, Place};
+use crate::repo::oci::{self, Config, Described, Part, Place};
 use crate::source::oci::{Access, Reference, Session};
 
 /// Versions of a chart by the tags of its repository.
@@ -66,7 +67,7 @@ impl Repositories {
             repository: spec.url.clone(),
             reference: chart.to_owned(),
         })?;
-        let gate = std::sync::Arc::clone(locked(&self.gates).entry(address.clone()).or_default());
+        let gate = Arc::clone(locked(&self.gates).entry(address.clone()).or_default());
         let passed = gate.lock().await;
         // Another release may have asked meanwhile.
         let listed = if self.is_listed(&key, age) {
@@ -201,6 +202,56 @@ impl Repositories {
     /// none if it was never asked.
     pub fn oci_versions(&self, of: &Reference) -> Option<Vec<Entry>> {
         locked(&self.listed).get(&of.to_string()).map(|listed| listed.entries.clone())
+    }
+
+    /// Returns versions of a chart in a registry, the newest one marked if it says that it is
+    /// deprecated: tags do not tell. Nothing is marked where it cannot be asked.
+    pub async fn marked(
+        &self,
+        access: &Access,
+        of: &Reference,
+        entries: Arc<[Entry]>,
+    ) -> Arc<[Entry]> {
+        let newest = entries.iter().position(|entry| entry.version.pre().is_empty());
+        let newest = newest.unwrap_or_default();
+        let Some(entry) = entries.get(newest) else { return entries };
+        let at = of.with(entry.text.replace('+', "_"));
+        match self.described(access, &at).await {
+            Ok(described) if described.deprecated => {
+                let mut marked = entries.to_vec();
+                marked[newest].deprecated = true;
+                marked.into()
+            }
+            Ok(_) => entries,
+            Err(error) => {
+                tracing::debug!(chart = %at, error = chain(&error), "it is not known whether it is deprecated");
+                entries
+            }
+        }
+    }
+
+    /// Returns what a chart says of itself; what its manifest names is cached.
+    async fn described(&self, access: &Access, at: &Reference) -> Result<Described, Error> {
+        let session = Session::new(&self.fetcher, access.clone());
+        let config = Config::find(&session, at).await?;
+        let (cache, now) = (self.indexes.cache(), self.fetcher.clock().now());
+        let known = config.digest().and_then(|digest| cache.archive(&digest, now));
+        if let Some(bytes) = known {
+            return Described::read(at, &bytes);
+        }
+        let bytes = config.fetch(&session, at).await?;
+        if let Err(error) = cache.put_archive(&Digest::of(&bytes), &bytes, now) {
+            tracing::debug!(chart = %at, error = chain(&error), "chart cache cannot be written");
+        }
+        Described::read(at, &bytes)
+    }
+
+    /// Returns where the versions of a chart are in its registry.
+    ///
+    /// # Errors
+    /// They cannot be there.
+    pub fn place(spec: &RepositorySpec, chart: &str) -> Result<Reference, Error> {
+        Ok(repository(&spec.url, chart).trim_start_matches("oci://").parse()?)
     }
 
     /// Returns the digest that a tag has now.
