@@ -266,7 +266,10 @@ async fn a_folder_is_looked_at_without_a_cluster() {
     let old = release("old", "1.0.0").replace("toolkit.fluxcd.io/v2", "toolkit.fluxcd.io/v2beta2");
     let pin = "metadata: {name: web, namespace: old, annotations: {leadsman.dev/pin: 1.1.0}}";
     let old = old.replace("metadata: {name: web, namespace: old}", pin);
-    leadsman.file("git/old.yml", &format!("kind: Kustomization\napiVersion: x/v1\nmetadata: {{name: a}}\n---\n{old}"));
+    leadsman.file(
+        "git/old.yml",
+        &format!("kind: Kustomization\napiVersion: x/v1\nmetadata: {{name: a}}\n---\n{old}"),
+    );
     leadsman.file("git/none.yaml", &release("none", "9.x"));
     let (rows, output) = of_folder(&leadsman, &["git"]).await;
     assert_eq!(output.code, Some(0), "{}", output.stderr);
@@ -278,10 +281,13 @@ async fn a_folder_is_looked_at_without_a_cluster() {
 
     // What cannot be used is named, and the rest is looked at.
     leadsman.file("git/broken.yaml", "a: [\n");
-    leadsman.file("git/wrong.yaml", &release("wrong", "1.x").replace("interval: 1s", "interval: [1]"));
+    leadsman
+        .file("git/wrong.yaml", &release("wrong", "1.x").replace("interval: 1s", "interval: [1]"));
     let (rows, output) = of_folder(&leadsman, &["git"]).await;
     assert_eq!((rows.as_array().unwrap().len(), output.code), (3, Some(1)), "{rows}");
-    for words in ["broken.yaml:", "wrong.yaml:1: HelmRepository/wrong/charts: ", "correct the object"] {
+    for words in
+        ["broken.yaml:", "wrong.yaml:1: HelmRepository/wrong/charts: ", "correct the object"]
+    {
         assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
     }
     let (_, output) = of_folder(&leadsman, &["nowhere"]).await;

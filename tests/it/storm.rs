@@ -281,14 +281,6 @@ fn backoff() -> Backoff {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_releases_download_an_index_and_an_archive_once() {
-    let mut world = World::start(2 * RELEASES, None).await;
-    world.is_ready(HOUR).await;
-    assert_eq!(world.repository.count(INDEX, 200), 1);
-    assert_eq!(world.repository.count(ARCHIVE, 200), 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_server_that_fails_from_the_start_is_not_stormed() {
     let half = HOUR / 2;
     let rows = [
