@@ -337,13 +337,17 @@ async fn what_is_newer_is_told_by_the_tags() {
         serde_json::from_str(&world.leadsman.run(&arguments).await.success()).unwrap();
     assert_eq!(rows[0]["patch"]["version"], "1.0.1+b.1", "{rows:?}");
     assert_eq!(rows[0]["major"]["version"], "2.0.0", "{rows:?}");
-    // Of a registry, the newest version itself says that the chart is deprecated.
+    tells_what_is_deprecated(&world, &arguments).await;
+}
+
+/// Of a registry, the newest version itself says that the chart is deprecated.
+async fn tells_what_is_deprecated(world: &World, plain: &[&str]) {
     let mut files = web_files("3.0.0", "");
     files[0].1 += "deprecated: true\n";
     world.push(&Package::files(files)).await;
-    let plain = world.leadsman.run(&arguments).await.success();
+    let plain = world.leadsman.run(plain).await.success();
     let plain: Vec<Value> = serde_json::from_str(&plain).unwrap();
-    for row in outdated(&world, &[]).await.iter().chain(&plain) {
+    for row in outdated(world, &[]).await.iter().chain(&plain) {
         let major = &row["major"];
         assert_eq!((&major["version"], &major["deprecated"]), (&json!("3.0.0"), &json!(true)));
     }
