@@ -62,6 +62,11 @@ impl Ordered {
         Ok(Self { renderer: Renderer::default(), plugin, hide_secret: false, chart, values })
     }
 
+    /// Lets go all but the values.
+    pub(super) fn into_values(self) -> Map {
+        self.values
+    }
+
     /// Renders it.
     pub(super) fn render(
         &self,

@@ -135,7 +135,7 @@ fn planned(ordered: Ordered, (name, namespace): (&str, &str), after: u32) -> Pla
         kind: Kind::Install { after },
         name: name.to_owned(),
         namespace: namespace.to_owned(),
-        config: ordered.values,
+        config: ordered.into_values(),
         cleanup_on_fail: false,
         max_history: 0,
     }

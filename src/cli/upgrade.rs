@@ -119,8 +119,7 @@ async fn upgrade(args: &Upgrade, mut ordered: Ordered, site: &Site) -> anyhow::R
         name: args.release.clone(),
         namespace: current.namespace.clone(),
         kind: Kind::Upgrade { current: Box::new(current), after: last.version },
-        // Nothing else of what was ordered is needed from here on.
-        config: ordered.values,
+        config: ordered.into_values(),
         cleanup_on_fail: args.cleanup_on_fail,
         max_history: args.keeping.history_max,
     };

@@ -378,11 +378,8 @@ pub(super) async fn supersede(
         if !is_over || head.version == record.version {
             continue;
         }
-        if let Some(mut old) = env.storage.get(&record.name, head.version).await? {
-            "superseded".clone_into(&mut old.info.status);
-            env.storage.update(&old, env.holder, &*env.clock).await?;
-            written.push(old);
-        }
+        let restated = env.storage.restate(&head, "superseded", env.holder, &*env.clock).await?;
+        written.extend(restated);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::Record;
-use super::record::go_json;
+use super::gojson::go_json;
 use crate::base::digest::Digest;
 use crate::yaml::{self, Value};
 

@@ -50,7 +50,7 @@ impl Driver {
     }
 
     /// Returns the object that holds a record's text.
-    pub(super) fn object(self, metadata: Value, text: String) -> Object {
+    pub(super) fn object(self, metadata: Value, text: &str) -> Object {
         Object(match self {
             Self::Secrets => json!({
                 "apiVersion": "v1",
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn what_is_put_into_an_object_is_read_from_it() {
         for driver in [Driver::Secrets, Driver::ConfigMaps] {
-            let object = driver.object(json!({"name": "a"}), "dGV4dA==".to_owned());
+            let object = driver.object(json!({"name": "a"}), "dGV4dA==");
             assert_eq!(object.kind(), driver.kind());
             assert_eq!(*driver.text(&object).unwrap(), *b"dGV4dA==", "{driver:?}");
         }

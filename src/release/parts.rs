@@ -48,7 +48,7 @@ impl Storage {
                     SET: split.reference.set,
                 },
             });
-            let mut object = self.driver().object(metadata, text.clone());
+            let mut object = self.driver().object(metadata, text);
             if object.kind() == "Secret" {
                 object.0["type"] = TYPE.into();
             }

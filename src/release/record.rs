@@ -3,29 +3,39 @@
 //! Source: helm v4.3.1 pkg/release/v1 (release.go, info.go), pkg/storage/driver/util.go.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::{self, BufReader, Read as _, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Error;
+use super::gojson::go_json;
 use super::manifest::Hook;
+use super::pack::{LEVEL, PIECE_BYTES, Packer};
 use super::stored::StoredChart;
 use crate::chart::{self, Chart, Metadata};
-use crate::yaml::{self, Map, Value};
+use crate::yaml::{Map, Value};
 
 /// Largest record that Kubernetes stores in an object.
 pub const LIMIT_BYTES: usize = 1 << 20;
 /// Largest record that is read, unpacked.
-const UNPACKED_BYTES: u64 = 64 << 20;
+pub(super) const UNPACKED_BYTES: u64 = 64 << 20;
 /// The slowest level of compression gains less than one in so many.
 const GAIN: usize = 10;
 /// Text of charts shrinks to this part at most, seldom to less.
 const LIKELY_RATIO: usize = 20;
 
+/// gzip's first two bytes.
+pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// What stands between the info and the chart of a record that Go wrote. No text can hold it: a
+/// quotation mark in one has a backslash before it.
+pub(super) const SEAM: &[u8] = b",\"chart\":";
+
 /// One revision of a release.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Record {
     /// Release name.
@@ -33,29 +43,62 @@ pub struct Record {
     /// What happened to it.
     pub info: Info,
     /// The chart, as Helm stores it.
-    #[serde(skip_serializing_if = "StoredChart::is_missing")]
     pub chart: StoredChart,
     /// The user's values.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Map>,
     /// Manifest, hooks not included.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub manifest: String,
     /// Hooks.
-    #[serde(deserialize_with = "null_list", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "null_list")]
     pub hooks: Vec<Hook>,
     /// Revision.
-    #[serde(skip_serializing_if = "is_zero")]
     pub version: u32,
     /// Namespace of the objects.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// `ssa` or `csa`; empty means `csa`.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub apply_method: String,
     /// Labels that people gave the release; they are its object's, not the record's.
     #[serde(skip)]
     pub labels: BTreeMap<String, String>,
+}
+
+/// What Go writes of a record before the chart.
+#[derive(Serialize)]
+pub(super) struct Front<'a> {
+    pub(super) name: &'a str,
+    pub(super) info: &'a Info,
+}
+
+/// What Go writes of a record after the chart.
+#[derive(Serialize)]
+struct Back<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: &'a Option<Map>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    manifest: &'a str,
+    #[serde(skip_serializing_if = "<[Hook]>::is_empty")]
+    hooks: &'a [Hook],
+    #[serde(skip_serializing_if = "is_zero")]
+    version: u32,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    namespace: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    apply_method: &'a str,
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            front: Front<'a>,
+            #[serde(skip_serializing_if = "StoredChart::is_missing")]
+            chart: &'a StoredChart,
+            #[serde(flatten)]
+            back: Back<'a>,
+        }
+        Whole { front: self.front(), chart: &self.chart, back: self.back() }.serialize(to)
+    }
 }
 
 /// A record without the files of its chart.
@@ -169,7 +212,9 @@ impl Record {
         let known = self.values();
         let (values, _) = chart::coalesce(&self.chart(), &known)?;
         let (given, _) = chart::coalesce_tables(given, &known);
-        Ok((Chart { values, ..chart.clone() }, given))
+        // They are its values from now on, also if there are none.
+        let values_text = Some(chart.values_text.clone().unwrap_or_default());
+        Ok((Chart { values, values_text, ..chart.clone() }, given))
     }
 
     /// Whether an action on it began and did not end.
@@ -193,24 +238,55 @@ impl Record {
         // The slowest level gains two in a hundred: it is tried where that may decide.
         let mut text = self.packed()?;
         if text.len() > LIMIT_BYTES && text.len() - text.len() / GAIN <= LIMIT_BYTES {
-            text = STANDARD.encode(self.pack(flate2::Compression::best())?);
+            text = STANDARD.encode(self.pack(Compression::best())?);
         }
         Ok((text.len() <= LIMIT_BYTES).then_some(text))
     }
 
     /// Returns the record's text, however large it is.
     pub(super) fn packed(&self) -> Result<String, Error> {
-        Ok(STANDARD.encode(self.pack(flate2::Compression::new(6))?))
+        Ok(STANDARD.encode(self.pack(LEVEL)?))
     }
 
-    fn pack(&self, level: flate2::Compression) -> Result<Vec<u8>, Error> {
-        let refuse = |reason: String| Error::Record { name: self.object_name(), reason };
-        let packer = flate2::write::GzEncoder::new(Vec::new(), level);
-        let buffer = std::io::BufWriter::with_capacity(1 << 16, packer);
-        let mut writer = serde_json::Serializer::with_formatter(buffer, GoJson);
-        self.serialize(&mut writer).map_err(|error| refuse(error.to_string()))?;
-        let packer = writer.into_inner().into_inner().map_err(|error| refuse(error.to_string()))?;
-        packer.finish().map_err(|error| refuse(error.to_string()))
+    fn pack(&self, level: Compression) -> Result<Vec<u8>, Error> {
+        let mut packer = Packer::new(level);
+        let written = self.write(&mut packer).and_then(|()| packer.finish());
+        written.map_err(|error| Error::Record {
+            name: self.object_name(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Writes what [`Self::to_json`] returns; the chart as it is packed.
+    fn write(&self, to: &mut Packer) -> io::Result<()> {
+        write_front(&self.front(), to)?;
+        if !self.chart.is_missing() {
+            to.write_all(SEAM)?;
+            self.chart.write(to)?;
+        }
+        let back = go_json(&self.back());
+        match back.strip_prefix('{') {
+            Some("}") | None => to.write_all(b"}"),
+            Some(members) => {
+                to.write_all(b",")?;
+                to.write_all(members.as_bytes())
+            }
+        }
+    }
+
+    fn front(&self) -> Front<'_> {
+        Front { name: &self.name, info: &self.info }
+    }
+
+    fn back(&self) -> Back<'_> {
+        Back {
+            config: &self.config,
+            manifest: &self.manifest,
+            hooks: &self.hooks,
+            version: self.version,
+            namespace: &self.namespace,
+            apply_method: &self.apply_method,
+        }
     }
 
     /// Reads what an object holds.
@@ -220,9 +296,9 @@ impl Record {
     pub fn decode(name: &str, text: &[u8]) -> Result<Self, Error> {
         let refuse = |reason: String| Error::Record { name: name.to_owned(), reason };
         let mut bytes = STANDARD.decode(text).map_err(|error| refuse(error.to_string()))?;
-        if bytes.starts_with(&[0x1f, 0x8b]) {
+        if bytes.starts_with(&GZIP) {
             let mut unpacked = Vec::with_capacity(unpacked_bytes(&bytes));
-            let reader = flate2::read::GzDecoder::new(&bytes[..]).take(UNPACKED_BYTES);
+            let reader = GzDecoder::new(&bytes[..]).take(UNPACKED_BYTES);
             { reader }.read_to_end(&mut unpacked).map_err(|error| refuse(error.to_string()))?;
             bytes = unpacked;
         }
@@ -237,9 +313,9 @@ impl Record {
     pub fn decode_outline(name: &str, text: &[u8]) -> Result<Self, Error> {
         let refuse = |reason: String| Error::Record { name: name.to_owned(), reason };
         let bytes = STANDARD.decode(text).map_err(|error| refuse(error.to_string()))?;
-        let outline: serde_json::Result<Outline> = if bytes.starts_with(&[0x1f, 0x8b]) {
-            let reader = flate2::read::GzDecoder::new(&bytes[..]).take(UNPACKED_BYTES);
-            serde_json::from_reader(std::io::BufReader::with_capacity(1 << 16, reader))
+        let outline: serde_json::Result<Outline> = if bytes.starts_with(&GZIP) {
+            let reader = GzDecoder::new(&bytes[..]).take(UNPACKED_BYTES);
+            serde_json::from_reader(BufReader::with_capacity(PIECE_BYTES, reader))
         } else {
             serde_json::from_slice(&bytes)
         };
@@ -255,6 +331,12 @@ impl Record {
     pub fn object_name(&self) -> String {
         format!("sh.helm.release.v1.{}.v{}", self.name, self.version)
     }
+}
+
+/// Writes a record as far as the chart.
+pub(super) fn write_front(front: &Front<'_>, to: &mut Packer) -> io::Result<()> {
+    let text = go_json(front);
+    to.write_all(text.strip_suffix('}').unwrap_or(&text).as_bytes())
 }
 
 /// How many bytes a gzip stream holds, as it says itself at its end: a hint, and bounded.
@@ -275,45 +357,6 @@ fn floats(value: &mut Value) {
         Value::Object(map) => map.values_mut().for_each(floats),
         Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
-}
-
-/// JSON as Go writes it: `<`, `>`, `&` and the two line separators escaped, floats in Go's form.
-pub(super) struct GoJson;
-
-impl serde_json::ser::Formatter for GoJson {
-    fn write_f64<W: ?Sized + std::io::Write>(
-        &mut self,
-        out: &mut W,
-        v: f64,
-    ) -> std::io::Result<()> {
-        out.write_all(yaml::float::format_json(v).as_bytes())
-    }
-
-    fn write_string_fragment<W: ?Sized + std::io::Write>(
-        &mut self,
-        out: &mut W,
-        text: &str,
-    ) -> std::io::Result<()> {
-        let mut from = 0;
-        let special = |c: char| matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
-        for (at, found) in text.match_indices(special) {
-            out.write_all(&text.as_bytes()[from..at])?;
-            let code = found.chars().next().map_or(0, u32::from);
-            write!(out, "\\u{code:04x}")?;
-            from = at + found.len();
-        }
-        out.write_all(&text.as_bytes()[from..])
-    }
-}
-
-/// Returns a value's Go JSON, in the order of its fields.
-pub fn go_json(value: &impl Serialize) -> String {
-    let mut writer = serde_json::Serializer::with_formatter(Vec::new(), GoJson);
-    // Plain data in memory always has a JSON form.
-    if value.serialize(&mut writer).is_err() {
-        return String::new();
-    }
-    String::from_utf8(writer.into_inner()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -365,6 +408,33 @@ mod tests {
         assert!(Record::decode("x", b"!").is_err());
         let plain = STANDARD.encode(r#"{"name":"old","hooks":null,"version":1}"#);
         assert_eq!(Record::decode("x", plain.as_bytes()).unwrap().name, "old");
+    }
+
+    #[test]
+    fn what_is_packed_is_what_is_printed() {
+        let plain: StoredChart = serde_json::from_str(r#"{"a":"chart","b":[1.50,"<"]}"#).unwrap();
+        let record = |chart: &StoredChart, version, manifest: &str| Record {
+            name: "web".into(),
+            chart: chart.clone(),
+            version,
+            manifest: manifest.into(),
+            ..Record::default()
+        };
+        for chart in [StoredChart::default(), plain.clone(), plain.packed()] {
+            for (version, manifest) in [(0, ""), (2, ""), (2, "a: chart\n")] {
+                let record = record(&chart, version, manifest);
+                for level in [LEVEL, Compression::best()] {
+                    let mut text = String::new();
+                    let packed = record.pack(level).unwrap();
+                    GzDecoder::new(&packed[..]).read_to_string(&mut text).unwrap();
+                    assert_eq!(text, record.to_json());
+                }
+            }
+        }
+        assert_eq!(
+            record(&plain.packed(), 2, "x").to_json(),
+            r#"{"name":"web","info":{},"chart":{"a":"chart","b":[1.50,"<"]},"manifest":"x","version":2}"#
+        );
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl Rollback {
 fn draft(rollback: &Rollback, now: String) -> Result<Record, Error> {
     let (target, last) = (&rollback.target, &rollback.last);
     let mut record = target.clone();
+    record.chart = record.chart.packed();
     record.version = last.version + 1;
     record.info.first_deployed.clone_from(&last.info.first_deployed);
     record.info.last_deployed = now;

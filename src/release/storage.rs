@@ -2,6 +2,7 @@
 //!
 //! Source: helm v4.3.1 pkg/storage (storage.go, driver/secrets.go, driver/cfgmaps.go).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,7 +48,7 @@ pub struct Storage {
 
 /// What is known of the object of a record.
 #[derive(Debug, Clone)]
-struct Known {
+pub(super) struct Known {
     version: String,
     /// Its parts, if it has some.
     parts: Option<Reference>,
@@ -122,7 +123,7 @@ impl Storage {
         known.insert(object.name().to_owned(), Known { version, parts });
     }
 
-    fn known(&self, object: &str) -> Option<Known> {
+    pub(super) fn known(&self, object: &str) -> Option<Known> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(object).cloned()
     }
@@ -219,20 +220,34 @@ impl Storage {
         version: u32,
         decode: fn(&str, &[u8]) -> Result<Record, Error>,
     ) -> Result<Option<Record>, Error> {
+        let Some((object, text)) = self.fetch(release, version).await? else { return Ok(None) };
+        self.read_record(&object, &text, decode).map(Some)
+    }
+
+    /// Returns the object of a record without what it holds, and that.
+    pub(super) async fn fetch(&self, release: &str, version: u32) -> Result<Option<(Object, Vec<u8>)>, Error> {
         let name = format!("sh.helm.release.v1.{release}.v{version}");
-        let Some(object) = self.cluster.get(&self.id(&name)).await? else {
-            return Ok(None);
-        };
-        let refuse = |reason: String| Error::Record { name: name.clone(), reason };
-        let text = self.driver.text(&object).map_err(|error| refuse(error.to_string()))?;
-        let mut record = decode(&name, &text)?;
-        self.learn(&object, Reference::of(&record));
+        let Some(mut object) = self.cluster.get(&self.id(&name)).await? else { return Ok(None) };
+        let text = self.driver.text(&object).map(Cow::into_owned);
+        let text = text.map_err(|error| Error::Record { name, reason: error.to_string() })?;
+        object.0["data"].take();
+        Ok(Some((object, text)))
+    }
+
+    pub(super) fn read_record(
+        &self,
+        object: &Object,
+        text: &[u8],
+        decode: fn(&str, &[u8]) -> Result<Record, Error>,
+    ) -> Result<Record, Error> {
+        let mut record = decode(object.name(), text)?;
+        self.learn(object, Reference::of(&record));
         let given = object.at("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
         let own = given.filter(|(key, _)| !SYSTEM_LABELS.contains(&key.as_str()));
         record.labels = own
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
             .collect();
-        Ok(Some(record))
+        Ok(record)
     }
 
     /// Returns the newest record of a release, with its head.
@@ -355,15 +370,27 @@ impl Storage {
         holder: &str,
         clock: &dyn Clock,
     ) -> Result<(), Error> {
-        let now = clock.now().as_second().to_string();
         let known = self.known(&record.object_name());
         let before = known.as_ref().and_then(|known| known.parts.as_ref());
         let stored = split::split(record, before, &salt(holder, clock))?;
+        self.overwrite(record, stored, known.as_ref(), (holder, clock)).await
+    }
+
+    /// Writes what objects hold of a record over what is known of them.
+    pub(super) async fn overwrite(
+        &self,
+        record: &Record,
+        stored: Stored,
+        known: Option<&Known>,
+        (holder, clock): (&str, &dyn Clock),
+    ) -> Result<(), Error> {
+        let now = clock.now().as_second().to_string();
+        let before = known.and_then(|known| known.parts.as_ref());
         if stored.reference().map(|now| &now.set) != before.map(|before| &before.set) {
             self.write_set(record, &stored).await?;
         }
         let mut object = self.object(record, ("modifiedAt", &now), holder, &stored);
-        if let Some(known) = &known {
+        if let Some(known) = known {
             object.0["metadata"]["resourceVersion"] = known.version.clone().into();
         }
         let written = self.replace_object(record, &object, &stored).await;
@@ -457,7 +484,7 @@ impl Storage {
             labels[key] = value.as_str().into();
         }
         let text = match stored {
-            Stored::Whole(text, _) => text,
+            Stored::Whole(text, _) => text.as_str(),
             Stored::Split(split) => {
                 labels[IN_PARTS] = split.reference.count.to_string().into();
                 &split.head
@@ -471,7 +498,7 @@ impl Storage {
         if record.is_pending() && !holder.is_empty() {
             metadata["annotations"] = json!({HOLDER: holder});
         }
-        self.driver.object(metadata, text.clone())
+        self.driver.object(metadata, text)
     }
 
     async fn heads_of(&self, selection: &Selection) -> Result<Vec<Head>, Error> {
