@@ -42,7 +42,14 @@ pub(super) async fn find(connected: &Connected, name: &str) -> anyhow::Result<Fo
         let (storage, cluster) = (connected.storage(), connected.cluster.clone());
         return Ok(Found { release: None, storage, name: name.to_owned(), cluster });
     };
-    let release: HelmRelease = serde_json::from_value(found.0)?;
+    of_release(connected, serde_json::from_value(found.0)?).await
+}
+
+/// Finds the release of a `HelmRelease`.
+pub(super) async fn of_release(
+    connected: &Connected,
+    release: HelmRelease,
+) -> anyhow::Result<Found> {
     let target = Target::of(&release);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sites = Sites::new(&connected.cluster, &clock, SiteOptions::default());

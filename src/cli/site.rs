@@ -1,5 +1,6 @@
 //! Where a command changes a release: with Helm's field managers, or those of who keeps it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -7,6 +8,7 @@ use tokio::sync::watch;
 
 use super::args::Connection;
 use super::connect::Connected;
+use super::inspect::Found;
 use super::release_args::Applying;
 use super::{connect, inspect, ui};
 use crate::api::HelmRelease;
@@ -28,13 +30,34 @@ pub(super) struct Site {
     pub(super) cluster: Cluster,
     pub(super) namespace: String,
     pub(super) storage: Storage,
-    /// Name of the `HelmRelease` that keeps the release, if there is one.
-    pub(super) kept: Option<String>,
+    /// The `HelmRelease` that keeps the release, if there is one.
+    pub(super) kept: Option<Keeper>,
     /// What that says about fields that others manage.
     conflicts: Option<String>,
     /// How readiness is awaited.
     pub(super) rules: wait::Rules,
     holder: String,
+}
+
+/// The `HelmRelease` that keeps a release. It may be in another cluster than the release is.
+pub(super) struct Keeper {
+    pub(super) cluster: Cluster,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+impl Keeper {
+    fn new(cluster: &Cluster, release: &HelmRelease) -> Self {
+        let metadata = &release.metadata;
+        let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
+        Self { cluster: cluster.clone(), namespace, name }
+    }
+}
+
+impl fmt::Display for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
 }
 
 impl Site {
@@ -47,7 +70,7 @@ impl Site {
     pub(super) async fn within(connected: Connected, name: &str) -> anyhow::Result<Self> {
         let keeper = keeper(&connected, name).await?;
         let conflicts = keeper.as_ref().and_then(said_of_conflicts);
-        let kept = keeper.map(|release| release.metadata.name);
+        let kept = keeper.map(|release| Keeper::new(&connected.cluster, &release));
         let manager = if kept.is_some() { RELEASE_MANAGER } else { HELM_MANAGER };
         let records = connected.cluster.with_manager(RECORDS);
         let driver = if kept.is_some() { Driver::default() } else { connected.driver };
@@ -69,24 +92,24 @@ impl Site {
     ) -> anyhow::Result<(Self, String)> {
         let connected = connect::cluster(connection).await?;
         let found = inspect::find(&connected, name).await?;
+        Ok((Self::of_found(connected, &found).await?, found.name))
+    }
+
+    /// Returns where a release is that was found, and who keeps it.
+    pub(super) async fn of_found(connected: Connected, found: &Found) -> anyhow::Result<Self> {
         let namespace = match &found.release {
             Some(release) => Target::of(release).storage_namespace,
             None => connected.namespace,
         };
-        let connected = Connected { namespace, cluster: found.cluster, ..connected };
-        let mut site = Self::within(connected, &found.name).await?;
-        if let Some(release) = found.release {
-            site.keep(&release);
+        let within = Connected { namespace, cluster: found.cluster.clone(), ..connected };
+        let mut site = Self::within(within, &found.name).await?;
+        if let Some(release) = &found.release {
+            site.cluster = site.cluster.with_manager(RELEASE_MANAGER);
+            site.storage = Storage::new(&site.cluster.with_manager(RECORDS), &site.namespace);
+            site.kept = Some(Keeper::new(&connected.cluster, release));
+            site.conflicts = said_of_conflicts(release);
         }
-        Ok((site, found.name))
-    }
-
-    /// Says that a `HelmRelease` keeps the release.
-    pub(super) fn keep(&mut self, release: &HelmRelease) {
-        self.cluster = self.cluster.with_manager(RELEASE_MANAGER);
-        self.storage = Storage::new(&self.cluster.with_manager(RECORDS), &self.namespace);
-        self.kept = Some(release.metadata.name.clone());
-        self.conflicts = said_of_conflicts(release);
+        Ok(site)
     }
 
     /// Returns what an action needs.
@@ -129,13 +152,13 @@ impl Site {
     /// Says who keeps the release, and what comes of what was done.
     pub(super) fn warn(&self, next: &str) {
         if let Some(kept) = &self.kept {
-            ui::say(&format!("HelmRelease {}/{kept} keeps this release: {next}", self.namespace));
+            ui::say(&format!("HelmRelease {kept} keeps this release: {next}"));
         }
     }
 
     /// Says what becomes of a version that was returned to.
     pub(super) fn warn_of_pin(&self, version: &str) {
-        let kept = self.kept.as_deref().unwrap_or_default();
+        let kept = self.kept.as_ref().map(|kept| kept.name.as_str()).unwrap_or_default();
         self.warn(&format!(
             "{version} runs; the version that was left is not taken by itself, a newer one is. To stay: leadsman pin {kept} {version}"
         ));

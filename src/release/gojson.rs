@@ -12,11 +12,7 @@ use crate::yaml::float;
 struct GoJson;
 
 impl serde_json::ser::Formatter for GoJson {
-    fn write_f64<W: ?Sized + Write>(
-        &mut self,
-        out: &mut W,
-        v: f64,
-    ) -> io::Result<()> {
+    fn write_f64<W: ?Sized + Write>(&mut self, out: &mut W, v: f64) -> io::Result<()> {
         out.write_all(float::format_json(v).as_bytes())
     }
 

@@ -135,7 +135,8 @@ mod tests {
             let mut text = String::new();
             section.text().read_to_string(&mut text).unwrap();
             assert_eq!((text.as_str(), section.len()), (middle, middle.len() as u64));
-            for (before, after) in [("", ""), ("chart templates ", "chart templates values "), ("{", "}")]
+            for (before, after) in
+                [("", ""), ("chart templates ", "chart templates values "), ("{", "}")]
             {
                 for level in [LEVEL, Compression::best()] {
                     let mut packer = Packer::new(level);

@@ -251,10 +251,8 @@ impl Record {
     fn pack(&self, level: Compression) -> Result<Vec<u8>, Error> {
         let mut packer = Packer::new(level);
         let written = self.write(&mut packer).and_then(|()| packer.finish());
-        written.map_err(|error| Error::Record {
-            name: self.object_name(),
-            reason: error.to_string(),
-        })
+        written
+            .map_err(|error| Error::Record { name: self.object_name(), reason: error.to_string() })
     }
 
     /// Writes what [`Self::to_json`] returns; the chart as it is packed.

@@ -225,7 +225,11 @@ impl Storage {
     }
 
     /// Returns the object of a record without what it holds, and that.
-    pub(super) async fn fetch(&self, release: &str, version: u32) -> Result<Option<(Object, Vec<u8>)>, Error> {
+    pub(super) async fn fetch(
+        &self,
+        release: &str,
+        version: u32,
+    ) -> Result<Option<(Object, Vec<u8>)>, Error> {
         let name = format!("sh.helm.release.v1.{release}.v{version}");
         let Some(mut object) = self.cluster.get(&self.id(&name)).await? else { return Ok(None) };
         let text = self.driver.text(&object).map(Cow::into_owned);

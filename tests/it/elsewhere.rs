@@ -211,3 +211,54 @@ async fn a_release_goes_though_its_kubeconfig_is_gone() {
     world.remove("web").await;
     assert_eq!(remote.revisions(namespace).await.len(), 1, "what nobody can reach stays");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_plan_of_a_release_in_another_cluster_is_carried_out() {
+    let (here, _here) = simulated().await;
+    let (there, _there) = simulated().await;
+    let world = World::start(&here.folder().join("kubeconfig"), &[]).await;
+    let namespace = &world.namespace;
+    let remote = Api::connect(&there.folder().join("kubeconfig")).await;
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    remote.create("/api/v1/namespaces", &object).await.unwrap();
+    let kubeconfig = std::fs::read_to_string(there.folder().join("kubeconfig")).unwrap();
+    world.secret("remote", json!({"value": kubeconfig})).await;
+    world.secret("given", json!({"values.yaml": "a: 1"})).await;
+    // The records are in another namespace than the HelmRelease is.
+    let records = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "records"}});
+    remote.create("/api/v1/namespaces", &records).await.unwrap();
+    let asked = |suspend: bool| {
+        json!({
+            "suspend": suspend, "storageNamespace": "records",
+            "kubeConfig": {"secretRef": {"name": "remote"}},
+            "valuesFrom": [{"kind": "Secret", "name": "given"}],
+        })
+    };
+    world.ask("web", asked(false)).await;
+    world.ready("web", "InstallSucceeded").await;
+    world.ask("web", asked(true)).await;
+    world.repository.publish_package(web_with("1.1.0", "", &[]));
+    let run = async |words: &[&str]| {
+        world.leadsman.run(&[words, &["-n", namespace.as_str()]].concat()).await
+    };
+    let said = run(&["plan", "web", "--save", "moved"]).await;
+    assert_eq!(said.code, Some(3), "{} {}", said.stdout, said.stderr);
+    run(&["plan", "web", "--save", "kept"]).await;
+    // The HelmRelease and the values are where they are, and not where the release is.
+    world.secret("given", json!({"values.yaml": "a: 2"})).await;
+    let moved = world.leadsman.run(&["apply", "moved"]).await;
+    assert_eq!(moved.code, Some(1), "{}", moved.stdout);
+    assert!(moved.stderr.contains("nothing was changed: plan moved"), "{}", moved.stderr);
+    assert_eq!(remote.revisions("records").await.len(), 1);
+    world.secret("given", json!({"values.yaml": "a: 1"})).await;
+    let kept = world.leadsman.run(&["apply", "kept"]).await;
+    assert_eq!(kept.code, Some(0), "{}", kept.stderr);
+    let whose = format!("HelmRelease {namespace}/web keeps this release");
+    assert!(kept.stderr.contains(&whose), "{}", kept.stderr);
+    assert_eq!(remote.revisions("records").await.len(), 2);
+    assert!(world.api.revisions("records").await.is_empty());
+
+    run(&["plan", "rollback", "web", "--save", "back"]).await;
+    world.leadsman.run(&["apply", "back"]).await.success();
+    assert_eq!(remote.revisions("records").await.len(), 3);
+}

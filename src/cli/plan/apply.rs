@@ -7,11 +7,11 @@ use anyhow::{Context as _, bail};
 
 use super::super::args::{Connection, Output};
 use super::super::connect::{self, Connected};
-use super::super::deploy;
 use super::super::report::{self, Parts};
 use super::super::site::{Site, stop_on_signal};
 use super::super::ui::{self, Details};
 use super::super::undo::Undo;
+use super::super::{deploy, inspect};
 use super::args::Apply;
 use super::manner::{self, Ordered};
 use super::wanted::{self, Asked, Standing};
@@ -96,11 +96,16 @@ async fn site(
     connection: &Connection,
 ) -> anyhow::Result<Site> {
     let connected = connect::cluster(connection).await?;
-    let connected = Connected { namespace: saved.storage_namespace.clone(), ..connected };
-    let mut site = Site::within(connected, &saved.release).await?;
-    if let Some(release) = release {
-        site.keep(release);
-    }
+    let mut site = match release {
+        Some(release) => {
+            let found = inspect::of_release(&connected, release.clone()).await?;
+            Site::of_found(connected, &found).await?
+        }
+        None => {
+            let connected = Connected { namespace: saved.storage_namespace.clone(), ..connected };
+            Site::within(connected, &saved.release).await?
+        }
+    };
     site.rules = manner::rules(&saved.manner, release);
     Ok(site)
 }
@@ -150,21 +155,10 @@ impl Ground<'_> {
             differences = check::revisions(saved, (newest, current.as_ref()));
         }
         if differences.is_empty() {
-            let live = self.live_keeper().await?;
+            let live = save::keeper_of(site).await?;
             differences = check::keeper(saved.keeper.as_ref(), live.as_ref());
         }
         Ok((differences, standing))
-    }
-
-    /// Reads the `HelmRelease` of the plan, or the one that keeps the release now.
-    async fn live_keeper(&self) -> anyhow::Result<Option<crate::yaml::Value>> {
-        match self.release {
-            Some(release) => {
-                let metadata = &release.metadata;
-                save::read_keeper(&self.site.cluster, &metadata.namespace, &metadata.name).await
-            }
-            None => save::keeper_of(self.site).await,
-        }
     }
 }
 
@@ -199,10 +193,11 @@ impl<'a> Plan<'a> {
     /// Reads again what others keep of the values.
     async fn check_sources(&self) -> anyhow::Result<Vec<Difference>> {
         let Some(release) = self.ground.release else { return Ok(Vec::new()) };
+        let Some(kept) = &self.ground.site.kept else { return Ok(Vec::new()) };
         if release.spec.values_from.is_empty() {
             return Ok(Vec::new());
         }
-        let now = sources::read(&self.ground.site.cluster, release).await;
+        let now = sources::read(&kept.cluster, release).await;
         Ok(check::sources(&self.deployment.sources, &now?))
     }
 

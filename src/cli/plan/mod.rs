@@ -19,12 +19,11 @@ use anyhow::bail;
 use serde::Serialize;
 
 use super::args::Connection;
-use super::connect::{self, Connected};
+use super::connect;
 use super::inspect::{self, Found};
 use super::site::Site;
 use super::ui;
 use crate::chart::{self, Chart};
-use crate::controller::target::Target;
 use crate::plan::saved::{Action, Manner, Wait};
 use crate::plan::{self, Change, Course, Deed, Finding, Next, Objects, Secrets, Side, Step, What};
 use crate::release::manifest::Hook;
@@ -156,7 +155,7 @@ async fn change(args: args::Change, connection: &Connection) -> anyhow::Result<E
     let named = (args.chart.as_deref(), asking);
     let wanted = wanted::find(&connected, &found, named, acting).await?;
     let action = if wanted.current.is_some() { Action::Upgrade } else { Action::Install };
-    let site = site(connected, &found).await?;
+    let site = Site::of_found(connected, &found).await?;
     let manner = match &found.release {
         Some(release) => manner::of_release(&args.acting, (action, wanted.last()), release)?,
         None => manner::of_arguments(&args.acting, (action, wanted.last()), &site)?,
@@ -242,20 +241,6 @@ fn course(
         objects: Objects { applied, deleted: count(|what| *what == What::Delete) },
         wait: (manner.wait != Wait::Hooks).then_some(manner.timeout),
     })
-}
-
-/// Returns where the release would be changed, and by whom.
-async fn site(connected: Connected, found: &Found) -> anyhow::Result<Site> {
-    let namespace = match &found.release {
-        Some(release) => Target::of(release).storage_namespace,
-        None => connected.namespace,
-    };
-    let connected = Connected { namespace, cluster: found.cluster.clone(), ..connected };
-    let mut site = Site::within(connected, &found.name).await?;
-    if let Some(release) = &found.release {
-        site.keep(release);
-    }
-    Ok(site)
 }
 
 /// Compares what was rendered: of a release and a chart, or of two revisions.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 
 use super::super::inspect::Found;
-use super::super::site::Site;
+use super::super::site::{Keeper, Site};
 use super::super::ui;
 use super::wanted::{self, Asked, Wanted};
 use crate::api::crd::HELM_RELEASE_API;
@@ -90,7 +90,7 @@ pub(super) async fn save_of_release(
 /// Reads the `HelmRelease` that keeps the release of a site.
 pub(super) async fn keeper_of(site: &Site) -> anyhow::Result<Option<Value>> {
     match &site.kept {
-        Some(kept) => read_keeper(&site.cluster, &site.namespace, kept).await,
+        Some(kept) => read_keeper(kept).await,
         None => Ok(None),
     }
 }
@@ -210,7 +210,7 @@ async fn keeper(found: &Found, site: &Site) -> anyhow::Result<Option<Value>> {
         return Ok(None);
     };
     let metadata = &release.metadata;
-    let live = read_keeper(&site.cluster, &metadata.namespace, &metadata.name).await?;
+    let live = keeper_of(site).await?;
     let same = |live: &Value| {
         live.pointer("/metadata/generation").and_then(Value::as_i64) == Some(metadata.generation)
     };
@@ -221,11 +221,8 @@ async fn keeper(found: &Found, site: &Site) -> anyhow::Result<Option<Value>> {
 }
 
 /// Reads a `HelmRelease`, without what servers and controllers write into it.
-pub(super) async fn read_keeper(
-    cluster: &Cluster,
-    namespace: &str,
-    name: &str,
-) -> anyhow::Result<Option<Value>> {
+async fn read_keeper(kept: &Keeper) -> anyhow::Result<Option<Value>> {
+    let Keeper { cluster, namespace, name } = kept;
     if cluster.resource(HELM_RELEASE_API, "HelmRelease").await?.is_none() {
         return Ok(None);
     }
