@@ -17,6 +17,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use contest::{contest, heads, measured, mebibytes, output};
 use support::control_plane::ControlPlane;
@@ -26,6 +27,9 @@ use support::leadsman::Leadsman;
 use support::proxy::Proxy;
 
 const WHAT: &str = "upgrade of kube-prometheus-stack 61.8.0 → 61.9.0 until ready";
+
+/// No answer takes so long as a rule.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The charts between which both go back and forth.
 struct Charts {
@@ -54,8 +58,10 @@ fn main() {
         ],
     );
     println!();
-    println!("| what | program | calls | of them changes | bytes of bodies |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "| what | program | calls | of them changes | bytes of bodies | wall | of it pauses |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     let proxy = Proxy::start(&cluster.kubeconfig());
     let helm_watched = helm_watched.kubeconfig(&proxy.kubeconfig());
     let watched = Leadsman::new().kubeconfig(&proxy.kubeconfig());
@@ -75,13 +81,21 @@ fn upgraded(charts: &Charts, command: impl Fn(&[&str]) -> Command) -> Command {
     upgrade(&charts.new)
 }
 
-/// Prints what one upgrade says to the API server.
+/// Prints what one upgrade says to the API server, and how long it waited for the cluster: in a
+/// pause nothing is asked, except that what was asked before may still be answered (watches).
 fn watch(program: &str, proxy: &Proxy, make: &mut dyn FnMut() -> Command) {
     let command = make();
     proxy.forget();
+    let begun = Instant::now();
     output(command);
+    let ended = Instant::now();
     let calls = proxy.calls();
     let changes = calls.iter().filter(|call| call.is_change()).count();
     let bytes = mebibytes(proxy.body_bytes());
-    println!("| {WHAT} | {program} | {} | {changes} | {bytes} |", calls.len());
+    let times: Vec<_> = calls.iter().map(|call| call.at).chain([ended]).collect();
+    let pauses = times.windows(2).map(|pair| pair[1].saturating_duration_since(pair[0]));
+    let pauses: Duration = pauses.filter(|pause| *pause > PAUSE).sum();
+    let (wall, pauses) = ((ended - begun).as_millis(), pauses.as_millis());
+    let calls = calls.len();
+    println!("| {WHAT} | {program} | {calls} | {changes} | {bytes} | {wall} ms | {pauses} ms |");
 }

@@ -231,7 +231,7 @@ pub(super) async fn install_crds(
     }
     if !applied.is_empty() {
         let options = WaitOptions::resources(Duration::from_secs(30), Reader::Plain);
-        wait_ready(cluster, &applied, &options, &SystemClock, &|_| {}).await?;
+        wait_ready(cluster, applied, &options, &SystemClock, &|_| {}).await?;
         cluster.forget_discovery();
     }
     Ok(())

@@ -139,6 +139,14 @@ impl Object {
         self.text("/metadata/uid")
     }
 
+    /// Lets go who manages which fields: often more than the object itself, and nothing to who only
+    /// watches how it fares.
+    pub fn forget_managers(&mut self) {
+        if let Some(metadata) = self.0.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+    }
+
     /// Returns `metadata.generation`.
     pub fn generation(&self) -> Option<i64> {
         self.at("/metadata/generation").and_then(Value::as_i64)

@@ -173,7 +173,7 @@ struct Waiter<'a> {
 /// An object failed, time is up, or the cluster refuses to be watched.
 pub async fn wait_ready(
     cluster: &Cluster,
-    objects: &[Object],
+    objects: Vec<Object>,
     options: &WaitOptions,
     clock: &dyn Clock,
     progress: &(dyn Fn(&Progress) + Sync),
@@ -181,7 +181,7 @@ pub async fn wait_ready(
     if options.rules.legacy && options.reader != Reader::Hook {
         let is_asked = options.reader == Reader::Jobs;
         let jobs = if is_asked { legacy::Jobs::Yes } else { legacy::Jobs::No };
-        return legacy::wait(cluster, objects, options.timeout, jobs).await;
+        return legacy::wait(cluster, &objects, options.timeout, jobs).await;
     }
     let mut waiter = Waiter::new(cluster, clock, options, objects);
     if waiter.targets.is_empty() {
@@ -208,7 +208,7 @@ impl<'a> Waiter<'a> {
         cluster: &'a Cluster,
         clock: &'a dyn Clock,
         options: &'a WaitOptions,
-        objects: &[Object],
+        objects: Vec<Object>,
     ) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         let mut targets: Vec<Target> = Vec::new();
@@ -236,8 +236,8 @@ impl<'a> Waiter<'a> {
                 });
                 groups.len() - 1
             });
-            let live = (!object.resource_version().is_empty()).then(|| object.clone());
             let vanishes = id.kind == "Job" && object.at("/spec/ttlSecondsAfterFinished").is_some();
+            let live = Some(object).filter(|object| !object.resource_version().is_empty());
             targets.push(Target { id, group, live, pods: BTreeMap::new(), vanishes });
         }
         Self {
@@ -474,7 +474,7 @@ impl<'a> Waiter<'a> {
                 (0..self.targets.len()).filter(|t| self.targets[*t].group == index).collect();
             let selection = self.selection(index, &members);
             let listed = self.cluster.list(&group.api_version, &group.kind, &selection).await;
-            let listed = match listed {
+            let mut listed = match listed {
                 Ok(listed) => listed,
                 Err(error) if error.is_transient() => {
                     all_ready = false;
@@ -488,7 +488,8 @@ impl<'a> Waiter<'a> {
             };
             for member in &members {
                 let target = &mut self.targets[*member];
-                target.live = listed.iter().find(|object| object.id().same(&target.id)).cloned();
+                let found = listed.iter().position(|object| object.id().same(&target.id));
+                target.live = found.map(|index| listed.swap_remove(index));
             }
             if members.iter().any(|m| self.verdict(&self.targets[*m]).status != Status::Current) {
                 all_ready = false;

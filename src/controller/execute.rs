@@ -237,11 +237,16 @@ impl Work<'_> {
             let text = format!("\"{name}\" has no deployed releases");
             return Err(release::Error::Refused(text));
         };
-        let current = self.storage.get(name, head.version).await?.unwrap_or_default();
+        // Of its chart nothing is needed, unless its values are kept.
+        let current = match self.release.spec.upgrade.preserve_values {
+            true => self.storage.get(name, head.version).await?,
+            false => self.storage.outline(name, head.version).await?,
+        };
+        let current = current.unwrap_or_default();
         let method = match head.version == after {
             true => Method::of(&current.apply_method),
             false => {
-                let last = self.storage.get(name, after).await?.unwrap_or_default();
+                let last = self.storage.summary(name, after).await?.unwrap_or_default();
                 Method::of(&last.apply_method)
             }
         };

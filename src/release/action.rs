@@ -173,7 +173,7 @@ pub async fn deploy(env: &Env<'_>, mut deploy: Deploy) -> Outcome {
     let mut written = Vec::new();
     let record = deploy.draft(&*env.clock);
     let result = match prepare(env, &deploy, record).await {
-        Ok((record, scope)) => run(env, &deploy, record, &scope, &mut written).await,
+        Ok((record, scope)) => run(env, &deploy, record, scope, &mut written).await,
         Err(error) => Err(error),
     };
     Outcome { written, result }
@@ -228,7 +228,7 @@ async fn run(
     env: &Env<'_>,
     deploy: &Deploy,
     mut record: Record,
-    scope: &Scope,
+    scope: Scope,
     written: &mut Vec<Record>,
 ) -> Result<(), Error> {
     if deploy.max_history > 0 {
@@ -322,7 +322,7 @@ async fn change(
     env: &Env<'_>,
     deploy: &Deploy,
     record: &mut Record,
-    scope: &Scope,
+    scope: Scope,
     written: &mut Vec<Record>,
 ) -> Result<(), Error> {
     let word = if matches!(deploy.kind, Kind::Install { .. }) { "install" } else { "upgrade" };
@@ -351,16 +351,20 @@ async fn change(
 async fn make_ready(
     env: &Env<'_>,
     deploy: &Deploy,
-    scope: &Scope,
+    scope: Scope,
     how: How<'_>,
 ) -> Result<(), Error> {
-    let Scope { objects, old, .. } = scope;
-    let live = apply::apply(env, (objects, old), how, scope.verb).await?;
-    apply::remove_surplus(&env.cluster, old, objects).await?;
+    let live = {
+        // They may be large, and are not needed while it is waited.
+        let Scope { objects, old, verb } = scope;
+        let live = apply::apply(env, (&objects, &old), how, verb).await?;
+        apply::remove_surplus(&env.cluster, &old, &objects).await?;
+        live
+    };
     if deploy.wait {
         let reader = if deploy.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
         let options = WaitOptions::resources(deploy.timeout, reader).by(&env.rules);
-        wait_ready(&env.cluster, &live, &options, &*env.clock, env.progress).await?;
+        wait_ready(&env.cluster, live, &options, &*env.clock, env.progress).await?;
     }
     Ok(())
 }

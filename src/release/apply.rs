@@ -159,7 +159,8 @@ pub(super) fn foreign(live: &Object, owner: Owner<'_>) -> Vec<String> {
 
 /// Changes objects in their order; objects of one kind in a row go at the same time, and all of
 /// them are tried. Where all are made anew, one that cannot be keeps none of the others from being
-/// tried; where some are changed, it ends there. Returns them as the server has them now.
+/// tried; where some are changed, it ends there. Returns them as the server has them now, but for who
+/// manages which fields.
 ///
 /// Source: helm v4.3.2 pkg/kube/client.go (`Create`, `perform`, `update`).
 pub(super) async fn apply(
@@ -180,7 +181,10 @@ pub(super) async fn apply(
             });
             for applied in join_all(changes).await {
                 match applied {
-                    Ok(object) => live.push(object),
+                    Ok(mut object) => {
+                        object.forget_managers();
+                        live.push(object);
+                    }
                     // Each request has waited long for the API server already.
                     Err(error) if error.is_outage() => return Err(error),
                     Err(error) => failed.push(error),

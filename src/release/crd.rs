@@ -80,7 +80,8 @@ pub async fn install_crds(
         return Ok(());
     }
     let options = WaitOptions::resources(LIMIT, Reader::Plain);
-    let waited = wait_ready(&env.cluster, &applied, &options, &*env.clock, env.progress).await;
+    let waited =
+        wait_ready(&env.cluster, applied.clone(), &options, &*env.clock, env.progress).await;
     waited.map_err(|error| Error::from(error).during(FAILED))?;
     until_listed(&env.cluster, &applied).await.map_err(|error| error.during(FAILED))
 }

@@ -187,7 +187,7 @@ async fn run_one(
     })?;
     let health = Arc::clone(&env.rules.health);
     let options = WaitOptions::hook(event.timeout).by(&Rules { health, ..Rules::default() });
-    wait_ready(&env.cluster, &[live], &options, &*env.clock, env.progress).await?;
+    wait_ready(&env.cluster, vec![live], &options, &*env.clock, env.progress).await?;
     Ok(())
 }
 

@@ -122,7 +122,7 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
         if rollback.wait {
             let reader = if rollback.wait_for_jobs { Reader::Jobs } else { Reader::Plain };
             let options = WaitOptions::resources(rollback.timeout, reader).by(&env.rules);
-            wait_ready(&env.cluster, &live, &options, &*env.clock, env.progress).await?;
+            wait_ready(&env.cluster, live, &options, &*env.clock, env.progress).await?;
         }
         in_hooks = true;
         if rollback.hooks {

@@ -75,7 +75,7 @@ async fn told(cluster: &Cluster, objects: &[Value]) -> Vec<(String, String)> {
         let live = cluster.apply(&object, &ApplyOptions::forced()).await.unwrap();
         let options = WaitOptions::resources(Duration::from_secs(5), Reader::Jobs);
         let clock = leadsman::base::clock::SystemClock;
-        let ended = wait_ready(cluster, &[live], &options, &clock, &|_| {}).await;
+        let ended = wait_ready(cluster, vec![live], &options, &clock, &|_| {}).await;
         let told = match ended {
             Ok(()) => "ready".to_owned(),
             Err(error) => {
@@ -141,7 +141,7 @@ async fn causes_are_told_while_waiting() {
         let cause = progress.unready.first().and_then(|unready| unready.cause.clone());
         heard.lock().unwrap().push(cause.map(|cause| cause.reason));
     };
-    wait_ready(&cluster, &[live], &options, &clock, &progress).await.unwrap_err();
+    wait_ready(&cluster, vec![live], &options, &clock, &progress).await.unwrap_err();
     assert_eq!(*heard.lock().unwrap(), [None, Some("Unhealthy".to_owned())]);
 }
 
@@ -154,8 +154,8 @@ async fn a_wait_in_which_nothing_happens_ends_before_its_timeout() {
     let live = cluster.apply(&object, &ApplyOptions::forced()).await.unwrap();
     let mut options = WaitOptions::resources(Duration::from_secs(60), Reader::Plain);
     options.rules.stall = Some(Duration::from_secs(3));
-    let awaited = [live];
-    let waited = wait_ready(&cluster, &awaited, &options, &clock, &|_| {});
+    let awaited = vec![live];
+    let waited = wait_ready(&cluster, awaited, &options, &clock, &|_| {});
     // Events about its Pods count as life; those about others do not.
     let events = async {
         for (second, name) in
@@ -188,7 +188,7 @@ async fn an_object_may_be_left_out_of_a_wait() {
         object.0["metadata"]["annotations"] = json!({"leadsman.dev/wait": value});
         let live = cluster.apply(&object, &ApplyOptions::forced()).await.unwrap();
         let options = WaitOptions::resources(Duration::from_secs(1), Reader::Plain);
-        let ended = wait_ready(&cluster, &[live], &options, &clock, &|_| {}).await;
+        let ended = wait_ready(&cluster, vec![live], &options, &clock, &|_| {}).await;
         assert_eq!(ended.is_err(), waits, "{value}: {ended:?}");
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -29,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     /// What follows the question mark.
     pub(crate) query: String,
+    /// When it came.
+    pub(crate) at: Instant,
 }
 
 /// Whether the server had seen the change when the callback ran.
@@ -149,6 +152,7 @@ async fn forward(State(upstream): State<Arc<Upstream>>, request: Request) -> Res
         method: request.method().to_string(),
         path: request.uri().path().to_owned(),
         query: request.uri().query().unwrap_or_default().to_owned(),
+        at: Instant::now(),
     };
     let trap = {
         let mut log = upstream.log.lock().unwrap();
