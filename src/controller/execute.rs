@@ -540,7 +540,7 @@ impl Work<'_> {
                 Step::Rollback { to } if Some(record.version) == newest => returned(to),
                 _ => history::oci_digest(history, record),
             };
-            snapshot(record, oci)
+            history::snapshot(record, oci)
         };
         written.iter().map(of).collect()
     }
@@ -572,32 +572,4 @@ fn evidence(outcome: &Outcome) -> Vec<Evidence> {
             cause: unready.cause.as_ref().map(ToString::to_string).unwrap_or_default(),
         })
         .collect()
-}
-
-/// Returns the history entry of a record; `oci` is the digest of its chart's source, if it is known.
-pub(super) fn snapshot(record: &Record, oci: &str) -> Snapshot {
-    let metadata = record.metadata();
-    let config = record.config.clone().unwrap_or_default();
-    // Times in a status have whole seconds.
-    let seconds = |time: &str| {
-        time.parse().map(crate::base::clock::rfc3339_seconds).unwrap_or_else(|_| time.to_owned())
-    };
-    Snapshot {
-        api_version: "v2".to_owned(),
-        digest: release::digest::of(record, oci),
-        name: record.name.clone(),
-        namespace: record.namespace.clone(),
-        version: record.version,
-        status: record.info.status.clone(),
-        action: None,
-        chart_name: metadata.name,
-        chart_version: metadata.version,
-        app_version: metadata.app_version,
-        config_digest: super::values::digest(&config),
-        first_deployed: seconds(&record.info.first_deployed),
-        last_deployed: seconds(&record.info.last_deployed),
-        deleted: (!record.info.deleted.is_empty()).then(|| seconds(&record.info.deleted)),
-        test_hooks: None,
-        oci_digest: oci.to_owned(),
-    }
 }

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::api::{Action, Snapshot};
+use crate::base::clock::rfc3339_seconds;
+use crate::release::{self, Record};
 use crate::yaml::Value;
 
 /// Entries kept when no earlier good revision is among them.
@@ -158,6 +160,33 @@ pub(super) fn newest(history: &[Snapshot]) -> Option<u32> {
 pub(super) fn told(status: &Value) -> Option<u32> {
     let history: Vec<Snapshot> = serde_json::from_value(status.get("history")?.clone()).ok()?;
     newest(&history)
+}
+
+/// Returns the history entry of a record; `oci` is the digest of its chart's source, if it is known.
+pub(super) fn snapshot(record: &Record, oci: &str) -> Snapshot {
+    let metadata = record.metadata();
+    let config = record.config.clone().unwrap_or_default();
+    // Times in a status have whole seconds.
+    let seconds =
+        |time: &str| time.parse().map(rfc3339_seconds).unwrap_or_else(|_| time.to_owned());
+    Snapshot {
+        api_version: "v2".to_owned(),
+        digest: release::digest::of(record, oci),
+        name: record.name.clone(),
+        namespace: record.namespace.clone(),
+        version: record.version,
+        status: record.info.status.clone(),
+        action: None,
+        chart_name: metadata.name,
+        chart_version: metadata.version,
+        app_version: metadata.app_version,
+        config_digest: super::values::digest(&config),
+        first_deployed: seconds(&record.info.first_deployed),
+        last_deployed: seconds(&record.info.last_deployed),
+        deleted: (!record.info.deleted.is_empty()).then(|| seconds(&record.info.deleted)),
+        test_hooks: None,
+        oci_digest: oci.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is said and remembered about versions: held back, failed, rolled back by hand.
 
-use super::execute::{Work, snapshot};
+use super::execute::Work;
 use super::history;
 use super::memory::{self, Memory};
 use super::notice::Severity;
@@ -56,7 +56,7 @@ pub(super) async fn adopt_rollback(
     if !by_hand {
         return false;
     }
-    let mut adopted = snapshot(&record, "");
+    let mut adopted = history::snapshot(&record, "");
     let left = latest.chart_version.clone();
     if left != adopted.chart_version {
         remembered.quarantine.constraint.clone_from(&needs.constraint);
@@ -76,7 +76,7 @@ pub(super) async fn adopt_rollback(
             // Its record was superseded from outside; what it says now is read again.
             if let Ok(Some(old)) = work.storage.outline(&entry.name, entry.version).await {
                 let action = entry.action;
-                *entry = snapshot(&old, &entry.oci_digest);
+                *entry = history::snapshot(&old, &entry.oci_digest);
                 entry.action = action;
             }
         }

@@ -48,6 +48,7 @@ mod plan;
 mod post_render;
 mod readiness;
 mod readme;
+mod records;
 mod registry;
 mod registry_faults;
 mod rehearsal;
