@@ -210,5 +210,6 @@ async fn a_change_of_the_user_follows_flux_and_a_deleted_release_is_uninstalled(
         if left { Err(format!("{} secrets", secrets.len())) } else { Ok(()) }
     })
     .await;
-    assert!(world.api.get(&path).await.is_none());
+    // Its finalizer goes after them.
+    until("the HelmRelease is gone", SOON, async || world.api.get(&path).await.is_none()).await;
 }
