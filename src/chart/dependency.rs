@@ -385,3 +385,6 @@ fn nested_at(path: &str, table: &Map) -> Option<Map> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

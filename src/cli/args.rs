@@ -17,7 +17,16 @@ use crate::source::Mirror;
 /// A Helm release manager with automatic chart upgrades.
 #[derive(Debug, Parser)]
 #[command(version)]
-pub(super) struct Args<C: Subcommand = Command> {
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What counts for every command.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Common {
     #[command(flatten)]
     pub(super) connection: Connection,
     #[command(flatten)]
@@ -33,29 +42,29 @@ pub(super) struct Args<C: Subcommand = Command> {
     /// commas.
     #[arg(long = "limit", global = true, value_parser = limit, value_name = "NAME=VALUE")]
     pub(super) limits: Vec<String>,
-    #[command(subcommand)]
-    pub(super) command: C,
 }
 
 impl Args {
     /// Reads the command line; ends the process if it is not right, or asks for help.
     pub(super) fn read() -> Self {
-        let is_template = std::env::args_os().nth(1).is_some_and(|word| word == "template");
-        if is_template && let Ok(args) = Args::<Rendering>::try_parse() {
-            let Rendering::Template(template) = args.command;
-            let Args { connection, helm, verbose, debug, limits, .. } = args;
-            let command = Command::Template(template);
-            return Self { connection, helm, verbose, debug, limits, command };
+        let mut words = std::env::args_os().skip(1).peekable();
+        let is_template = words.peek().is_some_and(|word| word == "template");
+        if is_template && let Ok(Rendering { common, template }) = Rendering::try_parse_from(words)
+        {
+            return Self { common, command: Command::Template(Box::new(template)) };
         }
         Self::parse()
     }
 }
 
-/// The command whose start is felt. The options that count everywhere are copied to each command
-/// there is: twenty to fifty take as long as rendering a small chart.
-#[derive(Debug, Subcommand)]
-enum Rendering {
-    Template(Box<Template>),
+/// The command whose start is felt, by itself: the options that count everywhere are copied to each
+/// command there is, and fifty commands take as long as rendering a small chart.
+#[derive(Debug, Parser)]
+struct Rendering {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    template: Template,
 }
 
 /// Which cluster, and which namespace.

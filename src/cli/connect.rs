@@ -100,7 +100,7 @@ mod tests {
     /// Says what is taken from arguments and variables.
     fn taken(arguments: &str, variables: &[(&str, &str)]) -> Access {
         let words = ["leadsman"].into_iter().chain(arguments.split_whitespace()).chain(["demo"]);
-        let connection = <Args>::try_parse_from(words).unwrap().connection;
+        let connection = Args::try_parse_from(words).unwrap().common.connection;
         access(&connection, &|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())

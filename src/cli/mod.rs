@@ -61,25 +61,25 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use args::{Args, Command};
+use args::{Args, Command, Common};
 
 use crate::base::limit::{self, Limits};
 
 /// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
-    let args = Args::read();
-    start_log(args.verbose);
-    match limits(&args.limits) {
+    let Args { common, command } = Args::read();
+    start_log(common.verbose);
+    match limits(&common.limits) {
         Ok(limits) => limit::install(limits),
         Err(error) => {
             ui::say(&format!("Error: LEADSMAN_LIMITS: {error}"));
             return ExitCode::from(2);
         }
     }
-    if let Some(path) = &args.helm.registry_config {
+    if let Some(path) = &common.helm.registry_config {
         home::install_registry_config(path.clone());
     }
-    let mut runtime = match &args.command {
+    let mut runtime = match &command {
         // Starting threads that have nothing to do takes longer than much of what it does.
         Command::Template(args) if !args.asks_cluster() => {
             tokio::runtime::Builder::new_current_thread()
@@ -88,7 +88,7 @@ pub fn main() -> ExitCode {
     };
     let runtime = runtime.worker_threads(2).enable_all().build();
     let result = runtime.map_err(Into::into).and_then(|runtime| {
-        let result = runtime.block_on(dispatch(args));
+        let result = runtime.block_on(dispatch(common, command));
         // A watch that hangs must not keep the process.
         runtime.shutdown_background();
         result
@@ -126,11 +126,11 @@ fn start_log(verbose: u8) {
     tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
-async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
-    let connection = args.connection;
-    let details = ui::Details { debug: args.debug };
-    let verbose = args.verbose > 0;
-    match args.command {
+async fn dispatch(common: Common, command: Command) -> anyhow::Result<ExitCode> {
+    let Common { connection, debug, verbose, .. } = common;
+    let details = ui::Details { debug };
+    let verbose = verbose > 0;
+    match command {
         Command::Template(args) => template::run(*args, &connection, details).await,
         Command::Show(show) => show::run(show).await,
         Command::Lint(lint) => lint::run(&lint, &namespace::of(&connection), details),

@@ -1,6 +1,7 @@
 //! `leadsman template`.
 
 use std::mem::ManuallyDrop;
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::{Connection, Template};
@@ -44,6 +45,9 @@ pub(super) async fn run(
     // The process ends here: taking trees and texts apart first would only cost time.
     heap::end_soon(AT_ONCE);
     let renderer = ManuallyDrop::new(home::renderer());
+    if let Some(chart) = args.words.last().filter(|_| args.from.repo.is_none()) {
+        renderer.expect(Path::new(chart));
+    }
     let plugin = Plugin::find(&args.post).map_err(anyhow::Error::msg)?;
     let offline = offline(&args.kube_version, &args.api_versions)?;
     args.against.note().into_iter().for_each(ui::say);

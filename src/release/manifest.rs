@@ -3,6 +3,7 @@
 //! Source: helm v4.3.1 pkg/release/v1/util (manifest_sorter.go, kind_sorter.go), pkg/action.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
@@ -199,8 +200,14 @@ const EVENTS: &[&str] = &[
 pub struct Read {
     /// The file.
     pub file: Rendered,
-    /// One a document; the error says why it is no object.
-    heads: Vec<Result<Head, Wrong>>,
+    documents: Vec<Part>,
+}
+
+/// A document of a file: where it stands, and what it says of itself, or why it is no object.
+#[derive(Debug)]
+struct Part {
+    place: Range<usize>,
+    head: Result<Head, Wrong>,
 }
 
 /// Why a document is no object.
@@ -233,8 +240,9 @@ pub struct Broken {
 /// Reads the documents of a rendered file; of `NOTES.txt` none.
 pub fn read(file: Rendered) -> Read {
     let notes = file.name.ends_with("NOTES.txt");
-    let heads = if notes { Vec::new() } else { split(&file.text).map(head).collect() };
-    Read { file, heads }
+    let part = |text| Part { place: place(&file.text, text), head: head(text) };
+    let documents = if notes { Vec::new() } else { split(&file.text).map(part).collect() };
+    Read { file, documents }
 }
 
 /// Splits rendered files into documents and hooks, and sorts both by kind. `NOTES.txt` is left out.
@@ -245,8 +253,9 @@ pub fn sort(files: &[Read]) -> Result<Sorted<'_>, Error> {
     let mut files: Vec<&Read> = files.iter().collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     let mut sorted = Sorted::default();
-    for Read { file, heads } in &files {
-        for (text, head) in split(&file.text).zip(heads) {
+    for Read { file, documents } in &files {
+        for Part { place, head } in documents {
+            let text = &file.text[place.clone()];
             match head {
                 Ok(head) => add(&mut sorted, &file.name, text, head),
                 Err(wrong) => return Err(broken(&files, sorted.hooks, (&file.name, text), wrong)),
@@ -290,6 +299,12 @@ pub fn split(text: &str) -> impl Iterator<Item = &str> {
     })
     .map(str::trim_start)
     .filter(|document| !document.trim().is_empty())
+}
+
+/// Where a part of a text stands in it.
+fn place(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr() - text.as_ptr().addr();
+    start..start + part.len()
 }
 
 /// `(?m)^---[ \t]*`

@@ -45,7 +45,7 @@ pub(crate) struct Name {
 /// it needs and not more, and nothing is moved while it grows.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    nodes: Vec<Node>,
+    records: Vec<u8>,
     ids: Vec<u32>,
     names: Vec<Name>,
 }
@@ -57,10 +57,7 @@ pub(crate) struct Unit {
     pub(crate) name: Str,
     /// The source.
     pub(crate) text: Bytes,
-    /// The nodes, while the text is being parsed.
-    nodes: Vec<Node>,
-    /// The nodes afterwards.
-    records: Option<Records>,
+    nodes: Records,
     /// Children of nodes, and variables of pipelines.
     ids: Vec<u32>,
     /// Names of fields, as parts of the source.
@@ -158,12 +155,11 @@ impl Unit {
     /// Returns an empty arena for a text.
     pub(crate) fn new(name: Str, text: Bytes, scratch: Scratch) -> Self {
         let dollar: Str = Arc::from(b"$".as_slice());
-        let Scratch { nodes, ids, names } = scratch;
+        let Scratch { records, ids, names } = scratch;
         Self {
             name,
+            nodes: Records::growing(text.len(), records),
             text,
-            nodes,
-            records: None,
             ids,
             names,
             strings: Vec::new(),
@@ -174,8 +170,7 @@ impl Unit {
         }
     }
 
-    /// Packs the nodes, of which there will be no more, and gives back the memory in which they
-    /// grew.
+    /// Takes no more nodes, and gives back the memory in which they grew.
     pub(super) fn complete(&mut self) -> Scratch {
         fn settle<T: Copy>(grown: &mut Vec<T>) -> Vec<T> {
             let exact = grown.as_slice().to_vec();
@@ -183,21 +178,18 @@ impl Unit {
             scratch.clear();
             scratch
         }
-        self.records = Some(self.packed());
-        let mut nodes = std::mem::take(&mut self.nodes);
-        nodes.clear();
-        Scratch { nodes, ids: settle(&mut self.ids), names: settle(&mut self.names) }
+        let records = self.nodes.complete();
+        Scratch { records, ids: settle(&mut self.ids), names: settle(&mut self.names) }
     }
 
     /// Adds a node.
     pub(crate) fn add(&mut self, pos: u32, kind: Kind) -> NodeId {
-        self.nodes.push(Node { pos, kind });
-        index(self.nodes.len() - 1)
+        self.nodes.add(Node { pos, kind })
     }
 
     /// Makes another node of one.
     pub(super) fn replace(&mut self, id: NodeId, pos: u32, kind: Kind) {
-        self.nodes[id as usize] = Node { pos, kind };
+        self.nodes.replace(id, Node { pos, kind });
     }
 
     /// Adds a list of nodes or variables.
@@ -286,10 +278,7 @@ impl Unit {
     /// Returns a node.
     #[inline]
     pub(crate) fn node(&self, id: NodeId) -> Node {
-        match &self.records {
-            None => self.nodes[id as usize],
-            Some(records) => records.node(id),
-        }
+        self.nodes.node(id)
     }
 
     /// Returns what a node is.

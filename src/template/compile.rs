@@ -181,8 +181,8 @@ impl Program {
         Ok(program)
     }
 
-    fn add(&mut self, unit: Unit) {
-        let unit = Arc::new(unit);
+    fn add(&mut self, unit: Box<Unit>) {
+        let unit: Arc<Unit> = unit.into();
         for (name, root) in &unit.templates {
             let template =
                 Arc::new(Template { unit: Arc::clone(&unit), name: Arc::clone(name), root: *root });
@@ -313,7 +313,7 @@ impl Program {
             return Ok((overlay.clone(), false));
         }
         let name: Str = Arc::from(TPL_NAME);
-        let unit = Arc::new(parser::parse(&name, &Bytes::copy_from_slice(text))?);
+        let unit: Arc<Unit> = parser::parse(&name, &Bytes::copy_from_slice(text))?.into();
         let templates = unit.templates.iter().map(|(name, root)| {
             let template =
                 Template { unit: Arc::clone(&unit), name: Arc::clone(name), root: *root };

@@ -104,7 +104,8 @@ struct Parser<'a> {
 /// A text that was parsed, before it has its name.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    unit: Unit,
+    /// Boxed, because it is handed on a few times.
+    unit: Box<Unit>,
     root: NodeId,
     /// Where the last token begins.
     last: u32,
@@ -123,14 +124,14 @@ impl Parsed {
         let mut read = Reader::new(saved);
         let (root, last) = (read.small()?, read.small()?);
         let unit = Unit::restore(text, saved, saved.len() - read.left())?;
-        Some(Self { root, last, unit })
+        Some(Self { root, last, unit: Box::new(unit) })
     }
 
     /// Gives the text a name, under which it is a template, too.
     ///
     /// # Errors
     /// The text defines a template of this name.
-    pub(super) fn named(self, name: &Str) -> Result<Unit> {
+    pub(super) fn named(self, name: &Str) -> Result<Box<Unit>> {
         let Self { mut unit, root, last } = self;
         unit.name = Arc::clone(name);
         match unit.define(Arc::clone(name), root) {
@@ -144,7 +145,7 @@ impl Parsed {
 ///
 /// # Errors
 /// The text is not a template.
-pub(super) fn parse(name: &Str, text: &Bytes) -> Result<Unit> {
+pub(super) fn parse(name: &Str, text: &Bytes) -> Result<Box<Unit>> {
     parse_as(name, text)?.named(name)
 }
 
@@ -175,7 +176,7 @@ fn parse_as(name: &Str, text: &Bytes) -> Result<Parsed> {
     }
     let root = parser.parse_file()?;
     SCRATCH.set(parser.unit.complete());
-    Ok(Parsed { root, last: parser.tokens[0].start, unit: parser.unit })
+    Ok(Parsed { root, last: parser.tokens[0].start, unit: Box::new(parser.unit) })
 }
 
 fn position(offset: usize) -> u32 {

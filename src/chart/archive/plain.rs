@@ -7,17 +7,30 @@ use flate2::{Decompress, FlushDecompress};
 use tar::{EntryType, Header};
 
 use super::{BELIEVED_BYTES, File, GZIP_MAGIC, Pass, inner_name, without_bom};
+use crate::base::heap;
 use crate::base::limit::{self, Limit};
 
 /// As much is inflated at once: it stays in the processor's cache, and what the next piece needs of it
 /// (32 KiB) is copied seldom.
 const PIECE_BYTES: usize = 256 << 10;
+/// Room of a piece that is made ready: most have something of the last one to begin with.
+const READY_BYTES: usize = PIECE_BYTES + (64 << 10);
+/// The text of charts is packed to less than a quarter.
+const UNPACKED_TO_PACKED: usize = 4;
+/// More of it is seldom kept.
+const MOST_READY_BYTES: usize = 2 << 20;
 /// Headers are one block; contents fill blocks.
 const BLOCK_BYTES: usize = 512;
 /// Where a header holds the sum of its bytes.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 /// Length of what begins every gzip stream.
 const GZIP_HEAD_BYTES: usize = 10;
+
+/// Makes the memory ready that the files of an archive of so many bytes take.
+pub fn make_ready(packed_bytes: usize) {
+    let unpacked = packed_bytes.saturating_mul(UNPACKED_TO_PACKED).min(MOST_READY_BYTES);
+    heap::make_ready(std::iter::repeat_n(READY_BYTES, unpacked / READY_BYTES));
+}
 
 /// Reads an archive; `None` if it is of another kind, or damaged, which is for the general reader.
 /// What was shown of it will be shown again then. A file that `pass` has something for is not shown.
@@ -38,6 +51,8 @@ pub(super) fn read(
             break;
         }
         let (name, size) = entry(&block)?;
+        // What is held of a piece keeps its memory from being used again.
+        drop(block);
         if size >= left || files.len() >= limits.size(Limit::Entries) {
             return None;
         }
@@ -141,9 +156,20 @@ impl<'a> Inflated<'a> {
 
     /// Begins a piece of at least so many bytes with what is left of the last one.
     fn refill(&mut self, size: usize) -> Option<()> {
-        let left = &self.piece[self.taken..];
-        let mut piece = Vec::with_capacity(size.max(left.len() + PIECE_BYTES));
-        piece.extend_from_slice(left);
+        let last = std::mem::take(&mut self.piece);
+        let left = last.len() - self.taken;
+        let wanted = size.max(left + PIECE_BYTES);
+        // What nobody holds a part of is used again: its memory has been used before.
+        let mut piece = if last.is_unique() {
+            let mut piece = Vec::from(last);
+            piece.drain(..self.taken);
+            piece
+        } else {
+            let mut piece = heap::room(wanted);
+            piece.extend_from_slice(&last[self.taken..]);
+            piece
+        };
+        piece.reserve_exact(wanted - left);
         let mut known = None;
         while piece.len() < piece.capacity() && known != Some(piece.len()) {
             known = Some(piece.len());

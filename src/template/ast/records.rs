@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::{Branch, Kind, Node, NodeId, Pipe, Span, Unit};
+use super::{Branch, Kind, Node, NodeId, Pipe, Span};
 use crate::base::packed::Writer;
 
 /// Numbers of a node: what it is, where it stands, and three others.
@@ -13,8 +13,17 @@ pub(super) const NUMBERS: usize = 5;
 /// The nodes of a tree.
 #[derive(Debug)]
 pub(super) struct Records {
-    pub(super) bytes: Bytes,
-    pub(super) width: Width,
+    bytes: Held,
+    count: usize,
+    width: Width,
+}
+
+/// Where records lie.
+#[derive(Debug)]
+enum Held {
+    /// In memory that is used again for the next text, while this one is parsed.
+    Growing(Vec<u8>),
+    Complete(Bytes),
 }
 
 /// How numbers are written. Those of all but the largest texts are small.
@@ -27,6 +36,13 @@ pub(super) enum Width {
 impl Width {
     pub(super) fn of(largest: u32) -> Self {
         if largest <= u16::MAX.into() { Self::Two } else { Self::Four }
+    }
+
+    /// Returns the width for the tree of a text of so many bytes. It has less nodes than bytes, and
+    /// less entries of any other kind, but for the list of all; and nodes that need not be there are
+    /// counted from one.
+    fn of_text(length: usize) -> Self {
+        Self::of(super::index(length.saturating_add(2)))
     }
 
     pub(super) const fn bytes(self) -> usize {
@@ -87,33 +103,92 @@ mod tag {
 }
 
 impl Records {
-    fn of(nodes: &[Node], width: Width) -> Self {
-        let mut bytes = Vec::with_capacity(nodes.len() * NUMBERS * width.bytes());
-        match width {
-            Width::Two => nodes.iter().for_each(|node| {
-                let numbers = record(*node).map(|number| (number as u16).to_le_bytes());
-                bytes.extend_from_slice(numbers.as_flattened());
-            }),
-            Width::Four => nodes.iter().for_each(|node| {
-                let numbers = record(*node).map(u32::to_le_bytes);
-                bytes.extend_from_slice(numbers.as_flattened());
-            }),
+    /// Returns no nodes of a text of so many bytes; they grow in this memory.
+    pub(super) fn growing(length: usize, mut memory: Vec<u8>) -> Self {
+        memory.clear();
+        Self { bytes: Held::Growing(memory), count: 0, width: Width::of_text(length) }
+    }
+
+    /// Returns records that were written before.
+    pub(super) fn written(bytes: Bytes, width: Width) -> Self {
+        let count = bytes.len() / (NUMBERS * width.bytes());
+        Self { bytes: Held::Complete(bytes), count, width }
+    }
+
+    /// Takes no more nodes than it has, and returns the memory in which they grew.
+    pub(super) fn complete(&mut self) -> Vec<u8> {
+        let Held::Growing(grown) = &mut self.bytes else { return Vec::new() };
+        let grown = std::mem::take(grown);
+        self.bytes = Held::Complete(Bytes::copy_from_slice(&grown));
+        grown
+    }
+
+    /// Returns all of them, as they lie.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.bytes {
+            Held::Growing(bytes) => bytes,
+            Held::Complete(bytes) => bytes,
         }
-        Self { bytes: bytes.into(), width }
+    }
+
+    pub(super) fn width(&self) -> Width {
+        self.width
     }
 
     /// Returns how many there are.
     pub(super) fn count(&self) -> usize {
-        self.bytes.len() / (NUMBERS * self.width.bytes())
+        self.count
+    }
+
+    /// Adds a node, unless all nodes are there, and returns its index.
+    #[inline]
+    pub(super) fn add(&mut self, node: Node) -> NodeId {
+        let id = super::index(self.count);
+        if let Held::Growing(bytes) = &mut self.bytes {
+            self.count += 1;
+            match self.width {
+                Width::Two => bytes.extend_from_slice(narrow(node).as_flattened()),
+                Width::Four => bytes.extend_from_slice(wide(node).as_flattened()),
+            }
+        }
+        id
+    }
+
+    /// Makes another node of one, unless all nodes are there.
+    pub(super) fn replace(&mut self, id: NodeId, node: Node) {
+        let Held::Growing(bytes) = &mut self.bytes else { return };
+        let length = NUMBERS * self.width.bytes();
+        let place = &mut bytes[id as usize * length..][..length];
+        match self.width {
+            Width::Two => place.copy_from_slice(narrow(node).as_flattened()),
+            Width::Four => place.copy_from_slice(wide(node).as_flattened()),
+        }
     }
 
     /// Reads the node of an index.
     #[inline]
     pub(super) fn node(&self, id: NodeId) -> Node {
-        let length = NUMBERS * self.width.bytes();
-        let at = id as usize * length;
-        node(self.width.read(&self.bytes[at..at + length]))
+        const TWO: usize = NUMBERS * Width::Two.bytes();
+        const FOUR: usize = NUMBERS * Width::Four.bytes();
+        // Of a length that is known here, it is read without a loop.
+        let bytes = self.bytes();
+        let at = id as usize;
+        match self.width {
+            Width::Two => node(Width::Two.read(&bytes[at * TWO..][..TWO])),
+            Width::Four => node(Width::Four.read(&bytes[at * FOUR..][..FOUR])),
+        }
     }
+}
+
+fn narrow(node: Node) -> [[u8; 2]; NUMBERS] {
+    record(node).map(|number| {
+        debug_assert!(number <= u16::MAX.into(), "a text has less nodes than bytes");
+        (number as u16).to_le_bytes()
+    })
+}
+
+fn wide(node: Node) -> [[u8; 4]; NUMBERS] {
+    record(node).map(u32::to_le_bytes)
 }
 
 #[inline]
@@ -187,24 +262,6 @@ fn record(Node { pos, kind }: Node) -> [u32; NUMBERS] {
     [tag, pos, a, b, c]
 }
 
-impl Unit {
-    /// Returns its nodes as records.
-    pub(super) fn packed(&self) -> Records {
-        let parts = [
-            self.text.len(),
-            // One more: nodes that need not be there are counted from one.
-            self.nodes.len() + 1,
-            self.ids.len(),
-            self.names.len(),
-            self.strings.len(),
-            self.numbers.len(),
-            self.variables.len(),
-        ];
-        let largest = parts.into_iter().max().unwrap_or_default();
-        Records::of(&self.nodes, Width::of(super::index(largest)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,11 +296,21 @@ mod tests {
             Kind::String(11, 12, 13),
         ];
         let nodes: Vec<_> = (20..).zip(kinds).map(|(pos, kind)| Node { pos, kind }).collect();
-        for width in [Width::Two, Width::Four] {
-            let records = Records::of(&nodes, width);
-            assert_eq!(records.count(), nodes.len());
-            for (id, node) in (0..).zip(&nodes) {
-                assert_eq!(format!("{:?}", records.node(id)), format!("{node:?}"));
+        for length in [0, u16::MAX.into()] {
+            let mut records = Records::growing(length, vec![1; 7]);
+            for id in 0..nodes.len() as NodeId {
+                assert_eq!(records.add(Node { pos: 0, kind: Kind::Nil }), id);
+            }
+            (0..).zip(&nodes).for_each(|(id, node)| records.replace(id, *node));
+            for (id, node) in (nodes.len() as NodeId..).zip(&nodes) {
+                assert_eq!(records.add(*node), id);
+            }
+            for _ in ["growing", "complete"] {
+                assert_eq!(records.count(), 2 * nodes.len());
+                for (id, node) in (0..).zip(nodes.iter().chain(&nodes)) {
+                    assert_eq!(format!("{:?}", records.node(id)), format!("{node:?}"));
+                }
+                records.complete();
             }
         }
     }

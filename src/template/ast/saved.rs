@@ -14,10 +14,9 @@ use crate::base::packed::{Reader, Writer};
 impl Unit {
     /// Writes it, but for its name and its text.
     pub(in super::super) fn save(&self, out: &mut Writer) {
-        let Some(records) = &self.records else { return };
-        out.byte(records.width.bytes() as u8);
-        out.size(records.count());
-        out.plain(&records.bytes);
+        out.byte(self.nodes.width().bytes() as u8);
+        out.size(self.nodes.count());
+        out.plain(self.nodes.bytes());
         save_numbers::<1>(&self.ids, out);
         let names = self.names.iter().flat_map(|name| [name.start, name.end]);
         save_numbers::<2>(&names.collect::<Vec<_>>(), out);
@@ -42,8 +41,7 @@ impl Unit {
         Some(Self {
             name: Arc::from([]),
             text,
-            nodes: Vec::new(),
-            records: Some(Records { bytes: saved.slice_ref(records), width }),
+            nodes: Records::written(saved.slice_ref(records), width),
             ids: groups(ids).map(|[id]| id).collect(),
             names: groups(names).map(|[start, end]| Name { start, end }).collect(),
             strings: many(&mut read, text_of)?,

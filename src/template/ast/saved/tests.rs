@@ -41,7 +41,7 @@ fn a_tree_is_the_same_after_it_was_saved() {
             assert_eq!(printed, String::from_utf8(unit.print(*root)).unwrap());
         }
         let nodes = |unit: &Unit| -> Vec<_> {
-            let count = unit.records.as_ref().unwrap().count();
+            let count = unit.nodes.count();
             (0..count).map(|id| format!("{:?}", unit.node(super::super::index(id)))).collect()
         };
         assert_eq!(nodes(&again), nodes(&unit));
