@@ -36,7 +36,7 @@ pub(super) async fn refused(
         live.extend(simulated.get(&object.id()).await?);
     }
     let options = WaitOptions::resources(MOMENTS, Reader::Plain);
-    let Err(error) = wait_ready(simulated, &live, &options, &SystemClock, &|_| {}).await else {
+    let Err(error) = wait_ready(simulated, live, &options, &SystemClock, &|_| {}).await else {
         return Ok(None);
     };
     let found = error.unready().iter().find_map(|unready| {
