@@ -164,7 +164,7 @@ mod tests {
         assert!(store.was_seen(archive));
         let path = folder.path().join("archive");
         for (content, knows) in [(&archive[..], true), (b"some archive 1", false), (b"", false)] {
-            fs::write(&path, content).unwrap();
+            file::write_atomic(&path, content).unwrap();
             assert_eq!(store.knows(&path), knows);
         }
         assert!(!store.knows(folder.path()) && !store.knows(&folder.path().join("none")));

@@ -151,8 +151,7 @@ impl World {
 
     /// Waits in vain.
     async fn waits(&self, object: &Object, options: &WaitOptions) -> Told {
-        let ended =
-            wait_ready(&self.cluster, std::slice::from_ref(object), options, &SystemClock, &|_| {});
+        let ended = wait_ready(&self.cluster, vec![object.clone()], options, &SystemClock, &|_| {});
         let Err(error) = ended.await else {
             return ("Current".to_owned(), String::new(), String::new());
         };
