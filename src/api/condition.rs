@@ -66,6 +66,8 @@ pub const DRIFTED: &str = "Drifted";
 pub const HELD: &str = "VersionHeld";
 /// A repository's index is stored.
 pub const ARTIFACT_IN_STORAGE: &str = "ArtifactInStorage";
+/// What is stored is not the newest; another controller says so while it is at work.
+pub const ARTIFACT_OUTDATED: &str = "ArtifactOutdated";
 /// What was fetched could not be stored; it is used all the same.
 pub const STORAGE_FAILED: &str = "StorageOperationFailed";
 /// A chart could not be made of what was fetched.

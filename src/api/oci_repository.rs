@@ -62,12 +62,10 @@ impl OciRepositorySpec {
         provider.then_some("spec.provider").into_iter().collect()
     }
 
-    /// Returns the rules by which files are left out. Those of a layer that is taken as it is do
-    /// not count, as for Flux.
-    pub fn ignored(&self) -> Option<&str> {
-        let selector = self.layer_selector.as_ref();
-        let is_copied = selector.is_some_and(|selector| selector.operation == "copy");
-        self.ignore.as_deref().filter(|_| !is_copied)
+    /// Returns whether the layer is taken as it is: rules by which files are left out do not count
+    /// then, as for Flux.
+    pub fn is_copied(&self) -> bool {
+        self.layer_selector.as_ref().is_some_and(|selector| selector.operation == "copy")
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::notice::Severity;
-use super::source::{Failure, Said as _, Source};
+use super::settled::Failure;
+use super::source::{Said as _, Source};
 use crate::api::condition::STORAGE_FAILED;
 use crate::api::{Artifact, Meta};
 use crate::base::class::{Class, chain};

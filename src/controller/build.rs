@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::files::{Files, InFiles};
-use super::source::{Failure, NO_ARTIFACT, Source, UNVERIFIED_CHART};
+use super::settled::{Failure, NO_ARTIFACT, UNVERIFIED_CHART};
+use super::source::Source;
 use super::tree_chart::{self, Origin};
 use super::verification::SignedChart;
 use super::{access, bucket, git_repository, repository};

@@ -4,7 +4,8 @@ use std::future::Future;
 
 use super::access;
 use super::context::Context;
-use super::source::{Failure, Said as _, Source};
+use super::settled::Failure;
+use super::source::{Said as _, Source};
 use super::tree_chart::Origin;
 use crate::api::HelmRepository;
 use crate::api::crd::HELM_REPOSITORY_API;

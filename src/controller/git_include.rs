@@ -8,7 +8,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 
 use super::context::Context;
 use super::files::Files as _;
-use super::source::{Failure, Source as _};
+use super::settled::Failure;
+use super::source::Source as _;
 use crate::api::condition::INCLUDE_UNAVAILABLE;
 use crate::api::{Artifact, GitRepository};
 use crate::base::class::{Class, chain};

@@ -11,7 +11,8 @@ use super::files::Files;
 use super::git_access;
 use super::git_include;
 use super::git_signature::{self, NO_TAG, Signers};
-use super::source::{Failure, Looked, Success};
+use super::settled::{Failure, Success};
+use super::source::Looked;
 use crate::api::condition::{
     ARTIFACT_IN_STORAGE, Conditions, SOURCE_VERIFIED, STORAGE_FAILED, Truth, is_true,
 };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::access;
 use super::context::Context;
-use super::source::Failure;
+use super::settled::Failure;
 use crate::api::condition::SOURCE_VERIFIED;
 use crate::api::{GitRepository, VerificationMode};
 use crate::base::class::Class;

@@ -9,7 +9,8 @@ use super::artifact::{self, UNSTORED};
 use super::build::{Made, Place, Wanted};
 use super::context::Context;
 use super::queue::{Report, USUAL};
-use super::source::{self, Failure, Success};
+use super::settled::{Failure, Success};
+use super::source;
 use super::verification;
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::condition::{

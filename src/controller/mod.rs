@@ -52,6 +52,7 @@ mod repository;
 mod repository_chart;
 pub mod request;
 mod retry;
+mod settled;
 pub mod site;
 mod source;
 mod status;

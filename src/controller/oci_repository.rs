@@ -8,7 +8,8 @@ use regex::Regex;
 use super::access::{self, Problem};
 use super::artifact;
 use super::context::Context;
-use super::source::{Failure, Looked, Success};
+use super::settled::{Failure, Success};
+use super::source::Looked;
 use super::verification::{self, Asked, UNVERIFIED};
 use crate::api::condition::{Conditions, SOURCE_VERIFIED};
 use crate::api::{Artifact, OciReference, OciRepository, OciRepositorySpec, OciRepositoryStatus};
@@ -19,7 +20,7 @@ use crate::base::digest::Digest;
 use crate::base::duration::GoDuration;
 use crate::base::version::Version;
 use crate::repo::oci::CHART;
-use crate::repo::{ArtifactError, ArtifactPart, Content, OciArtifact};
+use crate::repo::{ArtifactError, ArtifactPart, Content, LayerFiles, OciArtifact};
 use crate::signature::Outcome;
 use crate::source::oci::{Access, Reference};
 
@@ -142,7 +143,11 @@ async fn look(context: &Context, repository: &OciRepository) -> Result<Seen, Fai
 /// Returns what of an artifact is taken.
 pub(super) fn part(spec: &OciRepositorySpec) -> ArtifactPart<'_> {
     let media_type = spec.layer_selector.as_ref().map_or("", |selector| &selector.media_type);
-    ArtifactPart { media_type, ignore: spec.ignored() }
+    let files = match spec.is_copied() {
+        true => LayerFiles::All,
+        false => LayerFiles::Kept(spec.ignore.as_deref()),
+    };
+    ArtifactPart { media_type, files }
 }
 
 /// Verifies a manifest, which is named by its digest, if that is asked for.

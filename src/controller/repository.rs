@@ -10,10 +10,11 @@ use super::artifact;
 use super::context::Context;
 use super::notice::Severity;
 use super::queue::{Phase, Report, Requeue, jittered};
+use super::settled::begin_anew;
 use super::source::{self, Source as _};
 use super::status;
 use crate::api::condition::{
-    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth,
+    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STORAGE_FAILED, Truth,
 };
 use crate::api::{Artifact, HelmRepository, HelmRepositoryStatus};
 use crate::base::class::{Class, chain};
@@ -177,8 +178,7 @@ async fn note(
     let mut list = std::mem::take(&mut new.conditions);
     let mut conditions = Conditions::new(&mut list, meta.generation, context.clock.now());
     let url = &repository.spec.url;
-    // What could not be read before can be now.
-    conditions.delete(STALLED);
+    begin_anew(&mut conditions);
     let mut event = None;
     match result {
         Ok((refreshed, unstored)) => {

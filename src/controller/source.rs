@@ -12,30 +12,20 @@ use serde_json::json;
 use super::context::Context;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue};
-use super::verification::UNVERIFIED;
+use super::settled::{Failure, Success, Told, is_other, settle};
 use super::{status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
-use crate::api::condition::{
-    ARTIFACT_IN_STORAGE, BUILD_FAILED, ConditionList, Conditions, FETCH_FAILED,
-    INCLUDE_UNAVAILABLE, READY, SOURCE_VERIFIED, STALLED, STORAGE_FAILED, Truth, find, is_false,
-    is_true,
-};
+use crate::api::condition::ConditionList;
 use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{
     Artifact, Bucket, BucketStatus, GitRepository, GitRepositoryStatus, HelmChart, HelmChartStatus,
     HelmRepository, HelmRepositoryStatus, Meta, OciRepository, OciRepositoryStatus,
 };
-use crate::base::class::{Class, chain};
+use crate::base::class::chain;
 use crate::base::duration::GoDuration;
 use crate::base::name::NamespacedName;
 use crate::cluster::{self, Cluster, ObjectId};
 
-/// Reason where the source of a source has nothing yet.
-pub(super) const NO_ARTIFACT: &str = "NoSourceArtifact";
-/// Conditions that tell of a failure.
-const FAILURES: [&str; 4] = [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED, INCLUDE_UNAVAILABLE];
-/// Reason where nobody who may signed a chart.
-pub(super) const UNVERIFIED_CHART: &str = "ChartVerificationError";
 /// API version of all sources.
 const API: &str = HELM_REPOSITORY_API;
 
@@ -221,43 +211,6 @@ async fn release(cluster: &Cluster, id: &ObjectId, meta: &Meta) -> Result<(), cl
     }
 }
 
-/// Why there is no new artifact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    /// The condition that becomes true.
-    pub(super) kind: &'static str,
-    /// Its reason.
-    pub(super) reason: &'static str,
-    /// Its message.
-    pub(super) message: String,
-    /// What to do about it.
-    pub(super) class: Class,
-}
-
-impl Failure {
-    /// Something could not be fetched.
-    pub(super) fn fetch((reason, message, class): super::access::Problem) -> Self {
-        Self { kind: FETCH_FAILED, reason, message, class }
-    }
-
-    /// Whether it is that nobody who may signed something.
-    fn is_unverified(&self) -> bool {
-        self.kind == SOURCE_VERIFIED || self.reason == UNVERIFIED_CHART
-    }
-}
-
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Success {
-    /// Reason of its conditions.
-    pub(super) reason: &'static str,
-    /// Their message.
-    pub(super) message: String,
-    /// Reason and message of an event, which is told of another artifact than before, and when what
-    /// was wrong is right again.
-    pub(super) news: Option<(&'static str, String)>,
-}
-
 /// Says how a reconciliation went: conditions, an event, and the rest of the status, which comes with
 /// what is particular to its kind.
 pub(super) async fn note<T: Source>(
@@ -268,62 +221,16 @@ pub(super) async fn note<T: Source>(
 ) -> Result<(), cluster::Error> {
     let meta = source.meta();
     let is_news = is_other(source.status().clone(), &mut new);
-    let parts = new.parts();
-    let mut conditions = Conditions::new(parts.conditions, meta.generation, context.clock.now());
-    // What could not be read before can be now.
-    conditions.delete(STALLED);
-    // Nor is what was not verified before: that is found out anew.
-    let is_unverified = result.as_ref().is_err_and(Failure::is_unverified);
-    if !is_unverified && is_false(conditions.list(), SOURCE_VERIFIED) {
-        conditions.delete(SOURCE_VERIFIED);
-    }
-    let event = match result {
-        Ok(Success { reason, message, news }) => {
-            FAILURES.iter().for_each(|kind| conditions.delete(kind));
-            conditions.set(READY, Truth::True, reason, &message);
-            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, reason, &message);
-            *parts.observed_generation = meta.generation;
-            news.filter(|_| is_news).map(|(reason, text)| (Severity::Normal, reason, text))
+    let at = (meta.generation, context.clock.now());
+    let event = match settle(new.parts(), at, is_news, result) {
+        Told::Nothing => None,
+        Told::Progress(reason, text) => {
+            context.recorder.progress(&source.subject(), reason, text);
+            None
         }
-        Err(Failure { kind, reason, message, class }) => {
-            for other in FAILURES.into_iter().filter(|other| *other != kind) {
-                conditions.delete(other);
-            }
-            let is_known = find(conditions.list(), kind).is_some_and(|old| old.message == message);
-            // A chart that is not signed fails to be built; of all else the reason says what is not.
-            let told = if is_unverified && kind != SOURCE_VERIFIED { UNVERIFIED } else { reason };
-            conditions.set(READY, Truth::False, told, &message);
-            if is_unverified {
-                conditions.set(SOURCE_VERIFIED, Truth::False, told, &message);
-            }
-            if kind != SOURCE_VERIFIED {
-                conditions.set(kind, Truth::True, reason, &message);
-            }
-            if class == Class::Stalled {
-                conditions.set(STALLED, Truth::True, reason, &message);
-                *parts.observed_generation = meta.generation;
-            }
-            if reason == NO_ARTIFACT || kind == INCLUDE_UNAVAILABLE {
-                // It is being fetched: no event for what is about to pass.
-                if !is_known {
-                    context.recorder.progress(&source.subject(), reason, message);
-                }
-                None
-            } else {
-                Some((Severity::Warning, reason, message))
-            }
-        }
+        Told::Event(severity, reason, text) => Some((severity, reason, text)),
     };
     finish(context, source, new, event).await
-}
-
-/// Whether a status has another artifact than the one before, or that one said that something failed.
-fn is_other<S: Said>(mut old: S, new: &mut S) -> bool {
-    let old = old.parts();
-    let digest = |artifact: &Option<Artifact>| artifact.as_ref().map(|it| it.digest.clone());
-    digest(old.artifact) != digest(new.parts().artifact)
-        || FAILURES.iter().any(|kind| is_true(old.conditions, kind))
-        || is_false(old.conditions, SOURCE_VERIFIED)
 }
 
 /// Writes a status, and the event that belongs to it.

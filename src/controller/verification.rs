@@ -14,8 +14,8 @@ use crate::base::class::{Class, chain};
 use crate::base::digest::Digest;
 use crate::repo::oci::CHART;
 use crate::repo::{
-    ArtifactError, ArtifactPart, Entry, Error as RepoError, Pulled, Repositories, RepositorySpec,
-    Verifier,
+    ArtifactError, ArtifactPart, Entry, Error as RepoError, LayerFiles, Pulled, Repositories,
+    RepositorySpec, Verifier,
 };
 use crate::signature::{
     Document, Identity, Keyless, Notation, Outcome, PublicKey, Trust, TrustedRoot,
@@ -211,7 +211,7 @@ impl SignedChart {
 
     /// Gets it: by the same digest, whatever its version is meanwhile.
     pub(super) async fn pull(&self, context: &Context) -> Result<Pulled, ArtifactError> {
-        let part = ArtifactPart { media_type: CHART, ignore: None };
+        let part = ArtifactPart { media_type: CHART, files: LayerFiles::All };
         context.repositories.pull_artifact(&self.access, &self.at, part).await
     }
 }

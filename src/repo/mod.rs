@@ -42,8 +42,8 @@ pub use provenance::{Trust, read_keyring};
 pub use publish::Listing;
 pub use reference::{Located, fetch_index, locate, locate_in};
 pub use repositories::{
-    ArtifactError, ArtifactPart, OciArtifact, Pulled, Refreshed, Repositories, RepositorySpec,
-    Trouble,
+    ArtifactError, ArtifactPart, LayerFiles, OciArtifact, Pulled, Refreshed, Repositories,
+    RepositorySpec, Trouble,
 };
 pub use resolve::allowed;
 pub use search::{Found, Hit, Query, Searchable};

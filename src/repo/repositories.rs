@@ -25,7 +25,7 @@ use crate::source::git::Servers;
 use crate::source::oci::Access;
 use crate::source::{Credentials, Fetch, Fetched, Fetcher, Kind, Tls};
 
-pub use self::artifact::{ArtifactError, ArtifactPart, OciArtifact};
+pub use self::artifact::{ArtifactError, ArtifactPart, LayerFiles, OciArtifact};
 
 use self::failure::{Failures, Wanted};
 use self::registry::Listed;

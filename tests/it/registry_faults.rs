@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{Response, header};
+use axum::http::{Method, Response, header};
 use leadsman::base::class::{Class, chain};
 use leadsman::base::digest::Digest;
 use leadsman::base::secret::Secret;
@@ -53,6 +53,10 @@ enum Wrong {
     Loop,
     /// Uploads go elsewhere.
     ForeignUpload,
+    /// `HEAD` is answered with this status.
+    Head(u16),
+    /// `HEAD` is answered without a digest.
+    NoDigest,
     /// The token service is at this address.
     Realm(&'static str),
     /// The token service refuses.
@@ -182,6 +186,12 @@ fn respond(site: &Site, request: &Request) -> Response<Body> {
         Wrong::Passing(status, times) if number <= times => {
             return build.status(status).body(Body::empty()).unwrap();
         }
+        Wrong::Head(status) if request.method() == Method::HEAD => {
+            return build.status(status).body(Body::empty()).unwrap();
+        }
+        Wrong::NoDigest if request.method() == Method::HEAD => {
+            return build.body(Body::empty()).unwrap();
+        }
         Wrong::Html => return build.body(Body::from("<!DOCTYPE html><html></html>")).unwrap(),
         _ => {}
     }
@@ -237,6 +247,8 @@ fn endless() -> Body {
 enum Question {
     Tags,
     Manifest,
+    /// The digest of a tag.
+    Digest,
     Blob,
     Upload,
 }
@@ -263,6 +275,12 @@ async fn ask(pair: &Pair, question: Question, retries: u32) -> Result<String, Er
             let found = session.manifest(&pair.reference("1.0.0")).await;
             found.map(|found| String::from_utf8_lossy(&found.bytes).into_owned())
         }
+        Question::Digest => {
+            let found = session.resolve(&pair.reference("1.0.0")).await;
+            found.map(|digest| {
+                if digest == Digest::of(manifest()) { "right" } else { "wrong" }.to_owned()
+            })
+        }
         Question::Blob => {
             let found = session.blob(&pair.reference(""), &blob, 1 << 20).await;
             found.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -278,7 +296,7 @@ async fn ask(pair: &Pair, question: Question, retries: u32) -> Result<String, Er
 type Row = (Wrong, Question, Result<&'static str, (&'static str, Class)>, usize);
 
 fn rows() -> Vec<Row> {
-    use Question::{Blob, Manifest, Tags, Upload};
+    use Question::{Blob, Digest, Manifest, Tags, Upload};
     let retry = |text| Err((text, Class::Retry));
     let wait = |text, seconds| Err((text, Class::Wait(Duration::from_secs(seconds))));
     vec![
@@ -293,6 +311,16 @@ fn rows() -> Vec<Row> {
         (Wrong::Status(429, ""), Tags, wait("status code 429", 60), 1),
         (Wrong::Status(503, "5"), Blob, wait("status code 503: Service Unavailable", 5), 1),
         (Wrong::Status(500, ""), Blob, retry("status code 500: Internal Server Error"), 1),
+        (Wrong::Nothing, Digest, Ok("right"), 1),
+        (Wrong::NoDigest, Digest, Ok("right"), 2),
+        (Wrong::Head(404), Digest, Ok("right"), 2),
+        (Wrong::Head(405), Digest, Ok("right"), 2),
+        (Wrong::Head(403), Digest, Ok("right"), 2),
+        (Wrong::Head(501), Digest, Ok("right"), 2),
+        (Wrong::Head(500), Digest, retry("status code 500: Internal Server Error"), 1),
+        (Wrong::Head(429), Digest, wait("status code 429: Too Many Requests", 60), 1),
+        (Wrong::Status(404, ""), Digest, retry("charts/web:1.0.0: not found"), 2),
+        (Wrong::Status(403, ""), Digest, retry("GET"), 2),
         (Wrong::Hang, Manifest, retry("not answered in full within 2 s"), 1),
         (Wrong::Cut, Blob, retry("the connection broke"), 1),
         (Wrong::Blob(b"the bytes of a chord"), Blob, retry("the registry is inconsistent"), 1),

@@ -17,8 +17,39 @@ use crate::source::oci::{Access, Descriptor, Index, Manifest, Reference, Session
 pub struct ArtifactPart<'a> {
     /// The first layer of this media type, or the first of all where it is empty.
     pub media_type: &'a str,
-    /// Rules by which files of it are left out; none: the layer is taken as it is.
-    pub ignore: Option<&'a str>,
+    /// Which files of it.
+    pub files: LayerFiles<'a>,
+}
+
+/// Which files of a layer are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerFiles<'a> {
+    /// All: the layer is taken as it is.
+    All,
+    /// Those that neither its `.sourceignore` files leave out, nor these rules. Where there are
+    /// neither, it is taken as it is.
+    Kept(Option<&'a str>),
+}
+
+impl LayerFiles<'_> {
+    /// Returns the packed files of a layer; none: they are the layer.
+    fn of(self, layer: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        match self {
+            Self::Kept(rules) if rules.is_some() || archive::has_rules(layer) => {
+                archive::without(layer, rules).map(Some)
+            }
+            Self::All | Self::Kept(_) => Ok(None),
+        }
+    }
+
+    /// Tells it from others in the name of an artifact.
+    fn mark(self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Kept(None) => "+".to_owned(),
+            Self::Kept(Some(rules)) => format!("+{}", Digest::of(rules).to_hex()),
+        }
+    }
 }
 
 /// A layer of an artifact that is in the cache.
@@ -103,15 +134,11 @@ impl Repositories {
                 bytes
             }
         };
-        let bytes = match part.ignore {
-            None => bytes,
-            Some(rules) => archive::without(&bytes, rules)
-                .map_err(|why| {
-                    let doing = "failed to extract layer contents from artifact";
-                    ArtifactError::Layer(format!("{doing}: {why}"))
-                })?
-                .into(),
-        };
+        let kept = part.files.of(&bytes).map_err(|why| {
+            let doing = "failed to extract layer contents from artifact";
+            ArtifactError::Layer(format!("{doing}: {why}"))
+        })?;
+        let bytes = kept.map_or(bytes, bytes::Bytes::from);
         let artifact = OciArtifact {
             manifest: fetched.digest,
             digest: Digest::of(&bytes),
@@ -133,8 +160,7 @@ impl Repositories {
         part: ArtifactPart<'_>,
     ) -> Result<Pulled, ArtifactError> {
         let bad = |_| ArtifactError::Layer(format!("{at} is no address"));
-        let ignored = part.ignore.map(|rules| format!("+{}", Digest::of(rules).to_hex()));
-        let url = format!("oci://{at}#{}{}", part.media_type, ignored.unwrap_or_default());
+        let url = format!("oci://{at}#{}{}", part.media_type, part.files.mark());
         let url: SafeUrl = url.parse().map_err(bad)?;
         if let Some(known) = self.known(&url, None)? {
             return Ok(known);
@@ -174,7 +200,7 @@ impl Repositories {
     ) -> Result<Pulled, ArtifactError> {
         let (artifact, bytes) = self.oci_artifact(access, at, part).await?;
         let pulled = self.load(url, artifact.digest, &bytes)?;
-        if part.ignore.is_some() {
+        if part.files != LayerFiles::All {
             // A layer is kept as it came; of this one something is missing.
             let now = self.fetcher.clock().now();
             let kept = self.indexes.cache().put_archive(&artifact.digest, &bytes, now);

@@ -154,14 +154,14 @@ pub(super) fn pack<T, E: std::error::Error>(
 type Foreign = (bool, Vec<u8>);
 
 /// Packs somebody else's archive anew without the files that rules leave out: those of its own
-/// `.sourceignore` files, and these. Links are left out, as by Flux.
+/// `.sourceignore` files, and these, which count more. Links are left out, as by Flux.
 ///
 /// Source: fluxcd/source-controller internal/controller/ocirepository_controller.go
 /// (`reconcileArtifact`); fluxcd/pkg tar/tar.go.
 ///
 /// # Errors
 /// It is none, leads out of its folder, or is too large.
-pub(in crate::repo) fn without(packed: &[u8], rules: &str) -> Result<Vec<u8>, String> {
+pub(in crate::repo) fn without(packed: &[u8], rules: Option<&str>) -> Result<Vec<u8>, String> {
     let files = foreign(packed)?;
     let own = files.iter().filter_map(|(path, (_, data))| {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -170,7 +170,7 @@ pub(in crate::repo) fn without(packed: &[u8], rules: &str) -> Result<Vec<u8>, St
     });
     let own: Vec<(String, String)> = own.collect();
     let own: Vec<(&str, &str)> = own.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-    let rules = Ignore::new(&own, Some(rules));
+    let rules = Ignore::new(&own, rules);
     let kept = files.iter().filter(|(path, _)| !rules.drops(path, false));
     let entries = kept.map(|(path, (is_program, data))| Entry {
         path: path.clone(),
@@ -184,6 +184,19 @@ pub(in crate::repo) fn without(packed: &[u8], rules: &str) -> Result<Vec<u8>, St
     let stored = |error| FilesError::<io::Error>::Fetch(error);
     let written = write(entries.collect(), Vec::new(), stored, read);
     written.map(|counted| counted.into).map_err(|error| chain(&error))
+}
+
+/// Whether somebody else's archive has rules about its files. One that cannot be read has none: who
+/// takes it as it is says what is wrong with it.
+pub(in crate::repo) fn has_rules(packed: &[u8]) -> bool {
+    let most_bytes = limit::current().of(Limit::Unpacked).saturating_add(OVERHEAD_BYTES);
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(packed).take(most_bytes));
+    let Ok(entries) = archive.entries() else { return false };
+    entries.map_while(Result::ok).any(|entry| {
+        let is_rules =
+            entry.path_bytes().rsplit(|byte| *byte == b'/').next() == Some(RULES.as_bytes());
+        is_rules && entry.header().entry_type().is_file()
+    })
 }
 
 /// Reads the files of somebody else's archive.
@@ -309,7 +322,7 @@ mod tests {
             file("web/ci/.sourceignore", "*.tmp\n"),
             file("web/ci/a.tmp", "tmp"),
         ];
-        let out = without(&archive(&rows), "*.md\n").unwrap();
+        let out = without(&archive(&rows), Some("*.md\n")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.tgz");
         file::write_atomic(&path, &out).unwrap();
@@ -327,7 +340,29 @@ mod tests {
             "web/run.sh true",
         ];
         assert_eq!(got, want);
-        assert_eq!(out, without(&archive(&rows), "*.md\n").unwrap(), "the same bytes each time");
+        assert_eq!(
+            out,
+            without(&archive(&rows), Some("*.md\n")).unwrap(),
+            "the same bytes each time"
+        );
+    }
+
+    #[test]
+    fn somebody_elses_archive_may_have_rules() {
+        use tar::EntryType as Kind;
+        let chart = (Kind::Regular, "web/Chart.yaml", 0o644, "chart");
+        let rows = [
+            ((Kind::Regular, ".sourceignore", 0o644, "*.tmp\n"), true),
+            ((Kind::Regular, "web/ci/.sourceignore", 0o644, "*.tmp\n"), true),
+            ((Kind::Regular, "web/ci/.sourceignore", 0o644, ""), true),
+            ((Kind::Regular, "web/x.sourceignore", 0o644, ""), false),
+            ((Kind::Regular, "web/.sourceignore/x", 0o644, ""), false),
+            ((Kind::Symlink, "web/.sourceignore", 0o777, ""), false),
+        ];
+        for (row, want) in rows {
+            assert_eq!(has_rules(&archive(&[chart, row])), want, "{row:?}");
+        }
+        assert!(!has_rules(b"no archive"));
     }
 
     #[test]
@@ -342,10 +377,12 @@ mod tests {
             (Kind::Fifo, "x", "is neither a file nor a folder"),
         ];
         for (kind, name, want) in rows {
-            let got = without(&archive(&[(kind, name, 0o644, "")]), "").unwrap_err();
+            let got = without(&archive(&[(kind, name, 0o644, "")]), None).unwrap_err();
             assert_eq!(got, format!("`{name}` {want}"));
         }
-        assert!(without(b"no archive", "").unwrap_err().starts_with("the archive cannot be read"));
+        assert!(
+            without(b"no archive", None).unwrap_err().starts_with("the archive cannot be read")
+        );
     }
 
     #[test]

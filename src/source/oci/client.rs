@@ -82,6 +82,12 @@ fn push_scope(repository: &str) -> String {
     format!("repository:{repository}:pull,push")
 }
 
+/// Whether the same might be had by another method: not what passes by itself.
+fn refuses_head(status: StatusCode) -> bool {
+    let passes = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    status == StatusCode::NOT_IMPLEMENTED || status.is_client_error() && !passes
+}
+
 impl Access {
     /// Returns what tells one way of asking from another.
     #[must_use]
@@ -159,7 +165,11 @@ impl Session {
         Err(endless(format!("more than {PAGES} pages")))
     }
 
-    /// Returns the digest of a manifest.
+    /// Returns the digest of a manifest. A registry that does not answer `HEAD` as it should is asked
+    /// for the manifest itself, as Flux does; one that is not able to answer now is not asked twice.
+    ///
+    /// Source: fluxcd/source-controller internal/controller/ocirepository_controller.go
+    /// (`getRevision`).
     ///
     /// # Errors
     /// It is not there, or cannot be had.
@@ -169,17 +179,15 @@ impl Session {
         let head =
             Ask { method: Method::HEAD, accept: ACCEPTED, ..Ask::get(at.host(), url, &scope) };
         let answer = self.send(&head).await?;
-        if answer.status() == StatusCode::OK {
-            let named = header_text(&answer, DIGEST).parse().ok();
-            return match named {
-                Some(digest) => Ok(digest),
-                // Some registries tell it only with the bytes.
-                None => self.manifest(at).await.map(|fetched| fetched.digest),
-            };
+        let status = answer.status();
+        if !status.is_success() && !refuses_head(status) {
+            return Err(self.refused(&head, answer).await);
         }
-        match answer.status() {
-            StatusCode::NOT_FOUND => Err(Error::NotFound(at.to_string())),
-            _ => Err(self.refused(&head, answer).await),
+        // Some registries tell it only with the bytes.
+        let named = (status == StatusCode::OK).then(|| header_text(&answer, DIGEST).parse().ok());
+        match named.flatten() {
+            Some(digest) => Ok(digest),
+            None => self.manifest(at).await.map(|fetched| fetched.digest),
         }
     }
 
