@@ -183,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn dependencies_of_one_name_are_no_reason_to_leave_an_entry_out() {
+        let twice = json!([
+            {"name": "db", "version": "1.x", "repository": "https://c.example"},
+            {"name": "db", "version": "2.x", "repository": "https://c.example"},
+        ]);
+        let list = json!([{"name": "a", "version": "1.0.0", "dependencies": twice}]);
+        let (good, warnings) = entries_of(&list);
+        assert_eq!((good.len(), warnings.len()), (1, 0));
+    }
+
+    #[test]
     fn of_equal_precedence_the_later_published_comes_first() {
         let entry = |version, created| json!({"name": "a", "version": version, "created": created});
         let list = json!([

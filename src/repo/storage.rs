@@ -385,6 +385,23 @@ mod tests {
     }
 
     #[test]
+    fn many_files_are_removed_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::new(folder.path(), "http://a", Retention::default());
+        let first = "helmchart/shop/web/0.tgz";
+        storage.put(first, None, &bytes("one"), now()).unwrap();
+        for number in 1..1500 {
+            std::fs::write(folder.path().join(format!("helmchart/shop/web/{number}.tgz")), b"x")
+                .unwrap();
+        }
+        let newest = "helmchart/shop/web/new.tgz";
+        storage.put(newest, None, &bytes("two"), Timestamp::now()).unwrap();
+        let left = names(folder.path());
+        assert_eq!(left.len(), Retention::default().records, "{left:?}");
+        assert!(left.iter().any(|name| name == newest), "{left:?}");
+    }
+
+    #[test]
     fn a_link_of_the_file_system_is_not_followed() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::new(folder.path(), "http://a", Retention::default());

@@ -255,6 +255,27 @@ async fn processes_share_a_folder_and_without_one_nothing_is_served() {
     let now = world.stored("helmcharts", "web", "1.0.0").await;
     assert_eq!(now["metadata"]["resourceVersion"], chart["metadata"]["resourceVersion"]);
     drop(other);
+    // Under another name all of it has new addresses, and there is no news.
+    let host = "elsewhere.example";
+    world.run(&yaml, &["--storage-addr", "127.0.0.1:0", "--storage-adv-addr", host]);
+    for (kind, name, link) in
+        [("helmcharts", "web", "latest.tar.gz"), ("helmrepositories", "all", "index.yaml")]
+    {
+        until("the new addresses", SOON, async || {
+            let found = world.api.get(&world.path(kind, name)).await.unwrap_or_default();
+            let status = &found["status"];
+            let folder = format!(
+                "http://{host}/{}/{}/{name}/",
+                &kind.trim_end_matches('s').replace("repositorie", "repository"),
+                world.namespace
+            );
+            let is_there = |url: &Value| url.as_str().is_some_and(|url| url.starts_with(&folder));
+            let good = is_there(&status["artifact"]["url"])
+                && status["url"] == json!(folder.clone() + link);
+            if good { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    }
     // Without storage the status says where it came from.
     world.run(&yaml, &[]);
     let own = format!("{}/#web-1.0.0.tgz", repository.url());
@@ -265,6 +286,46 @@ async fn processes_share_a_folder_and_without_one_nothing_is_served() {
         if good { Ok(()) } else { Err(status.to_string()) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_repository_stays_as_it_is_and_another_address_counts_after_it() {
+    let mut world = World::start().await;
+    let [first, second] = [Repository::start(), Repository::start()];
+    first.publish_package(web("1.0.0", ""));
+    second.publish_package(web("2.0.0", ""));
+    let of =
+        |url: &str, more: &str| source("HelmRepository", "all", &format!("url: \"{url}\"{more}"));
+    let flags = ["--storage-addr", "127.0.0.1:0"];
+    world.run(&of(&first.url(), ""), &flags);
+    let before = world.stored("helmrepositories", "all", "").await;
+    // Another one beside it shows that time passes.
+    let beside = source("HelmRepository", "beside", &format!("url: \"{}\"", first.url()));
+    world.run(&(of(&second.url(), ", suspend: true") + &beside), &flags);
+    let path = world.path("helmrepositories", "all");
+    until("it is suspended", SOON, async || {
+        world.api.get(&path).await.unwrap_or_default()["spec"]["suspend"] == json!(true)
+    })
+    .await;
+    let asked = first.asked().len();
+    until("the other is asked several times", SOON, async || first.asked().len() > asked + 3).await;
+    let now = world.api.get(&path).await.unwrap();
+    assert_eq!(now["status"], before["status"]);
+    assert!(second.asked().is_empty());
+    world.run(&of(&second.url(), ", suspend: false"), &flags);
+    until("the other address counts", SOON, async || {
+        let found = world.api.get(&path).await.unwrap_or_default();
+        let revision = &found["status"]["artifact"]["revision"];
+        let observed = &found["status"]["observedGeneration"];
+        let good = *revision != before["status"]["artifact"]["revision"]
+            && *observed == found["metadata"]["generation"];
+        if good { Ok(()) } else { Err(found["status"].to_string()) }
+    })
+    .await;
+    let after = world.stored("helmrepositories", "all", "").await;
+    let index = String::from_utf8(world.fetched(&after).await).unwrap();
+    assert!(index.contains("2.0.0") && !index.contains("1.0.0\""), "{index}");
+    assert_eq!(world.read(&after["status"]["url"]).await.body, index.as_bytes());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -278,6 +278,13 @@ async fn tags_ranges_names_and_hashes_are_followed() {
         .stays("it runs", |release| release["status"]["history"][0]["chartVersion"] == "1.1.0")
         .await;
     assert_eq!(world.git.asked().len(), before);
+    // A branch that is moved back by force is followed.
+    let branch = json!({"spec": {"ref": {"branch": "main", "commit": null}}});
+    world.change(SOURCES, "web", &branch).await;
+    world.stored(&format!("main@sha1:{second}")).await;
+    world.git.git(&["reset", "-q", "--hard", &first]);
+    world.stored(&format!("main@sha1:{first}")).await;
+    world.runs("1.0.0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -383,14 +390,18 @@ async fn dependencies_of_a_folder_are_gotten() {
     let chart = format!(
         "apiVersion: v2\nname: web\nversion: 1.0.0\ndependencies:\n\
          - {{name: common, version: 1.x, repository: \"file://../common\"}}\n\
+         - {{name: common, alias: again, version: 1.x, repository: \"file://../common\"}}\n\
          - {{name: far, version: 3.x, repository: \"{remote}/\"}}\n"
     );
-    let common = map("common");
+    // A chart is called by its alias.
+    let (common, left_out) = (map("{{ .Chart.Name }}"), map("left-out"));
     let more = [
         ("charts/web/Chart.yaml", chart.as_str()),
         ("charts/common/Chart.yaml", "apiVersion: v2\nname: common\nversion: 1.2.0\n"),
         ("charts/common/values.yaml", "a: b\n"),
         ("charts/common/templates/a.yaml", common.as_str()),
+        ("charts/web/.helmignore", "left-out.yaml\n"),
+        ("charts/web/templates/left-out.yaml", left_out.as_str()),
     ];
     world.web("1.0.0", "", &more);
     let lender = format!(
@@ -404,10 +415,11 @@ async fn dependencies_of_a_folder_are_gotten() {
     world.run(&(lender + &both()));
     world.runs("1.0.0").await;
     let path = |name: &str| format!("/api/v1/namespaces/{}/configmaps/{name}", world.namespace);
-    for (name, text) in [("common", "b"), ("far", "far")] {
+    for (name, text) in [("common", "b"), ("again", "b"), ("far", "far")] {
         let found = world.api.get(&path(name)).await.unwrap_or_default();
         assert_eq!(found["data"]["a"], text, "{name}");
     }
+    assert_eq!(world.api.get(&path("left-out")).await, None);
     // A folder outside of the repository is none.
     let outside = chart.replace("../common", "../../../../etc").replace("1.0.0", "1.1.0");
     world.web("1.1.0", "", &[("charts/web/Chart.yaml", &outside)]);

@@ -306,3 +306,31 @@ async fn a_repository_that_was_never_added_is_searched() {
     assert_eq!(gone.code, Some(1));
     assert!(gone.stderr.contains("is not a valid chart repository"), "{}", gone.stderr);
 }
+
+#[test]
+fn the_environment_names_a_proxy() {
+    let server = repository();
+    let proxy = server.url();
+    server.put(
+        "stable/index.yaml",
+        "apiVersion: v1\nentries:\n  web:\n  - name: web\n    version: 1.0.0\n",
+    );
+    let rows: [(&[(&str, &str)], bool); 5] = [
+        (&[], false),
+        (&[("HTTP_PROXY", &proxy)], true),
+        (&[("http_proxy", &proxy)], true),
+        (&[("HTTP_PROXY", &proxy), ("NO_PROXY", "other.invalid,charts.invalid")], false),
+        (&[("HTTP_PROXY", &proxy), ("NO_PROXY", "other.invalid")], true),
+    ];
+    for (environment, works) in rows {
+        let leadsman = Leadsman::new();
+        let arguments = ["search", "repo", "web", "--repo", "http://charts.invalid/stable"];
+        let mut command = leadsman.command(&arguments);
+        command.env_remove("NO_PROXY").env_remove("no_proxy");
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), works, "{environment:?}: {said}");
+    }
+    let asked = server.asked();
+    assert!(asked.len() == 3 && asked.iter().all(|one| one.path == "/stable/index.yaml"));
+}

@@ -313,6 +313,36 @@ async fn https_needs_an_authority_that_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_server_may_want_a_certificate() {
+    let (server, [certificate, key]) = Repository::start_mutual();
+    server.publish_package(package("1.0.0"));
+    let cache = tempfile::tempdir().unwrap();
+    let ours = repositories(cache.path(), &[]);
+    let mut spec = spec(&server.url());
+    let authorities = server.authority().unwrap().to_owned();
+    spec.tls = Some(Tls { authorities: authorities.clone(), ..Tls::default() });
+    assert!(ours.refresh(&spec).await.is_err());
+    assert!(server.asked().is_empty());
+    spec.tls = Some(Tls { authorities, certificate, key: Secret::new(key) });
+    assert!(ours.refresh(&spec).await.unwrap().changed);
+    let entry = ours.resolve(&spec.url, "web", "1.0.0").unwrap().remove(0);
+    ours.pull(&spec, &entry).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_index_is_asked_for_below_the_address() {
+    let server = Repository::start();
+    server.put("team/a%20b/index.yaml", index_of(&["1.0.0"], "2026-01-01T00:00:00Z"));
+    let cache = tempfile::tempdir().unwrap();
+    let ours = repositories(cache.path(), &[]);
+    for address in ["/team/a%20b", "/team/a%20b/", "/team/a%20b?token=t"] {
+        let spec = spec(&format!("{}{address}", server.url()));
+        assert!(ours.refresh(&spec).await.unwrap().changed, "{address}");
+    }
+    assert!(server.asked().iter().all(|asked| asked.path == "/team/a%20b/index.yaml"));
+}
+
+#[tokio::test]
 async fn a_cache_that_cannot_be_written_stops_nothing() {
     let setup = setup();
     // A file where the folder should be: no user may write below it, not even root.

@@ -77,6 +77,24 @@ async fn a_wrong_digest_is_refused() {
 }
 
 #[test]
+fn the_index_is_below_the_repository() {
+    let rows = [
+        ("https://c.example", "https://c.example/index.yaml"),
+        ("https://c.example/", "https://c.example/index.yaml"),
+        ("https://c.example/stable", "https://c.example/stable/index.yaml"),
+        ("https://c.example/stable/", "https://c.example/stable/index.yaml"),
+        ("https://c.example/stable?t=1&u=a/b", "https://c.example/stable/index.yaml?t=1&u=a/b"),
+        ("https://c.example/stable/?t=1", "https://c.example/stable/index.yaml?t=1"),
+        ("https://c.example/?t=1", "https://c.example/index.yaml?t=1"),
+        ("https://c.example/a%20b", "https://c.example/a%20b/index.yaml"),
+    ];
+    for (root, want) in rows {
+        let got = below(&root.parse().unwrap(), "index.yaml");
+        assert_eq!(got.expose().as_str(), want, "{root}");
+    }
+}
+
+#[test]
 fn addresses_of_archives_are_whole_or_beside_the_repository() {
     let rows = [
         ("https://c.example/stable", "web-1.tgz", "https://c.example/stable/web-1.tgz"),

@@ -76,6 +76,13 @@ impl Repository {
         Self { server: Serving::Apart(Server::https(app)), shelf }
     }
 
+    /// Starts an empty one over HTTPS for those who show a certificate; returns one with its key.
+    pub(crate) fn start_mutual() -> (Self, [String; 2]) {
+        let (app, shelf) = app();
+        let (server, shown) = Server::mutual(app);
+        (Self { server: Serving::Apart(server), shelf }, shown)
+    }
+
     /// Returns the URL for `HelmRepository.spec.url`.
     pub(crate) fn url(&self) -> String {
         match &self.server {

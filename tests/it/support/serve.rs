@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -29,6 +31,14 @@ impl Server {
     /// this server alone.
     pub(crate) fn https(app: Router) -> Self {
         Self::start(app, Some(Identity::new()))
+    }
+
+    /// Serves HTTPS to those alone who show a certificate of the same authority; returns one, and its
+    /// key, in PEM.
+    pub(crate) fn mutual(app: Router) -> (Self, [String; 2]) {
+        let identity = Identity { asks_who: true, ..Identity::new() };
+        let shown = [identity.certificate.clone(), identity.key.clone()];
+        (Self::start(app, Some(identity)), shown)
     }
 
     /// Returns the address without a path, such as `http://127.0.0.1:4711`.
@@ -139,6 +149,8 @@ pub(crate) struct Identity {
     /// The server's private key.
     pub(crate) key: String,
     der: (Vec<u8>, Vec<u8>),
+    /// Whether whoever comes must show a certificate of the authority.
+    asks_who: bool,
 }
 
 impl Identity {
@@ -160,16 +172,25 @@ impl Identity {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
             der: (certificate.der().to_vec(), key.serialize_der()),
+            asks_who: false,
         }
     }
 
     fn acceptor(self) -> TlsAcceptor {
         let (certificate, key) = self.der;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let who = if self.asks_who {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(self.authority.as_bytes()).unwrap()).unwrap();
+            let (roots, provider) = (Arc::new(roots), Arc::clone(&provider));
+            WebPkiClientVerifier::builder_with_provider(roots, provider).build().unwrap()
+        } else {
+            WebPkiClientVerifier::no_client_auth()
+        };
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_no_client_auth()
+            .with_client_cert_verifier(who)
             .with_single_cert(
                 vec![certificate.into()],
                 PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)),
