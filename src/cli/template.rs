@@ -90,11 +90,12 @@ pub(super) async fn run(
         Ok(sorted) => sorted,
         Err(error) => return refuse(&error),
     };
+    let mut tried = None;
     if let Some(target) = &target {
-        let manifest = manifest::text(&sorted.documents, &sorted.hooks);
-        trial(&args, &request.release).run(&target.cluster, &manifest).await?;
+        let manifest = tried.insert(manifest::text(&sorted.documents, &sorted.hooks));
+        trial(&args, &request.release).run(&target.cluster, manifest).await?;
     }
-    let shown = show(&args, &name, &rendered.chart, &sorted);
+    let shown = show(&args, &name, &rendered.chart, (&sorted, tried));
     renderer.keep();
     shown
 }
@@ -110,18 +111,18 @@ fn renderer(args: &Template) -> ManuallyDrop<Renderer> {
     renderer
 }
 
-/// Prints or writes what was rendered.
+/// Prints or writes what was rendered; its text is made only once.
 fn show(
     args: &Template,
     name: &str,
     chart: &Chart,
-    sorted: &manifest::Sorted<'_>,
+    (sorted, tried): (&manifest::Sorted<'_>, Option<String>),
 ) -> anyhow::Result<ExitCode> {
     if is_whole(args) {
         ui::print_through(|out| manifest::write_output(out, sorted));
         return Ok(ExitCode::SUCCESS);
     }
-    let manifest = manifest::text(&sorted.documents, &sorted.hooks);
+    let manifest = tried.unwrap_or_else(|| manifest::text(&sorted.documents, &sorted.hooks));
     let shown = Shown { chart, manifest, hooks: &sorted.hooks };
     if args.output_dir.is_empty() { print(args, shown) } else { write(args, name, &shown) }
 }
