@@ -4,6 +4,7 @@
 //! and converts arguments by the row; the function itself only computes. A Go panic and a Go error
 //! look the same to a template, so both are an `Err` here.
 
+mod addresses;
 mod builtins;
 mod cases;
 mod certs;

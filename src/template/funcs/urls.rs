@@ -2,10 +2,9 @@
 //!
 //! Source: sprig v3.3.0 url.go; go1.26 net/url/url.go.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use super::super::strconv;
 use super::super::value::{Map, Value, text};
+use super::addresses::{self, Address};
 use super::{Args, Func, Outcome, Ty};
 
 pub(super) const TABLE: &[Func] = &[
@@ -286,22 +285,12 @@ fn parse_host(scheme: &[u8], host: &[u8]) -> Result<Vec<u8>, String> {
     let zone = memchr::memmem::find(name, b"%25").unwrap_or(name.len());
     let mut address = Part::Host.unescape(&name[..zone])?;
     address.extend(Part::Zone.unescape(&name[zone..])?);
-    check_literal(&address)?;
+    match addresses::parse(&address) {
+        Ok(Address::V6) => {}
+        Ok(Address::V4) => return Err("invalid IP-literal".to_owned()),
+        Err(why) => return Err(format!("invalid host: {why}")),
+    }
     Ok([b"[", address.as_slice(), b"]", &port].concat())
-}
-
-/// Checks the address between brackets: one of IPv6, with or without a zone.
-fn check_literal(address: &[u8]) -> Result<(), String> {
-    let (plain, zone) = cut(address, b'%');
-    let shown = std::str::from_utf8(plain).unwrap_or_default();
-    if zone.is_none() && shown.parse::<Ipv4Addr>().is_ok() {
-        return Err("invalid IP-literal".to_owned());
-    }
-    if shown.parse::<Ipv6Addr>().is_err() || zone.is_some_and(<[u8]>::is_empty) {
-        let quoted = strconv::quote(address);
-        return Err(format!("invalid host: ParseAddr({quoted}): unable to parse IP"));
-    }
-    Ok(())
 }
 
 fn is_optional_port(port: &[u8]) -> bool {

@@ -5,16 +5,19 @@
 
 pub(crate) mod ask;
 mod grammar;
+mod paths;
 mod texts;
 mod words;
 
 use std::io::Write as _;
 
 use leadsman::chart;
+use leadsman::jsonpath::Template;
 use leadsman::yaml::{Map, Value, json as go_json};
 use serde_json::json;
 
 use self::ask::Said;
+use self::paths::Paths;
 use self::texts::Texts;
 use crate::support::parts;
 use crate::support::single::Single;
@@ -276,4 +279,43 @@ fn random_metadata_is_read_as_helm_reads_it() {
     let same =
         |said: Said| said.map(|text| serde_json::from_str::<Value>(&text).unwrap().to_string());
     compare_as(&asked, got, 20, same);
+}
+
+#[test]
+fn random_urls_are_read_as_helm_reads_them() {
+    let mut paths = Paths::new(seed());
+    let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
+        .map(|_| format!("{{{{ urlParse \"{}\" | toJson }}}}", paths.url()))
+        .map(|template| (template.clone(), question(&template, &json!({}))))
+        .collect();
+    compare_within(&asked, |index| rendered(&asked[index].0, &json!({})), (20, 0), |_, said| said);
+}
+
+#[test]
+fn random_jsonpaths_find_what_helm_finds() {
+    let mut paths = Paths::new(seed());
+    let data = as_values(Paths::data());
+    let asked: Vec<_> = (0..number("LEADSMAN_FUZZ", FEW))
+        .map(|_| paths.template())
+        .map(|text| (text.clone(), json!({"jsonpath": text, "values": data})))
+        .collect();
+    // Upstream walks maps at random.
+    let form = |index: usize, said: Said| {
+        let text = &asked[index].0;
+        if !(text.contains('*') || text.contains("..")) {
+            return said;
+        }
+        said.map(|found| {
+            let mut bytes = found.into_bytes();
+            bytes.sort_unstable();
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    let got = |index: usize| {
+        let parsed = Template::parse(&asked[index].0).map_err(|error| error.to_string())?;
+        // Helm prints nothing where there is nothing to be found.
+        let found = parsed.render(&data).unwrap_or_default();
+        Ok(String::from_utf8_lossy(&found).into_owned())
+    };
+    compare_within(&asked, |index| form(index, got(index)), (20, 0), form);
 }

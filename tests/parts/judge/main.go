@@ -8,10 +8,12 @@
 //	                          set, string, json, literal) makes of the values `base`, as JSON
 //	yaml                      a values file, as JSON
 //	metadata                  a Chart.yaml, checked, as JSON
+//	jsonpath, values          what `show values --jsonpath` prints of the values
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,6 +31,7 @@ import (
 	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
 	"helm.sh/helm/v4/pkg/engine"
 	"helm.sh/helm/v4/pkg/strvals"
+	"k8s.io/cli-runtime/pkg/printers"
 )
 
 type request struct {
@@ -42,6 +45,7 @@ type request struct {
 	Base       map[string]any    `json:"base"`
 	Yaml       *string           `json:"yaml"`
 	Metadata   *string           `json:"metadata"`
+	JSONPath   *string           `json:"jsonpath"`
 }
 
 type answer struct {
@@ -138,9 +142,24 @@ func metadata(text string) (*chart.Metadata, error) {
 	return loaded.Metadata, nil
 }
 
+// As `show values` does, which is silent of what it does not find.
+func find(template string, values map[string]any) (string, error) {
+	printer, err := printers.NewJSONPathPrinter(template)
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	_ = printer.Execute(&out, values)
+	return out.String(), nil
+}
+
 func answered(asked request) (given answer) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			if asked.JSONPath != nil {
+				// So does Helm, and there is nothing to compare.
+				os.Exit(2)
+			}
 			given = said("", fmt.Errorf("panic: %v", cause))
 		}
 	}()
@@ -154,6 +173,8 @@ func answered(asked request) (given answer) {
 	case asked.Metadata != nil:
 		checked, err := metadata(*asked.Metadata)
 		return asJSON(checked, err)
+	case asked.JSONPath != nil:
+		return said(find(*asked.JSONPath, asked.Values))
 	}
 	return said(render(asked))
 }
