@@ -205,6 +205,16 @@ pub struct Selector {
 pub struct KubeConfigReference {
     /// The Secret that holds a kubeconfig.
     pub secret_ref: Option<KubeConfigSecret>,
+    /// The ConfigMap that says where the cluster is and whose tokens it takes.
+    pub config_map_ref: Option<KubeConfigMap>,
+}
+
+/// A ConfigMap that says where a cluster is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KubeConfigMap {
+    /// Name of the ConfigMap, in the namespace of the release.
+    pub name: String,
 }
 
 /// A key of a Secret that holds a kubeconfig.
@@ -506,10 +516,6 @@ impl HelmReleaseSpec {
                 chart.is_some_and(|c| c.verify.is_some() && c.source_ref.is_files()),
                 "spec.chart.spec.verify of a chart in files",
             ),
-            (
-                self.kube_config.as_ref().is_some_and(|given| given.secret_ref.is_none()),
-                "spec.kubeConfig.configMapRef",
-            ),
         ];
         set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
     }
@@ -544,7 +550,9 @@ mod tests {
             "chartRef": {"kind": "ExternalArtifact", "name": "a"},
         }))
         .unwrap();
-        assert_eq!(spec.unsupported(), ["spec.chartRef", "spec.kubeConfig.configMapRef"]);
+        assert_eq!(spec.unsupported(), ["spec.chartRef"]);
+        let named = spec.kube_config.unwrap().config_map_ref.unwrap().name;
+        assert_eq!(named, "a");
         for (kind, want) in [
             ("OCIRepository", None),
             ("HelmChart", None),

@@ -32,9 +32,9 @@ pub use git_repository::{
 pub use helm_chart::{HelmChart, HelmChartSpec, HelmChartStatus};
 pub use helm_release::{
     ChartSpec, ChartTemplate, CrdPolicy, Dependency, DriftDetection, DriftIgnore, DriftMode,
-    HealthCheckExpr, HelmRelease, HelmReleaseSpec, Install, KubeConfigReference, KubeConfigSecret,
-    Remediation, RemediationStrategy, Rollback, Selector, ServerSideApply, SourceRef, Strategy,
-    StrategyName, Test, TestFilter, Uninstall, Upgrade, ValuesReference,
+    HealthCheckExpr, HelmRelease, HelmReleaseSpec, Install, KubeConfigMap, KubeConfigReference,
+    KubeConfigSecret, Remediation, RemediationStrategy, Rollback, Selector, ServerSideApply,
+    SourceRef, Strategy, StrategyName, Test, TestFilter, Uninstall, Upgrade, ValuesReference,
 };
 pub use helm_repository::{
     Artifact, HelmRepository, HelmRepositorySpec, HelmRepositoryStatus, LocalRef,

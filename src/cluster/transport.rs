@@ -140,6 +140,10 @@ fn classify(error: &kube::Error) -> Error {
     let detail = flat(error);
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
+        // What came before the request, such as asking for a token.
+        if let Some(before) = inner.downcast_ref::<Error>() {
+            return before.clone();
+        }
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
             use std::io::ErrorKind;
             return match io.kind() {

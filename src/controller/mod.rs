@@ -33,6 +33,7 @@ mod git_signature;
 mod helm_chart;
 pub mod history;
 mod ignore;
+mod kube_config;
 pub mod lease;
 pub mod manager;
 pub mod manner;

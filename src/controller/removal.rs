@@ -8,7 +8,7 @@ use super::history;
 use super::notice::{Severity, Subject};
 use super::progress::said;
 use super::queue::{Phase, Report, Requeue};
-use super::site::{Site, SiteError};
+use super::site::Site;
 use super::summary::{chart_text, release_text};
 use super::target::Target;
 use crate::api::HelmRelease;
@@ -72,7 +72,7 @@ async fn site(context: &Context, release: &HelmRelease) -> Result<Option<Site>, 
     let key = release.metadata.key();
     let site = match context.sites.of(release).await {
         Ok(site) => site,
-        Err(error @ SiteError::Secret { gone: true, .. }) => {
+        Err(error) if error.is_gone() => {
             tracing::warn!(release = %key, error = chain(&error), "not uninstalled");
             return Ok(None);
         }

@@ -1,5 +1,6 @@
 //! Where a release is installed, and as whom: in the cluster that is watched or in one that a
-//! kubeconfig in a Secret describes, with Leadsman's own rights or with a service account's.
+//! kubeconfig in a Secret or the settings in a ConfigMap describe, with Leadsman's own rights or
+//! with a service account's.
 //!
 //! Charts, values and dependencies are read with Leadsman's own rights in the cluster that is
 //! watched; records, objects and their readiness are the site's.
@@ -10,8 +11,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::kube_config;
 use super::lease::Leases;
-use crate::api::{HelmRelease, KubeConfigSecret};
+use crate::api::{HelmRelease, KubeConfigMap, KubeConfigReference, KubeConfigSecret};
 use crate::base::class::chain;
 use crate::base::clock::Clock;
 use crate::base::digest::Digest;
@@ -52,6 +54,40 @@ pub enum SiteError {
         /// Which keys were looked for.
         keys: String,
     },
+    /// The ConfigMap cannot be read, or is not there (`gone`).
+    #[error("failed to get KubeConfig ConfigMap '{map}': {reason}")]
+    Map {
+        /// Namespace and name.
+        map: String,
+        /// What the API server said.
+        reason: String,
+        /// Whether it does not exist.
+        gone: bool,
+    },
+    /// What it says is no cluster that can be reached.
+    #[error("KubeConfig ConfigMap '{map}': {reason}")]
+    Settings {
+        /// Namespace and name.
+        map: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The account that it names gets no token.
+    #[error(
+        "failed to create kubernetes token for service account '{account}' of KubeConfig ConfigMap \
+         '{map}': {error}"
+    )]
+    Token {
+        /// Namespace and name of the account.
+        account: String,
+        /// Namespace and name of the ConfigMap.
+        map: String,
+        /// What the API server said.
+        error: cluster::Error,
+    },
+    /// Both are given, or none.
+    #[error("exactly one of spec.kubeConfig.configMapRef or spec.kubeConfig.secretRef must be set")]
+    Ambiguous,
     /// The kubeconfig, or the account's name, cannot be used.
     #[error("KubeConfig or service account of the release: {0}; correct {1}")]
     Unusable(cluster::Error, &'static str),
@@ -76,6 +112,19 @@ pub struct Sites {
     /// By the digest of the kubeconfig (empty: the cluster that is watched) and the user to act as
     /// (empty: nobody else).
     known: Mutex<HashMap<(String, String), Site>>,
+}
+
+impl SiteError {
+    /// Whether what describes the site, or who would act there, does not exist.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Secret { gone, .. } | Self::Map { gone, .. } => *gone,
+            Self::Token { error, .. } => error.is_not_found(),
+            Self::Key { .. } | Self::Settings { .. } | Self::Ambiguous | Self::Unusable(..) => {
+                false
+            }
+        }
+    }
 }
 
 impl Sites {
@@ -122,17 +171,53 @@ impl Sites {
 
     /// Returns the cluster where a release is installed, and what tells it from others.
     async fn find(&self, release: &HelmRelease) -> Result<(String, Site), SiteError> {
-        let reference = release.spec.kube_config.as_ref();
-        let Some(secret) = reference.and_then(|given| given.secret_ref.as_ref()) else {
-            return Ok((String::new(), self.watched.clone()));
-        };
-        let watched = &self.watched.cluster;
-        let text = kubeconfig(watched, &release.metadata.namespace, secret).await?;
+        let namespace = &release.metadata.namespace;
+        match &release.spec.kube_config {
+            None => Ok((String::new(), self.watched.clone())),
+            Some(KubeConfigReference { secret_ref: Some(secret), config_map_ref: None }) => {
+                self.of_secret(namespace, secret).await
+            }
+            Some(KubeConfigReference { secret_ref: None, config_map_ref: Some(map) }) => {
+                self.of_map(namespace, map).await
+            }
+            Some(_) => Err(SiteError::Ambiguous),
+        }
+    }
+
+    async fn of_secret(
+        &self,
+        namespace: &str,
+        secret: &KubeConfigSecret,
+    ) -> Result<(String, Site), SiteError> {
+        let text = kubeconfig(&self.watched.cluster, namespace, secret).await?;
         let digest = Digest::of(&text).to_hex();
         let site = match self.kept(&digest, "") {
             Some(known) => known,
             None => self.keep(&digest, "", self.connect(&text).await?),
         };
+        Ok((digest, site))
+    }
+
+    async fn of_map(
+        &self,
+        namespace: &str,
+        reference: &KubeConfigMap,
+    ) -> Result<(String, Site), SiteError> {
+        let watched = &self.watched.cluster;
+        let data = settings(watched, namespace, reference).await?;
+        let map = format!("{namespace}/{}", reference.name);
+        let (place, account) = kube_config::read(&data, namespace)
+            .map_err(|reason| SiteError::Settings { map: map.clone(), reason })?;
+        // No kubeconfig is written so.
+        let digest = Digest::of(format!("{account:?}{place:?}")).to_hex();
+        if let Some(known) = self.kept(&digest, "") {
+            return Ok((digest, known));
+        }
+        let named = format!("{namespace}/{}", account.name);
+        let connected = watched.elsewhere(&place, account).await;
+        let connected =
+            connected.map_err(|error| SiteError::Token { account: named, map, error })?;
+        let site = self.keep(&digest, "", Self::home(connected, &self.clock));
         Ok((digest, site))
     }
 
@@ -188,6 +273,21 @@ async fn kubeconfig(
         found.ok_or_else(|| unread(format!("secrets \"{}\" not found", reference.name), true))?;
     let data = super::prerequisite::decoded(&found);
     of_data(&data, &reference.key).map_err(|keys| SiteError::Key { secret, keys })
+}
+
+/// Returns what a ConfigMap holds.
+async fn settings(
+    watched: &Cluster,
+    namespace: &str,
+    reference: &KubeConfigMap,
+) -> Result<BTreeMap<String, String>, SiteError> {
+    let id = ObjectId::new("v1", "ConfigMap", namespace, &reference.name);
+    let map = format!("{namespace}/{}", reference.name);
+    let unread = |reason: String, gone: bool| SiteError::Map { map: map.clone(), reason, gone };
+    let found = watched.get(&id).await.map_err(|error| unread(chain(&error), false))?;
+    let found = found
+        .ok_or_else(|| unread(format!("configmaps \"{}\" not found", reference.name), true))?;
+    Ok(super::prerequisite::decoded(&found))
 }
 
 /// Returns the kubeconfig in the data of a Secret, or the keys that lack it.

@@ -194,6 +194,57 @@ async fn a_release_is_installed_in_another_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_installed_with_the_tokens_of_an_account() {
+    let Some(cluster) = ControlPlane::shared() else { return };
+    let world = World::start(&cluster.kubeconfig(), &[]).await;
+    let namespace = &world.namespace;
+    account(&world, "reader", "view").await;
+    account(&world, "writer", "admin").await;
+    let told = async |what: &str| {
+        until(what, SOON, async || {
+            let said = world.ready("web", "RESTClientError").await;
+            if said.contains(what) { Ok(()) } else { Err(said) }
+        })
+        .await;
+    };
+    world.ask("web", json!({"kubeConfig": {"configMapRef": {"name": "far"}}})).await;
+    told(&format!("ConfigMap '{namespace}/far': configmaps \"far\" not found")).await;
+
+    let authority = cluster.kubeconfig().with_file_name("authority.crt");
+    let authority = std::fs::read_to_string(authority).unwrap();
+    // The same API server, which takes the tokens that it gives for itself.
+    let far = async |provider: &str, account: &str| {
+        let data = json!({
+            "provider": provider, "address": cluster.url(), "ca.crt": authority,
+            "audiences": "https://kubernetes.default.svc\n", "serviceAccountName": account,
+        });
+        let metadata = json!({"name": "far", "namespace": namespace});
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+        let mut map = map.as_object().unwrap().clone();
+        map.insert("data".to_owned(), data);
+        world.api.apply(&Value::Object(map)).await;
+        let now = json!({"reconcile.fluxcd.io/requestedAt": format!("{provider} {account}")});
+        let patch = json!({"metadata": {"annotations": now}});
+        world.api.merge(&world.path("web"), &patch).await;
+    };
+    far("aws", "writer").await;
+    told("provider 'aws' is not supported").await;
+    far("generic", "").await;
+    told("'serviceAccountName' is required").await;
+    far("generic", "nobody").await;
+    told("serviceaccounts \"nobody\" not found").await;
+    far("generic", "reader").await;
+    let refused = world.ready("web", "StateError").await;
+    let user = format!("User \"system:serviceaccount:{namespace}:reader\" cannot list resource");
+    assert!(refused.contains(&user), "{refused}");
+    far("generic", "writer").await;
+    world.ready("web", "InstallSucceeded").await;
+    world.leadsman.run(&["history", "web", "-n", namespace]).await.success();
+    world.remove("web").await;
+    assert!(world.api.revisions(namespace).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_release_goes_though_its_kubeconfig_is_gone() {
     let (here, _here) = simulated().await;
     let (there, _there) = simulated().await;

@@ -26,7 +26,6 @@ const RELEASES: &[(&str, &str, &str, &str)] = &[
     ("no-namespace", "web", "1.x", "  targetNamespace: not-there\n"),
     ("taken", "taken", "1.x", "  install: {disableTakeOwnership: true}\n"),
     ("no-friend", "web", "1.x", "  dependsOn: [{name: ghost}]\n"),
-    ("unsupported", "web", "1.x", "  kubeConfig: {configMapRef: {name: remote}}\n"),
     ("patched", "web", "1.x", PATCHED),
     (LONG, "web", "1.x", ""),
 ];
@@ -175,7 +174,6 @@ fn rows() -> Vec<Row> {
             &["ConfigMap \"shared\"", "invalid ownership metadata", "current value is \"other\""],
             "remove or rename one of the two objects",
         ),
-        release("unsupported", "Unsupported", &["spec.kubeConfig.configMapRef"], "remove it"),
         release(
             "patched",
             "InstallFailed",
