@@ -11,6 +11,7 @@ use crate::support::control_plane::ControlPlane;
 use crate::support::leadsman::{self, Leadsman, Running};
 use crate::support::process::Output;
 use crate::support::proxy::{Moment, Proxy};
+use crate::support::wait::{SOON, until};
 
 const OBJECTS: &str = "\
 apiVersion: apps/v1
@@ -100,6 +101,20 @@ impl Shop {
     async fn scales(&self, replicas: u32) {
         let path = format!("{}/scale?fieldManager=scaler", self.path("deployments"));
         self.api.merge(&path, &json!({"spec": {"replicas": replicas}})).await;
+    }
+
+    /// Scales as an autoscaler does, and waits until the rollout is over: the Deployment's status
+    /// changes until then, and with it its version.
+    async fn scales_and_rests(&self, replicas: u32) {
+        self.scales(replicas).await;
+        until("the rollout is over", SOON, async || {
+            let object = self.get("deployments").await;
+            let status = &object["status"];
+            let all = ["replicas", "updatedReplicas", "availableReplicas"];
+            status["observedGeneration"] == object["metadata"]["generation"]
+                && all.iter().all(|count| status[*count] == replicas)
+        })
+        .await;
     }
 
     async fn has_replicas(&self, wanted: u32) {
@@ -363,7 +378,7 @@ async fn what_is_edited_at_the_last_moment_is_not_taken_with_the_rest() {
         let arguments = ["upgrade", "shop", &chart, "-n", &shop.namespace, "--set", values];
         through.run(&[&arguments[..], &["--conflicts", "spec.replicas=force"]].concat()).await
     };
-    shop.scales(7).await;
+    shop.scales_and_rests(7).await;
     let said = upgrade("replicas=3,tag=two").await;
     assert_eq!(said.code, Some(0), "{}", said.stderr);
     let calls = proxy.calls();
@@ -385,7 +400,7 @@ async fn what_is_edited_at_the_last_moment_is_not_taken_with_the_rest() {
         (9, noted, Ok(())),
     ] {
         shop.upgrades("replicas=3,tag=two", &["--force-conflicts"]).await;
-        shop.scales(number).await;
+        shop.scales_and_rests(number).await;
         proxy.forget();
         let (kubeconfig, path, edited) =
             (kubeconfig.clone(), shop.path("deployments"), patch.clone());
