@@ -7,7 +7,6 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes for each thread; 0: as the C library does it.
 static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
@@ -15,48 +14,6 @@ static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
 /// Blocks above the largest that was ever given back come straight from the system and go straight
 /// back to it (glibc's dynamic threshold, at most 32 MiB).
 const LARGEST: usize = 2;
-
-/// Memory that is written to before somebody needs it.
-static READY: Mutex<Ready> = Mutex::new(Ready { rooms: Vec::new(), wanted: Vec::new() });
-
-#[derive(Debug)]
-struct Ready {
-    rooms: Vec<Vec<u8>>,
-    /// Sizes of those that are not ready yet.
-    wanted: Vec<usize>,
-}
-
-fn ready() -> MutexGuard<'static, Ready> {
-    READY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Makes memory of these sizes ready for [`room`], for a process that ends soon. To write to memory
-/// for the first time takes as long as what is written takes to be made: a thread that has nothing
-/// to do yet can do it for another one.
-pub fn make_ready(sizes: impl DoubleEndedIterator<Item = usize>) {
-    ready().wanted.extend(sizes.rev());
-    loop {
-        let Some(bytes) = ready().wanted.pop() else { return };
-        let mut room = vec![1; bytes];
-        room.clear();
-        ready().rooms.push(room);
-    }
-}
-
-/// Returns an empty text with room for so many bytes: memory that is ready, if there is such. If it
-/// comes too early for that, one less is made ready.
-#[must_use]
-pub fn room(bytes: usize) -> Vec<u8> {
-    let fits = |size: usize| (bytes..=2 * bytes).contains(&size);
-    let mut ready = ready();
-    if let Some(at) = ready.rooms.iter().position(|room| fits(room.capacity())) {
-        return ready.rooms.swap_remove(at);
-    }
-    if let Some(at) = ready.wanted.iter().rposition(|size| fits(*size)) {
-        ready.wanted.remove(at);
-    }
-    Vec::with_capacity(bytes)
-}
 
 /// Says that the process ends as soon as one thing is done: this thread, and those that
 /// [`super::parallel`] starts from now on, take so many bytes at once. Little of what they take goes
@@ -89,28 +46,4 @@ pub fn leave<T>(value: T) {
 
 fn give_back(bytes: usize) {
     drop(black_box(Vec::<u8>::with_capacity(bytes)));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_ready_is_given_once_and_to_who_needs_so_much() {
-        // A size that nothing else in this process asks for.
-        let size = 12_345_678;
-        make_ready([size, size + 1].into_iter());
-        let rooms = [2 * size, size / 3, size + 1, size, size].map(room);
-        assert!(rooms.iter().all(Vec::is_empty));
-        assert_eq!(rooms[2].capacity(), size + 1);
-        assert_eq!(rooms[3].capacity(), size);
-        assert!(rooms[4].capacity() >= size && ready().rooms.is_empty());
-        // Who comes too early has taken what was to be made ready.
-        ready().wanted.extend([size; 2]);
-        drop(room(size));
-        make_ready([].into_iter());
-        assert_eq!(ready().rooms.len(), 1);
-        drop(room(size));
-        assert!(ready().rooms.is_empty());
-    }
 }

@@ -116,26 +116,11 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     /// # Panics
     /// The system refuses to start a thread.
     pub fn start(stack_bytes: usize, batch: usize, work: fn(T) -> R) -> Self {
-        Self::start_with(stack_bytes, batch, work, || ())
-    }
-
-    /// Starts as [`start`](Self::start); one of the threads does something else `first`, while there
-    /// are no items yet.
-    ///
-    /// # Panics
-    /// The system refuses to start a thread.
-    pub fn start_with(
-        stack_bytes: usize,
-        batch: usize,
-        work: fn(T) -> R,
-        first: impl FnOnce() + Send + 'static,
-    ) -> Self {
         let (give, rest) = std::sync::mpsc::channel();
         let rest = Arc::new(Mutex::new(rest));
         let others = Arc::clone(&rest);
         // To find out how many processors there are takes as long as to start a thread.
         let started = spawn(stack_bytes, move || {
-            first();
             let more: Vec<_> = (1..(processors() - 1).max(1))
                 .map(|_| {
                     let rest = Arc::clone(&others);

@@ -27,8 +27,6 @@ const LARGE_BYTES: usize = 16 << 10;
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-pub use plain::make_ready;
-
 /// Unpacks an archive and shows each file as soon as it is there. The first folder of each name is
 /// dropped, whatever it is.
 ///

@@ -50,7 +50,7 @@ use crate::base::content::Content;
 use crate::yaml::{Map, Value};
 
 pub use self::{
-    archive::{Postponed, make_ready},
+    archive::Postponed,
     crd::crds,
     dependency::{check_dependencies_present, process_dependencies},
     error::{ArchiveError, Error},

@@ -1,7 +1,6 @@
 //! `leadsman template`.
 
 use std::mem::ManuallyDrop;
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::args::{Connection, Template};
@@ -19,7 +18,7 @@ use crate::base::class::chain;
 use crate::base::heap;
 use crate::chart::{self, Chart};
 use crate::release::manifest::{self, Hook, Selection, template_output};
-use crate::release::{Conflicts, Error, RenderRequest, Renderer, Trial, offline};
+use crate::release::{Conflicts, Error, RenderRequest, Trial, offline};
 use crate::template::{Hosts, ReleaseInfo};
 
 /// Memory that each thread takes at once: a large chart needs so much.
@@ -42,7 +41,9 @@ pub(super) async fn run(
     connection: &Connection,
     verbosity: Details,
 ) -> anyhow::Result<ExitCode> {
-    let renderer = renderer(&args);
+    // The process ends here: taking trees and texts apart first would only cost time.
+    heap::end_soon(AT_ONCE);
+    let renderer = ManuallyDrop::new(home::renderer());
     let plugin = Plugin::find(&args.post).map_err(anyhow::Error::msg)?;
     let offline = offline(&args.kube_version, &args.api_versions)?;
     args.against.note().into_iter().for_each(ui::say);
@@ -98,17 +99,6 @@ pub(super) async fn run(
     let shown = show(&args, &name, &rendered.chart, (&sorted, tried));
     renderer.keep();
     shown
-}
-
-/// Returns what renders, getting ready for a chart that is named by its file.
-fn renderer(args: &Template) -> ManuallyDrop<Renderer> {
-    // The process ends here: taking trees and texts apart first would only cost time.
-    heap::end_soon(AT_ONCE);
-    let renderer = ManuallyDrop::new(home::renderer());
-    if let Some(chart) = args.words.last().filter(|_| args.from.repo.is_none()) {
-        renderer.expect(Path::new(chart));
-    }
-    renderer
 }
 
 /// Prints or writes what was rendered; its text is made only once.

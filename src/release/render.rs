@@ -1,7 +1,7 @@
 //! Chart and values → manifest.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -104,13 +104,6 @@ impl Renderer {
     /// As [`chart::load_archive`].
     pub fn load_archive(&self, packed: &Bytes) -> Result<Chart, chart::Error> {
         self.loaded.load(packed)
-    }
-
-    /// Gets ready for an archive that is going to be loaded from a file, if it is a large one: in a
-    /// process that does this one thing, and where [`heap::end_soon`](crate::base::heap::end_soon)
-    /// has said so.
-    pub fn expect(&self, archive: &Path) {
-        self.loaded.expect(archive);
     }
 
     /// Leaves what was made of the archive that was loaded last to later processes, if it was seen

@@ -60,11 +60,6 @@ impl ParseAhead {
         Self(Background::start(STACK_BYTES, BATCH, Source::parse))
     }
 
-    /// Starts to wait for texts; meanwhile does something else `first`.
-    pub fn start_with(first: impl FnOnce() + Send + 'static) -> Self {
-        Self(Background::start_with(STACK_BYTES, BATCH, Source::parse, first))
-    }
-
     /// Adds a text.
     pub fn give(&mut self, text: Bytes) {
         self.0.give(Source::Text(text));

@@ -7,30 +7,17 @@ use flate2::{Decompress, FlushDecompress};
 use tar::{EntryType, Header};
 
 use super::{BELIEVED_BYTES, File, GZIP_MAGIC, Pass, inner_name, without_bom};
-use crate::base::heap;
 use crate::base::limit::{self, Limit};
 
 /// As much is inflated at once: it stays in the processor's cache, and what the next piece needs of it
 /// (32 KiB) is copied seldom.
 const PIECE_BYTES: usize = 256 << 10;
-/// Room of a piece that is made ready: most have something of the last one to begin with.
-const READY_BYTES: usize = PIECE_BYTES + (64 << 10);
-/// The text of charts is packed to less than a quarter.
-const UNPACKED_TO_PACKED: usize = 4;
-/// More of it is seldom kept.
-const MOST_READY_BYTES: usize = 2 << 20;
 /// Headers are one block; contents fill blocks.
 const BLOCK_BYTES: usize = 512;
 /// Where a header holds the sum of its bytes.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 /// Length of what begins every gzip stream.
 const GZIP_HEAD_BYTES: usize = 10;
-
-/// Makes the memory ready that the files of an archive of so many bytes take.
-pub fn make_ready(packed_bytes: usize) {
-    let unpacked = packed_bytes.saturating_mul(UNPACKED_TO_PACKED).min(MOST_READY_BYTES);
-    heap::make_ready(std::iter::repeat_n(READY_BYTES, unpacked / READY_BYTES));
-}
 
 /// Reads an archive; `None` if it is of another kind, or damaged, which is for the general reader.
 /// What was shown of it will be shown again then. A file that `pass` has something for is not shown.
@@ -165,7 +152,7 @@ impl<'a> Inflated<'a> {
             piece.drain(..self.taken);
             piece
         } else {
-            let mut piece = heap::room(wanted);
+            let mut piece = Vec::with_capacity(wanted);
             piece.extend_from_slice(&last[self.taken..]);
             piece
         };

@@ -1,7 +1,6 @@
 //! Archive → chart, while its templates are parsed; or both as an earlier process has left them.
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -12,15 +11,10 @@ use crate::base::digest::Digest;
 use crate::chart::{self, Chart, Unpacked};
 use crate::template::{ParseAhead, Parsed};
 
-/// An archive of so many bytes is worth getting ready for.
-const LARGE_BYTES: Range<usize> = 128 << 10..64 << 20;
-
 /// What was made of the archive that was loaded last.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
     store: Option<Store>,
-    /// What will parse the templates of an archive that is still to be read.
-    expected: Mutex<Option<ParseAhead>>,
     /// Its templates, until a chart is compiled.
     ahead: Mutex<Option<ParseAhead>>,
     /// What the store does not have yet.
@@ -39,28 +33,6 @@ enum Unsaved {
 impl Loaded {
     pub(super) fn with_store(folder: PathBuf) -> Self {
         Self { store: Some(Store::new(folder)), ..Self::default() }
-    }
-
-    /// Gets ready for the archive of a file, while others find out whether it is wanted.
-    pub(super) fn expect(&self, archive: &Path) {
-        let length = std::fs::metadata(archive).ok().filter(std::fs::Metadata::is_file);
-        let length = length.and_then(|found| usize::try_from(found.len()).ok());
-        let Some(length) = length.filter(|length| LARGE_BYTES.contains(length)) else { return };
-        let (store, archive) = (self.store.clone(), archive.to_owned());
-        let first = move || {
-            // What was made of it before is read into other memory.
-            if !store.is_some_and(|store| store.knows(&archive)) {
-                chart::make_ready(length);
-            }
-        };
-        *self.expected.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(ParseAhead::start_with(first));
-    }
-
-    /// Returns what parses templates in the background.
-    fn start(&self) -> ParseAhead {
-        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        expected.take().unwrap_or_else(ParseAhead::start)
     }
 
     fn ahead(&self) -> MutexGuard<'_, Option<ParseAhead>> {
@@ -91,7 +63,7 @@ impl Loaded {
 
     /// Takes up what was saved; its templates are restored while its values are parsed.
     fn take_up(&self, saved: Saved) -> Option<Unpacked> {
-        let mut ahead = self.start();
+        let mut ahead = ParseAhead::start();
         let templates = Arc::clone(&saved.templates);
         ahead.give_saved(move || templates.trees());
         let unpacked = saved.unpacked()?;
@@ -102,7 +74,7 @@ impl Loaded {
 
     /// Unpacks an archive; its templates are parsed meanwhile.
     fn unpack(&self, packed: &Bytes) -> Result<Unpacked, chart::Error> {
-        let mut ahead = self.start();
+        let mut ahead = ParseAhead::start();
         let unpacked = Unpacked::of(packed, &mut |file| {
             if is_template(&file.name) {
                 ahead.give(file.data.clone().into_bytes());

@@ -8,7 +8,6 @@
 //! what was made of an archive is named by its digest.
 
 use std::fs;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -25,7 +24,7 @@ const CHECK_BYTES: usize = 8;
 const BUILD: &str = env!("LEADSMAN_SOURCES");
 
 /// The folder.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
 }
@@ -42,30 +41,13 @@ impl Store {
     /// The file that says that an archive was seen.
     fn mark(&self, packed: &[u8]) -> PathBuf {
         let end = &packed[packed.len().saturating_sub(CHECK_BYTES)..];
-        self.mark_of(packed.len() as u64, end)
-    }
-
-    fn mark_of(&self, length: u64, end: &[u8]) -> PathBuf {
         let check = end.iter().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
-        self.folder.join(format!("seen-{length}-{check:016x}"))
+        self.folder.join(format!("seen-{}-{check:016x}", packed.len()))
     }
 
     /// Whether an archive may have been seen; if not, nothing was made of it.
     pub(super) fn was_seen(&self, packed: &[u8]) -> bool {
         self.mark(packed).exists()
-    }
-
-    /// Whether the archive of a file may have been seen, by its length and its end alone.
-    pub(super) fn knows(&self, archive: &Path) -> bool {
-        let end = || {
-            let mut file = fs::File::open(archive)?;
-            let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(CHECK_BYTES as u64)))?;
-            let mut end = Vec::with_capacity(CHECK_BYTES);
-            file.take(CHECK_BYTES as u64).read_to_end(&mut end)?;
-            std::io::Result::Ok(self.mark_of(length, &end))
-        };
-        end().is_ok_and(|mark| mark.exists())
     }
 
     /// Leaves word that an archive was seen: there is nothing in the file that could be cut.
@@ -162,12 +144,6 @@ mod tests {
         assert!(!store.was_seen(archive));
         store.note(archive);
         assert!(store.was_seen(archive));
-        let path = folder.path().join("archive");
-        for (content, knows) in [(&archive[..], true), (b"some archive 1", false), (b"", false)] {
-            file::write_atomic(&path, content).unwrap();
-            assert_eq!(store.knows(&path), knows);
-        }
-        assert!(!store.knows(folder.path()) && !store.knows(&folder.path().join("none")));
         for other in [&b"some archive 12345679"[..], b"an archive 12345678", b"5678", b""] {
             assert!(!store.was_seen(other), "{other:?}");
         }
