@@ -74,6 +74,18 @@ impl World {
             .await;
     }
 
+    /// Makes the namespace in a cluster, and a Secret `remote` with the way to it under this key.
+    async fn reaches(&self, there: &Leadsman, key: &str) -> Api {
+        let kubeconfig = there.folder().join("kubeconfig");
+        let remote = Api::connect(&kubeconfig).await;
+        let name = &self.namespace;
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        remote.create("/api/v1/namespaces", &object).await.unwrap();
+        let text = std::fs::read_to_string(kubeconfig).unwrap();
+        self.secret("remote", json!({key: text})).await;
+        remote
+    }
+
     async fn secret(&self, name: &str, data: Value) {
         self.api
             .apply(&json!({
@@ -250,11 +262,7 @@ async fn a_release_goes_though_its_kubeconfig_is_gone() {
     let (there, _there) = simulated().await;
     let world = World::start(&here.folder().join("kubeconfig"), &[]).await;
     let namespace = &world.namespace;
-    let remote = Api::connect(&there.folder().join("kubeconfig")).await;
-    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-    remote.create("/api/v1/namespaces", &object).await.unwrap();
-    let kubeconfig = std::fs::read_to_string(there.folder().join("kubeconfig")).unwrap();
-    world.secret("remote", json!({"mine": kubeconfig})).await;
+    let remote = world.reaches(&there, "mine").await;
     let asked = json!({"kubeConfig": {"secretRef": {"name": "remote", "key": "mine"}}});
     world.ask("web", asked).await;
     world.ready("web", "InstallSucceeded").await;
@@ -269,11 +277,7 @@ async fn a_kept_plan_of_a_release_in_another_cluster_is_carried_out() {
     let (there, _there) = simulated().await;
     let world = World::start(&here.folder().join("kubeconfig"), &[]).await;
     let namespace = &world.namespace;
-    let remote = Api::connect(&there.folder().join("kubeconfig")).await;
-    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-    remote.create("/api/v1/namespaces", &object).await.unwrap();
-    let kubeconfig = std::fs::read_to_string(there.folder().join("kubeconfig")).unwrap();
-    world.secret("remote", json!({"value": kubeconfig})).await;
+    let remote = world.reaches(&there, "value").await;
     world.secret("given", json!({"values.yaml": "a: 1"})).await;
     // The records are in another namespace than the HelmRelease is.
     let records = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "records"}});

@@ -99,20 +99,10 @@ async fn play(api: &Api, namespace: &str, bucket: &Bucket) -> Map<String, Value>
 /// What counts of a source: of what failed, Flux's own words, not those of its client.
 async fn outcome(object: &Value) -> Value {
     let status = &object["status"];
-    let conditions = status["conditions"].as_array().unwrap().iter();
     let lasting = ["Ready", "ArtifactInStorage", "FetchFailed", "Stalled"];
-    let mut conditions: Vec<Value> = conditions
-        .filter(|one| lasting.contains(&one["type"].as_str().unwrap()))
-        .map(|one| {
-            let message = one["message"].as_str().unwrap();
-            let words = match message.starts_with("failed to confirm existence") {
-                true => message.split(": ").next().unwrap(),
-                false => message,
-            };
-            json!([one["type"], one["status"], one["reason"], words])
-        })
-        .collect();
-    conditions.sort_by_key(Value::to_string);
+    let conditions = rows::conditions(status, &lasting, |message| {
+        rows::without_causes(message, "failed to confirm existence")
+    });
     let artifact = &status["artifact"];
     let mut files = json!(null);
     if let Some(url) = artifact["url"].as_str() {

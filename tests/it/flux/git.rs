@@ -135,19 +135,12 @@ async fn play(api: &Api, namespace: &str, (git, signers): (&Git, &Signers)) -> M
 fn outcome(object: &Value, (git, signers): (&Git, &Signers)) -> Value {
     let status = &object["status"];
     let lasting = ["Ready", "ArtifactInStorage", "FetchFailed", "Stalled", "SourceVerified"];
-    let conditions = status["conditions"].as_array().unwrap().iter();
-    let mut conditions: Vec<Value> = conditions
-        .filter(|one| lasting.contains(&one["type"].as_str().unwrap()))
-        .map(|one| {
-            let message = one["message"].as_str().unwrap();
-            // Why a key cannot be read is told in the words of a library.
-            let own = UNREADABLE
-                .iter()
-                .find_map(|end| message.find(end).map(|at| &message[..at + end.len()]));
-            json!([one["type"], one["status"], one["reason"], own.unwrap_or(message)])
-        })
-        .collect();
-    conditions.sort_by_key(Value::to_string);
+    // Why a key cannot be read is told in the words of a library.
+    let conditions = rows::conditions(status, &lasting, |message| {
+        let mut ends = UNREADABLE.iter();
+        let own = ends.find_map(|end| message.find(end).map(|at| &message[..at + end.len()]));
+        own.unwrap_or(message)
+    });
     let mut text = json!({"conditions": conditions, "revision": status["artifact"]["revision"],
         "mode": status["sourceVerificationMode"]})
     .to_string();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::support::stage::Stage;
 use crate::support::wait::{SOON, until};
@@ -36,4 +36,30 @@ pub(super) fn compare(recording: &Path, seen: &Map<String, Value>) {
 pub(super) fn write(recording: &Path, seen: &Map<String, Value>) {
     let text = serde_json::to_string_pretty(seen).unwrap();
     std::fs::write(recording, text + "\n").unwrap();
+}
+
+/// Returns the conditions of these types, in order, with as much of each message as counts.
+pub(super) fn conditions(
+    status: &Value,
+    lasting: &[&str],
+    own: impl Fn(&str) -> &str,
+) -> Vec<Value> {
+    let all = status["conditions"].as_array().unwrap().iter();
+    let mut conditions: Vec<Value> = all
+        .filter(|one| lasting.contains(&one["type"].as_str().unwrap()))
+        .map(|one| {
+            let message = own(one["message"].as_str().unwrap());
+            json!([one["type"], one["status"], one["reason"], message])
+        })
+        .collect();
+    conditions.sort_by_key(Value::to_string);
+    conditions
+}
+
+/// Returns a message that begins like this without its causes, which a library tells.
+pub(super) fn without_causes<'a>(message: &'a str, start: &str) -> &'a str {
+    match message.starts_with(start) {
+        true => message.split(": ").next().unwrap(),
+        false => message,
+    }
 }
