@@ -44,11 +44,30 @@ pub(crate) struct Asked {
     pub(crate) conditional: bool,
     /// The `User-Agent`.
     pub(crate) agent: String,
+    /// What stood behind the path, such as `token=t`.
+    pub(crate) query: String,
+    /// Whether it carried `Authorization`.
+    pub(crate) has_login: bool,
+}
+
+/// A file, and the tag that tells its content from another: made once, for large files are asked for
+/// again and again.
+#[derive(Debug, Clone)]
+struct Stocked {
+    bytes: Bytes,
+    tag: String,
+}
+
+impl From<Bytes> for Stocked {
+    fn from(bytes: Bytes) -> Self {
+        let tag = format!("\"{}\"", &hex(&sha2::Sha256::digest(&bytes))[..16]);
+        Self { bytes, tag }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Shelf {
-    files: BTreeMap<String, Bytes>,
+    files: BTreeMap<String, Stocked>,
     entries: BTreeMap<String, Vec<Value>>,
     fixed_index: bool,
     published: u32,
@@ -130,20 +149,20 @@ impl Repository {
         entry["urls"] = json!([package.file]);
         let name = entry["name"].as_str().unwrap_or_default().to_owned();
         shelf.entries.entry(name).or_default().push(entry);
-        shelf.files.insert(format!("/{}", package.file), Bytes::from(package.bytes));
+        shelf.put(&package.file, Bytes::from(package.bytes));
         shelf.index();
     }
 
     /// Adds a file without touching the index, such as a broken archive in place of a good one.
     pub(crate) fn put(&self, file: &str, bytes: impl Into<Bytes>) {
-        self.shelf().files.insert(format!("/{file}"), bytes.into());
+        self.shelf().put(file, bytes.into());
     }
 
     /// Serves this index instead of the one that is made from the packages.
     pub(crate) fn put_index(&self, bytes: impl Into<Bytes>) {
         let mut shelf = self.shelf();
         shelf.fixed_index = true;
-        shelf.files.insert(INDEX.to_owned(), bytes.into());
+        shelf.put(INDEX.trim_start_matches('/'), bytes.into());
     }
 
     /// Changes what the index says of a package, such as its digest or URL.
@@ -199,6 +218,10 @@ impl Repository {
 }
 
 impl Shelf {
+    fn put(&mut self, file: &str, bytes: Bytes) {
+        self.files.insert(format!("/{file}"), bytes.into());
+    }
+
     fn take_away(&mut self, file: &str) {
         for entries in self.entries.values_mut() {
             entries.retain(|entry| entry["urls"][0] != file);
@@ -221,7 +244,7 @@ impl Shelf {
             "generated": "2024-01-01T00:00:00Z",
             "entries": entries,
         });
-        self.files.insert(INDEX.to_owned(), serde_json::to_vec(&index).unwrap().into());
+        self.put(INDEX.trim_start_matches('/'), serde_json::to_vec(&index).unwrap().into());
     }
 
     fn fault(&mut self, path: &str) -> Option<Fault> {
@@ -248,7 +271,7 @@ fn app() -> (Router, Arc<Mutex<Shelf>>) {
 struct Asking {
     path: String,
     known: Option<String>,
-    file: Option<Bytes>,
+    file: Option<Stocked>,
     fault: Option<Fault>,
     refused: bool,
     at: usize,
@@ -265,7 +288,9 @@ fn ask(shelf: &Mutex<Shelf>, request: &Request) -> Asking {
         .any(|name| request.headers().contains_key(name));
     let agent = text(header::USER_AGENT).unwrap_or_default();
     let mut shelf = shelf.lock().unwrap();
-    shelf.asked.push(Asked { path: path.clone(), status: 0, conditional, agent });
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let has_login = request.headers().contains_key(header::AUTHORIZATION);
+    shelf.asked.push(Asked { path: path.clone(), status: 0, conditional, agent, query, has_login });
     let refused = shelf.user.is_some() && shelf.user != text(header::AUTHORIZATION);
     let at = shelf.asked.len() - 1;
     let file = shelf.files.get(&path).cloned();
@@ -278,7 +303,10 @@ async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: Request) -> Res
     drop(request);
     let Asking { path, known, file, fault, refused, at } = asking;
     let answer = match (fault, file) {
-        (Some(fault), file) => fault.answer(&path, file.unwrap_or_default()).await,
+        (Some(fault), file) => {
+            let wanted = file.map(|file| file.bytes).unwrap_or_default();
+            fault.answer(&path, wanted).await
+        }
         (None, _) if refused => Fault::Unauthorized.answer(&path, Bytes::new()).await,
         (None, None) => Fault::Status(404).answer(&path, Bytes::new()).await,
         (None, Some(file)) => honest(file, known),
@@ -287,13 +315,12 @@ async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: Request) -> Res
     answer
 }
 
-fn honest(file: Bytes, known: Option<String>) -> Response<Body> {
-    let tag = format!("\"{}\"", &hex(&sha2::Sha256::digest(&file))[..16]);
-    let answer = Response::builder().header(header::ETAG, &tag);
-    let answer = if known.as_ref() == Some(&tag) {
+fn honest(file: Stocked, known: Option<String>) -> Response<Body> {
+    let answer = Response::builder().header(header::ETAG, &file.tag);
+    let answer = if known.as_ref() == Some(&file.tag) {
         answer.status(StatusCode::NOT_MODIFIED).body(Body::empty())
     } else {
-        answer.body(Body::from(file))
+        answer.body(Body::from(file.bytes))
     };
     answer.unwrap()
 }
