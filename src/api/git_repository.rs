@@ -137,7 +137,7 @@ impl VerificationMode {
     }
 }
 
-/// Which commit; a hash counts before a name, that before a range, then a tag, then a branch.
+/// Which commit; a hash counts before a name, that before a tag, then a range, then a branch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GitReference {

@@ -27,7 +27,7 @@ use crate::controller::offer::{self, Found, Running, Unknown};
 use crate::controller::target::Target;
 use crate::policy::{Offer, Offers};
 use crate::release::{Head, Storage};
-use crate::repo::{Entry, RepositorySpec};
+use crate::repo::{Entry, Error as RepoError, RepositorySpec};
 
 /// Exit code where something is outdated, if that was asked for.
 const OUTDATED: u8 = 3;
@@ -397,7 +397,7 @@ impl Others<'_> {
                     return Ok(Ok(entries));
                 }
                 Err(error) if named => return Ok(Err(Unknown::Failed(chain(&error)))),
-                Ok(_) | Err(crate::repo::Error::NoChart { .. }) => {}
+                Ok(_) | Err(RepoError::NoChart { .. } | RepoError::NoVersions { .. }) => {}
                 Err(error) => ui::say(&format!("WARNING: {}", chain(&error))),
             }
         }

@@ -41,7 +41,7 @@ pub(super) async fn spec(
     }
     let url: SafeUrl =
         repository.spec.url.parse().map_err(|error: crate::base::secret::UrlError| {
-            ("URLInvalid", error.to_string(), Class::Stalled)
+            ("URLInvalid", format!("invalid Helm repository URL: {error}"), Class::Stalled)
         })?;
     let timeout = repository.spec.timeout.map_or(Duration::from_secs(60), |timeout| timeout.0);
     let mut spec = RepositorySpec { url, timeout, credentials: None, tls: None, registry: None };
@@ -301,6 +301,115 @@ pub(super) fn tls(data: &BTreeMap<String, String>) -> Result<Option<Tls>, &'stat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns a cluster with Secrets of the namespace `shop`.
+    async fn cluster(secrets: &[(&str, &[&str])]) -> Cluster {
+        let simulated = crate::sim::Sim::new(crate::sim::SimOptions::default());
+        let cluster = Cluster::new(simulated.client("default"), "test");
+        let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "shop"}});
+        let secret = |(name, keys): &(&str, &[&str])| {
+            serde_json::json!({"apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": name, "namespace": "shop"}, "stringData": data(keys)})
+        };
+        for object in std::iter::once(namespace).chain(secrets.iter().map(secret)) {
+            cluster.create(&crate::cluster::Object(object)).await.unwrap();
+        }
+        cluster
+    }
+
+    /// How a repository is asked, in short.
+    fn shown(spec: &RepositorySpec) -> String {
+        let login = spec.credentials.as_ref().map(|login| {
+            format!(" {}{}", login.user, if login.everywhere { " everywhere" } else { "" })
+        });
+        let tls = spec.tls.as_ref().map(|tls| format!(" {}{}", tls.authorities, tls.certificate));
+        let [login, tls] = [login, tls].map(Option::unwrap_or_default);
+        format!("{}s{login}{tls}", spec.timeout.as_secs())
+    }
+
+    #[tokio::test]
+    async fn a_repository_is_asked_as_its_secrets_say() {
+        let cluster = cluster(&[
+            ("login", &["username", "password"]),
+            ("half", &["username"]),
+            ("old", &["username", "password", "caFile"]),
+            ("authority", &["ca.crt"]),
+            ("pair", &["tls.crt", "tls.key"]),
+            ("key", &["tls.key"]),
+            ("else", &["x"]),
+        ])
+        .await;
+        type Row = (&'static str, &'static str, &'static str, Result<&'static str, &'static str>);
+        let url = "https://c.example";
+        let oci = "invalid Helm repository URL: 'oci' URL scheme cannot be used with 'default' HelmRepository type";
+        let rows: &[Row] = &[
+            (url, "", "", Ok("60s")),
+            (url, "login", "", Ok("60s <username>")),
+            (url, "old", "", Ok("60s <username> <caFile>")),
+            // Certificates of a Secret of their own count alone.
+            (url, "old", "authority", Ok("60s <username> <ca.crt>")),
+            (url, "login", "pair", Ok("60s <username> <tls.crt>")),
+            (url, "authority", "", Ok("60s <ca.crt>")),
+            (
+                url,
+                "half",
+                "",
+                Err("secret 'shop/half': the Secret needs both `username` and `password`"),
+            ),
+            (
+                url,
+                "else",
+                "",
+                Err(
+                    "secret 'shop/else': it has neither `username` and `password` nor certificates",
+                ),
+            ),
+            (url, "none", "", Err("secrets \"none\" not found")),
+            (
+                url,
+                "",
+                "key",
+                Err("secret 'shop/key': the Secret needs both `tls.crt` and `tls.key`"),
+            ),
+            (
+                url,
+                "",
+                "login",
+                Err("secret 'shop/login': it has neither `ca.crt` nor `tls.crt` and `tls.key`"),
+            ),
+            ("oci://c.example", "", "", Err(oci)),
+            ("https://[c", "", "", Err("invalid Helm repository URL: ")),
+        ];
+        for (url, secret, certificates, want) in rows {
+            let mut repository = HelmRepository::default();
+            repository.metadata.namespace = "shop".to_owned();
+            repository.spec.url = (*url).to_owned();
+            let named = |name: &str| (!name.is_empty()).then(|| LocalRef { name: name.to_owned() });
+            (repository.spec.secret_ref, repository.spec.cert_secret_ref) =
+                (named(secret), named(certificates));
+            let name = format!("{url} {secret} {certificates}");
+            match (spec(&cluster, &repository).await, want) {
+                (Ok(got), Ok(want)) => assert_eq!(shown(&got), *want, "{name}"),
+                (Err((reason, text, class)), Err(want)) => {
+                    assert!(text.starts_with(want), "{name}: {text}");
+                    let is_url = want.starts_with("invalid");
+                    assert_eq!(reason == "URLInvalid", is_url, "{name}");
+                    assert_eq!(reason == "AuthenticationFailed", !is_url, "{name}");
+                    assert_eq!(class == Class::Stalled, is_url, "{name}");
+                }
+                (got, _) => panic!("{name}: {got:?}"),
+            }
+        }
+        let mut repository = HelmRepository::default();
+        repository.metadata.namespace = "shop".to_owned();
+        repository.spec.url = url.to_owned();
+        repository.spec.timeout = "7s".parse().ok();
+        repository.spec.pass_credentials = true;
+        repository.spec.secret_ref = Some(LocalRef { name: "login".to_owned() });
+        let got = spec(&cluster, &repository).await.unwrap();
+        assert_eq!(shown(&got), "7s <username> everywhere");
+    }
 
     #[test]
     fn a_registry_is_asked_as_its_secret_says() {

@@ -9,7 +9,7 @@ use super::artifact::{self, UNSTORED};
 use super::bucket_access;
 use super::context::Context;
 use super::files::Files;
-use super::settled::{Failure, Success};
+use super::settled::{Failure, NEW, Success};
 use super::source::Looked;
 use crate::api::condition::{ARTIFACT_IN_STORAGE, STORAGE_FAILED, is_true};
 use crate::api::{Artifact, Bucket, BucketStatus};
@@ -38,7 +38,25 @@ impl Looked for Bucket {
     }
 
     async fn look(&self, context: &Context) -> Result<Seen, Failure> {
-        look(context, self).await
+        let access = bucket_access::of(&context.cluster, self).await.map_err(Failure::fetch)?;
+        let remote = context.repositories.bucket(&access);
+        let spec = &self.spec;
+        let mut listing =
+            remote.find(&spec.prefix, spec.ignore.as_deref()).await.map_err(|it| failed(&it))?;
+        let own = address(self, listing.index.revision());
+        if is_known(self, &listing.index) && artifact::is_served(context, self, &own).await {
+            return Ok(Seen { index: listing.index, new: None });
+        }
+        let place = self.place();
+        let asked = asked(self, &place);
+        let files = context.repositories.bucket_files(&remote, &asked, &mut listing).await;
+        let files = files.map_err(unstored)?;
+        let content = Content::File(files.path().to_owned());
+        let revision = listing.index.revision();
+        let time = rfc3339_seconds(context.clock.now());
+        let made = made(self, revision, &files, time);
+        let new = artifact::store::<Bucket>(context, made, content).await?;
+        Ok(Seen { index: listing.index, new: Some(new) })
     }
 
     fn said(
@@ -46,45 +64,39 @@ impl Looked for Bucket {
         _: &Context,
         result: Result<Seen, Failure>,
     ) -> (BucketStatus, Result<Success, Failure>) {
-        said(self, result)
+        let mut status = self.status.clone();
+        let result = result.map(|Seen { index, new }| {
+            let (revision, count) = (index.revision(), index.len());
+            let name = &self.spec.bucket_name;
+            let told = format!("stored artifact with {count} fetched files from '{name}' bucket");
+            if let Some((artifact, latest)) = new {
+                (status.artifact, status.url) = (Some(artifact), latest);
+                status.observed_ignore.clone_from(&self.spec.ignore);
+            }
+            let message = format!("stored artifact: revision '{revision}'");
+            Success { reason: "Succeeded", message, news: NEW, told }
+        });
+        (status, result)
     }
-}
-
-async fn look(context: &Context, bucket: &Bucket) -> Result<Seen, Failure> {
-    let access = bucket_access::of(&context.cluster, bucket).await.map_err(Failure::fetch)?;
-    let remote = context.repositories.bucket(&access);
-    let spec = &bucket.spec;
-    let mut listing =
-        remote.find(&spec.prefix, spec.ignore.as_deref()).await.map_err(|it| failed(&it))?;
-    let own = address(bucket, listing.index.revision());
-    if is_known(bucket, &listing.index) && artifact::is_served(context, bucket, &own).await {
-        return Ok(Seen { index: listing.index, new: None });
-    }
-    let place = bucket.place();
-    let asked = asked(bucket, &place);
-    let files = context.repositories.bucket_files(&remote, &asked, &mut listing).await;
-    let files = files.map_err(unstored)?;
-    let content = Content::File(files.path().to_owned());
-    let revision = listing.index.revision();
-    let time = rfc3339_seconds(context.clock.now());
-    let made = made(bucket, revision, &files, time);
-    let new = artifact::store::<Bucket>(context, made, content).await?;
-    Ok(Seen { index: listing.index, new: Some(new) })
 }
 
 fn failed(error: &BucketError) -> Failure {
-    Failure::fetch(("BucketOperationFailed", chain(error), error.class()))
+    match error.is_of_storage() {
+        true => unkept(error),
+        false => Failure::fetch(("BucketOperationFailed", chain(error), error.class())),
+    }
+}
+
+/// Says that files cannot be kept here.
+fn unkept(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let (kind, reason, class) = (STORAGE_FAILED, UNSTORED, Class::Retry);
+    Failure { kind, reason, message: chain(error), class }
 }
 
 fn unstored(error: FilesError<BucketError>) -> Failure {
     match &error {
         FilesError::Fetch(inner) => failed(inner),
-        FilesError::Store(_) => Failure {
-            kind: STORAGE_FAILED,
-            reason: UNSTORED,
-            message: chain(&error),
-            class: Class::Retry,
-        },
+        FilesError::Store(_) => unkept(&error),
     }
 }
 
@@ -139,28 +151,6 @@ impl Files for Bucket {
         check(&listing.index)?;
         Ok(files)
     }
-}
-
-fn said(
-    bucket: &Bucket,
-    result: Result<Seen, Failure>,
-) -> (BucketStatus, Result<Success, Failure>) {
-    let mut status = bucket.status.clone();
-    let result = result.map(|Seen { index, new }| {
-        let (revision, count) = (index.revision(), index.len());
-        let name = &bucket.spec.bucket_name;
-        let said = format!("stored artifact with {count} fetched files from '{name}' bucket");
-        let reason = if let Some((artifact, latest)) = new {
-            (status.artifact, status.url) = (Some(artifact), latest);
-            status.observed_ignore.clone_from(&bucket.spec.ignore);
-            "NewArtifact"
-        } else {
-            "Succeeded"
-        };
-        let message = format!("stored artifact: revision '{revision}'");
-        Success { reason: "Succeeded", message, news: Some((reason, said)) }
-    });
-    (status, result)
 }
 
 fn made(bucket: &Bucket, revision: Digest, files: &TreeFiles, time: String) -> Artifact {

@@ -105,6 +105,7 @@ fn not_there(error: &RepoError) -> Option<String> {
         RepoError::NoChart { near: names, .. } => {
             Some(format!("no chart name found{}", near(names, "it has")))
         }
+        RepoError::NoVersions { .. } => Some("no chart version found".to_owned()),
         RepoError::NoVersion { chart, wanted, near: versions, .. } => Some(format!(
             "no '{chart}' chart with version matching '{wanted}' found{}",
             near(versions, "the nearest are")
@@ -380,6 +381,7 @@ async fn of_files<T: Files>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::constraint::Constraint;
 
     #[test]
     fn a_chart_is_summed_up_in_the_words_of_flux() {
@@ -419,17 +421,29 @@ mod tests {
             assert_eq!((failure.kind, failure.reason), (kind, reason));
             assert_eq!(failure.class == Class::Stalled, stalled, "{reason}");
         }
-        let wrong = RepoError::NoVersion {
-            url: "https://a.example".parse().unwrap(),
-            chart: "web".to_owned(),
-            wanted: "9.x".to_owned(),
-            near: Vec::new(),
-        };
-        let failure = refused(&wrong);
-        assert_eq!((failure.reason, failure.class), ("InvalidChartReference", Class::Stalled));
-        let words = "invalid chart reference: failed to get chart version for remote reference: \
-                     no 'web' chart with version matching '9.x' found";
-        assert_eq!(failure.message, words);
+        let (url, web) = (|| "https://a.example".parse().unwrap(), || "web".to_owned());
+        let near = vec!["web-app".to_owned()];
+        let (wanted, none) = ("9.x".to_owned(), Vec::new());
+        let range = "latest".parse::<Constraint>().unwrap_err();
+        let rows = [
+            (
+                RepoError::NoVersion { url: url(), chart: web(), wanted, near: none },
+                "no 'web' chart with version matching '9.x' found",
+            ),
+            (
+                RepoError::NoChart { url: url(), chart: web(), near },
+                "no chart name found; it has web-app",
+            ),
+            (RepoError::NoVersions { url: url(), chart: web() }, "no chart version found"),
+            (RepoError::Constraint(range), "improper constraint: \"latest\""),
+        ];
+        for (error, words) in rows {
+            let failure = refused(&error);
+            assert_eq!((failure.reason, failure.class), ("InvalidChartReference", Class::Stalled));
+            let ahead =
+                "invalid chart reference: failed to get chart version for remote reference: ";
+            assert_eq!(failure.message, format!("{ahead}{words}"));
+        }
         let gone = RepoError::NoUrl("web".to_owned());
         assert_eq!((refused(&gone).reason, refused(&gone).class), ("ChartPullError", Class::Retry));
     }

@@ -11,7 +11,7 @@ use super::files::Files;
 use super::git_access;
 use super::git_include;
 use super::git_signature::{self, NO_TAG, Signers};
-use super::settled::{Failure, Success};
+use super::settled::{Failure, NEW, Success};
 use super::source::Looked;
 use crate::api::condition::{
     ARTIFACT_IN_STORAGE, Conditions, SOURCE_VERIFIED, STORAGE_FAILED, Truth, is_true,
@@ -48,6 +48,9 @@ const DOING: &str = "failed to checkout and determine revision";
 
 /// Says that a server could not be asked.
 fn failed(step: &str, access: &Access, error: &GitError) -> Failure {
+    if error.is_of_storage() {
+        return unkept(UNSTORED, error);
+    }
     Failure::fetch(match error {
         GitError::Empty => ("EmptyGitRepository", error.to_string(), error.class()),
         _ => {
@@ -65,7 +68,41 @@ impl Looked for GitRepository {
     }
 
     async fn look(&self, context: &Context) -> Result<Seen, Failure> {
-        look(context, self).await
+        let access = git_access::of(&context.cluster, self).await.map_err(Failure::fetch)?;
+        let included = git_include::artifacts(context, self).await?;
+        let wanted = git_access::wanted(self.spec.reference.as_ref());
+        let wanted = wanted.map_err(|why| {
+            Failure::fetch(("GitOperationFailed", format!("{DOING}: {why}"), Class::Stalled))
+        })?;
+        let found = context.repositories.git_find(&access, &wanted).await;
+        let found = found.map_err(|error| match &error {
+            GitError::NoRef(_) | GitError::NoTag(_) => failed("unable to clone", &access, &error),
+            _ => failed("unable to list remote for", &access, &error),
+        })?;
+        let own = address(self, &found);
+        let signers = git_signature::of(context, self).await?;
+        let is_known = is_known(self, &found, &included);
+        if is_known && signers.is_none() && artifact::is_served(context, self, &own).await {
+            return Ok(Seen { found, verified: None, included, new: None });
+        }
+        let others = git_include::files(context, self, &included).await?;
+        let selection = git_access::selection(self);
+        let asked = asked(self, (&found, &selection, &others), signers.as_ref());
+        let mode = signers.as_ref().map(|signers| signers.mode.as_str());
+        let verified = |commit: Commit| commit.verified.zip(mode);
+        // What is in use was verified, by those who may sign now.
+        let known = context.repositories.git_known(&asked).and_then(verified);
+        if is_known && known.is_some() && artifact::is_served(context, self, &own).await {
+            return Ok(Seen { found, verified: known, included, new: None });
+        }
+        let commit = context.repositories.git_files(&access, &wanted, &asked).await;
+        let commit = commit.map_err(|error| unfetched(&access, &error))?;
+        let content = Content::File(commit.files.path().to_owned());
+        let made = made(self, &found, &commit.files, rfc3339_seconds(context.clock.now()));
+        let (artifact, _) = artifact::store::<GitRepository>(context, made, content).await?;
+        let subject = commit.subject.clone();
+        let verified = verified(commit);
+        Ok(Seen { found, verified, included, new: Some((artifact, subject)) })
     }
 
     fn said(
@@ -73,62 +110,52 @@ impl Looked for GitRepository {
         context: &Context,
         result: Result<Seen, Failure>,
     ) -> (GitRepositoryStatus, Result<Success, Failure>) {
-        said(context, self, result)
+        let mut status = self.status.clone();
+        let generation = self.metadata.generation;
+        let mut conditions =
+            Conditions::new(&mut status.conditions, generation, context.clock.now());
+        let verified = result.as_ref().ok().and_then(|seen| seen.verified.as_ref());
+        if let Some((text, mode)) = verified {
+            conditions.set(SOURCE_VERIFIED, Truth::True, "Succeeded", text);
+            status.source_verification_mode = Some((*mode).to_owned());
+        } else if self.spec.verify.is_none() {
+            conditions.delete(SOURCE_VERIFIED);
+            status.source_verification_mode = None;
+        }
+        let result = result.map(|Seen { found, included, new, .. }| {
+            let revision = &found.revision;
+            let mut told = revision.clone();
+            if let Some((artifact, subject)) = new {
+                status.artifact = Some(artifact);
+                let spec = &self.spec;
+                status.observed_ignore.clone_from(&spec.ignore);
+                status.observed_sparse_checkout.clone_from(&spec.sparse_checkout);
+                status.observed_recurse_submodules = spec.recurse_submodules;
+                status.observed_include.clone_from(&spec.include);
+                status.included_artifacts = included;
+                told = subject.map_or(told, |subject| shortened(&subject));
+            }
+            let told = format!("stored artifact for commit '{told}'");
+            let message = format!("stored artifact for revision '{revision}'");
+            Success { reason: "Succeeded", message, news: NEW, told }
+        });
+        (status, result)
     }
-}
-
-async fn look(context: &Context, repository: &GitRepository) -> Result<Seen, Failure> {
-    let access = git_access::of(&context.cluster, repository).await.map_err(Failure::fetch)?;
-    let included = git_include::artifacts(context, repository).await?;
-    let wanted = git_access::wanted(repository.spec.reference.as_ref());
-    let wanted = wanted.map_err(|why| {
-        Failure::fetch(("GitOperationFailed", format!("{DOING}: {why}"), Class::Stalled))
-    })?;
-    let found = context.repositories.git_find(&access, &wanted).await;
-    let found = found.map_err(|error| match &error {
-        GitError::NoRef(_) | GitError::NoTag(_) => failed("unable to clone", &access, &error),
-        _ => failed("unable to list remote for", &access, &error),
-    })?;
-    let own = address(repository, &found);
-    let signers = git_signature::of(context, repository).await?;
-    let is_known = is_known(repository, &found, &included);
-    if is_known && signers.is_none() && artifact::is_served(context, repository, &own).await {
-        return Ok(Seen { found, verified: None, included, new: None });
-    }
-    let others = git_include::files(context, repository, &included).await?;
-    let selection = git_access::selection(repository);
-    let asked = asked(repository, (&found, &selection, &others), signers.as_ref());
-    let mode = signers.as_ref().map(|signers| signers.mode.as_str());
-    let verified = |commit: Commit| commit.verified.zip(mode);
-    // What is in use was verified, by those who may sign now.
-    let known = context.repositories.git_known(&asked).and_then(verified);
-    if is_known && known.is_some() && artifact::is_served(context, repository, &own).await {
-        return Ok(Seen { found, verified: known, included, new: None });
-    }
-    let commit = context.repositories.git_files(&access, &wanted, &asked).await;
-    let commit = commit.map_err(|error| unfetched(&access, &error))?;
-    let content = Content::File(commit.files.path().to_owned());
-    let made = made(repository, &found, &commit.files, rfc3339_seconds(context.clock.now()));
-    let (artifact, _) = artifact::store::<GitRepository>(context, made, content).await?;
-    let subject = commit.subject.clone();
-    let verified = verified(commit);
-    Ok(Seen { found, verified, included, new: Some((artifact, subject)) })
 }
 
 /// Says why there are no files.
 fn unfetched(access: &Access, error: &FilesError<GitFilesError>) -> Failure {
-    let unstored = |reason| Failure {
-        kind: STORAGE_FAILED,
-        reason,
-        message: chain(error),
-        class: Class::Retry,
-    };
     match error {
         FilesError::Fetch(GitFilesError::Fetch(inner)) => failed("unable to clone", access, inner),
         FilesError::Fetch(GitFilesError::Unsigned(inner)) => unsigned(inner),
-        FilesError::Fetch(GitFilesError::Include { .. }) => unstored("CopyFailure"),
-        FilesError::Store(_) => unstored(UNSTORED),
+        FilesError::Fetch(GitFilesError::Include { .. }) => unkept("CopyFailure", error),
+        FilesError::Store(_) => unkept(UNSTORED, error),
     }
+}
+
+/// Says that files cannot be kept here.
+fn unkept(reason: &'static str, error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure { kind: STORAGE_FAILED, reason, message: chain(error), class: Class::Retry }
 }
 
 fn asked<'a>(
@@ -226,41 +253,6 @@ fn is_known(repository: &GitRepository, found: &Found, included: &[Artifact]) ->
 fn address(repository: &GitRepository, found: &Found) -> String {
     let url = repository.spec.url.parse().map(|url: SafeUrl| url.to_string());
     format!("{}@{}", url.unwrap_or_default(), found.commit)
-}
-
-fn said(
-    context: &Context,
-    repository: &GitRepository,
-    result: Result<Seen, Failure>,
-) -> (GitRepositoryStatus, Result<Success, Failure>) {
-    let mut status = repository.status.clone();
-    let generation = repository.metadata.generation;
-    let mut conditions = Conditions::new(&mut status.conditions, generation, context.clock.now());
-    let verified = result.as_ref().ok().and_then(|seen| seen.verified.as_ref());
-    if let Some((text, mode)) = verified {
-        conditions.set(SOURCE_VERIFIED, Truth::True, "Succeeded", text);
-        status.source_verification_mode = Some((*mode).to_owned());
-    } else if repository.spec.verify.is_none() {
-        conditions.delete(SOURCE_VERIFIED);
-        status.source_verification_mode = None;
-    }
-    let result = result.map(|Seen { found, included, new, .. }| {
-        let revision = &found.revision;
-        let news = new.map(|(artifact, subject)| {
-            status.artifact = Some(artifact);
-            status.observed_ignore.clone_from(&repository.spec.ignore);
-            let spec = &repository.spec;
-            status.observed_sparse_checkout.clone_from(&spec.sparse_checkout);
-            status.observed_recurse_submodules = spec.recurse_submodules;
-            status.observed_include.clone_from(&spec.include);
-            status.included_artifacts = included;
-            let said = shortened(subject.as_deref().unwrap_or(revision));
-            ("NewArtifact", format!("stored artifact for commit '{said}'"))
-        });
-        let message = format!("stored artifact for revision '{revision}'");
-        Success { reason: "Succeeded", message, news }
-    });
-    (status, result)
 }
 
 /// The first line of a message, not longer than others say it.

@@ -76,7 +76,7 @@ async fn look(
         true => made.values_files,
         false => Vec::new(),
     };
-    Ok(Success { reason, news: Some((reason, message.clone())), message })
+    Ok(Success { reason, news: reason, told: message.clone(), message })
 }
 
 /// Returns an editor for what is said of a chart.

@@ -140,7 +140,8 @@ impl Recorder {
     ) -> Result<(), crate::cluster::Error> {
         let now = rfc3339_seconds(self.clock.now());
         let id = |name: &str| ObjectId::new("v1", "Event", &subject.key.namespace, name);
-        let key = format!("{subject}\n{}\n{severity:?}\n{reason}\n{message}", subject.uid);
+        let told = format!("{severity:?}\n{reason}\n{message}\n{annotations:?}");
+        let key = format!("{subject}\n{}\n{told}", subject.uid);
         let known = self.counts.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if let Some((name, count)) = known {
             let patch = json!({"count": count + 1, "lastTimestamp": now});

@@ -8,7 +8,7 @@ use regex::Regex;
 use super::access::{self, Problem};
 use super::artifact;
 use super::context::Context;
-use super::settled::{Failure, Success};
+use super::settled::{Failure, NEW, Success};
 use super::source::Looked;
 use super::verification::{self, Asked, UNVERIFIED};
 use crate::api::condition::{Conditions, SOURCE_VERIFIED};
@@ -27,14 +27,18 @@ use crate::source::oci::{Access, Reference};
 /// Kind of the objects.
 pub(super) const KIND: &str = "OCIRepository";
 
+/// Reason where nobody knows which tag is meant.
+const TAG_FAILED: &str = "ReadOperationFailed";
+/// Reason where an artifact cannot be had.
+const PULL_FAILED: &str = "OCIArtifactPullFailed";
+
 /// What was found: its revision, and what is stored of it.
 pub(super) struct Seen {
     revision: String,
     /// What came of the look at its signature; none: that was not asked for.
     outcome: Option<Outcome>,
-    /// Its artifact, the address of the newest one, and where it was made; none: what is stored is
-    /// still right.
-    new: Option<(Artifact, String, String)>,
+    /// Its artifact, and the address of the newest one; none: what is stored is still right.
+    new: Option<(Artifact, String)>,
 }
 
 /// Returns the repository that is meant and how it is asked.
@@ -69,7 +73,32 @@ impl Looked for OciRepository {
     }
 
     async fn look(&self, context: &Context) -> Result<Seen, Failure> {
-        look(context, self).await
+        let (at, access) = place(context, self).await.map_err(Failure::fetch)?;
+        let url = &self.spec.url;
+        let (revision, digest) = meant(context, self, (&at, &access)).await?;
+        let outcome = verified(context, self, (&access, &at.with(digest.to_string()))).await?;
+        let status = &self.status;
+        let known = status.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision);
+        if known
+            && status.observed_layer_selector == self.spec.layer_selector
+            && status.observed_ignore == self.spec.ignore
+            && artifact::is_served(context, self, &format!("{url}@{digest}")).await
+        {
+            return Ok(Seen { revision, outcome, new: None });
+        }
+        let at = at.with(digest.to_string());
+        let layer = context.repositories.oci_artifact(&access, &at, part(&self.spec)).await;
+        let (layer, bytes) = layer.map_err(|error| match error {
+            ArtifactError::Layer(text) => {
+                Failure::fetch(("OCIArtifactLayerOperationFailed", text, Class::Retry))
+            }
+            ArtifactError::Pull(error) => {
+                unasked(PULL_FAILED, &format!("failed to pull artifact from '{url}'"), &error)
+            }
+        })?;
+        let made = made(self, &revision, layer, rfc3339_seconds(context.clock.now()));
+        let new = artifact::store::<Self>(context, made, Content::Bytes(bytes)).await?;
+        Ok(Seen { revision, outcome, new: Some(new) })
     }
 
     fn said(
@@ -77,67 +106,65 @@ impl Looked for OciRepository {
         context: &Context,
         result: Result<Seen, Failure>,
     ) -> (OciRepositoryStatus, Result<Success, Failure>) {
-        said(context, self, result)
+        let mut status = self.status.clone();
+        let (generation, now) = (self.metadata.generation, context.clock.now());
+        let asked = self.spec.verify.is_some();
+        let looked = result.as_ref().ok().filter(|_| asked);
+        if looked.is_some() || !asked {
+            let mut conditions = Conditions::new(&mut status.conditions, generation, now);
+            let outcome = looked.and_then(|found| found.outcome.as_ref());
+            let what =
+                looked.map(|found| format!("revision {}", found.revision)).unwrap_or_default();
+            verification::say(&mut conditions, outcome, &what);
+        }
+        let result = result.map(|Seen { revision, new, .. }| {
+            if let Some((artifact, latest)) = new {
+                (status.artifact, status.url) = (Some(artifact), latest);
+                status.observed_layer_selector.clone_from(&self.spec.layer_selector);
+                status.observed_ignore.clone_from(&self.spec.ignore);
+            }
+            let (url, origin) = (&self.spec.url, status.artifact.as_ref().map(origin));
+            let origin = origin.unwrap_or_default();
+            let told = format!("stored artifact with revision '{revision}' from '{url}'{origin}");
+            let message = format!("stored artifact for digest '{revision}'");
+            Success { reason: "Succeeded", message, news: NEW, told }
+        });
+        (status, result)
     }
 }
 
-async fn look(context: &Context, repository: &OciRepository) -> Result<Seen, Failure> {
-    let (at, access) = place(context, repository).await.map_err(Failure::fetch)?;
+/// Returns the revision that a tag, a range or a digest means now, and its digest.
+async fn meant(
+    context: &Context,
+    repository: &OciRepository,
+    (at, access): (&Reference, &Access),
+) -> Result<(String, Digest), Failure> {
     let wanted = repository.spec.reference.clone().unwrap_or_default();
-    let url = &repository.spec.url;
-    let fail = |reason: &'static str, doing: String| {
-        move |error: crate::repo::Error| {
-            Failure::fetch((reason, format!("{doing}: {}", chain(&error)), error.class()))
-        }
-    };
-    let repositories = &context.repositories;
-    let (revision, digest) = if wanted.digest.is_empty() {
-        let doing = format!("failed to determine the artifact tag for '{url}'");
-        let tag = if wanted.semver.is_empty() {
-            Ok(if wanted.tag.is_empty() { "latest".to_owned() } else { wanted.tag.clone() })
-        } else {
-            let tags = repositories.oci_tags(&access, &at).await;
-            let tags = tags.map_err(fail("ReadOperationFailed", doing.clone()))?;
-            choose(&tags, &wanted, is_chart(repository))
-        };
-        let tag = tag.map_err(|why| {
-            Failure::fetch(("ReadOperationFailed", format!("{doing}: {why}"), Class::Retry))
-        })?;
-        let doing = "failed to determine artifact digest".to_owned();
-        let digest = repositories.oci_digest(&access, &at.with(tag.as_str())).await;
-        let digest = digest.map_err(fail("OCIArtifactPullFailed", doing))?;
-        (format!("{tag}@{digest}"), digest)
-    } else {
+    let doing = format!("failed to determine the artifact tag for '{}'", repository.spec.url);
+    if !wanted.digest.is_empty() {
         let digest: Digest = wanted.digest.parse().map_err(|error| {
-            let text = format!("failed to determine the artifact tag for '{url}': {error}");
-            Failure::fetch(("ReadOperationFailed", text, Class::Stalled))
+            Failure::fetch((TAG_FAILED, format!("{doing}: {error}"), Class::Stalled))
         })?;
-        (digest.to_string(), digest)
-    };
-    let outcome = verified(context, repository, (&access, &at.with(digest.to_string()))).await?;
-    let status = &repository.status;
-    let known = status.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision);
-    if known
-        && status.observed_layer_selector == repository.spec.layer_selector
-        && status.observed_ignore == repository.spec.ignore
-        && artifact::is_served(context, repository, &format!("{url}@{digest}")).await
-    {
-        return Ok(Seen { revision, outcome, new: None });
+        return Ok((digest.to_string(), digest));
     }
-    let at = at.with(digest.to_string());
-    let layer = repositories.oci_artifact(&access, &at, part(&repository.spec)).await;
-    let (layer, bytes) = layer.map_err(|error| match error {
-        ArtifactError::Layer(text) => {
-            Failure::fetch(("OCIArtifactLayerOperationFailed", text, Class::Retry))
-        }
-        ArtifactError::Pull(error) => {
-            fail("OCIArtifactPullFailed", format!("failed to pull artifact from '{url}'"))(error)
-        }
-    })?;
-    let origin = origin(&layer);
-    let made = made(repository, &revision, layer, rfc3339_seconds(context.clock.now()));
-    let stored = artifact::store::<OciRepository>(context, made, Content::Bytes(bytes)).await?;
-    Ok(Seen { revision, outcome, new: Some((stored.0, stored.1, origin)) })
+    let tag = if wanted.semver.is_empty() {
+        Ok(if wanted.tag.is_empty() { "latest".to_owned() } else { wanted.tag })
+    } else {
+        let tags = context.repositories.oci_tags(access, at).await;
+        let tags = tags.map_err(|error| unasked(TAG_FAILED, &doing, &error))?;
+        choose(&tags, &wanted, is_chart(repository))
+    };
+    let tag =
+        tag.map_err(|why| Failure::fetch((TAG_FAILED, format!("{doing}: {why}"), Class::Retry)))?;
+    let digest = context.repositories.oci_digest(access, &at.with(tag.as_str())).await;
+    let doing = "failed to determine artifact digest";
+    let digest = digest.map_err(|error| unasked(PULL_FAILED, doing, &error))?;
+    Ok((format!("{tag}@{digest}"), digest))
+}
+
+/// Says that the registry could not be asked.
+fn unasked(reason: &'static str, doing: &str, error: &crate::repo::Error) -> Failure {
+    Failure::fetch((reason, format!("{doing}: {}", chain(error)), error.class()))
 }
 
 /// Returns what of an artifact is taken.
@@ -206,42 +233,15 @@ fn choose(tags: &[String], wanted: &OciReference, is_chart: bool) -> Result<Stri
     highest.map(|(_, tag)| tag).ok_or_else(none)
 }
 
-fn said(
-    context: &Context,
-    repository: &OciRepository,
-    result: Result<Seen, Failure>,
-) -> (OciRepositoryStatus, Result<Success, Failure>) {
-    let mut status = repository.status.clone();
-    let (generation, now) = (repository.metadata.generation, context.clock.now());
-    let asked = repository.spec.verify.is_some();
-    let looked = result.as_ref().ok().filter(|_| asked);
-    if looked.is_some() || !asked {
-        let mut conditions = Conditions::new(&mut status.conditions, generation, now);
-        let outcome = looked.and_then(|found| found.outcome.as_ref());
-        let what = looked.map(|found| format!("revision {}", found.revision)).unwrap_or_default();
-        verification::say(&mut conditions, outcome, &what);
+/// Says where an artifact was made, if it says so in full.
+fn origin(artifact: &Artifact) -> String {
+    let of = |name: &str| artifact.metadata.get(&format!("org.opencontainers.image.{name}"));
+    match (of("source"), of("revision")) {
+        (Some(source), Some(revision)) if !source.is_empty() && !revision.is_empty() => {
+            format!(", origin source '{source}', origin revision '{revision}'")
+        }
+        _ => String::new(),
     }
-    let result = result.map(|Seen { revision, new, .. }| {
-        let news = new.map(|(artifact, latest, origin)| {
-            (status.artifact, status.url) = (Some(artifact), latest);
-            status.observed_layer_selector.clone_from(&repository.spec.layer_selector);
-            status.observed_ignore.clone_from(&repository.spec.ignore);
-            let url = &repository.spec.url;
-            let said = format!("stored artifact with revision '{revision}' from '{url}'{origin}");
-            ("NewArtifact", said)
-        });
-        let message = format!("stored artifact for digest '{revision}'");
-        Success { reason: "Succeeded", message, news }
-    });
-    (status, result)
-}
-
-/// Says where an artifact was made, if it says so.
-fn origin(artifact: &OciArtifact) -> String {
-    let of = |name: &str| artifact.annotations.get(&format!("org.opencontainers.image.{name}"));
-    let source = of("source").map(|source| format!(", origin source '{source}'"));
-    let revision = of("revision").map(|revision| format!(", origin revision '{revision}'"));
-    source.unwrap_or_default() + &revision.unwrap_or_default()
 }
 
 fn made(repository: &OciRepository, revision: &str, layer: OciArtifact, time: String) -> Artifact {
@@ -260,6 +260,27 @@ fn made(repository: &OciRepository, revision: &str, layer: OciArtifact, time: St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_an_artifact_was_made_is_said_in_full_or_not() {
+        let rows: &[(&[(&str, &str)], &str)] = &[
+            (&[], ""),
+            (&[("source", "https://g.example/a")], ""),
+            (&[("revision", "main@sha1:1")], ""),
+            (&[("source", "https://g.example/a"), ("revision", "")], ""),
+            (
+                &[("source", "https://g.example/a"), ("revision", "main@sha1:1")],
+                ", origin source 'https://g.example/a', origin revision 'main@sha1:1'",
+            ),
+        ];
+        for (annotations, want) in rows {
+            let named = |(name, value): &(&str, &str)| {
+                (format!("org.opencontainers.image.{name}"), (*value).to_owned())
+            };
+            let metadata = annotations.iter().map(named).collect();
+            assert_eq!(origin(&Artifact { metadata, ..Artifact::default() }), *want);
+        }
+    }
 
     #[test]
     fn the_highest_fitting_tag_is_chosen() {

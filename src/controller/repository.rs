@@ -3,18 +3,17 @@
 //! Source: fluxcd/source-controller internal/controller/helmrepository_controller.go.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::access::{self, Problem};
 use super::artifact;
 use super::context::Context;
 use super::notice::Severity;
-use super::queue::{Phase, Report, Requeue, jittered};
-use super::settled::begin_anew;
+use super::queue::{Phase, Report, Requeue};
+use super::settled::{self, NEW, News, Success, begin_anew};
 use super::source::{self, Source as _};
 use super::status;
 use crate::api::condition::{
-    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STORAGE_FAILED, Truth,
+    ARTIFACT_IN_STORAGE, Conditions, FETCH_FAILED, READY, STALLED, STORAGE_FAILED, Truth, is_true,
 };
 use crate::api::{Artifact, HelmRepository, HelmRepositoryStatus};
 use crate::base::class::{Class, chain};
@@ -22,7 +21,7 @@ use crate::base::clock::rfc3339_seconds;
 use crate::base::name::NamespacedName;
 use crate::base::secret::SafeUrl;
 use crate::cluster;
-use crate::repo::{Content, Refreshed, Text, Trouble};
+use crate::repo::{Content, Error, Refreshed, Text, Trouble};
 
 /// Kind of the objects.
 pub(super) const KIND: &str = "HelmRepository";
@@ -55,19 +54,14 @@ async fn reconcile_inner(
     let result = match access::spec(&context.cluster, &repository).await {
         Ok(spec) => {
             let refreshed = context.repositories.refresh_with(&spec, text).await;
-            let refreshed = refreshed.map_err(|error| {
-                let reason = match &error {
-                    crate::repo::Error::Index { .. } => "IndexationFailed",
-                    _ => "Failed",
-                };
-                (reason, chain(&error), error.class())
-            });
+            let refreshed = refreshed.map_err(|error| failed(&error));
             let uncached = say_troubles(context, &repository, &spec.url).await;
             refreshed.map(|refreshed| (refreshed, uncached))
         }
         Err(problem) => Err(problem),
     };
-    let report = report(context, &repository, result.as_ref().map(|(refreshed, _)| refreshed));
+    let given = context.options.interval.or(repository.spec.interval.map(|given| given.0));
+    let report = Report::of_artifact(result.as_ref().err().map(|problem| problem.2), given);
     let mut new = repository.status.clone();
     let result = match result {
         Ok((refreshed, uncached)) => {
@@ -82,6 +76,17 @@ async fn reconcile_inner(
     };
     note(context, &repository, new, result).await?;
     Ok(report)
+}
+
+/// Says why there is no index.
+fn failed(error: &Error) -> Problem {
+    let (reason, doing) = match error {
+        Error::Index { .. } => {
+            ("IndexationFailed", "failed to load Helm repository from index YAML")
+        }
+        _ => ("Failed", "failed to fetch Helm repository index"),
+    };
+    (reason, format!("{doing}: {}", chain(error)), error.class())
 }
 
 /// Whether the artifact in the status is of an index.
@@ -151,23 +156,6 @@ pub(super) async fn say_troubles(
     uncached
 }
 
-fn report(
-    context: &Context,
-    repository: &HelmRepository,
-    result: Result<&Refreshed, &Problem>,
-) -> Report {
-    let interval = repository.spec.interval.map_or(Duration::from_secs(60), |interval| interval.0);
-    let interval = context.options.interval.unwrap_or(interval);
-    match result {
-        Ok(_) => Report::new(Requeue::After(jittered(interval)), Phase::Ready),
-        Err((_, _, Class::Wait(pause))) => Report::new(Requeue::After(*pause), Phase::Failed),
-        Err((_, _, Class::Stalled)) => {
-            Report::new(Requeue::After(jittered(interval)), Phase::Failed)
-        }
-        Err(_) => Report::new(Requeue::Backoff, Phase::Failed),
-    }
-}
-
 async fn note(
     context: &Context,
     repository: &HelmRepository,
@@ -179,12 +167,10 @@ async fn note(
     let mut conditions = Conditions::new(&mut list, meta.generation, context.clock.now());
     let url = &repository.spec.url;
     begin_anew(&mut conditions);
-    let mut event = None;
-    match result {
+    let event = match result {
         Ok((refreshed, unstored)) => {
             let message = format!("stored artifact: revision '{}'", refreshed.revision);
             conditions.delete(FETCH_FAILED);
-            let is_new = !is_of(repository, &refreshed);
             if let Some((reason, text)) = unstored {
                 conditions.set(STORAGE_FAILED, Truth::True, reason, text);
             } else if refreshed.changed || refreshed.text.is_some() {
@@ -192,23 +178,28 @@ async fn note(
             }
             conditions.set(READY, Truth::True, "Succeeded", &message);
             conditions.set(ARTIFACT_IN_STORAGE, Truth::True, "Succeeded", &message);
-            if is_new {
-                let text =
-                    format!("stored fetched index of size {} from '{url}'", size(refreshed.size));
-                event = Some((Severity::Normal, "NewArtifact", text));
-            }
+            let still_fails = is_true(conditions.list(), STORAGE_FAILED);
             new.observed_generation = meta.generation;
+            let told =
+                format!("stored fetched index of size {} from '{url}'", size(refreshed.size));
+            let success = Success { reason: "Succeeded", message, news: NEW, told };
+            let news = match settled::news(repository.status.clone(), &mut new) {
+                News::Recovery if still_fails => News::Nothing,
+                news => news,
+            };
+            let event = settled::event(news, success);
+            event.map(|(reason, told)| (Severity::Normal, reason, told))
         }
-        Err((reason, text, class)) => {
-            let message = format!("failed to fetch Helm repository index: {text}");
+        Err((reason, message, class)) => {
             conditions.set(FETCH_FAILED, Truth::True, reason, &message);
             conditions.set(READY, Truth::False, reason, &message);
             if class == Class::Stalled {
+                conditions.set(STALLED, Truth::True, reason, &message);
                 new.observed_generation = meta.generation;
             }
-            event = Some((Severity::Warning, reason, message));
+            Some((Severity::Warning, reason, message))
         }
-    }
+    };
     new.conditions = list;
     source::finish(context, repository, new, event).await
 }
@@ -232,15 +223,72 @@ fn made(repository: &HelmRepository, refreshed: &Refreshed, time: String) -> Art
 }
 
 /// Decimal units, four significant digits.
+///
+/// Source: docker/go-units size.go (`HumanSize`).
 fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let mut number = bytes as f64;
-    for unit in ["B", "kB", "MB"] {
-        if number < 1000.0 {
-            return format!("{number:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
-                + unit;
-        }
-        number /= 1000.0;
+    let mut units = ["B", "kB", "MB", "GB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    while number >= 1000.0
+        && let Some(larger) = units.next()
+    {
+        (number, unit) = (number / 1000.0, larger);
     }
-    format!("{number:.3}GB")
+    let decimals = if number < 10.0 {
+        3
+    } else if number < 100.0 {
+        2
+    } else {
+        1
+    };
+    let text = format!("{number:.decimals$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned() + unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Some of the rows are those of go-units (size_test.go).
+    #[test]
+    fn sizes_have_four_significant_digits() {
+        let rows = [
+            (0, "0B"),
+            (7, "7B"),
+            (100, "100B"),
+            (999, "999B"),
+            (1000, "1kB"),
+            (1024, "1.024kB"),
+            (12_345, "12.35kB"),
+            (999_960, "1000kB"),
+            (1_000_000, "1MB"),
+            (1_048_576, "1.049MB"),
+            (5_670_000, "5.67MB"),
+            (22_345_678, "22.35MB"),
+            (3_420_000_000, "3.42GB"),
+        ];
+        for (bytes, want) in rows {
+            assert_eq!(size(bytes), want);
+        }
+    }
+
+    #[test]
+    fn why_there_is_no_index_is_said_as_by_flux() {
+        let url = || "https://a.example".parse().unwrap();
+        let reason = "it is empty".to_owned();
+        let rows = [
+            (
+                Error::Index { url: url(), reason },
+                "IndexationFailed",
+                "failed to load Helm repository from index YAML: index of `",
+            ),
+            (Error::Unfetched(url()), "Failed", "failed to fetch Helm repository index: "),
+        ];
+        for (error, reason, words) in rows {
+            let (got, text, class) = failed(&error);
+            assert_eq!((got, class), (reason, Class::Retry));
+            assert!(text.starts_with(words), "{text}");
+        }
+    }
 }

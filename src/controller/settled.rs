@@ -17,6 +17,8 @@ use crate::base::clock::Timestamp;
 
 /// Reason where the source of a source has nothing yet.
 pub(super) const NO_ARTIFACT: &str = "NoSourceArtifact";
+/// Reason of the event of another artifact than before.
+pub(super) const NEW: &str = "NewArtifact";
 /// Conditions that tell of a failure.
 const FAILURES: [&str; 4] = [FETCH_FAILED, BUILD_FAILED, STORAGE_FAILED, INCLUDE_UNAVAILABLE];
 /// Reason where nobody who may signed a chart.
@@ -54,9 +56,21 @@ pub(super) struct Success {
     pub(super) reason: &'static str,
     /// Their message.
     pub(super) message: String,
-    /// Reason and message of an event, which is told of another artifact than before, and when what
-    /// was wrong is right again.
-    pub(super) news: Option<(&'static str, String)>,
+    /// Reason of the event of another artifact than before; when what was wrong is right again, the
+    /// event has the reason of the conditions.
+    pub(super) news: &'static str,
+    /// What both say.
+    pub(super) told: String,
+}
+
+/// What a success is news of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    Nothing,
+    /// Another artifact than before.
+    Artifact,
+    /// What was wrong is right again.
+    Recovery,
 }
 
 /// What is told beside the status.
@@ -69,13 +83,29 @@ pub(super) enum Told {
     Event(Severity, &'static str, String),
 }
 
-/// Whether a status has another artifact than the one before, or that one said that something failed.
-pub(super) fn is_other<S: Said>(mut old: S, new: &mut S) -> bool {
+/// Returns what a status is news of, if nothing failed: another artifact than that of the one before,
+/// or that one said that something failed.
+///
+/// Source: fluxcd/source-controller internal/reconcile/reconcile.go (`FailureRecovery`).
+pub(super) fn news<S: Said>(mut old: S, new: &mut S) -> News {
     let old = old.parts();
     let digest = |artifact: &Option<Artifact>| artifact.as_ref().map(|it| it.digest.clone());
-    digest(old.artifact) != digest(new.parts().artifact)
-        || FAILURES.iter().any(|kind| is_true(old.conditions, kind))
-        || is_false(old.conditions, SOURCE_VERIFIED)
+    if digest(old.artifact) != digest(new.parts().artifact) {
+        return News::Artifact;
+    }
+    let failed = FAILURES.iter().any(|kind| is_true(old.conditions, kind))
+        || is_false(old.conditions, SOURCE_VERIFIED);
+    if failed { News::Recovery } else { News::Nothing }
+}
+
+/// Returns reason and text of the event of a success, if it is one.
+pub(super) fn event(news: News, success: Success) -> Option<(&'static str, String)> {
+    let reason = match news {
+        News::Nothing => return None,
+        News::Artifact => success.news,
+        News::Recovery => success.reason,
+    };
+    Some((reason, success.told))
 }
 
 /// Takes away what is found out anew each time: what could not be read before can be now, and whoever
@@ -86,12 +116,12 @@ pub(super) fn begin_anew(conditions: &mut Conditions<'_>) {
     }
 }
 
-/// Puts into a status how a reconciliation went, and returns what else is told; `is_news`: a success
-/// is one.
+/// Puts into a status how a reconciliation went, and returns what else is told; `news` is what a
+/// success is news of.
 pub(super) fn settle(
     parts: Parts<'_>,
     (generation, now): (i64, Timestamp),
-    is_news: bool,
+    news: News,
     result: Result<Success, Failure>,
 ) -> Told {
     let mut conditions = Conditions::new(parts.conditions, generation, now);
@@ -102,13 +132,14 @@ pub(super) fn settle(
         conditions.delete(SOURCE_VERIFIED);
     }
     let Failure { kind, reason, message, class } = match result {
-        Ok(Success { reason, message, news }) => {
+        Ok(success) => {
             FAILURES.iter().for_each(|kind| conditions.delete(kind));
-            conditions.set(READY, Truth::True, reason, &message);
-            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, reason, &message);
+            let Success { reason, message, .. } = &success;
+            conditions.set(READY, Truth::True, reason, message);
+            conditions.set(ARTIFACT_IN_STORAGE, Truth::True, reason, message);
             *parts.observed_generation = generation;
             let told = |(reason, text)| Told::Event(Severity::Normal, reason, text);
-            return news.filter(|_| is_news).map_or(Told::Nothing, told);
+            return event(news, success).map_or(Told::Nothing, told);
         }
         Err(failure) => failure,
     };
@@ -140,6 +171,7 @@ pub(super) fn settle(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::HelmChartStatus;
     use crate::api::condition::ConditionList;
 
     fn now() -> Timestamp {
@@ -158,7 +190,7 @@ mod tests {
             artifact: &mut None,
             last_handled: &mut String::new(),
         };
-        settle(parts, (2, now()), true, result);
+        settle(parts, (2, now()), News::Artifact, result);
         (
             list.iter().map(|c| format!("{}={} {}", c.kind, c.status.as_str(), c.reason)).collect(),
             observed,
@@ -169,13 +201,17 @@ mod tests {
         Err(Failure { kind, reason, message: "why".to_owned(), class })
     }
 
+    fn good() -> Success {
+        let told = "stored artifact".to_owned();
+        Success { reason: "Succeeded", message: "stored".to_owned(), news: NEW, told }
+    }
+
     type Outcome = (Result<Success, Failure>, &'static [&'static str], i64);
 
     /// What came of a reconciliation, the conditions that tell it, the observed generation.
     fn outcomes() -> Vec<Outcome> {
-        let good = Success { reason: "Succeeded", message: "stored".to_owned(), news: None };
         vec![
-            (Ok(good), &["Ready=True Succeeded", "ArtifactInStorage=True Succeeded"], 2),
+            (Ok(good()), &["Ready=True Succeeded", "ArtifactInStorage=True Succeeded"], 2),
             (
                 failed(FETCH_FAILED, "Failed", Class::Retry),
                 &["Ready=False Failed", "FetchFailed=True Failed"],
@@ -273,7 +309,7 @@ mod tests {
                 artifact: &mut None,
                 last_handled: &mut String::new(),
             };
-            settle(parts, (2, now()), false, result)
+            settle(parts, (2, now()), News::Nothing, result)
         };
         let absent = || failed(INCLUDE_UNAVAILABLE, "NotFound", Class::Retry);
         assert_eq!(told("why", absent()), Told::Nothing);
@@ -281,8 +317,44 @@ mod tests {
         assert_eq!(told("else", absent()), Told::Progress("NotFound", why()));
         let event = Told::Event(Severity::Warning, "Failed", why());
         assert_eq!(told("why", failed(FETCH_FAILED, "Failed", Class::Retry)), event);
-        let news = Some(("NewArtifact", why()));
-        let good = Success { reason: "Succeeded", message: why(), news };
-        assert_eq!(told("why", Ok(good)), Told::Nothing, "no other artifact than before");
+        assert_eq!(told("why", Ok(good())), Told::Nothing, "no other artifact than before");
+    }
+
+    /// A status with an artifact of this digest and a condition, if there is one.
+    fn status(digest: &str, condition: Option<(&str, Truth)>) -> HelmChartStatus {
+        let artifact = Artifact { digest: digest.to_owned(), ..Artifact::default() };
+        let mut status = HelmChartStatus { artifact: Some(artifact), ..HelmChartStatus::default() };
+        if let Some((kind, truth)) = condition {
+            Conditions::new(&mut status.conditions, 1, now()).set(kind, truth, "Before", "before");
+        }
+        status
+    }
+
+    #[test]
+    fn another_artifact_and_a_recovery_are_news() {
+        let mut rows = vec![
+            (status("b", None), News::Artifact),
+            (HelmChartStatus::default(), News::Artifact),
+            (status("b", Some((FETCH_FAILED, Truth::True))), News::Artifact),
+            (status("a", None), News::Nothing),
+            (status("a", Some((READY, Truth::False))), News::Nothing),
+            (status("a", Some((FETCH_FAILED, Truth::False))), News::Nothing),
+            (status("a", Some((SOURCE_VERIFIED, Truth::True))), News::Nothing),
+            (status("a", Some((SOURCE_VERIFIED, Truth::False))), News::Recovery),
+        ];
+        let failures =
+            FAILURES.map(|kind| (status("a", Some((kind, Truth::True))), News::Recovery));
+        rows.extend(failures);
+        for (old, want) in rows {
+            let got = news(old.clone(), &mut status("a", None));
+            assert_eq!(got, want, "{old:?}");
+            let told = event(got, good());
+            let reason = match want {
+                News::Nothing => None,
+                News::Artifact => Some(NEW),
+                News::Recovery => Some("Succeeded"),
+            };
+            assert_eq!(told.map(|(reason, _)| reason), reason, "{old:?}");
+        }
     }
 }

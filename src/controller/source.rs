@@ -3,6 +3,7 @@
 //!
 //! Source: fluxcd/source-controller internal/reconcile/summarize.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde_json::json;
 use super::context::Context;
 use super::notice::{Severity, Subject};
 use super::queue::{Phase, Report, Requeue};
-use super::settled::{Failure, Success, Told, is_other, settle};
+use super::settled::{Failure, Success, Told, news, settle};
 use super::{status, unreadable};
 use crate::api::annotation::{FINALIZER, REQUESTED_AT};
 use crate::api::condition::ConditionList;
@@ -28,6 +29,8 @@ use crate::cluster::{self, Cluster, ObjectId};
 
 /// API version of all sources.
 const API: &str = HELM_REPOSITORY_API;
+/// Its group.
+const GROUP: &str = "source.toolkit.fluxcd.io";
 
 /// An object whose artifact others use.
 pub(super) trait Source: DeserializeOwned {
@@ -220,9 +223,9 @@ pub(super) async fn note<T: Source>(
     result: Result<Success, Failure>,
 ) -> Result<(), cluster::Error> {
     let meta = source.meta();
-    let is_news = is_other(source.status().clone(), &mut new);
+    let news = news(source.status().clone(), &mut new);
     let at = (meta.generation, context.clock.now());
-    let event = match settle(new.parts(), at, is_news, result) {
+    let event = match settle(new.parts(), at, news, result) {
         Told::Nothing => None,
         Told::Progress(reason, text) => {
             context.recorder.progress(&source.subject(), reason, text);
@@ -231,6 +234,15 @@ pub(super) async fn note<T: Source>(
         Told::Event(severity, reason, text) => Some((severity, reason, text)),
     };
     finish(context, source, new, event).await
+}
+
+/// Says which artifact an event is about.
+fn annotations(artifact: Option<&Artifact>) -> BTreeMap<String, String> {
+    let of = |artifact: &Artifact| {
+        let pairs = [("revision", &artifact.revision), ("digest", &artifact.digest)];
+        pairs.map(|(name, value)| (format!("{GROUP}/{name}"), value.clone())).into()
+    };
+    artifact.map(of).unwrap_or_default()
 }
 
 /// Writes a status, and the event that belongs to it.
@@ -245,8 +257,12 @@ pub(super) async fn finish<T: Source>(
         requested.clone_into(new.parts().last_handled);
     }
     if let Some((severity, reason, message)) = event {
+        let annotations = match severity {
+            Severity::Normal => annotations(new.parts().artifact.as_ref()),
+            Severity::Warning | Severity::Progress => BTreeMap::new(),
+        };
         let recorder = &context.recorder;
-        recorder.record(&source.subject(), severity, reason, message, &Default::default()).await;
+        recorder.record(&source.subject(), severity, reason, message, &annotations).await;
     }
     status::write(&context.cluster, &T::id(&meta.key()), source.status(), &new).await
 }

@@ -37,6 +37,14 @@ pub enum Error {
         /// Charts with similar names.
         near: Vec<String>,
     },
+    /// The chart is in it, without a version that can be used.
+    #[error("chart `{chart}` has no version in `{url}` that can be used: correct the index")]
+    NoVersions {
+        /// The repository.
+        url: SafeUrl,
+        /// The chart.
+        chart: String,
+    },
     /// The constraint cannot be read.
     #[error(transparent)]
     Constraint(#[from] constraint::Error),
@@ -89,6 +97,22 @@ pub enum Error {
         /// What was promised.
         wanted: String,
     },
+    /// What came is not the artifact that is meant.
+    #[error("integrity failure of `{url}`: computed digest doesn't match '{wanted}'")]
+    Integrity {
+        /// The artifact.
+        url: SafeUrl,
+        /// Its digest.
+        wanted: String,
+    },
+    /// Nobody here can tell whether what came is what is meant.
+    #[error("digest '{wanted}' of `{url}` is none of sha256, sha384 or sha512")]
+    Algorithm {
+        /// The artifact.
+        url: SafeUrl,
+        /// Its digest.
+        wanted: String,
+    },
     /// The archive cannot be loaded.
     #[error("chart archive `{url}`: {}", chain(source))]
     Chart {
@@ -136,9 +160,12 @@ impl Error {
             | Self::Unfetched(_)
             | Self::Damaged(_)
             | Self::Digest { .. }
+            | Self::Integrity { .. }
             | Self::Packages { .. }
             | Self::Cache(_) => Class::Retry,
             Self::NoChart { .. }
+            | Self::NoVersions { .. }
+            | Self::Algorithm { .. }
             | Self::Constraint(_)
             | Self::BadUrl { .. }
             | Self::NoVersion { .. }

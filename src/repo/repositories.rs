@@ -316,8 +316,12 @@ impl Repositories {
             self.trouble(url, Trouble::Entries(left_out(chart, &warnings, entries.len())));
         }
         if entries.is_empty() {
+            let (url, name) = (url.clone(), chart.to_owned());
+            if index.has(chart) {
+                return Err(Error::NoVersions { url, chart: name });
+            }
             let near = similar(index.charts(), chart);
-            return Err(Error::NoChart { url: url.clone(), chart: chart.to_owned(), near });
+            return Err(Error::NoChart { url, chart: name, near });
         }
         let entries: Arc<[Entry]> = entries.into();
         let kept = (revision.to_owned(), Arc::clone(&entries));

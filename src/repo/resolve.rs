@@ -140,6 +140,55 @@ mod tests {
         );
     }
 
+    /// What ranges mean, by the words of Flux's documentation of them; empty: nothing is found.
+    #[test]
+    fn ranges_mean_what_they_mean_in_flux() {
+        let versions = [
+            "0.1.0",
+            "0.1.9",
+            "0.2.0",
+            "1.0.0",
+            "1.2.0",
+            "1.2.3",
+            "1.2.9",
+            "1.3.0",
+            "2.0.0",
+            "61.0.0",
+            "61.2.0",
+            "62.0.0-rc.1",
+        ];
+        let all = entries(&versions.map(|version| (version, "")));
+        let rows = [
+            ("*", "61.2.0"),
+            ("x", "61.2.0"),
+            ("61", "61.2.0"),
+            ("61.x", "61.2.0"),
+            (">=1.0.0", "61.2.0"),
+            ("^1.2", "1.3.0"),
+            ("~1.2.0", "1.2.9"),
+            ("1.2", "1.2.9"),
+            ("1.2.x", "1.2.9"),
+            ("^0.1", "0.1.9"),
+            (">=1.0.0-0", "62.0.0-rc.1"),
+            ("*-0", "62.0.0-rc.1"),
+            (">0.0.0-0", "62.0.0-rc.1"),
+            (">1, <2", ""),
+            (">=1 <2", "1.3.0"),
+            ("<2 || 61", "61.2.0"),
+            ("1.2.3 - 2.0.0", "2.0.0"),
+            ("v1.2.3", "1.2.3"),
+            ("62.0.0-rc.1", "62.0.0-rc.1"),
+            ("62.x", ""),
+        ];
+        for (wanted, expected) in rows {
+            let found = match choose(&all, wanted).unwrap() {
+                Choice::Found(found) => found[0].text.clone(),
+                Choice::Nothing(_) => String::new(),
+            };
+            assert_eq!(found, expected, "{wanted}");
+        }
+    }
+
     #[test]
     fn what_comes_near_is_said() {
         let rows: [(&str, &[&str]); 5] = [
@@ -164,5 +213,12 @@ mod tests {
             Choice::Nothing(_) => String::new(),
         };
         assert_eq!((first("2").as_str(), first("*").as_str()), ("2", "1.0.0"));
+    }
+
+    #[test]
+    fn versions_may_begin_with_a_letter_and_have_leading_zeros() {
+        let entries = entries(&[("v1.04.0", ""), ("1.3.0", "")]);
+        let Choice::Found(found) = choose(&entries, "1.x").unwrap() else { panic!("nothing") };
+        assert_eq!(found[0].text, "v1.04.0");
     }
 }

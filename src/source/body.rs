@@ -23,12 +23,30 @@ impl Write for Bounded<'_> {
     fn write(&mut self, part: &[u8]) -> io::Result<usize> {
         let left = self.left.checked_sub(part.len() as u64);
         self.left = left.ok_or(io::ErrorKind::FileTooLarge)?;
-        self.into.write_all(part)?;
+        // What our side cannot take is no fault of what came.
+        self.into.write_all(part).map_err(|error| io::Error::other(Untaken(error)))?;
         Ok(part.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Why our side could not take what came.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Untaken(io::Error);
+
+/// Says what is wrong with a body, or with where it goes.
+fn refusal(url: &SafeUrl, limit_bytes: u64, error: io::Error) -> Error {
+    let url = url.clone();
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return Error::TooLarge { url, limit_bytes };
+    }
+    match error.downcast::<Untaken>() {
+        Ok(Untaken(source)) => Error::Untaken { url, source },
+        Err(source) => Error::Compressed { url, source },
     }
 }
 
@@ -74,14 +92,10 @@ pub(super) async fn pour(
     (limit_bytes, packed): (u64, bool),
     into: Taker<'_>,
 ) -> Result<(), Error> {
-    let too_large = || Error::TooLarge { url: url.clone(), limit_bytes };
-    let refuse = |source: io::Error| match source.kind() {
-        io::ErrorKind::FileTooLarge => too_large(),
-        _ => Error::Compressed { url: url.clone(), source },
-    };
     if answer.content_length().unwrap_or(0) > limit_bytes {
-        return Err(too_large());
+        return Err(Error::TooLarge { url: url.clone(), limit_bytes });
     }
+    let refuse = |error| refusal(url, limit_bytes, error);
     let bounded = Bounded { into, left: limit_bytes };
     let mut sink = if packed {
         Sink::Packed(Box::new(MultiGzDecoder::new(bounded)))
@@ -94,4 +108,69 @@ pub(super) async fn pour(
         sink.take(&part).map_err(refuse)?;
     }
     sink.finish().map_err(refuse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes as many bytes, then the disk is full.
+    struct Disk(usize);
+
+    impl Write for Disk {
+        fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(part.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(part.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(text).unwrap();
+        packer.finish().unwrap()
+    }
+
+    #[test]
+    fn each_fault_of_a_body_is_told_from_the_others() {
+        let zeros = gzip(&vec![0; 1 << 20]);
+        let whole = gzip(b"hello");
+        let mut bent = whole.clone();
+        let at = bent.len() - 6;
+        bent[at] ^= 1;
+        let half = &whole[..whole.len() / 2];
+        let rows: [(&str, &[u8], bool, u64, usize, &str); 9] = [
+            ("whole", b"hello", false, 5, 5, ""),
+            ("too large", b"hello!", false, 5, 9, "larger than 5 bytes"),
+            ("full disk", b"hello", false, 9, 4, "cannot be kept"),
+            ("packed", &whole, true, 5, 5, ""),
+            ("gzip bomb", &zeros, true, 1000, 1 << 21, "larger than 1000 bytes"),
+            ("packed, full disk", &whole, true, 9, 4, "cannot be kept"),
+            ("packed, bent", &bent, true, 9, 9, "compressed answer is broken"),
+            ("packed, half", half, true, 9, 9, "compressed answer is broken"),
+            ("not packed", b"hello", true, 9, 9, "compressed answer is broken"),
+        ];
+        for (name, bytes, packed, limit_bytes, room, want) in rows {
+            let mut disk = Disk(room);
+            let bounded = Bounded { into: &mut disk, left: limit_bytes };
+            let mut sink = match packed {
+                true => Sink::Packed(Box::new(MultiGzDecoder::new(bounded))),
+                false => Sink::Plain(bounded),
+            };
+            let took = bytes.chunks(7).try_for_each(|part| sink.take(part));
+            let got = took.and_then(|()| sink.finish());
+            let url = "https://a.example".parse().unwrap();
+            let got = got.map_err(|error| refusal(&url, limit_bytes, error).to_string());
+            match (got, want) {
+                (Ok(()), "") => {}
+                (Err(got), want) => {
+                    assert!(!want.is_empty() && got.contains(want), "{name}: {got}");
+                }
+                (Ok(()), _) => panic!("{name}: it passed"),
+            }
+        }
+    }
 }

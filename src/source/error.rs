@@ -87,6 +87,16 @@ pub enum Error {
         /// What is wrong.
         source: std::io::Error,
     },
+    /// What came cannot be kept here.
+    #[error(
+        "what came from `{url}` cannot be kept: make room or choose another folder with --cache"
+    )]
+    Untaken {
+        /// What was asked for.
+        url: SafeUrl,
+        /// What the machine says.
+        source: std::io::Error,
+    },
     /// The server cannot be reached, or the connection broke.
     #[error("fetch `{url}`: {reason}")]
     Connection {
@@ -122,6 +132,7 @@ impl Error {
             | Self::Connection { .. }
             | Self::Tls { .. }
             | Self::Compressed { .. }
+            | Self::Untaken { .. }
             | Self::File(_) => Class::Retry,
             Self::Unusable { .. } => Class::Stalled,
         }

@@ -326,6 +326,36 @@ mod tests {
         for path in [".gitignore", ".git/config", "a/b.png", ".github/x", "deep/.sops.yaml"] {
             assert!(none.drops(path, false), "{path}");
         }
+        let endings = ["jpg", "jpeg", "gif", "png", "wmv", "flv", "tar.gz", "zip"];
+        let files = [
+            ".github/x",
+            "a/.circleci/x",
+            ".travis.yml",
+            "a/.gitlab-ci.yml",
+            "appveyor.yml",
+            ".drone.yml",
+            "cloudbuild.yaml",
+            "codeship-services.yml",
+            "a/codeship-steps.yml",
+            "a/b/.goreleaser.yml",
+            ".sops.yaml",
+            "a/.flux.yaml",
+        ];
+        let defaults = endings.map(|ending| format!("a/b.{ending}"));
+        let defaults = defaults.into_iter().chain(files.map(str::to_owned));
+        let defaults: Vec<String> = defaults.collect();
+        let always = [".git/config", "a/.gitignore", ".gitmodules", "a/.gitattributes"];
+        let other = Ignore::new(&[], Some("nothing\n"));
+        for path in &defaults {
+            // What is given takes the place of all that Flux leaves out by itself.
+            assert!(none.drops(path, false) && !other.drops(path, false), "{path}");
+        }
+        for path in always {
+            assert!(none.drops(path, false) && other.drops(path, false), "{path}");
+        }
+        // Nothing of it counts for a bucket.
+        let bare = Ignore::bare(None, None);
+        assert!(defaults.iter().all(|path| !bare.drops_object(path)));
         assert!(!none.drops("charts/web/Chart.yaml", false));
         let own = Ignore::new(&[("a", "x\n!y\n")], Some("y\n"));
         assert!(own.drops("a/x", false) && !own.drops("x", false));

@@ -71,6 +71,18 @@ fn other_styles_are_parsed_whole() {
                 .to_owned(),
         ),
         (
+            "keys of an entry that nobody knows, and times that are none",
+            format!(
+                "apiVersion: v1\nentries:\n  a:\n  {item}    version: 1.0.0\n    created: yesterday\n    foo: {{bar: 1}}\ngenerated: now\nunknown: 1\n"
+            ),
+        ),
+        (
+            "other parts of metadata that are wrong",
+            format!(
+                "apiVersion: v1\nentries:\n  a:\n  {item}    version: 1.0.0\n    maintainers: [null]\n    dependencies: [{{name: b, alias: 'b c'}}, null]\n"
+            ),
+        ),
+        (
             "more keys",
             format!(
                 "apiVersion: v1\nserverInfo:\n  x: y\nentries:\n  a:\n  {item}    version: 1.0.0\npublicKeys:\n- z\n"

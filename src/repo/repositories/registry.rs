@@ -82,8 +82,10 @@ impl Repositories {
 
     fn is_listed(&self, key: &str, age: Duration) -> bool {
         let now = self.fetcher.clock().now();
-        let past = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
-        locked(&self.listed).get(key).is_some_and(|listed| past(listed.at) < age)
+        // Nothing is fresh of a time to come: the clock was put back.
+        let is_fresh =
+            |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|past| past < age);
+        locked(&self.listed).get(key).is_some_and(|listed| is_fresh(listed.at))
     }
 
     async fn list_anew(

@@ -160,8 +160,8 @@ impl Remote<'_> {
         tip.map(Ref::commit).ok_or_else(|| Error::NoRef(name.to_owned()))
     }
 
-    fn content(&self, reason: String) -> Error {
-        Error::Content { url: self.access.url.clone(), reason }
+    fn unkept(&self, reason: String) -> Error {
+        Error::Unkept { url: self.access.url.clone(), reason }
     }
 
     fn protocol(&self, reason: String) -> Error {
@@ -260,8 +260,7 @@ impl Remote<'_> {
 
     async fn receive(&self, want: Id, depth: Depth, room: &mut Room<'_>) -> Result<File, Error> {
         let created = (room.file)();
-        let file = created
-            .map_err(|error| self.content(format!("no file can be made for it: {error}")))?;
+        let file = created.map_err(|error| self.unkept(error.to_string()))?;
         let mut receiver = Receiver::new(file, room.left_bytes);
         let poured = match self.key()? {
             Some(key) => {
@@ -285,6 +284,7 @@ impl Remote<'_> {
                 );
                 Err(Error::TooLarge { url, reason })
             }
+            (Err(Refusal::Unkept(reason)), _) => Err(self.unkept(reason)),
             (Err(Refusal::Said(reason)), Ok(())) => Err(self.protocol(reason)),
             (_, Err(error)) => Err(error),
         }
@@ -298,7 +298,7 @@ impl Remote<'_> {
         let answer = self.post(&server, receive::question(&server.manner, want, depth)).await?;
         match body::pour(&self.access.url, answer, (u64::MAX, false), into).await {
             // An answer that the receiver refuses ends the connection as well: it knows why.
-            Ok(()) | Err(crate::source::Error::Compressed { .. }) => Ok(()),
+            Ok(()) | Err(crate::source::Error::Untaken { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

@@ -36,6 +36,16 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// What came cannot be kept here.
+    #[error(
+        "what came of `{url}` cannot be kept: make room or choose another folder with --cache: {reason}"
+    )]
+    Unkept {
+        /// The repository.
+        url: SafeUrl,
+        /// What the machine says.
+        reason: String,
+    },
     /// Its files are too many or too large.
     #[error("files of `{url}`: {reason}")]
     TooLarge {
@@ -61,6 +71,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is this machine that cannot keep what came.
+    pub fn is_of_storage(&self) -> bool {
+        matches!(self, Self::Unkept { .. } | Self::File(_))
+    }
+
     /// Returns what to do about it.
     pub fn class(&self) -> Class {
         match self {
@@ -70,6 +85,7 @@ impl Error {
             | Self::NoRef(_)
             | Self::NoTag(_)
             | Self::Content { .. }
+            | Self::Unkept { .. }
             | Self::TooLarge { .. }
             | Self::NoFolder(_)
             | Self::Occupied { .. }

@@ -65,6 +65,8 @@ pub(super) enum Refusal {
     Said(String),
     /// The pack is larger than its limit.
     TooLarge,
+    /// Our side cannot keep it.
+    Unkept(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +150,7 @@ impl Receiver {
     fn store(&mut self, data: &[u8]) -> Result<(), Refusal> {
         self.left = self.left.checked_sub(data.len() as u64).ok_or(Refusal::TooLarge)?;
         let stored = self.file.write_all(data);
-        stored.map_err(|error| Refusal::Said(format!("the pack cannot be stored: {error}")))
+        stored.map_err(|error| Refusal::Unkept(error.to_string()))
     }
 }
 
@@ -217,6 +219,10 @@ mod tests {
         );
         let fatal = [line(b"packfile\n"), line(b"\x03fatal")].concat();
         assert_eq!(received(&[&fatal], 8), said("fatal"));
+        let read_only = File::open("/dev/null").unwrap();
+        let mut receiver = Receiver::new(read_only, 8);
+        assert!(receiver.write(&second).is_err());
+        assert!(matches!(receiver.finish(), Err(Refusal::Unkept(_))));
         assert_eq!(received(&[b"<html>"], 8), said("\"<htm\" is no length of a packet"));
     }
 }

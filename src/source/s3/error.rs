@@ -67,7 +67,7 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
     /// The server refuses.
-    #[error("`{address}`: {said}: {}", hint(code, *status))]
+    #[error("`{address}`: {said}: {}", hint(code, said, *status))]
     Refused {
         /// What was asked for.
         address: String,
@@ -93,6 +93,16 @@ pub enum Cause {
     /// A list leads nowhere.
     #[error("its list does not end: the server tells the same again")]
     Endless,
+    /// Not all of an object came, or more.
+    #[error(
+        "{have} bytes came, not {wanted} as the list says: the server is inconsistent; trying again"
+    )]
+    Size {
+        /// What came.
+        have: u64,
+        /// What is listed.
+        wanted: u64,
+    },
     /// More than is taken.
     #[error("{0}")]
     TooLarge(String),
@@ -129,10 +139,15 @@ pub enum Cause {
     Fetch(#[from] source::Error),
 }
 
+/// What to do where a server has another time.
+const CLOCKS: &str = "check the clocks of this machine and of the server";
+
 /// What to do about a refusal.
-fn hint(code: &str, status: u16) -> &'static str {
+fn hint(code: &str, said: &str, status: u16) -> &'static str {
     match (code, status) {
-        ("RequestTimeTooSkewed", _) => "check the clocks of this machine and of the server",
+        ("RequestTimeTooSkewed" | "RequestNotYetValid", _) => CLOCKS,
+        // A signature is good for a quarter of an hour from when it is made.
+        (_, 403) if said.starts_with("Request has expired") => CLOCKS,
         (_, 401 | 403) => {
             "check `accesskey` and `secretkey` in the Secret of secretRef, and what they may do"
         }
@@ -142,6 +157,20 @@ fn hint(code: &str, status: u16) -> &'static str {
 }
 
 impl Error {
+    /// Whether it is this machine that cannot keep what came.
+    pub fn is_of_storage(&self) -> bool {
+        match self {
+            Self::NoBucket(_) | Self::Moved { .. } => false,
+            Self::Rules(source)
+            | Self::Confirm { source, .. }
+            | Self::List { source, .. }
+            | Self::Object { source, .. }
+            | Self::Files { source, .. } => {
+                matches!(source, Cause::File(_) | Cause::Fetch(source::Error::Untaken { .. }))
+            }
+        }
+    }
+
     /// Returns what to do about it.
     pub fn class(&self) -> Class {
         match self {
@@ -164,6 +193,7 @@ impl Cause {
             Self::Refused { .. }
             | Self::Answer { .. }
             | Self::Endless
+            | Self::Size { .. }
             | Self::TooLarge(_)
             | Self::Key
             | Self::Same { .. }

@@ -58,6 +58,11 @@ impl Index {
         self.0.contains_key(key)
     }
 
+    /// Returns what tells the content of an object from another; empty: nothing does.
+    pub(super) fn etag(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+
     /// Notes what an object was when it was fetched; none: it was not there any more.
     pub(super) fn note(&mut self, key: &str, etag: Option<String>) {
         match etag {

@@ -1,5 +1,6 @@
 //! What a bucket has now, and its objects as files.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, BufWriter, Write as _};
@@ -28,8 +29,25 @@ pub struct Listing {
     pub index: Index,
     /// `.sourceignore`, if there is one: Flux's artifacts have it, too.
     rules: Option<Vec<u8>>,
-    /// Bytes of the objects that are taken, as they are listed.
-    size: u64,
+    /// How many bytes the objects have that are taken, as they are listed.
+    sizes: BTreeMap<String, u64>,
+}
+
+impl Listing {
+    /// Checks what came of an object; returns what tells its content from another. Where that is what
+    /// the list said, so is its size.
+    fn checked(&self, key: &str, etag: String, size: u64) -> Result<String, Cause> {
+        let known = self.index.etag(key);
+        // An answer that does not say what it is, is what was asked for.
+        let etag = if etag.is_empty() { known.to_owned() } else { etag };
+        match self.sizes.get(key) {
+            // A list need not tell sizes.
+            Some(&wanted) if etag == known && wanted > 0 && wanted != size => {
+                Err(Cause::Size { have: size, wanted })
+            }
+            _ => Ok(etag),
+        }
+    }
 }
 
 /// An object that was fetched.
@@ -68,8 +86,8 @@ impl Remote<'_> {
         let text = rules.as_deref().map(String::from_utf8_lossy);
         let index = Index::of(&objects, &Ignore::bare(text.as_deref(), ignore));
         let taken = objects.iter().filter(|object| index.has(&object.key));
-        let size = taken.map(|object| object.size).fold(0, u64::saturating_add);
-        Ok(Listing { index, rules, size })
+        let sizes = taken.map(|object| (object.key.clone(), object.size)).collect();
+        Ok(Listing { index, rules, sizes })
     }
 
     /// Fetches all objects into an empty folder, and notes what they were then: one that changed
@@ -91,7 +109,8 @@ impl Remote<'_> {
         if listing.index.len() > limits.size(Limit::Entries) {
             return too_much(Limit::Entries, "too many objects");
         }
-        if listing.size > limits.of(Limit::Unpacked) {
+        let size = listing.sizes.values().copied().fold(0, u64::saturating_add);
+        if size > limits.of(Limit::Unpacked) {
             return too_much(Limit::Unpacked, "the objects are too large");
         }
         let paths = listing.index.paths().map_err(|(key, source)| match source {
@@ -100,11 +119,16 @@ impl Remote<'_> {
         })?;
         // They may have grown since.
         let left = AtomicU64::new(limits.of(Limit::Unpacked));
+        let listed = &*listing;
         let jobs = paths.into_iter().enumerate().map(|(number, (path, key))| {
             let (at, left) = (folder.join(number.to_string()), &left);
             async move {
                 let got = self.object_into(&key, &at, left).await;
-                match got {
+                let checked = got.and_then(|(etag, size)| {
+                    let etag = etag.map(|etag| listed.checked(&key, etag, size));
+                    Ok((etag.transpose()?, size))
+                });
+                match checked {
                     Ok((etag, size)) => Ok((key, etag, Fetched { path, size, at })),
                     Err(source) => Err(Error::Object { bucket: bucket.clone(), key, source }),
                 }
@@ -166,6 +190,45 @@ impl Remote<'_> {
             Err(_) => {
                 let url = self.access.endpoint.clone();
                 Err(late(source::Error::Timeout { url, after }.into()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::index::Object;
+    use super::*;
+
+    #[test]
+    fn what_is_as_it_was_listed_has_the_size_that_was_listed() {
+        let object = |key: &str, etag: &str, size| Object {
+            key: key.to_owned(),
+            etag: etag.to_owned(),
+            size,
+        };
+        let objects = [object("a", "1", 5), object("b", "2", 0), object("c", "", 5)];
+        let listing = Listing {
+            index: Index::of(&objects, &Ignore::bare(None, None)),
+            rules: None,
+            sizes: objects.iter().map(|object| (object.key.clone(), object.size)).collect(),
+        };
+        let rows = [
+            ("a", "1", 5, Ok("1")),
+            ("a", "1", 4, Err("4 bytes came, not 5 as the list says")),
+            ("a", "2", 4, Ok("2")),
+            ("a", "", 5, Ok("1")),
+            ("a", "", 4, Err("4 bytes came, not 5 as the list says")),
+            ("b", "2", 4, Ok("2")),
+            ("c", "", 5, Ok("")),
+            ("d", "1", 5, Ok("1")),
+        ];
+        for (key, etag, size, want) in rows {
+            let got = listing.checked(key, etag.to_owned(), size);
+            match (got, want) {
+                (Ok(got), Ok(want)) => assert_eq!(got, want, "{key} {etag} {size}"),
+                (Err(got), Err(want)) => assert!(got.to_string().starts_with(want), "{got}"),
+                (got, _) => panic!("{key} {etag} {size}: {got:?}"),
             }
         }
     }
