@@ -16,6 +16,7 @@ use super::memory::Memory;
 use super::prerequisite::Problem;
 use crate::api::{ChartSpec, HelmRelease};
 use crate::base::class::Class;
+use crate::base::digest::Digest;
 use crate::base::version::Version;
 use crate::policy::{Candidate, Verdict};
 use crate::repo::Pulled;
@@ -37,7 +38,7 @@ pub struct Origin {
     /// Whether those that were not there were passed over.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ignore_missing: bool,
-    /// Digest of the archive, of the artifact of a `HelmChart`.
+    /// Digest of the archive; empty: it is not known.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub digest: String,
     /// What was asked for then.
@@ -52,6 +53,14 @@ pub struct Template {
     pub wish: String,
     /// How often it changed.
     pub generation: i64,
+}
+
+impl Origin {
+    /// Whether it is known that another chart came from there.
+    fn is_other(&self, than: &Self) -> bool {
+        let is_another_digest = !self.digest.is_empty() && self.digest != than.digest;
+        self.revision != than.revision || is_another_digest
+    }
 }
 
 impl Template {
@@ -99,6 +108,8 @@ pub(super) async fn choose<T: Files>(
     };
     let mut from = origin(revision);
     let mut pulled = place.pull(&from).await?;
+    from.digest = pulled.digest.to_string();
+    let mut is_newest = true;
     let newest = history::newest_good(&release.status.history);
     let files = values_files(&template);
     if files.is_empty() {
@@ -115,10 +126,10 @@ pub(super) async fn choose<T: Files>(
     })?;
     // A chart whose version stays is the one that was packed first.
     if let Some(first) = memory.origins.get(&version).filter(|first| first.wish == from.wish)
-        && first.revision != from.revision
-        && let Ok(earlier) = place.pull(first).await
+        && first.is_other(&from)
+        && let Ok(earlier) = place.earlier(first).await
     {
-        (pulled, from) = (earlier, first.clone());
+        (pulled, from, is_newest) = (earlier, first.clone(), false);
     }
     let parsed: Version = version.parse().map_err(|error| {
         Problem::new("ArtifactFailed", format!("{version}: {error}"), Class::Retry)
@@ -136,8 +147,12 @@ pub(super) async fn choose<T: Files>(
                 format!("version {wanted} is not in it, and no revision is known that had it");
             place.not_ready(&text, Class::Retry)
         })?;
-        pulled = place.pull(&from).await?;
+        pulled = place.earlier(&from).await?;
+        is_newest = false;
         chosen.clone_from(wanted);
+    }
+    if is_newest && memory.origins.get(&chosen) != Some(&from) {
+        place.keep(&from, &pulled).await;
     }
     memory.comes_from(&release.status.history, Some((chosen.clone(), from)));
     let mut chart = (*pulled.chart).clone();
@@ -157,10 +172,44 @@ impl<T: Files> Place<'_, T> {
         if class == Class::Stalled { problem.stalled() } else { problem }
     }
 
+    fn of<'b>(&'b self, from: &'b Origin) -> InFiles<'b, T> {
+        InFiles { context: self.context, source: self.source, from }
+    }
+
     async fn pull(&self, from: &Origin) -> Result<Pulled, Problem> {
-        let place = InFiles { context: self.context, source: self.source, from };
-        let pulled = place.pull().await;
+        let pulled = self.of(from).pull().await;
         pulled.map_err(|failure| self.not_ready(&failure.message, failure.class))
+    }
+
+    /// Returns the chart that a version was. Of the same revision another one is made by now, where
+    /// files of other repositories are in it, or dependencies by a range: then it is the archive
+    /// that was kept. The revision is asked for all the same: a signature may not count any more.
+    async fn earlier(&self, from: &Origin) -> Result<Pulled, Problem> {
+        let pulled = self.pull(from).await?;
+        let digest: Option<Digest> = from.digest.parse().ok();
+        let Some(digest) = digest.filter(|digest| *digest != pulled.digest) else {
+            return Ok(pulled);
+        };
+        self.context.repositories.by_digest(&digest).ok_or_else(|| {
+            let text = format!(
+                "another chart is made of its revision '{}' by now, and the archive of then is not in the cache any more",
+                from.revision
+            );
+            self.not_ready(&text, Class::Retry)
+        })
+    }
+
+    /// Keeps the archive of a version for the time when it is an earlier one.
+    async fn keep(&self, from: &Origin, pulled: &Pulled) {
+        let place = self.of(from);
+        let kept = match place.files().await {
+            Ok(files) => place.keep(&files, pulled),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = kept {
+            let (source, why) = (self.source.meta().key(), failure.message);
+            tracing::warn!(%source, why, "an archive cannot be kept in the cache");
+        }
     }
 }
 
@@ -219,6 +268,25 @@ mod tests {
         for (of_chart, revision, generation, want) in rows {
             let got = version(of_chart, &build(revision, generation));
             assert_eq!(got, want.map(str::to_owned).map_err(str::to_owned), "{of_chart}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_another_one_by_what_is_known_of_it() {
+        let origin = |revision: &str, digest: &str| Origin {
+            revision: revision.to_owned(),
+            digest: digest.to_owned(),
+            ..Origin::default()
+        };
+        let rows = [
+            (origin("a", "1"), false),
+            (origin("a", ""), false),
+            (origin("a", "2"), true),
+            (origin("b", "1"), true),
+            (origin("b", ""), true),
+        ];
+        for (known, want) in rows {
+            assert_eq!(known.is_other(&origin("a", "1")), want, "{known:?}");
         }
     }
 
