@@ -2,6 +2,8 @@
 
 /// `buckets.source.toolkit.fluxcd.io`.
 pub const BUCKET: &str = include_str!("crds/bucket.yaml");
+/// `externalartifacts.source.toolkit.fluxcd.io`.
+pub const EXTERNAL_ARTIFACT: &str = include_str!("crds/externalartifact.yaml");
 /// `helmcharts.source.toolkit.fluxcd.io`.
 pub const HELM_CHART: &str = include_str!("crds/helmchart.yaml");
 /// `helmreleases.helm.toolkit.fluxcd.io`.
@@ -14,8 +16,15 @@ pub const GIT_REPOSITORY: &str = include_str!("crds/gitrepository.yaml");
 pub const OCI_REPOSITORY: &str = include_str!("crds/ocirepository.yaml");
 
 /// All of them, in the order in which they are installed.
-pub const ALL: [&str; 6] =
-    [HELM_RELEASE, HELM_REPOSITORY, OCI_REPOSITORY, GIT_REPOSITORY, BUCKET, HELM_CHART];
+pub const ALL: [&str; 7] = [
+    HELM_RELEASE,
+    HELM_REPOSITORY,
+    OCI_REPOSITORY,
+    GIT_REPOSITORY,
+    BUCKET,
+    HELM_CHART,
+    EXTERNAL_ARTIFACT,
+];
 
 /// API version of `HelmRelease`.
 pub const HELM_RELEASE_API: &str = "helm.toolkit.fluxcd.io/v2";
@@ -29,3 +38,5 @@ pub const GIT_REPOSITORY_API: &str = HELM_REPOSITORY_API;
 pub const BUCKET_API: &str = HELM_REPOSITORY_API;
 /// API version of `HelmChart`.
 pub const HELM_CHART_API: &str = HELM_REPOSITORY_API;
+/// API version of `ExternalArtifact`.
+pub const EXTERNAL_ARTIFACT_API: &str = HELM_REPOSITORY_API;

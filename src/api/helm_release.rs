@@ -111,7 +111,8 @@ pub struct ChartSpec {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SourceRef {
-    /// `HelmRepository`, `GitRepository` or `Bucket`; in `chartRef` `OCIRepository` or `HelmChart`.
+    /// `HelmRepository`, `GitRepository` or `Bucket`; in `chartRef` `OCIRepository`, `HelmChart` or
+    /// `ExternalArtifact`.
     pub kind: String,
     /// Name.
     pub name: String,
@@ -505,19 +506,9 @@ impl HelmReleaseSpec {
     /// Returns the fields that are set but that this version of Leadsman does not act on.
     pub fn unsupported(&self) -> Vec<&'static str> {
         let chart = self.chart.as_ref().map(|chart| &chart.spec);
-        let set = [
-            (
-                self.chart_ref.as_ref().is_some_and(|source| {
-                    !matches!(source.kind.as_str(), "OCIRepository" | "HelmChart")
-                }),
-                "spec.chartRef",
-            ),
-            (
-                chart.is_some_and(|c| c.verify.is_some() && c.source_ref.is_files()),
-                "spec.chart.spec.verify of a chart in files",
-            ),
-        ];
-        set.into_iter().filter_map(|(is_set, field)| is_set.then_some(field)).collect()
+        let is_unverifiable = chart.is_some_and(|c| c.verify.is_some() && c.source_ref.is_files());
+        let field = "spec.chart.spec.verify of a chart in files";
+        is_unverifiable.then_some(field).into_iter().collect()
     }
 }
 
@@ -545,22 +536,22 @@ mod tests {
 
     #[test]
     fn what_is_not_acted_on_is_named() {
-        let spec: HelmReleaseSpec = serde_json::from_value(serde_json::json!({
-            "postRenderers": [], "kubeConfig": {"configMapRef": {"name": "a"}},
-            "chartRef": {"kind": "ExternalArtifact", "name": "a"},
-        }))
-        .unwrap();
-        assert_eq!(spec.unsupported(), ["spec.chartRef"]);
-        let named = spec.kube_config.unwrap().config_map_ref.unwrap().name;
-        assert_eq!(named, "a");
-        for (kind, want) in [
-            ("OCIRepository", None),
-            ("HelmChart", None),
-            ("ExternalArtifact", Some(&"spec.chartRef")),
-        ] {
-            let spec = serde_json::json!({"chartRef": {"kind": kind, "name": "a"}});
-            let spec: HelmReleaseSpec = serde_json::from_value(spec).unwrap();
-            assert_eq!(spec.unsupported().first(), want, "{kind}");
+        let verified = |kind: &str| serde_json::json!({"chart": {"spec": {"verify": {}, "sourceRef": {"kind": kind}}}});
+        let named = |kind: &str| serde_json::json!({"chartRef": {"kind": kind, "name": "a"}});
+        let field: &[&str] = &["spec.chart.spec.verify of a chart in files"];
+        let rows = [
+            (serde_json::json!({"postRenderers": []}), &[][..]),
+            (serde_json::json!({"kubeConfig": {"configMapRef": {"name": "a"}}}), &[]),
+            (named("OCIRepository"), &[]),
+            (named("HelmChart"), &[]),
+            (named("ExternalArtifact"), &[]),
+            (verified("HelmRepository"), &[]),
+            (verified("GitRepository"), field),
+            (verified("Bucket"), field),
+        ];
+        for (spec, want) in rows {
+            let read: HelmReleaseSpec = serde_json::from_value(spec.clone()).unwrap();
+            assert_eq!(read.unsupported(), want, "{spec}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The shapes of Flux's objects: `HelmRepository`, `OCIRepository`, `GitRepository`, `Bucket`,
-//! `HelmChart` and `HelmRelease`, and their CRDs.
+//! `ExternalArtifact`, `HelmChart` and `HelmRelease`, and their CRDs.
 //!
 //! Invariants: plain data, no I/O; what a user may write is read leniently (unknown fields are
 //! ignored, as an API server does), what Leadsman writes is exactly what Flux writes. Fields that
@@ -12,6 +12,7 @@ pub mod annotation;
 mod bucket;
 pub mod condition;
 pub mod crd;
+mod external_artifact;
 #[cfg(test)]
 mod fields;
 mod git_repository;
@@ -25,6 +26,7 @@ mod verification;
 
 pub use bucket::{Bucket, BucketSpec, BucketStatus};
 pub use condition::Condition;
+pub use external_artifact::{ExternalArtifact, ExternalArtifactStatus};
 pub use git_repository::{
     GitInclude, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus,
     GitVerification, VerificationMode,

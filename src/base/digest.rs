@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 /// A SHA-256 digest. `Display` is `sha256:<64 lower-case hex digits>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,13 +32,30 @@ impl Digest {
 
     /// Returns the 64 hex digits, without prefix.
     pub fn to_hex(&self) -> String {
-        use fmt::Write as _;
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        hex(&self.0)
     }
+}
+
+/// Whether bytes have a digest, written `<algorithm>:<hex>`; none: it is of an algorithm that is not
+/// known here. SHA-256, SHA-384 and SHA-512 are.
+pub fn is_of(bytes: impl AsRef<[u8]>, digest: &str) -> Option<bool> {
+    let (algorithm, wanted) = digest.split_once(':')?;
+    let have = match algorithm {
+        "sha256" => hex(&Sha256::digest(bytes)),
+        "sha384" => hex(&Sha384::digest(bytes)),
+        "sha512" => hex(&Sha512::digest(bytes)),
+        _ => return None,
+    };
+    Some(have == wanted)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 impl fmt::Display for Digest {
@@ -73,6 +90,22 @@ impl FromStr for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of no bytes at all: FIPS 180-4.
+    #[test]
+    fn bytes_are_compared_by_three_algorithms() {
+        let sha256 = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let sha384 = "sha384:38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b";
+        let sha512 = "sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
+        for digest in [sha256, sha384, sha512] {
+            assert_eq!(is_of("", digest), Some(true), "{digest}");
+            assert_eq!(is_of("x", digest), Some(false), "{digest}");
+            assert_eq!(is_of("", &digest[..digest.len() - 1]), Some(false), "{digest}");
+        }
+        for digest in ["", "blake3:af13", "e3b0c442", &sha256.to_uppercase()] {
+            assert_eq!(is_of("", digest), None, "{digest}");
+        }
+    }
 
     #[test]
     fn reads_what_it_prints_and_refuses_the_rest() {

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use super::context::Context;
 use super::memory::Memory;
 use super::prerequisite::Problem;
@@ -12,16 +14,20 @@ use super::source::{Said as _, Source};
 use super::{history, oci_repository};
 use crate::api::annotation::{HOLD, PIN};
 use crate::api::condition::{self, READY, STALLED, Truth};
+use crate::api::crd::HELM_REPOSITORY_API;
 use crate::api::{HelmRelease, OciRepository, SourceRef};
 use crate::base::class::{Class, chain};
 use crate::base::name::NamespacedName;
 use crate::base::version::Version;
+use crate::cluster::ObjectId;
 use crate::policy::{Candidate, Decision, Quarantine, Rules, Seen, Verdict, decide};
 use crate::repo::Pulled;
 use crate::source::oci::{Access, Reference};
 
 /// The field that names an existing source.
 pub(super) const FIELD: &str = "chartRef";
+/// Reason where a version and the revision of its source do not fit.
+pub(super) const UNNUMBERED: &str = "ChartMutateError";
 /// As many digits of the digest are a part of the version.
 const DIGITS: usize = 12;
 
@@ -35,9 +41,9 @@ pub(super) struct Chosen {
 
 /// A version, and the digest that is recorded with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Numbered {
-    version: String,
-    digest: String,
+pub(super) struct Numbered {
+    pub(super) version: String,
+    pub(super) digest: String,
 }
 
 /// Says that a source, given by kind and name, cannot be used now.
@@ -110,24 +116,35 @@ fn missing(kind: &str, key: &NamespacedName, field: &str) -> Problem {
     Problem { class: Class::Stalled, ..problem }
 }
 
-/// Returns the source that a release names in this field, if it is ready.
-pub(super) async fn source<T: Source>(
+/// Returns the object that a release names in this field.
+pub(super) async fn named<T: DeserializeOwned>(
     context: &Context,
     release: &HelmRelease,
     (field, reference): (&str, &SourceRef),
+    kind: &'static str,
 ) -> Result<T, Problem> {
     let own = &release.metadata.namespace;
     let namespace = if reference.namespace.is_empty() { own } else { &reference.namespace };
     let key = NamespacedName::new(namespace, &reference.name);
-    let found = context.cluster.get(&T::id(&key)).await.map_err(|error| {
+    let id = ObjectId::new(HELM_REPOSITORY_API, kind, &key.namespace, &key.name);
+    let found = context.cluster.get(&id).await.map_err(|error| {
         let text = format!("could not get Source object: {error}");
         Problem::new("ArtifactFailed", text, error.class())
     })?;
     let Some(found) = found else {
-        return Err(missing(T::KIND, &key, field));
+        return Err(missing(kind, &key, field));
     };
-    let source: T = serde_json::from_value(found.0)
-        .map_err(|error| not_ready((T::KIND, &key.to_string()), &error.to_string()))?;
+    serde_json::from_value(found.0)
+        .map_err(|error| not_ready((kind, &key.to_string()), &error.to_string()))
+}
+
+/// Returns the source that a release names in this field, if it is ready.
+pub(super) async fn source<T: Source>(
+    context: &Context,
+    release: &HelmRelease,
+    named: (&str, &SourceRef),
+) -> Result<T, Problem> {
+    let source: T = self::named(context, release, named, T::KIND).await?;
     check_ready(&source)?;
     Ok(source)
 }
@@ -144,7 +161,7 @@ pub(super) async fn choose(
     let (at, access) = place.map_err(|(_, text, _)| away(source, &text))?;
     let pulled = pull(context, source, (&at, &access), revision).await?;
     let numbered = numbered(&pulled.chart.metadata.version, revision)
-        .map_err(|why| Problem::new("ArtifactFailed", why, Class::Retry))?;
+        .map_err(|why| Problem::new(UNNUMBERED, why, Class::Retry))?;
     let constraint = constraint(source);
     memory.forgive(&constraint, config_digest);
     let version: Version = numbered.version.parse().map_err(|error| {
@@ -215,7 +232,7 @@ fn constraint(source: &OciRepository) -> String {
 
 /// Returns the version of a chart with the digest of its artifact as build metadata, and the digest
 /// that is recorded.
-fn numbered(chart_version: &str, revision: &str) -> Result<Numbered, String> {
+pub(super) fn numbered(chart_version: &str, revision: &str) -> Result<Numbered, String> {
     let invalid = |_| format!("invalid chart version {chart_version}");
     let version: Version = chart_version.parse().map_err(invalid)?;
     let by_tag = revision.split_once('@');

@@ -137,6 +137,7 @@ impl Folder {
             (crate::api::crd::OCI_REPOSITORY_API, "OCIRepository"),
             (crate::api::crd::GIT_REPOSITORY_API, "GitRepository"),
             (crate::api::crd::BUCKET_API, "Bucket"),
+            (crate::api::crd::EXTERNAL_ARTIFACT_API, "ExternalArtifact"),
             ("v1", "ConfigMap"),
             ("v1", "Secret"),
         ];
@@ -193,7 +194,7 @@ fn rank(kind: &str) -> u8 {
     match kind {
         "Namespace" => 0,
         "CustomResourceDefinition" => 1,
-        "HelmRepository" | "OCIRepository" | "GitRepository" | "Bucket" => 3,
+        "HelmRepository" | "OCIRepository" | "GitRepository" | "Bucket" | "ExternalArtifact" => 3,
         "HelmChart" => 4,
         "HelmRelease" => 5,
         _ => 2,

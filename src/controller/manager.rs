@@ -14,15 +14,19 @@ use tokio::task::JoinSet;
 use super::context::Context;
 use super::queue::{Phase, Report, Requeue, Waker, attend};
 use super::source::{Said as _, Source};
-use super::{bucket, git_repository, helm_chart, oci_repository, reconcile, repository, source};
+use super::{
+    bucket, external_artifact, git_repository, helm_chart, oci_repository, reconcile, repository,
+    source,
+};
 use crate::api::annotation::REQUESTED_AT;
 use crate::api::condition::{READY, find};
 use crate::api::crd::{
-    BUCKET_API, GIT_REPOSITORY_API, HELM_CHART_API, HELM_RELEASE_API, HELM_REPOSITORY_API,
-    OCI_REPOSITORY_API,
+    BUCKET_API, EXTERNAL_ARTIFACT_API, GIT_REPOSITORY_API, HELM_CHART_API, HELM_RELEASE_API,
+    HELM_REPOSITORY_API, OCI_REPOSITORY_API,
 };
 use crate::api::{
-    Bucket, ChartSpec, GitRepository, HelmChart, HelmRelease, HelmRepository, Meta, OciRepository,
+    Bucket, ChartSpec, ExternalArtifact, GitRepository, HelmChart, HelmRelease, HelmRepository,
+    Meta, OciRepository,
 };
 use crate::base::class::chain;
 use crate::base::name::NamespacedName;
@@ -44,12 +48,14 @@ pub enum Kind {
     Bucket,
     /// `HelmChart`.
     Chart,
+    /// `ExternalArtifact`, which others keep: releases hear of it.
+    External,
     /// `HelmRelease`.
     Release,
 }
 
 /// How many kinds there are.
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 
 type Key = (Kind, NamespacedName);
 
@@ -136,12 +142,14 @@ impl Manager {
         let artifacts = cluster.watch(OCI_REPOSITORY_API, oci_repository::KIND, select());
         let commits = cluster.watch(GIT_REPOSITORY_API, git_repository::KIND, select());
         let buckets = cluster.watch(BUCKET_API, bucket::KIND, select());
+        let external = cluster.watch(EXTERNAL_ARTIFACT_API, external_artifact::KIND, select());
         let charts = cluster.watch(HELM_CHART_API, helm_chart::KIND, select());
         let mut changes = futures::stream::select_all([
             repositories.map(|change| (Kind::Repository, change)).boxed(),
             artifacts.map(|change| (Kind::Artifact, change)).boxed(),
             commits.map(|change| (Kind::Git, change)).boxed(),
             buckets.map(|change| (Kind::Bucket, change)).boxed(),
+            external.map(|change| (Kind::External, change)).boxed(),
             charts.map(|change| (Kind::Chart, change)).boxed(),
             releases.map(|change| (Kind::Release, change)).boxed(),
         ]);
@@ -178,7 +186,7 @@ impl Manager {
                 Kind::Git => git_repository::KIND,
                 Kind::Bucket => bucket::KIND,
                 Kind::Chart => helm_chart::KIND,
-                Kind::Release => return None,
+                Kind::External | Kind::Release => return None,
             };
             Some(format!("{}/{}/{}", kind.to_lowercase(), key.namespace, key.name))
         });
@@ -288,6 +296,7 @@ async fn reconcile_one(context: &Context, shared: &Shared, key: &Key) -> Report 
         Kind::Git => source::reconcile::<GitRepository>(context, &key.1).await,
         Kind::Bucket => source::reconcile::<Bucket>(context, &key.1).await,
         Kind::Chart => helm_chart::reconcile(context, &key.1).await,
+        Kind::External => Report::new(Requeue::OnChange, Phase::Ready),
         Kind::Release => {
             let report = reconcile::reconcile(context, &key.1).await;
             let gone = report.requeue == Requeue::Gone;
@@ -358,6 +367,17 @@ impl Seen {
             Kind::Chart => Self::of_artifact::<HelmChart>(object, |chart| {
                 [source_of(&chart.metadata.namespace, &chart.spec.chart)].into()
             }),
+            Kind::External => {
+                let source: ExternalArtifact =
+                    serde_json::from_value(object.clone()).unwrap_or_default();
+                let artifact = source.status.artifact.as_ref();
+                let told = artifact.map(|it| (&it.revision, &it.digest, &it.url));
+                Self {
+                    own: own(&source.metadata),
+                    outward: format!("{told:?}"),
+                    refers_to: BTreeSet::new(),
+                }
+            }
             Kind::Release => {
                 let release: HelmRelease =
                     serde_json::from_value(object.clone()).unwrap_or_default();
@@ -387,7 +407,11 @@ fn references(release: &HelmRelease) -> BTreeSet<Key> {
     let source = release.spec.chart.as_ref().map(|chart| source_of(own, &chart.spec));
     let named = release.spec.chart_ref.as_ref();
     let named = named.map(|source| {
-        let kind = if source.kind == helm_chart::KIND { Kind::Chart } else { Kind::Artifact };
+        let kind = match source.kind.as_str() {
+            helm_chart::KIND => Kind::Chart,
+            external_artifact::KIND => Kind::External,
+            _ => Kind::Artifact,
+        };
         (kind, within(own, &source.namespace, &source.name))
     });
     let others = release.spec.depends_on.iter();

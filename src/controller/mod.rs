@@ -24,6 +24,7 @@ mod dependency;
 pub mod determine;
 mod drift;
 mod execute;
+mod external_artifact;
 mod files;
 pub mod folder;
 mod git_access;

@@ -52,7 +52,11 @@ pub(super) async fn choose(
 }
 
 /// Returns a version that ran before, by the digest of its archive.
-fn before(context: &Context, memory: &Memory, version: &str) -> Result<(Pulled, String), String> {
+pub(super) fn before(
+    context: &Context,
+    memory: &Memory,
+    version: &str,
+) -> Result<(Pulled, String), String> {
     let unknown =
         || format!("version {version} is not its artifact, and no archive is known that had it");
     let text = &memory.origins.get(version).ok_or_else(unknown)?.digest;

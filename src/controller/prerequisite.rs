@@ -9,12 +9,13 @@ use super::memory::Memory;
 use super::offer::{self, Offered};
 use super::values::{self, Fetched, Receiver};
 use super::{
-    access, bucket, chart_ref, dependency, helm_chart, manner, named_chart, repository_chart,
-    tree_chart,
+    access, bucket, chart_ref, dependency, external_artifact, helm_chart, manner, named_chart,
+    repository_chart, tree_chart,
 };
 use crate::api::annotation::CONFLICTS;
 use crate::api::{
-    Bucket, GitRepository, HelmChart, HelmRelease, HelmRepository, OciRepository, ValuesReference,
+    Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRelease, HelmRepository, OciRepository,
+    ValuesReference,
 };
 use crate::base::class::{Class, chain};
 use crate::chart::Chart;
@@ -137,6 +138,7 @@ enum Source {
     Git(GitRepository),
     Bucket(Bucket),
     Chart(HelmChart),
+    External(ExternalArtifact),
 }
 
 impl Source {
@@ -146,6 +148,9 @@ impl Source {
             let named = (chart_ref::FIELD, reference);
             return Ok(match reference.kind.as_str() {
                 helm_chart::KIND => Self::Chart(chart_ref::source(context, release, named).await?),
+                external_artifact::KIND => {
+                    Self::External(external_artifact::source(context, release, named).await?)
+                }
                 _ => Self::Oci(chart_ref::source(context, release, named).await?),
             });
         }
@@ -167,7 +172,7 @@ impl Source {
         match self {
             Self::Helm(source) => offer::by_repository(context, release, source),
             Self::Oci(source) => offer::by_artifact(context, source),
-            Self::Git(_) | Self::Bucket(_) => None,
+            Self::Git(_) | Self::Bucket(_) | Self::External(_) => None,
             Self::Chart(source) => offer::by_chart(context, source).await,
         }
     }
@@ -194,6 +199,9 @@ impl Source {
             }
             Self::Chart(source) => {
                 named_chart::choose(context, (release, source), config_digest, memory).await
+            }
+            Self::External(source) => {
+                external_artifact::choose(context, (release, source), config_digest, memory).await
             }
         }
     }

@@ -3,6 +3,7 @@
 mod artifact;
 mod failure;
 mod registry;
+mod served;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

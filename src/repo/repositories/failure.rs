@@ -42,6 +42,11 @@ impl Wanted {
         Self { url: url.clone(), promised: entry.digest.clone(), manner: Digest::of(manner) }
     }
 
+    /// An artifact that is served to everybody, by its digest.
+    pub(super) fn of_artifact(url: &SafeUrl, promised: &str) -> Self {
+        Self { url: url.clone(), promised: promised.to_owned(), manner: Digest::of("") }
+    }
+
     /// Something of a registry: `what` of an address.
     pub(super) fn of_registry(access: &Access, url: &SafeUrl, what: &str) -> Self {
         Self { url: url.clone(), promised: what.to_owned(), manner: access.manner() }
