@@ -40,3 +40,6 @@ pub const BUCKET_API: &str = HELM_REPOSITORY_API;
 pub const HELM_CHART_API: &str = HELM_REPOSITORY_API;
 /// API version of `ExternalArtifact`.
 pub const EXTERNAL_ARTIFACT_API: &str = HELM_REPOSITORY_API;
+
+#[cfg(test)]
+mod tests;
