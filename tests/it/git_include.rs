@@ -27,7 +27,14 @@ fn run(stage: &mut Stage, git: &Git, yaml: &str) {
 
 /// Commits the chart `web` to `lib.git`, at `charts/web`.
 fn publish(git: &Git, version: &str) -> String {
-    let files = web_files(version, "");
+    publish_saying(git, version, "hello")
+}
+
+/// The same with what its ConfigMap says.
+fn publish_saying(git: &Git, version: &str, message: &str) -> String {
+    let mut files = web_files(version, "");
+    let values = files.iter_mut().find(|(name, _)| name == "values.yaml").unwrap();
+    values.1 = format!("replicas: 1\nmessage: {message}\n");
     let files = files.iter().map(|(name, text)| (format!("charts/web/{name}"), text.as_str()));
     let files: Vec<(String, &str)> = files.collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (&**name, *text)).collect();
@@ -74,6 +81,41 @@ async fn files_of_another_repository_are_put_among_its_own() {
     stage.restart();
     stage.stays("it runs", |release| release["status"]["history"][0]["version"] == 2).await;
     assert_eq!(fetches(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_ran_before_has_the_files_of_then() {
+    let Some(git) = Git::start() else { return };
+    let mut stage = Stage::simulated("include", SOURCES).await;
+    let first = git.commit("first", &[("README.md", "x")]);
+    publish_saying(&git, "1.0.0", "early");
+    let include =
+        "  include:\n  - {repository: {name: lib}, fromPath: charts/web, toPath: charts/web}\n---";
+    let each = RELEASE
+        .replace("chart: charts/web\n", "chart: charts/web\n      reconcileStrategy: Revision\n");
+    run(&mut stage, &git, &(LIB.to_owned() + &SOURCE.replace("---", include) + &each));
+    let version = |commit: &str| format!("1.0.0+{}", &commit[..12]);
+    stage.runs(&version(&first)).await;
+    stage.says("early").await;
+    // The version tells of its own commit: it stays what it was while others change.
+    let before = stage.source().await["status"]["artifact"]["digest"].clone();
+    publish_saying(&git, "1.0.0", "late");
+    until("it is another artifact", SOON, async || {
+        let status = stage.source().await["status"].clone();
+        if status["artifact"]["digest"] == before { Err(status.to_string()) } else { Ok(()) }
+    })
+    .await;
+    stage.stays("one revision", |release| release["status"]["history"][0]["version"] == 1).await;
+    stage.says("early").await;
+    let second = git.commit("second", &[("README.md", "y")]);
+    stage.runs(&version(&second)).await;
+    stage.says("late").await;
+    // Who goes back gets what ran then, also from a process that starts anew.
+    stage.restart();
+    let pin = json!({"metadata": {"annotations": {"leadsman.dev/pin": version(&first)}}});
+    stage.change("helm.toolkit.fluxcd.io/v2/helmreleases", "web", &pin).await;
+    stage.runs(&version(&first)).await;
+    stage.says("early").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

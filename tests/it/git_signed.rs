@@ -46,9 +46,7 @@ async fn only_what_is_signed_runs() {
     signers.sign(&git, None);
     web(&git, "0.9.0");
     let secrets = format!("/api/v1/namespaces/{}/secrets", stage.namespace);
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "people"},
-        "stringData": {"ann.asc": signers.key("ann")}});
-    stage.api.create(&secrets, &secret).await.unwrap();
+    stage.secret("people", &json!({"ann.asc": signers.key("ann")})).await;
     stage.run(&OBJECTS.replace("URL", &git.url()));
     // Of what nobody signed nothing is stored or used.
     let refused = "unsupported signature type: empty";
@@ -101,10 +99,7 @@ async fn a_signed_tag_vouches_for_its_own_name() {
     let first = web(&git, "1.0.0");
     git.git(&["tag", "-s", "-m", "x", "v1.0.0"]);
     git.git(&["update-ref", "refs/tags/v2.0.0", "refs/tags/v1.0.0"]);
-    let secrets = format!("/api/v1/namespaces/{}/secrets", stage.namespace);
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "people"},
-        "stringData": {"eve.sshpub": signers.key("eve")}});
-    stage.api.create(&secrets, &secret).await.unwrap();
+    stage.secret("people", &json!({"eve.sshpub": signers.key("eve")})).await;
     let objects = OBJECTS.replace("URL", &git.url()).replace("mode: HEAD", "mode: Tag");
     stage.run(&objects.replace("{branch: main}", "{semver: 1.x}"));
     let source = verified(&stage, &format!("v1.0.0@sha1:{first}"), "- tag 'v1.0.0@").await;

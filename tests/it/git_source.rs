@@ -1,7 +1,5 @@
 //! Releases whose charts are in Git, on the simulated API server and on a real one.
 
-use std::ops::{Deref, DerefMut};
-
 use serde_json::{Value, json};
 
 use crate::support::api::condition;
@@ -9,42 +7,25 @@ use crate::support::chart::web_files;
 use crate::support::git::Git;
 use crate::support::pack::Package;
 use crate::support::repository::Repository;
-use crate::support::stage::{RELEASES, Stage};
+use crate::support::stage::{RELEASES, Served, Stage};
 use crate::support::wait::{SOON, until};
 
 /// A Git server, and releases under `leadsman run`.
-struct World {
-    stage: Stage,
-    git: Git,
-}
+type World = Served<Git>;
 
 const SOURCES: &str = "source.toolkit.fluxcd.io/v1/gitrepositories";
-
-impl Deref for World {
-    type Target = Stage;
-
-    fn deref(&self) -> &Stage {
-        &self.stage
-    }
-}
-
-impl DerefMut for World {
-    fn deref_mut(&mut self) -> &mut Stage {
-        &mut self.stage
-    }
-}
 
 impl World {
     /// On the simulated API server.
     async fn start() -> Option<Self> {
-        let git = Git::start()?;
-        Some(Self { stage: Stage::simulated("git", SOURCES).await, git })
+        let server = Git::start()?;
+        Some(Self { stage: Stage::simulated("git", SOURCES).await, server })
     }
 
     /// On a real one.
     async fn real() -> Option<Self> {
         let stage = Stage::real("git", SOURCES).await?;
-        Some(Self { stage, git: Git::start()? })
+        Some(Self { stage, server: Git::start()? })
     }
 
     /// Commits the chart `web` at `charts/web`, with further files.
@@ -54,12 +35,12 @@ impl World {
         let files: Vec<(String, &str)> = files.collect();
         let files = files.iter().map(|(name, text)| (name.as_str(), *text));
         let files: Vec<(&str, &str)> = files.chain(more.iter().copied()).collect();
-        self.git.commit(&format!("web {version}"), &files)
+        self.server.commit(&format!("web {version}"), &files)
     }
 
     /// Runs `leadsman` with these objects.
     fn run(&mut self, yaml: &str) {
-        let yaml = yaml.replace("URL", &self.git.url());
+        let yaml = yaml.replace("URL", &self.server.url());
         self.stage.run(&yaml);
     }
 }
@@ -91,7 +72,7 @@ async fn a_branch_is_followed_on_a_real_server() {
     assert_eq!(release["status"]["lastAttemptedRevision"], "1.0.0");
     let source = world.stored(&format!("main@sha1:{first}")).await;
     let status = &source["status"];
-    let (name, url) = (&world.namespace, world.git.url());
+    let (name, url) = (&world.namespace, world.server.url());
     assert_eq!(
         status["artifact"]["path"],
         json!(format!("gitrepository/{name}/web/{first}.tar.gz"))
@@ -103,7 +84,11 @@ async fn a_branch_is_followed_on_a_real_server() {
         let found = condition(&source, kind).unwrap();
         assert_eq!((&found["reason"], &found["message"]), (&json!("Succeeded"), &json!(message)));
     }
-    world.has_event("NewArtifact", "stored artifact for commit 'web 1.0.0'").await;
+    let event = world.event("NewArtifact", "stored artifact for commit 'web 1.0.0'").await;
+    let annotations = &event["metadata"]["annotations"];
+    let revision = format!("main@sha1:{first}");
+    assert_eq!(annotations["source.toolkit.fluxcd.io/revision"], json!(revision));
+    assert_eq!(annotations["source.toolkit.fluxcd.io/digest"], status["artifact"]["digest"]);
     world.web("1.1.0", "", &[]);
     world.runs("1.1.0").await;
     // One that never becomes ready is rolled back, and not tried again.
@@ -134,13 +119,13 @@ async fn nothing_is_asked_but_what_a_branch_means() {
     world.web("1.0.0", "", &[]);
     world.run(&both());
     world.runs("1.0.0").await;
-    let asked = world.git.asked();
+    let asked = world.server.asked();
     let fetches = |asked: &[String]| asked.iter().filter(|one| one.ends_with("fetch")).count();
     assert_eq!(fetches(&asked), 1, "{asked:?}");
     let more = async |count: usize| {
-        let before = world.git.asked().len();
+        let before = world.server.asked().len();
         until("more questions", SOON, async || {
-            let asked = world.git.asked();
+            let asked = world.server.asked();
             if asked.len() >= before + count { Ok(()) } else { Err(format!("{asked:?}")) }
         })
         .await;
@@ -154,49 +139,57 @@ async fn nothing_is_asked_but_what_a_branch_means() {
     })
     .await;
     let (source, release) = (world.object(SOURCES, "web").await, world.release().await);
-    let before = world.git.asked().len();
+    let before = world.server.asked().len();
     more(3).await;
-    let more = world.git.asked()[before..].to_vec();
+    let more = world.server.asked()[before..].to_vec();
     assert!(more.iter().all(|one| one == "POST /web.git/git-upload-pack ls-refs"), "{more:?}");
     // And nothing was written.
     assert_eq!(version(&world.object(SOURCES, "web").await), version(&source));
     assert_eq!(version(&world.release().await), version(&release));
     // A process that starts anew finds all in the cache.
     world.restart();
-    let before = world.git.asked().len();
+    let before = world.server.asked().len();
     until("a question", SOON, async || {
-        let asked = world.git.asked();
+        let asked = world.server.asked();
         if asked.len() > before + 2 { Ok(()) } else { Err(format!("{asked:?}")) }
     })
     .await;
-    assert_eq!(fetches(&world.git.asked()), 1);
+    assert_eq!(fetches(&world.server.asked()), 1);
     assert_eq!(world.release().await["status"]["history"][0]["version"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_away_stops_nothing_that_runs() {
     let Some(mut world) = World::start().await else { return };
-    world.web("1.0.0", "", &[]);
+    let first = world.web("1.0.0", "", &[]);
     world.run(&both());
     world.runs("1.0.0").await;
-    world.git.misbehave(Some(500));
+    world.server.misbehave(Some(500));
     world.refuses(SOURCES, "GitOperationFailed", "the server is at fault").await;
-    let ready = |release: &Value| {
-        condition(release, "Ready").is_some_and(|c| c["status"] == "True")
-            && release["status"]["history"][0]["version"] == 1
-    };
-    world.stays("web stays ready", ready).await;
-    // Not even a process that starts anew without its cache.
-    std::fs::remove_dir_all(world.leadsman.cache()).unwrap();
-    world.restart();
-    world.refuses(RELEASES, "SourceNotReady", "the server is at fault").await;
-    world
-        .stays("web stays", |release| release["status"]["history"][0]["status"] == "deployed")
-        .await;
-    world.git.misbehave(None);
+    world.outlasts("the server is at fault").await;
+    world.server.misbehave(None);
     world.runs("1.0.0").await;
+    // No commit is read for it: the revision stands for its message.
+    let told = format!("stored artifact for commit 'main@sha1:{first}'");
+    world.has_event("Succeeded", &told).await;
     world.web("1.1.0", "", &[]);
     world.runs("1.1.0").await;
+}
+
+/// A small answer may hold much.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_taken_within_limits() {
+    let Some(mut world) = World::start().await else { return };
+    let first = world.web("1.0.0", "", &[]);
+    world.run(&both());
+    world.stored(&format!("main@sha1:{first}")).await;
+    world.server.commit("large", &[("zeros", &"\0".repeat(1 << 20))]);
+    world.restart_with(&["--limit", "unpacked=100000"]);
+    let words = "(--limit unpacked=VALUE raises it)";
+    let source = world.refuses(SOURCES, "GitOperationFailed", words).await;
+    assert_eq!(source["status"]["artifact"]["revision"], json!(format!("main@sha1:{first}")));
+    let next = world.server.commit("small", &[("zeros", "0")]);
+    world.stored(&format!("main@sha1:{next}")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,16 +211,13 @@ async fn a_version_or_each_commit_counts() {
         if done { Ok(()) } else { Err(release["status"].to_string()) }
     })
     .await;
-    let config = format!("/api/v1/namespaces/{}/configmaps/web", world.namespace);
-    let message =
-        async || world.api.get(&config).await.unwrap_or_default()["data"]["message"].clone();
-    assert_eq!(message().await, "hello");
+    world.says("hello").await;
     // Where each commit counts, it is.
     let each = json!({"spec": {"chart": {"spec": {"reconcileStrategy": "Revision"}}}});
     world.change(RELEASES, "web", &each).await;
     let version = |commit: &str| format!("1.0.0+{}", &commit[..12]);
     world.runs(&version(&second)).await;
-    assert_eq!(message().await, "later");
+    world.says("later").await;
     let third = world.web("1.0.0", "unready", &[]);
     until("the third is rolled back", SOON, async || {
         let release = world.release().await;
@@ -243,17 +233,17 @@ async fn a_version_or_each_commit_counts() {
     let pin = json!({"metadata": {"annotations": {"leadsman.dev/pin": version(&second)}}});
     world.change(RELEASES, "web", &pin).await;
     world.runs(&version(&second)).await;
-    assert_eq!(message().await, "later");
+    world.says("later").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tags_ranges_names_and_hashes_are_followed() {
     let Some(mut world) = World::start().await else { return };
     let first = world.web("1.0.0", "", &[]);
-    world.git.git(&["tag", "-a", "-m", "x", "v1.0.0"]);
+    world.server.git(&["tag", "-a", "-m", "x", "v1.0.0"]);
     let second = world.web("1.1.0", "", &[]);
-    world.git.git(&["tag", "v1.1.0"]);
-    world.git.git(&["update-ref", "refs/pull/7/head", &first]);
+    world.server.git(&["tag", "v1.1.0"]);
+    world.server.git(&["update-ref", "refs/pull/7/head", &first]);
     world.run(&both().replace("{branch: main}", "{semver: 1.0.x}"));
     world.runs("1.0.0").await;
     world.stored(&format!("v1.0.0@sha1:{first}")).await;
@@ -273,16 +263,16 @@ async fn tags_ranges_names_and_hashes_are_followed() {
         world.runs(version).await;
     }
     // A commit costs nothing once it is known.
-    let before = world.git.asked().len();
+    let before = world.server.asked().len();
     world
         .stays("it runs", |release| release["status"]["history"][0]["chartVersion"] == "1.1.0")
         .await;
-    assert_eq!(world.git.asked().len(), before);
+    assert_eq!(world.server.asked().len(), before);
     // A branch that is moved back by force is followed.
     let branch = json!({"spec": {"ref": {"branch": "main", "commit": null}}});
     world.change(SOURCES, "web", &branch).await;
     world.stored(&format!("main@sha1:{second}")).await;
-    world.git.git(&["reset", "-q", "--hard", &first]);
+    world.server.git(&["reset", "-q", "--hard", &first]);
     world.stored(&format!("main@sha1:{first}")).await;
     world.runs("1.0.0").await;
 }
@@ -295,7 +285,7 @@ async fn what_is_wrong_with_a_source_is_said() {
     world.refuses(RELEASES, "SourceNotReady", "GitRepository '").await;
     let first = world.web("1.0.0", "", &[("README.md", "x")]);
     world.runs("1.0.0").await;
-    let url = world.git.url();
+    let url = world.server.url();
     let rows = [
         (
             json!({"ref": {"branch": "none"}}),
@@ -336,11 +326,9 @@ async fn what_is_wrong_with_a_source_is_said() {
         // What was fetched stays.
         assert_eq!(source["status"]["artifact"]["revision"], json!(format!("main@sha1:{first}")));
     }
-    world.git.require("me", "s3cret");
+    world.server.require("me", "s3cret");
     let secrets = format!("/api/v1/namespaces/{}/secrets", world.namespace);
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login"},
-        "stringData": {"username": "me", "password": "wrong"}});
-    world.api.create(&secrets, &secret).await.unwrap();
+    world.secret("login", &json!({"username": "me", "password": "wrong"})).await;
     world.change(SOURCES, "web", &json!({"spec": {"secretRef": {"name": "login"}}})).await;
     world.refuses(SOURCES, "GitOperationFailed", "401 Unauthorized").await;
     let right = json!({"stringData": {"password": "s3cret"}});
@@ -353,12 +341,12 @@ async fn what_is_wrong_with_a_source_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_is_no_chart_waits_for_another_commit() {
     let Some(mut world) = World::start().await else { return };
-    world.git.commit("first", &[("README.md", "x")]);
+    world.server.commit("first", &[("README.md", "x")]);
     world.run(&both());
     let words = "invalid chart reference: there is nothing at 'charts/web'";
     let release = world.refuses(RELEASES, "SourceNotReady", words).await;
     assert!(condition(&release, "Stalled").is_some_and(|c| c["status"] == "True"), "{release}");
-    world.git.commit("second", &[("charts/web/values.yaml", "a: 1\n")]);
+    world.server.commit("second", &[("charts/web/values.yaml", "a: 1\n")]);
     world
         .refuses(RELEASES, "SourceNotReady", "chart at 'charts/web': there is no Chart.yaml")
         .await;
@@ -430,9 +418,9 @@ async fn dependencies_of_a_folder_are_gotten() {
 async fn a_packed_chart_is_taken_as_it_is() {
     let Some(mut world) = World::start().await else { return };
     let package = crate::support::chart::web("1.0.0", "");
-    std::fs::create_dir_all(world.git.folder().join("work/packed")).unwrap();
-    std::fs::write(world.git.folder().join("work/packed/web.tgz"), package.bytes).unwrap();
-    let commit = world.git.commit("packed", &[]);
+    std::fs::create_dir_all(world.server.folder().join("work/packed")).unwrap();
+    std::fs::write(world.server.folder().join("work/packed/web.tgz"), package.bytes).unwrap();
+    let commit = world.server.commit("packed", &[]);
     world.run(&strategy(&both(), "Revision").replace("charts/web", "./packed/web.tgz"));
     world.runs(&format!("1.0.0+{}", &commit[..12])).await;
 }

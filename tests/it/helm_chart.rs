@@ -2,28 +2,18 @@
 
 use std::time::Duration;
 
-use leadsman::sim::{Served, Sim, SimOptions};
 use serde_json::{Value, json};
 
-use crate::support::api::{Api, condition};
+use crate::support::api::condition;
 use crate::support::chart::{web, web_files, web_with};
-use crate::support::control_plane::ControlPlane;
 use crate::support::git::Git;
-use crate::support::leadsman::{Leadsman, Running};
 use crate::support::repository::Repository;
+use crate::support::stage::{RELEASES, Served, Stage};
 use crate::support::wait::{SOON, throughout, until};
 
 /// A chart repository, and releases under `leadsman run`.
-struct World {
-    api: Api,
-    namespace: String,
-    repository: Repository,
-    leadsman: Leadsman,
-    running: Option<Running>,
-    _simulated: Option<Served>,
-}
+type World = Served<Repository>;
 
-const RELEASES: &str = "helm.toolkit.fluxcd.io/v2/helmreleases";
 const CHARTS: &str = "source.toolkit.fluxcd.io/v1/helmcharts";
 
 const REPOSITORY: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: all, namespace: NAMESPACE}\n\
@@ -48,70 +38,33 @@ fn all(spec: &str) -> String {
 impl World {
     /// On the simulated API server.
     async fn start() -> Self {
-        let served = Sim::new(SimOptions::default()).serve(([127, 0, 0, 1], 0).into()).await;
-        let served = served.unwrap();
-        let leadsman = Leadsman::new();
-        let kubeconfig = leadsman.file("kubeconfig", &served.kubeconfig);
-        Self::on(leadsman.kubeconfig(&kubeconfig), &kubeconfig, Some(served)).await
+        Self { stage: Stage::simulated("charts", CHARTS).await, server: Repository::start() }
     }
 
     /// On a real one.
     async fn real() -> Option<Self> {
-        let kubeconfig = ControlPlane::shared()?.kubeconfig();
-        Some(Self::on(Leadsman::new().kubeconfig(&kubeconfig), &kubeconfig, None).await)
-    }
-
-    async fn on(
-        leadsman: Leadsman,
-        kubeconfig: &std::path::Path,
-        _simulated: Option<Served>,
-    ) -> Self {
-        let api = Api::connect(kubeconfig).await;
-        let namespace = api.create_namespace("charts").await;
-        let repository = Repository::start();
-        Self { api, namespace, repository, leadsman, running: None, _simulated }
+        Some(Self { stage: Stage::real("charts", CHARTS).await?, server: Repository::start() })
     }
 
     /// Runs `leadsman` with these objects.
     fn run(&mut self, yaml: &str) {
-        let yaml = yaml.replace("NAMESPACE", &self.namespace);
-        self.leadsman.file("source/all.yaml", &yaml.replace("URL", &self.repository.url()));
-        self.restart();
+        let yaml = yaml.replace("URL", &self.server.url());
+        self.stage.run(&yaml);
     }
 
-    fn restart(&mut self) {
-        drop(self.running.take());
-        let arguments = ["run", "source", "-n", &self.namespace, "--interval", "1s"];
-        self.running = Some(self.leadsman.spawn(&arguments));
+    /// The same, where intervals are as they are written.
+    fn run_as_written(&mut self, yaml: &str) {
+        let yaml = yaml.replace("URL", &self.server.url());
+        self.stage.write(&yaml);
+        self.stage.restart_as_written();
     }
 
-    fn path(&self, group: &str, name: &str) -> String {
-        let (group, plural) = group.rsplit_once('/').unwrap();
-        format!("/apis/{group}/namespaces/{}/{plural}/{name}", self.namespace)
+    /// Changes an object.
+    async fn edit(&self, group: &str, patch: &Value) {
+        self.change(group, "web", patch).await;
     }
 
-    async fn object(&self, group: &str, name: &str) -> Value {
-        self.api.get(&self.path(group, name)).await.unwrap_or_default()
-    }
-
-    /// Changes an object; the folder says nothing of it any more.
-    async fn change(&self, group: &str, patch: &Value) {
-        self.leadsman.file("source/all.yaml", "");
-        self.api.merge(&self.path(group, "web"), patch).await;
-    }
-
-    /// Waits until the artifact of the chart is of this revision.
-    async fn stored(&self, revision: &str) -> Value {
-        until(&format!("{revision} is stored"), SOON, async || {
-            let chart = self.object(CHARTS, "web").await;
-            let ready = condition(&chart, "Ready").is_some_and(|c| c["status"] == "True");
-            let good = ready && chart["status"]["artifact"]["revision"] == revision;
-            if good { Ok(chart) } else { Err(chart["status"].to_string()) }
-        })
-        .await
-    }
-
-    /// Waits until this version runs.
+    /// Waits until this very version runs.
     async fn runs(&self, version: &str) -> Value {
         until(&format!("{version} runs"), SOON, async || {
             let release = self.object(RELEASES, "web").await;
@@ -119,18 +72,6 @@ impl World {
             let ready = condition(&release, "Ready").is_some_and(|c| c["status"] == "True");
             let is_it = newest["chartVersion"] == version && newest["status"] == "deployed";
             if is_it && ready { Ok(release) } else { Err(release["status"].to_string()) }
-        })
-        .await
-    }
-
-    /// Waits until an object says that it is not ready, for this reason and in such words.
-    async fn refuses(&self, group: &str, reason: &str, words: &str) -> Value {
-        until(&format!("{reason}: {words}"), SOON, async || {
-            let object = self.object(group, "web").await;
-            let ready = condition(&object, "Ready").cloned().unwrap_or_default();
-            let said = ready["message"].as_str().is_some_and(|text| text.contains(words));
-            let good = ready["status"] == "False" && ready["reason"] == reason && said;
-            if good { Ok(object) } else { Err(object["status"].to_string()) }
         })
         .await
     }
@@ -144,31 +85,6 @@ impl World {
             let newest = &release["status"]["history"][0];
             let back = held["reason"] == "Quarantine" && said && newest["action"] == "rollback";
             if back { Ok(()) } else { Err(release["status"].to_string()) }
-        })
-        .await;
-    }
-
-    /// Waits until the release's ConfigMap says this.
-    async fn says(&self, message: &str) {
-        let path = format!("/api/v1/namespaces/{}/configmaps/web", self.namespace);
-        until(&format!("it says {message}"), SOON, async || {
-            let found = self.api.get(&path).await.unwrap_or_default();
-            if found["data"]["message"] == message { Ok(()) } else { Err(found.to_string()) }
-        })
-        .await;
-    }
-
-    async fn has_event(&self, reason: &str, message: &str) {
-        let path = format!("/api/v1/namespaces/{}/events", self.namespace);
-        until(&format!("the event {reason}: {message}"), SOON, async || {
-            let events = self.api.list(&path).await;
-            let is_it = |event: &&Value| {
-                event["reason"] == reason
-                    && event["message"] == message
-                    && event["involvedObject"]["kind"] == "HelmChart"
-            };
-            let found = events.iter().any(|event| is_it(&event));
-            if found { Ok(()) } else { Err(json!(events).to_string()) }
         })
         .await;
     }
@@ -198,7 +114,7 @@ async fn a_range_is_followed_on_a_real_server() {
     let first = web("1.0.0", "");
     let digest = format!("sha256:{}", first.digest());
     let size = first.bytes.len();
-    world.repository.publish_package(first);
+    world.server.publish_package(first);
     world.run(&all("  version: \"1.x\"\n"));
     let release = world.runs("1.0.0").await;
     assert_eq!(release["status"]["lastAttemptedRevision"], "1.0.0");
@@ -225,9 +141,9 @@ async fn a_range_is_followed_on_a_real_server() {
     world.has_event("ChartPullSucceeded", message).await;
     is_defined_as_by_flux(&world, &chart).await;
     // By itself to the next, and back from the one after it, which never becomes ready.
-    world.repository.publish_package(web("1.1.0", ""));
+    world.server.publish_package(web("1.1.0", ""));
     world.runs("1.1.0").await;
-    world.repository.publish_package(web("1.2.0", "unready"));
+    world.server.publish_package(web("1.2.0", "unready"));
     world.holds("1.2.0").await;
     let back = world.runs("1.1.0").await;
     let revision = back["status"]["history"][0]["version"].clone();
@@ -237,11 +153,11 @@ async fn a_range_is_followed_on_a_real_server() {
         if stays { Ok(()) } else { Err(release["status"].to_string()) }
     })
     .await;
-    world.repository.publish_package(web("1.2.1", ""));
+    world.server.publish_package(web("1.2.1", ""));
     world.runs("1.2.1").await;
     // A repository that loses a version takes nobody back; a person does.
-    world.repository.remove("web-1.2.1.tgz");
-    world.repository.remove("web-1.2.0.tgz");
+    world.server.remove("web-1.2.1.tgz");
+    world.server.remove("web-1.2.0.tgz");
     world.stored("1.1.0").await;
     throughout("1.2.1 stays", Duration::from_secs(2), async || {
         let release = world.object(RELEASES, "web").await;
@@ -249,15 +165,35 @@ async fn a_range_is_followed_on_a_real_server() {
         if stays { Ok(()) } else { Err(release["status"].to_string()) }
     })
     .await;
-    world.change(CHARTS, &json!({"spec": {"version": "1.0.0"}})).await;
+    world.edit(CHARTS, &json!({"spec": {"version": "1.0.0"}})).await;
     world.runs("1.0.0").await;
+}
+
+/// Nobody waits for an interval where a source of its own moved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_revision_of_a_source_is_looked_at_at_once() {
+    let Some(git) = Git::start() else { return };
+    let mut world = World::start().await;
+    let hour = |text: &str| text.replace("interval: 1s\n", "interval: 1h\n");
+    world.server.publish_package(web("1.0.0", ""));
+    let of_index =
+        REPOSITORY.to_owned() + &hour(&chart("HelmRepository", "web", "")) + &hour(RELEASE);
+    world.run_as_written(&of_index);
+    world.runs("1.0.0").await;
+    world.server.publish_package(web("1.1.0", ""));
+    world.runs("1.1.0").await;
+    commit(&git, "2.0.0", "", &[]);
+    world.run_as_written(&hour(&in_git(&git, "")));
+    world.runs("2.0.0").await;
+    commit(&git, "2.1.0", "", &[]);
+    world.runs("2.1.0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn values_files_become_those_of_the_chart() {
     let mut world = World::start().await;
     let more = [("prod.yaml", "message: prod\n"), ("env/more.yaml", "message: more\n")];
-    world.repository.publish_package(web_with("1.0.0", "", &more));
+    world.server.publish_package(web_with("1.0.0", "", &more));
     world.run(&all("  valuesFiles: [values.yaml, prod.yaml]\n"));
     world.runs("1.0.0+1").await;
     world.says("prod").await;
@@ -274,12 +210,12 @@ async fn values_files_become_those_of_the_chart() {
     let events = world.api.list(&events).await;
     assert!(events.iter().all(|event| event["reason"] != "NoSourceArtifact"), "{events:?}");
     // The chart's own values alone are no values files.
-    world.change(CHARTS, &json!({"spec": {"valuesFiles": ["values.yaml"]}})).await;
+    world.edit(CHARTS, &json!({"spec": {"valuesFiles": ["values.yaml"]}})).await;
     world.stored("1.0.0").await;
     world.runs("1.0.0").await;
     world.says("hello").await;
     let files = json!({"spec": {"valuesFiles": ["values.yaml", "none.yaml", "env/more.yaml"]}});
-    world.change(CHARTS, &files).await;
+    world.edit(CHARTS, &files).await;
     let words = "values files merge error: failed to merge chart values: no values file found at \
                  path 'none.yaml'";
     let chart = world.refuses(CHARTS, "ValuesFilesError", words).await;
@@ -288,7 +224,7 @@ async fn values_files_become_those_of_the_chart() {
     }
     assert_eq!(chart["status"]["observedGeneration"], 3);
     world.refuses(RELEASES, "SourceNotReady", words).await;
-    world.change(CHARTS, &json!({"spec": {"ignoreMissingValuesFiles": true}})).await;
+    world.edit(CHARTS, &json!({"spec": {"ignoreMissingValuesFiles": true}})).await;
     let chart = world.stored("1.0.0+4").await;
     assert_eq!(chart["status"]["observedValuesFiles"], json!(["values.yaml", "env/more.yaml"]));
     for kind in ["Stalled", "BuildFailed"] {
@@ -298,11 +234,9 @@ async fn values_files_become_those_of_the_chart() {
     world.says("more").await;
     // What is right is left alone.
     let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
-    let before = world.repository.asked().len();
-    until("the repository is asked again", SOON, async || {
-        world.repository.asked().len() > before + 2
-    })
-    .await;
+    let before = world.server.asked().len();
+    until("the repository is asked again", SOON, async || world.server.asked().len() > before + 2)
+        .await;
     assert_eq!(version(&world.object(CHARTS, "web").await), version(&chart));
 }
 
@@ -310,36 +244,36 @@ async fn values_files_become_those_of_the_chart() {
 async fn a_release_describes_values_files_itself() {
     let mut world = World::start().await;
     let more = [("prod.yaml", "message: prod\n"), ("more.yaml", "replicas: 2\n")];
-    world.repository.publish_package(web_with("1.0.0", "", &more));
+    world.server.publish_package(web_with("1.0.0", "", &more));
     let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: NAMESPACE}\n\
         spec:\n  interval: 1s\n  timeout: 6s\n  chart:\n    spec:\n      chart: web\n      version: \"1.x\"\n      \
         sourceRef: {kind: HelmRepository, name: all}\n      valuesFiles: [values.yaml, prod.yaml]\n";
     world.run(&(REPOSITORY.to_owned() + release));
     world.runs("1.0.0+1").await;
     world.says("prod").await;
-    world.repository.publish_package(web_with("1.1.0", "", &more));
+    world.server.publish_package(web_with("1.1.0", "", &more));
     world.runs("1.1.0+1").await;
     // One that fails is held by the name that it has here, and another takes its place.
-    world.repository.publish_package(web_with("1.2.0", "unready", &more));
+    world.server.publish_package(web_with("1.2.0", "unready", &more));
     world.holds("1.2.0+1").await;
     world.runs("1.1.0+1").await;
-    world.repository.publish_package(web_with("1.2.1", "", &more));
+    world.server.publish_package(web_with("1.2.1", "", &more));
     world.runs("1.2.1+1").await;
     // Other files are another version.
     let files = |names: Value| json!({"spec": {"chart": {"spec": {"valuesFiles": names}}}});
-    world.change(RELEASES, &files(json!(["values.yaml", "more.yaml"]))).await;
+    world.edit(RELEASES, &files(json!(["values.yaml", "more.yaml"]))).await;
     world.runs("1.2.1+2").await;
     world.says("hello").await;
     // A person pins by the text of the index, or by what ran.
     let pin = |version: &str| json!({"metadata": {"annotations": {"leadsman.dev/pin": version}}});
-    world.change(RELEASES, &pin("1.0.0")).await;
+    world.edit(RELEASES, &pin("1.0.0")).await;
     world.runs("1.0.0+2").await;
-    world.change(RELEASES, &pin("1.2.1+1")).await;
+    world.edit(RELEASES, &pin("1.2.1+1")).await;
     world.runs("1.2.1+1").await;
     world.says("prod").await;
-    world.change(RELEASES, &files(json!(["none.yaml"]))).await;
+    world.edit(RELEASES, &files(json!(["none.yaml"]))).await;
     let unpin = json!({"metadata": {"annotations": {"leadsman.dev/pin": null}}});
-    world.change(RELEASES, &unpin).await;
+    world.edit(RELEASES, &unpin).await;
     let words = "values files merge error: no values file found at path 'none.yaml'";
     let release = world.refuses(RELEASES, "SourceNotReady", words).await;
     assert!(condition(&release, "Stalled").is_none(), "{release}");
@@ -390,7 +324,7 @@ async fn a_folder_in_git_is_packed() {
     .await;
     assert_eq!(chart["status"]["artifact"]["digest"], digest);
     // Where each commit counts, it is.
-    world.change(CHARTS, &json!({"spec": {"reconcileStrategy": "Revision"}})).await;
+    world.edit(CHARTS, &json!({"spec": {"reconcileStrategy": "Revision"}})).await;
     let by = |commit: &str| format!("1.0.0+{}", &commit[..12]);
     world.runs(&by(&second)).await;
     world.says("later").await;
@@ -400,7 +334,7 @@ async fn a_folder_in_git_is_packed() {
     // Values files are found from the root; what was described anew is a part of the version.
     let files = json!(["charts/web/values.yaml", "none.yaml", "prod/values.yaml"]);
     let files = json!({"spec": {"valuesFiles": files, "ignoreMissingValuesFiles": true}});
-    world.change(CHARTS, &files).await;
+    world.edit(CHARTS, &files).await;
     let fourth = commit(&git, "1.0.0", "", &[]);
     let version = format!("{}.3", by(&fourth));
     world.runs(&version).await;
@@ -410,7 +344,7 @@ async fn a_folder_in_git_is_packed() {
     assert_eq!(chart["status"]["observedValuesFiles"], merged);
     // A person may pin what ran before, though its commit is not the newest any more.
     world
-        .change(RELEASES, &json!({"metadata": {"annotations": {"leadsman.dev/pin": by(&second)}}}))
+        .edit(RELEASES, &json!({"metadata": {"annotations": {"leadsman.dev/pin": by(&second)}}}))
         .await;
     world.runs(&by(&second)).await;
     world.says("later").await;
@@ -427,7 +361,18 @@ async fn what_is_wrong_is_said() {
     let words = "failed to get source: HelmRepository.source.toolkit.fluxcd.io \"";
     world.refuses(CHARTS, "SourceUnavailable", words).await;
     world.refuses(RELEASES, "SourceNotReady", words).await;
-    world.repository.publish_package(web("1.0.0", ""));
+    // It is there, and has nothing yet.
+    let refused = REPOSITORY.replace("URL", "http://127.0.0.1:1");
+    world.run(&(refused + &lonely + RELEASE));
+    let words = "no artifact available for HelmRepository source 'all'";
+    let chart = world.refuses(CHARTS, "NoSourceArtifact", words).await;
+    let failed = condition(&chart, "FetchFailed").unwrap();
+    assert_eq!(
+        (&failed["reason"], &failed["message"]),
+        (&json!("NoSourceArtifact"), &json!(words))
+    );
+    assert!(condition(&chart, "Stalled").is_none(), "{chart}");
+    world.server.publish_package(web("1.0.0", ""));
     world.run(&all(""));
     world.runs("1.0.0").await;
     let kind = |kind: &str| json!({"kind": kind, "name": "all"});
@@ -465,7 +410,7 @@ async fn what_is_wrong_is_said() {
         ),
     ];
     for (change, reason, words, is_stalled) in rows {
-        world.change(CHARTS, &json!({"spec": change})).await;
+        world.edit(CHARTS, &json!({"spec": change})).await;
         let chart = world.refuses(CHARTS, reason, words).await;
         let failed = if reason == "VerificationError" { "BuildFailed" } else { "FetchFailed" };
         assert_eq!(condition(&chart, failed).unwrap()["status"], "True", "{chart}");
@@ -501,24 +446,24 @@ async fn a_path_that_is_no_chart_waits_for_another_commit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_chart_waits_and_a_request_is_answered() {
     let mut world = World::start().await;
-    world.repository.publish_package(web("1.0.0", ""));
+    world.server.publish_package(web("1.0.0", ""));
     world.run(&all(""));
     world.runs("1.0.0").await;
-    world.change(CHARTS, &json!({"spec": {"suspend": true}})).await;
+    world.edit(CHARTS, &json!({"spec": {"suspend": true}})).await;
     let chart = world.object(CHARTS, "web").await;
-    world.repository.publish_package(web("1.1.0", ""));
+    world.server.publish_package(web("1.1.0", ""));
     throughout("it waits", Duration::from_secs(3), async || {
         let now = world.object(CHARTS, "web").await;
         if now["status"] == chart["status"] { Ok(()) } else { Err(now["status"].to_string()) }
     })
     .await;
     let ask = json!({"spec": {"suspend": false}, "metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
-    world.change(CHARTS, &ask).await;
+    world.edit(CHARTS, &ask).await;
     let chart = world.stored("1.1.0").await;
     assert_eq!(chart["status"]["lastHandledReconcileAt"], "now");
     world.runs("1.1.0").await;
     // A finalizer that Flux left does not keep the object.
-    world.change(CHARTS, &json!({"metadata": {"finalizers": ["finalizers.fluxcd.io"]}})).await;
+    world.edit(CHARTS, &json!({"metadata": {"finalizers": ["finalizers.fluxcd.io"]}})).await;
     let path = world.path(CHARTS, "web");
     world.api.delete(&path).await;
     until("it is gone", SOON, async || world.api.get(&path).await.is_none()).await;
@@ -528,11 +473,11 @@ async fn a_suspended_chart_waits_and_a_request_is_answered() {
 async fn a_lost_archive_is_made_again() {
     let mut world = World::start().await;
     let more = [("prod.yaml", "message: prod\n")];
-    world.repository.publish_package(web_with("1.0.0", "", &more));
+    world.server.publish_package(web_with("1.0.0", "", &more));
     world.run(&all("  valuesFiles: [values.yaml, prod.yaml]\n"));
     world.runs("1.0.0+1").await;
     let chart = world.stored("1.0.0+1").await;
-    drop(world.running.take());
+    world.stop();
     std::fs::remove_dir_all(world.leadsman.cache()).unwrap();
     // A command that finds nothing makes it for itself.
     let namespace = world.namespace.clone();
@@ -546,7 +491,7 @@ async fn a_lost_archive_is_made_again() {
         chart["status"]["artifact"]["digest"].as_str().unwrap().trim_start_matches("sha256:")
     ));
     until("the archive is there again", SOON, async || archive.is_file()).await;
-    world.repository.publish_package(web_with("1.1.0", "", &more));
+    world.server.publish_package(web_with("1.1.0", "", &more));
     let after = world.runs("1.1.0+1").await;
     // Nothing was done for the archive's sake.
     assert_eq!(after["status"]["history"][0]["version"], 2, "{after}");
@@ -555,14 +500,14 @@ async fn a_lost_archive_is_made_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_know_a_named_chart() {
     let mut world = World::start().await;
-    world.repository.publish_package(web("1.0.0", ""));
+    world.server.publish_package(web("1.0.0", ""));
     world.run(&all("  version: \"1.x\"\n"));
     world.runs("1.0.0").await;
     let namespace = world.namespace.clone();
     let hold = ["hold", "web", "-n", &namespace, "--reason", "release freeze"];
     world.leadsman.run(&hold).await.success();
-    world.repository.publish_package(web("1.1.0", ""));
-    world.repository.publish_package(web("2.0.0", ""));
+    world.server.publish_package(web("1.1.0", ""));
+    world.server.publish_package(web("2.0.0", ""));
     world.stored("1.1.0").await;
     until("1.1.0 is held", SOON, async || {
         let why = world.leadsman.run(&["why", "web", "-n", &namespace]).await.stdout;
@@ -576,7 +521,7 @@ async fn commands_know_a_named_chart() {
     })
     .await;
     // Nothing is at work while it is asked what would be done.
-    drop(world.running.take());
+    world.stop();
     world.leadsman.run(&["unhold", "web", "-n", &namespace]).await.success();
     let rows = world.leadsman.run(&["outdated", "-n", &namespace, "-o", "json"]).await.success();
     let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();

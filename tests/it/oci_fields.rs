@@ -1,5 +1,12 @@
 //! `OCIRepository` objects: how the registry is asked, and which files of a layer are taken.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use leadsman::base::digest::Digest;
+use leadsman::repo::{ArtifactPart, LayerFiles, Repositories};
+use leadsman::source::oci::{Access, Credential, Descriptor, Keys, Manifest, Reference, Session};
+use leadsman::source::{Fetcher, Mirrors};
 use serde_json::{Value, json};
 
 use crate::support::api::condition;
@@ -31,13 +38,6 @@ async fn push(stage: &Stage, registry: &Registry, bytes: &[u8], login: &[&str]) 
     stage.leadsman.run(&arguments).await.success();
 }
 
-async fn put_secret(stage: &Stage, name: &str, data: &Value) {
-    let path = format!("/api/v1/namespaces/{}/secrets", stage.namespace);
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
-        "stringData": data});
-    stage.api.create(&path, &secret).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_shows_a_certificate_of_an_authority_that_a_secret_names() {
     let Some(registry) = Registry::start_tls() else { return };
@@ -49,8 +49,8 @@ async fn a_registry_shows_a_certificate_of_an_authority_that_a_secret_names() {
     run(&mut stage, &registry, "");
     let source = stage.refuses(SOURCES, "OCIArtifactPullFailed", "certificate").await;
     assert!(condition(&source, "FetchFailed").is_some(), "{source}");
-    put_secret(&stage, "authority", &json!({"ca.crt": authority})).await;
-    put_secret(&stage, "nothing", &json!({"x": "y"})).await;
+    stage.secret("authority", &json!({"ca.crt": authority})).await;
+    stage.secret("nothing", &json!({"x": "y"})).await;
     let named = |name: &str| json!({"spec": {"certSecretRef": {"name": name}}});
     stage.change(SOURCES, "web", &named("nothing")).await;
     let words = "it has neither `ca.crt` nor `tls.crt` and `tls.key`";
@@ -81,7 +81,7 @@ async fn an_account_lends_its_pull_secrets() {
         let who = json!({"username": "me", "password": password});
         json!({".dockerconfigjson": json!({"auths": {registry.address(): who}}).to_string()})
     };
-    put_secret(&stage, "pull", &file("wrong")).await;
+    stage.secret("pull", &file("wrong")).await;
     stage.refuses(SOURCES, "OCIArtifactPullFailed", "401").await;
     let secret = format!("/api/v1/namespaces/{namespace}/secrets/pull");
     stage.api.merge(&secret, &json!({"stringData": file("s3cret")})).await;
@@ -141,7 +141,7 @@ async fn servers_are_asked_through_a_socks_proxy() {
     push(&stage, &registry, &web("1.0.0", "").bytes, &["--plain-http"]).await;
     git.commit("first", &[("a.txt", "a")]);
     let proxy = json!({"address": socks.url(), "username": "me", "password": "s3cret"});
-    put_secret(&stage, "proxy", &proxy).await;
+    stage.secret("proxy", &proxy).await;
     let repository = format!(
         "  insecure: true\n  proxySecretRef: {{name: proxy}}\n---\n\
          apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: git, namespace: NAMESPACE}}\n\
@@ -166,4 +166,67 @@ async fn servers_are_asked_through_a_socks_proxy() {
     stage.change(SOURCES, "web", &other).await;
     let words = "failed to get proxy address: secrets \"none\" not found";
     stage.refuses(SOURCES, "AuthenticationFailed", words).await;
+}
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Puts an image of one layer, and returns how an index names it.
+async fn put_image(session: &Session, to: &Reference, architecture: &str) -> Value {
+    let (config, layer) = (Bytes::from_static(b"{}"), Bytes::from(architecture.to_owned()));
+    for blob in [&config, &layer] {
+        session.push_blob(to, blob).await.unwrap();
+    }
+    let manifest = Manifest {
+        schema_version: 2,
+        config: Descriptor::of("application/vnd.oci.image.config.v1+json", &config),
+        layers: vec![Descriptor::of("application/octet-stream", &layer)],
+        annotations: [("for".to_owned(), architecture.to_owned())].into(),
+    };
+    let bytes = Bytes::from(serde_json::to_vec(&manifest).unwrap());
+    let digest = Digest::of(&bytes).to_string();
+    session.push_manifest(&to.with(digest.as_str()), &bytes).await.unwrap();
+    json!({"mediaType": MANIFEST, "digest": digest, "size": bytes.len(),
+        "platform": {"os": "linux", "architecture": architecture}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_platforms_that_of_amd64_is_taken() {
+    let Some(registry) = Registry::start() else { return };
+    let keys = Keys::Fixed(Credential::default());
+    let timeout = Duration::from_secs(20);
+    let access = Access { plain_http: true, keys, tls: None, proxy: None, timeout, retries: 0 };
+    let fetcher = Fetcher::new(Mirrors::default()).unwrap();
+    let session = Session::new(&fetcher, access.clone());
+    let place: Reference = format!("{}/charts/web", registry.address()).parse().unwrap();
+    let mut images = Vec::new();
+    for architecture in ["arm64", "amd64"] {
+        images.push(put_image(&session, &place, architecture).await);
+    }
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let repositories = Repositories::new(fetcher, cache.path());
+    let part = ArtifactPart { media_type: "", files: LayerFiles::All };
+    for (tag, images) in [("all", &images[..]), ("one", &images[..1])] {
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": images});
+        let index = index.to_string();
+        let url = format!("http://{}/v2/charts/web/manifests/{tag}", registry.address());
+        let put = client.put(url).header("content-type", INDEX).body(index.clone());
+        let answer = put.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let got = repositories.oci_artifact(&access, &place.with(tag), part).await;
+        match (tag, got) {
+            ("all", Ok((artifact, bytes))) => {
+                assert_eq!(&bytes[..], b"amd64");
+                // Its revision is that of all of them.
+                assert_eq!(artifact.manifest, Digest::of(&index));
+                assert_eq!(artifact.annotations["for"], "amd64");
+            }
+            ("one", Err(error)) => {
+                let text = error.to_string();
+                assert!(text.starts_with("no child with platform linux/amd64 in index "), "{text}");
+            }
+            (_, got) => panic!("{tag}: {got:?}"),
+        }
+    }
 }

@@ -415,4 +415,30 @@ async fn artifacts_that_cannot_be_had_say_why() {
         }
     })
     .await;
+    // A digest counts before a range, that before a tag.
+    let known = world.object(SOURCES, "web").await["status"]["artifact"].clone();
+    let digest = known["revision"].as_str().unwrap().rsplit('@').next().unwrap().to_owned();
+    for (wanted, revision) in [
+        (json!({"digest": digest, "semver": "9.x", "tag": "none"}), digest.clone()),
+        (json!({"digest": null, "semver": "1.x", "tag": "none"}), format!("1.0.0@{digest}")),
+    ] {
+        world.change_source(&json!({"ref": wanted})).await;
+        until(&revision, SOON, async || {
+            let status = world.object(SOURCES, "web").await["status"].clone();
+            let good = status["artifact"]["revision"] == json!(revision);
+            if good { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    }
+    // That it is right again is an event, though the artifact is the same.
+    let source = world.object(SOURCES, "web").await;
+    let revision = &source["status"]["artifact"]["revision"];
+    let told = format!("stored artifact with revision {revision} from '{url}'").replace('"', "'");
+    let events = format!("/api/v1/namespaces/{}/events", world.namespace);
+    until("the event", SOON, async || {
+        let events = world.api.list(&events).await;
+        let is_it = |event: &Value| event["reason"] == "Succeeded" && event["message"] == told;
+        if events.iter().any(is_it) { Ok(()) } else { Err(Value::from(events).to_string()) }
+    })
+    .await;
 }

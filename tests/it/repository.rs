@@ -130,6 +130,23 @@ async fn a_version_that_appears_is_found_and_dated() {
     assert!(all.iter().skip(1).all(|entry| entry.first_seen.is_none()));
 }
 
+#[tokio::test]
+async fn a_chart_without_versions_is_told_from_one_that_is_not_there() {
+    let setup = setup();
+    setup
+        .server
+        .put_index("apiVersion: v1\nentries:\n  web: []\n  bad:\n  - {name: bad, version: none}\n");
+    setup.refresh().await.unwrap();
+    let refused = |chart: &str| setup.ours.resolve(&setup.spec.url, chart, "*").unwrap_err();
+    for chart in ["web", "bad"] {
+        let error = refused(chart);
+        assert!(matches!(error, Error::NoVersions { .. }), "{error}");
+        assert_eq!(error.class(), Class::Stalled);
+    }
+    let error = refused("none");
+    assert!(matches!(error, Error::NoChart { .. }), "{error}");
+}
+
 /// Faults of an index: name, fault, what the error says, what is done about it.
 fn index_faults() -> Vec<(&'static str, Fault, &'static str, Class)> {
     let wait = |seconds| Class::Wait(Duration::from_secs(seconds));
@@ -138,6 +155,9 @@ fn index_faults() -> Vec<(&'static str, Fault, &'static str, Class)> {
         ("401", Fault::Unauthorized, "401 Unauthorized: check user and password", Class::Retry),
         ("403", Fault::Status(403), "403 Forbidden: check user and password", Class::Retry),
         ("404", Fault::Status(404), "404 Not Found: check the address", Class::Retry),
+        ("410", Fault::Status(410), "410 Gone: check the address", Class::Retry),
+        // Of all that is no failure only 200 is an answer.
+        ("206", Fault::Status(206), "206 Partial Content: check the address", Class::Retry),
         (
             "429",
             Fault::TooManyRequests("17"),
@@ -147,7 +167,14 @@ fn index_faults() -> Vec<(&'static str, Fault, &'static str, Class)> {
         ("429 without a time", Fault::TooManyRequests("soon"), "trying again in 60 s", wait(60)),
         ("500", Fault::Status(500), "500 Internal Server Error", Class::Retry),
         ("304 unasked", Fault::Status(304), "304 Not Modified", Class::Retry),
+        (
+            "503",
+            Fault::Status(503),
+            "503 Service Unavailable: the server is at fault",
+            Class::Retry,
+        ),
         ("hang", Fault::Hang, "not answered in full within 0.3 s", Class::Retry),
+        ("slow", Fault::Stall, "not answered in full within 0.3 s", Class::Retry),
         ("redirect loop", Fault::RedirectLoop, "more than 10 redirects", Class::Retry),
         (
             "web page",
@@ -159,6 +186,12 @@ fn index_faults() -> Vec<(&'static str, Fault, &'static str, Class)> {
         ("cut off", Fault::CutOff, "the connection broke", Class::Retry),
         ("half", Fault::Half, broken_gzip, Class::Retry),
         ("too large", Fault::Oversized(51 << 20), "larger than 52428800 bytes", Class::Retry),
+        (
+            "not packed",
+            Fault::Packed((&b"apiVersion: v1"[..]).into()),
+            "the compressed answer is broken",
+            Class::Retry,
+        ),
         ("not text", Fault::Body((&b"\xff\xfe\n"[..]).into()), "it is not text", Class::Retry),
         (
             "no version",
@@ -174,7 +207,7 @@ async fn each_fault_of_an_index_is_said_and_heals() {
     let mut failed = Vec::new();
     for (name, fault, wanted, class) in index_faults() {
         let mut setup = setup();
-        if name == "hang" {
+        if ["hang", "slow"].contains(&name) {
             setup.spec.timeout = Duration::from_millis(300);
         } else {
             setup.spec.timeout = Duration::from_secs(60);
@@ -217,6 +250,10 @@ async fn each_fault_of_an_archive_is_said_and_heals() {
     let rows = [
         ("404", Fault::Status(404), "404 Not Found"),
         ("500", Fault::Status(500), "500 Internal Server Error"),
+        ("410", Fault::Status(410), "410 Gone: check the address"),
+        ("403", Fault::Status(403), "403 Forbidden: check user and password"),
+        ("429", Fault::TooManyRequests("30"), "429 Too Many Requests: trying again in 30 s"),
+        ("bent", Fault::Bent, "the index says"),
         ("other bytes", Fault::Body("else".into()), "the index says"),
         ("half", Fault::Half, "the index says"),
         ("cut off", Fault::CutOff, "the connection broke"),
@@ -273,6 +310,27 @@ async fn credentials_go_to_the_repository_alone() {
     assert!(!error.to_string().contains("s3cr3t"));
     setup.spec.credentials = Some(setup.credentials(true));
     assert!(setup.ours.pull(&setup.spec, &entry).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_without_the_login() {
+    let mut setup = setup();
+    setup.server.require("me", "s3cr3t");
+    setup.spec.credentials = Some(setup.credentials(false));
+    let other = Repository::start();
+    for version in ["1.0.0", "1.1.0"] {
+        other.publish_package(package(version));
+    }
+    setup.server.misbehave("*", Fault::Redirect(other.url()));
+    assert!(setup.refresh().await.unwrap());
+    setup.ours.pull(&setup.spec, &setup.newest()).await.unwrap();
+    let paths = |asked: &[crate::support::repository::Asked]| -> Vec<String> {
+        asked.iter().map(|asked| asked.path.clone()).collect()
+    };
+    assert_eq!(paths(&other.asked()), [INDEX, "/web-1.1.0.tgz"]);
+    assert!(other.asked().iter().all(|asked| !asked.has_login), "{:?}", other.asked());
+    assert_eq!(paths(&setup.server.asked()), [INDEX, "/web-1.1.0.tgz"]);
+    assert!(setup.server.asked().iter().all(|asked| asked.has_login));
 }
 
 #[tokio::test]
@@ -340,6 +398,8 @@ async fn an_index_is_asked_for_below_the_address() {
         assert!(ours.refresh(&spec).await.unwrap().changed, "{address}");
     }
     assert!(server.asked().iter().all(|asked| asked.path == "/team/a%20b/index.yaml"));
+    let queries: Vec<String> = server.asked().into_iter().map(|asked| asked.query).collect();
+    assert_eq!(queries, ["", "", "token=t"]);
 }
 
 #[tokio::test]

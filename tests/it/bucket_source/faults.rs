@@ -6,7 +6,7 @@ use super::{SOURCES, World, both};
 use crate::support::api::condition;
 use crate::support::bucket::{BUCKET, Bucket, KEYS};
 use crate::support::fault::Fault;
-use crate::support::stage::RELEASES;
+use crate::support::repository::Repository;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_away_stops_nothing_that_runs() {
@@ -14,7 +14,7 @@ async fn a_store_that_is_away_stops_nothing_that_runs() {
     let first = world.web("1.0.0", "", &[]).await;
     world.run(&both());
     world.runs("1.0.0").await;
-    world.bucket.misbehave("", Some(Fault::Status(500)));
+    world.server.bucket.misbehave("", Some(Fault::Status(500)));
     let words = "failed to confirm existence of 'shop' bucket: ";
     let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
     let said = condition(&source, "FetchFailed").unwrap()["message"].as_str().unwrap().to_owned();
@@ -22,22 +22,13 @@ async fn a_store_that_is_away_stops_nothing_that_runs() {
     assert!(!said.contains("X-Amz") && !said.contains('?'), "{said}");
     // What was fetched stays.
     assert_eq!(source["status"]["artifact"]["revision"], json!(first));
-    let ready = |release: &Value| {
-        condition(release, "Ready").is_some_and(|c| c["status"] == "True")
-            && release["status"]["history"][0]["version"] == 1
-    };
-    world.stays("web stays ready", ready).await;
-    // Not even a process that starts anew without its cache.
-    std::fs::remove_dir_all(world.leadsman.cache()).unwrap();
-    world.restart();
-    world.refuses(RELEASES, "SourceNotReady", "the server is at fault").await;
-    world
-        .stays("web stays", |release| release["status"]["history"][0]["status"] == "deployed")
-        .await;
-    world.bucket.misbehave("", None);
+    world.outlasts("the server is at fault").await;
+    world.server.bucket.misbehave("", None);
     world.runs("1.0.0").await;
-    let event =
-        format!("stored artifact with {} fetched files from '{BUCKET}' bucket", world.etags.len());
+    let event = format!(
+        "stored artifact with {} fetched files from '{BUCKET}' bucket",
+        world.server.etags.len()
+    );
     world.has_event("Succeeded", &event).await;
     world.web("1.1.0", "", &[]).await;
     world.runs("1.1.0").await;
@@ -45,7 +36,7 @@ async fn a_store_that_is_away_stops_nothing_that_runs() {
 
 /// Changes the source, row by row, and checks what it says; the artifact stays.
 async fn mistakes(world: &World, revision: &str, rows: &[(Value, &str, &str)]) {
-    let (name, endpoint) = (&world.namespace, world.bucket.endpoint());
+    let (name, endpoint) = (&world.namespace, world.server.bucket.endpoint());
     for (change, reason, words) in rows {
         let words = words.replace("NAMESPACE", name).replace("ENDPOINT", &endpoint);
         world.change(SOURCES, "web", &json!({"spec": change})).await;
@@ -61,9 +52,9 @@ async fn who_may_not_read_a_bucket_is_told() {
     let first = world.web("1.0.0", "", &[]).await;
     world.run(&both());
     world.runs("1.0.0").await;
-    world.secret("wrong", json!({"accesskey": KEYS.0, "secretkey": "wrong"})).await;
-    world.secret("nobody", json!({"accesskey": "nobody", "secretkey": "wrong"})).await;
-    world.secret("half", json!({"accesskey": KEYS.0})).await;
+    world.secret("wrong", &json!({"accesskey": KEYS.0, "secretkey": "wrong"})).await;
+    world.secret("nobody", &json!({"accesskey": "nobody", "secretkey": "wrong"})).await;
+    world.secret("half", &json!({"accesskey": KEYS.0})).await;
     let secret = |name: &str| json!({"secretRef": {"name": name}});
     let (failed, denied) = ("BucketOperationFailed", "AuthenticationFailed");
     let rows = [
@@ -88,7 +79,7 @@ async fn who_may_not_read_a_bucket_is_told() {
     ];
     mistakes(&world, &first, &rows).await;
     // A bucket may be open to everybody.
-    world.bucket.open().await;
+    world.server.bucket.open().await;
     world.stored(&first).await;
 }
 
@@ -98,7 +89,7 @@ async fn what_is_wrong_with_a_bucket_is_said() {
     let first = world.web("1.0.0", "", &[]).await;
     world.run(&both());
     world.runs("1.0.0").await;
-    world.secret("other", json!({"username": "me"})).await;
+    world.secret("other", &json!({"username": "me"})).await;
     let (failed, denied) = ("BucketOperationFailed", "AuthenticationFailed");
     let rows = [
         (
@@ -124,7 +115,7 @@ async fn what_is_wrong_with_a_bucket_is_said() {
             "failed to confirm existence of 'shop' bucket: fetch `http://127.0.0.1:1/shop/`: ",
         ),
         (
-            json!({"endpoint": world.bucket.endpoint(), "provider": "gcp"}),
+            json!({"endpoint": world.server.bucket.endpoint(), "provider": "gcp"}),
             "Unsupported",
             "spec.provider gcp",
         ),
@@ -158,6 +149,7 @@ async fn what_a_store_does_wrong_leaves_the_artifact_that_there_is() {
     let first = world.web("1.0.0", "", &[]).await;
     world.run(&both());
     world.runs("1.0.0").await;
+    let other = Repository::start();
     let key = "charts/web/values.yaml";
     let get = format!("fetch from bucket 'shop' failed: failed to get '{key}' object: ");
     let list = |keys: &[&str]| {
@@ -172,24 +164,37 @@ async fn what_a_store_does_wrong_leaves_the_artifact_that_there_is() {
         ("", Fault::Empty, "the answer is no list of objects"),
         ("", Fault::CutOff, "the connection broke"),
         ("", Fault::Half, "the answer is no list of objects"),
+        ("", Fault::Status(401), "401 Unauthorized: check `accesskey` and `secretkey`"),
+        ("", Fault::Status(404), "404 Not Found: check spec.endpoint"),
+        ("", Fault::Status(410), "410 Gone: check spec.endpoint"),
+        ("", Fault::TooManyRequests("1"), "429 Too Many Requests: the server is at fault"),
+        ("", Fault::RedirectLoop, "more than 10 redirects"),
+        ("", Fault::Redirect(other.url()), "404 Not Found: check spec.endpoint"),
         (key, Fault::CutOff, &get),
+        (key, Fault::Status(401), &get),
         (key, Fault::Status(403), &get),
+        (key, Fault::Status(410), &get),
         (key, Fault::Status(503), &get),
         (key, Fault::Oversized(101 << 20), &get),
+        (key, Fault::Half, "bytes came, not "),
+        (key, Fault::Empty, "0 bytes came, not "),
     ];
     for (number, (key, fault, words)) in rows.into_iter().enumerate() {
-        world.bucket.misbehave(key, Some(fault.clone()));
+        world.server.bucket.misbehave(key, Some(fault.clone()));
         let more = format!("replicas: 1\nmessage: m{number}\n");
         let revision = world.web("1.0.0", "", &[("charts/web/values.yaml", &more)]).await;
         let source = world.refuses(SOURCES, "BucketOperationFailed", words).await;
         assert_ne!(source["status"]["artifact"]["revision"], json!(revision), "{fault:?}");
-        world.bucket.misbehave(key, None);
+        world.server.bucket.misbehave(key, None);
         world.stored(&revision).await;
     }
     assert_ne!(world.source().await["status"]["artifact"]["revision"], json!(first));
+    // Who was led to is not told the signature.
+    let asked = other.asked();
+    assert!(!asked.is_empty() && asked.iter().all(|asked| asked.query.is_empty()), "{asked:?}");
     // A store that does not answer is waited for no longer than was said.
     world.change(SOURCES, "web", &json!({"spec": {"timeout": "1s"}})).await;
-    world.bucket.misbehave("", Some(Fault::Hang));
+    world.server.bucket.misbehave("", Some(Fault::Hang));
     world.refuses(SOURCES, "BucketOperationFailed", "not answered in full within 1 s").await;
 }
 
@@ -216,10 +221,10 @@ async fn a_store_is_trusted_by_its_authority() {
     let Some(bucket) = Bucket::start_tls() else { return };
     let Some(mut world) = World::over(bucket).await else { return };
     let revision = world.web("1.0.0", "", &[]).await;
-    let authority = world.bucket.authority().unwrap().to_owned();
+    let authority = world.server.bucket.authority().unwrap().to_owned();
     world.run(&both().replace("insecure: true", "insecure: false"));
     world.refuses(SOURCES, "BucketOperationFailed", "TLS: ").await;
-    world.secret("ca", json!({"ca.crt": authority})).await;
+    world.secret("ca", &json!({"ca.crt": authority})).await;
     world.change(SOURCES, "web", &json!({"spec": {"certSecretRef": {"name": "ca"}}})).await;
     world.stored(&revision).await;
     world.runs("1.0.0").await;

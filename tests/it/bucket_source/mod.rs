@@ -3,7 +3,6 @@
 mod faults;
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
 
 use serde_json::{Value, json};
 use sha2::Digest as _;
@@ -13,12 +12,13 @@ use crate::support::bucket::{BUCKET, Bucket};
 use crate::support::chart::web_files;
 use crate::support::pack::{Package, entries, hex};
 use crate::support::repository::Repository;
-use crate::support::stage::{RELEASES, Stage};
+use crate::support::stage::{RELEASES, Served, Stage};
 use crate::support::wait::{SOON, until};
 
 /// An object store, and releases under `leadsman run`.
-struct World {
-    stage: Stage,
+type World = Served<Store>;
+
+struct Store {
     bucket: Bucket,
     /// What tells the content of each object that was put.
     etags: BTreeMap<String, String>,
@@ -40,20 +40,6 @@ const RELEASE: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\
 const CHART: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmChart\nmetadata: {name: web, namespace: NAMESPACE}\n\
     spec:\n  interval: 1s\n  chart: ./charts/web\n  reconcileStrategy: Revision\n  sourceRef: {kind: Bucket, name: web}\n---\n";
 
-impl Deref for World {
-    type Target = Stage;
-
-    fn deref(&self) -> &Stage {
-        &self.stage
-    }
-}
-
-impl DerefMut for World {
-    fn deref_mut(&mut self) -> &mut Stage {
-        &mut self.stage
-    }
-}
-
 impl World {
     /// On the simulated API server.
     async fn start() -> Option<Self> {
@@ -62,13 +48,14 @@ impl World {
 
     async fn over(bucket: Bucket) -> Option<Self> {
         let stage = Stage::simulated("bucket", SOURCES).await;
-        Some(Self { stage, bucket, etags: BTreeMap::new() })
+        Some(Self { stage, server: Store { bucket, etags: BTreeMap::new() } })
     }
 
     /// On a real one.
     async fn real() -> Option<Self> {
         let stage = Stage::real("bucket", SOURCES).await?;
-        Some(Self { stage, bucket: Bucket::start()?, etags: BTreeMap::new() })
+        let bucket = Bucket::start()?;
+        Some(Self { stage, server: Store { bucket, etags: BTreeMap::new() } })
     }
 
     /// Stores the chart `web` at `charts/web`, with further objects; returns the revision.
@@ -78,8 +65,8 @@ impl World {
             files.map(|(name, text)| (format!("charts/web/{name}"), text)).collect();
         files.extend(more.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())));
         for (key, text) in files {
-            let etag = self.bucket.put(&key, &text).await;
-            self.etags.insert(key, etag);
+            let etag = self.server.bucket.put(&key, &text).await;
+            self.server.etags.insert(key, etag);
         }
         self.revision()
     }
@@ -87,36 +74,15 @@ impl World {
     /// Returns the revision of what was put, as Flux makes it.
     fn revision(&self) -> String {
         let lines: String =
-            self.etags.iter().map(|(key, etag)| format!("{key} {etag}\n")).collect();
+            self.server.etags.iter().map(|(key, etag)| format!("{key} {etag}\n")).collect();
         format!("sha256:{}", hex(&sha2::Sha256::digest(lines)))
     }
 
     /// Runs `leadsman` with these objects, and the keys of the bucket.
     fn run(&mut self, yaml: &str) {
         let yaml = LOGIN.to_owned() + yaml;
-        let yaml = yaml.replace("ENDPOINT", &self.bucket.endpoint());
+        let yaml = yaml.replace("ENDPOINT", &self.server.bucket.endpoint());
         self.stage.run(&yaml);
-    }
-
-    async fn message(&self) -> Value {
-        let path = format!("/api/v1/namespaces/{}/configmaps/web", self.namespace);
-        self.api.get(&path).await.unwrap_or_default()["data"]["message"].clone()
-    }
-
-    /// Waits until this is what the release says.
-    async fn says(&self, message: &str) {
-        until(&format!("it says {message}"), SOON, async || {
-            let said = self.message().await;
-            if said == message { Ok(()) } else { Err(said.to_string()) }
-        })
-        .await;
-    }
-
-    async fn secret(&self, name: &str, data: Value) {
-        let path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
-            "stringData": data});
-        self.api.create(&path, &secret).await.unwrap();
     }
 }
 
@@ -159,7 +125,7 @@ async fn is_defined_as_by_flux(world: &World) {
 async fn a_bucket_is_followed_on_a_real_server() {
     let Some(mut world) = World::real().await else { return };
     let first = world.web("1.0.0", "", &[]).await;
-    let count = world.etags.len();
+    let count = world.server.etags.len();
     world.run(&both());
     let release = world.runs("1.0.0").await;
     assert_eq!(release["status"]["lastAttemptedRevision"], "1.0.0");
@@ -167,7 +133,7 @@ async fn a_bucket_is_followed_on_a_real_server() {
     let (status, name) = (&source["status"], &world.namespace);
     let hex = first.strip_prefix("sha256:").unwrap();
     assert_eq!(status["artifact"]["path"], json!(format!("bucket/{name}/web/{hex}.tar.gz")));
-    let url = format!("{}/{BUCKET}@{first}", world.bucket.url());
+    let url = format!("{}/{BUCKET}@{first}", world.server.bucket.url());
     assert_eq!(status["artifact"]["url"], json!(url));
     assert_eq!(status["observedGeneration"], 1);
     let message = format!("stored artifact: revision '{first}'");
@@ -206,14 +172,14 @@ async fn nothing_is_asked_but_the_list() {
     world.run(&both());
     world.runs("1.0.0").await;
     world.stored(&revision).await;
-    let count = world.etags.len();
+    let count = world.server.etags.len();
     let fetched = |asked: &[String]| asked.iter().filter(|key| !key.is_empty()).count();
     // Each object once, by whoever wanted it first.
-    assert_eq!(fetched(&world.bucket.asked()), count);
+    assert_eq!(fetched(&world.server.bucket.asked()), count);
     let more = async |world: &World, count: usize| {
-        let before = world.bucket.asked().len();
+        let before = world.server.bucket.asked().len();
         until("more questions", SOON, async || {
-            let asked = world.bucket.asked().len();
+            let asked = world.server.bucket.asked().len();
             if asked >= before + count { Ok(()) } else { Err(asked.to_string()) }
         })
         .await;
@@ -227,13 +193,13 @@ async fn nothing_is_asked_but_the_list() {
     .await;
     let (source, release) = (world.source().await, world.release().await);
     more(&world, 3).await;
-    assert_eq!(fetched(&world.bucket.asked()), count);
+    assert_eq!(fetched(&world.server.bucket.asked()), count);
     assert_eq!(version(&world.source().await), version(&source));
     assert_eq!(version(&world.release().await), version(&release));
     // A process that starts anew finds all in the cache.
     world.restart();
     more(&world, 3).await;
-    assert_eq!(fetched(&world.bucket.asked()), count);
+    assert_eq!(fetched(&world.server.bucket.asked()), count);
     assert_eq!(world.release().await["status"]["history"][0]["version"], 1);
 }
 
@@ -248,16 +214,16 @@ async fn what_changes_behind_the_list_is_what_was_fetched() {
         )
         .await;
     // One is another one when it is fetched, and one is gone.
-    world.bucket.behind_the_list(&[
+    world.server.bucket.behind_the_list(&[
         ("charts/web/values.yaml", Some("message: b\n")),
         ("charts/web/old.txt", None),
     ]);
     world.run(&both());
     world.runs("1.0.0").await;
     world.says("b").await;
-    let etag = world.bucket.put("charts/web/values.yaml", "message: b\n").await;
-    world.etags.insert("charts/web/values.yaml".to_owned(), etag);
-    world.etags.remove("charts/web/old.txt");
+    let etag = world.server.bucket.put("charts/web/values.yaml", "message: b\n").await;
+    world.server.etags.insert("charts/web/values.yaml".to_owned(), etag);
+    world.server.etags.remove("charts/web/old.txt");
     let source = world.stored(&world.revision()).await;
     let ready = condition(&source, "Ready").unwrap();
     assert_eq!(
@@ -280,7 +246,7 @@ async fn prefixes_and_rules_say_what_is_taken() {
     ];
     world.web("1.0.0", "", &more).await;
     // More than one page, of which a rule leaves out the first.
-    world.bucket.fill("many", 1100);
+    world.server.bucket.fill("many", 1100);
     let source =
         SOURCE.replace("insecure: true", "insecure: true, ignore: \"!keep.md\\n/many/0*\"");
     world.run(&(source + RELEASE));
@@ -416,17 +382,17 @@ async fn a_region_is_found_out_and_a_proxy_is_asked() {
     let Some(bucket) = Bucket::start_in("eu-west-9") else { return };
     let Some(mut world) = World::over(bucket).await else { return };
     let revision = world.web("1.0.0", "", &[]).await;
-    let (address, own) = (world.bucket.url(), world.bucket.endpoint());
+    let (address, own) = (world.server.bucket.url(), world.server.bucket.endpoint());
     world.run(&both().replace("ENDPOINT", &own));
     world.stored(&revision).await;
     world.runs("1.0.0").await;
-    world.secret("proxy", json!({"address": address, "username": "me", "password": "pw"})).await;
+    world.secret("proxy", &json!({"address": address, "username": "me", "password": "pw"})).await;
     // A name that only the proxy knows.
     let through = json!({"endpoint": "store.example:9000", "region": "eu-west-9",
         "proxySecretRef": {"name": "proxy"}});
     world.change(SOURCES, "web", &json!({"spec": through})).await;
     until("the proxy is asked", SOON, async || {
-        let login = world.bucket.proxy_login();
+        let login = world.server.bucket.proxy_login();
         if login.as_deref() == Some("Basic bWU6cHc=") { Ok(()) } else { Err(format!("{login:?}")) }
     })
     .await;

@@ -2,6 +2,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::http::{Response, StatusCode, header};
+use futures::StreamExt as _;
 
 /// One way to misbehave.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(crate) enum Fault {
     Hang,
     /// Redirects to itself for ever.
     RedirectLoop,
+    /// Redirects to the same path of another server.
+    Redirect(String),
     /// A web page with status 200.
     Html,
     /// Status 200 and nothing.
@@ -24,8 +27,14 @@ pub(crate) enum Fault {
     CutOff,
     /// Serves the first half of the body as if it were the whole.
     Half,
+    /// Serves the whole with one bit changed in the middle.
+    Bent,
+    /// Serves the first half, and then nothing more for ever.
+    Stall,
     /// Serves these bytes instead.
     Body(Bytes),
+    /// Serves these bytes as if they were compressed by gzip.
+    Packed(Bytes),
     /// Serves this many bytes that look like the start of an index, without announcing how many.
     Oversized(u64),
 }
@@ -49,6 +58,10 @@ impl Fault {
             Self::RedirectLoop => {
                 answer.status(302).header(header::LOCATION, path).body(Body::empty())
             }
+            Self::Redirect(to) => {
+                let place = format!("{to}{path}");
+                answer.status(302).header(header::LOCATION, place).body(Body::empty())
+            }
             Self::Html => answer.header(header::CONTENT_TYPE, "text/html").body(Body::from(
                 "<!DOCTYPE html><html><head><title>Sign in</title></head></html>",
             )),
@@ -61,7 +74,21 @@ impl Fault {
                     .body(Body::from_stream(futures::stream::iter(parts)))
             }
             Self::Half => answer.body(Body::from(wanted.slice(..wanted.len() / 2))),
+            Self::Bent => {
+                let mut bytes = wanted.to_vec();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 1;
+                answer.body(Body::from(bytes))
+            }
+            Self::Stall => {
+                let half = Ok::<_, std::io::Error>(wanted.slice(..wanted.len() / 2));
+                let parts = futures::stream::iter([half]).chain(futures::stream::pending());
+                answer.body(Body::from_stream(parts))
+            }
             Self::Body(bytes) => answer.body(Body::from(bytes.clone())),
+            Self::Packed(bytes) => {
+                answer.header(header::CONTENT_ENCODING, "gzip").body(Body::from(bytes.clone()))
+            }
             Self::Oversized(bytes) => answer.body(oversized(*bytes)),
         };
         built.unwrap()

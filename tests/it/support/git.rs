@@ -12,8 +12,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode, header};
 use base64::Engine as _;
 
+use super::fault::Fault;
 use super::parts;
-use super::serve::Server;
+use super::serve::{Flaw, Server};
 
 /// A running server over one repository, `web.git`; it ends when dropped.
 #[derive(Debug)]
@@ -34,8 +35,8 @@ struct Manner {
     login: Option<String>,
     /// Whether version 2 of the protocol is not spoken.
     old: bool,
-    /// The status of every answer, if it is to be an error.
-    away: Option<u16>,
+    /// What is wrong with the answers to a question (to all, where it is empty).
+    fault: Option<(&'static str, Fault)>,
     asked: Vec<String>,
     /// Who asked, each time.
     logins: Vec<String>,
@@ -79,6 +80,11 @@ impl Git {
     /// Returns the authority's certificate in PEM, over HTTPS.
     pub(crate) fn authority(&self) -> Option<&str> {
         self.server.authority()
+    }
+
+    /// Shows a certificate with a flaw to who comes from now on, or one without; over HTTPS.
+    pub(crate) fn show(&self, flaw: Option<Flaw>) {
+        self.server.show(flaw);
     }
 
     /// Returns the folder with the repository and its working tree.
@@ -190,7 +196,13 @@ impl Git {
 
     /// Answers everything with this status, or as it should.
     pub(crate) fn misbehave(&self, status: Option<u16>) {
-        self.shelf.state.lock().unwrap().away = status;
+        self.misbehave_at("", status.map(Fault::Status));
+    }
+
+    /// Answers a question (`ls-refs`, `fetch`; empty: each request) wrongly from now on, or as it
+    /// should.
+    pub(crate) fn misbehave_at(&self, question: &'static str, fault: Option<Fault>) {
+        self.shelf.state.lock().unwrap().fault = fault.map(|fault| (question, fault));
     }
 
     /// Returns what was said last to a proxy of who asks it.
@@ -238,25 +250,27 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response<B
         let builder = Response::builder().status(status).header(challenge.0, challenge.1);
         builder.body(Body::from("no")).unwrap()
     };
-    let old = {
+    let question = question(&body);
+    let (old, fault) = {
         let mut state = shelf.state.lock().unwrap();
-        state.asked.push(format!("{} {}{}", head.method, head.uri.path(), question(&body)));
+        state.asked.push(format!("{} {}{question}", head.method, head.uri.path()));
         let given = head.headers.get(header::PROXY_AUTHORIZATION);
         state.proxy_login = given.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        if let Some(status) = state.away {
-            return plain(status);
-        }
+        let fault = state.fault.as_ref().filter(|(about, _)| question.ends_with(about));
+        let fault = fault.map(|(_, fault)| fault.clone());
         let given = head.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
         state.logins.extend(given.map(str::to_owned));
         if state.login.is_some() && state.login.as_deref() != given {
             return plain(401);
         }
-        state.old
+        (state.old, fault)
     };
+    let path = head.uri.path_and_query().unwrap().to_string();
     let variables = variables(&shelf, (&head.uri, head.method.as_str()), &head.headers, old);
     let folder = shelf.folder.path().to_owned();
     let ran = tokio::task::spawn_blocking(move || run(&folder, &variables, &body)).await.unwrap();
     let Some(at) = ran.windows(4).position(|part| part == b"\r\n\r\n") else { return plain(500) };
+    let body = Bytes::copy_from_slice(&ran[at + 4..]);
     let mut builder = Response::builder().status(StatusCode::OK);
     for line in String::from_utf8_lossy(&ran[..at]).lines() {
         let Some((name, value)) = line.split_once(": ") else { continue };
@@ -265,7 +279,16 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response<B
             name => builder.header(name, value),
         };
     }
-    builder.body(Body::from(Bytes::copy_from_slice(&ran[at + 4..]))).unwrap()
+    let Some(fault) = fault else { return builder.body(Body::from(body)).unwrap() };
+    let honest = builder.body(Body::empty()).unwrap();
+    let mut answer = fault.answer(&path, body).await;
+    // It says that it is what was asked for.
+    if answer.status() == StatusCode::OK
+        && let Some(kind) = honest.headers().get(header::CONTENT_TYPE)
+    {
+        answer.headers_mut().entry(header::CONTENT_TYPE).or_insert(kind.clone());
+    }
+    answer
 }
 
 fn variables(

@@ -15,7 +15,7 @@ use sha2::Digest as _;
 
 use super::fault::Fault;
 use super::pack::{Package, hex};
-use super::serve::{Beside, Server};
+use super::serve::{Beside, Flaw, Server};
 
 const INDEX: &str = "/index.yaml";
 
@@ -115,6 +115,14 @@ impl Repository {
         match &self.server {
             Serving::Apart(server) => server.authority(),
             Serving::Beside(_) => None,
+        }
+    }
+
+    /// Shows a certificate with a flaw to who comes from now on, or one without; over HTTPS.
+    pub(crate) fn show(&self, flaw: Option<Flaw>) {
+        match &self.server {
+            Serving::Apart(server) => server.show(flaw),
+            Serving::Beside(_) => panic!("it does not speak TLS"),
         }
     }
 

@@ -2,7 +2,7 @@
 //! a runtime and keeps answering while a test blocks.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use rustls::pki_types::pem::PemObject as _;
@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
-    authority: Option<String>,
+    tls: Option<Secure>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -30,40 +30,51 @@ impl Server {
     /// Serves HTTPS with a certificate for `127.0.0.1` and `localhost` of an authority made for
     /// this server alone.
     pub(crate) fn https(app: Router) -> Self {
-        Self::start(app, Some(Identity::new()))
+        Self::start(app, Some((Authority::new(), false)))
     }
 
     /// Serves HTTPS to those alone who show a certificate of the same authority; returns one, and its
     /// key, in PEM.
     pub(crate) fn mutual(app: Router) -> (Self, [String; 2]) {
-        let identity = Identity { asks_who: true, ..Identity::new() };
-        let shown = [identity.certificate.clone(), identity.key.clone()];
-        (Self::start(app, Some(identity)), shown)
+        let authority = Authority::new();
+        let shown = authority.identity(None);
+        (Self::start(app, Some((authority, true))), [shown.certificate, shown.key])
+    }
+
+    /// Shows a certificate with a flaw to who comes from now on, or one without.
+    pub(crate) fn show(&self, flaw: Option<Flaw>) {
+        let Secure { authority, shown } = self.tls.as_ref().expect("it speaks TLS");
+        *shown.lock().unwrap() = authority.identity(flaw).acceptor();
     }
 
     /// Returns the address without a path, such as `http://127.0.0.1:4711`.
     pub(crate) fn url(&self) -> String {
-        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
     /// Returns the certificate of the authority in PEM, of an HTTPS server.
     pub(crate) fn authority(&self) -> Option<&str> {
-        self.authority.as_deref()
+        self.tls.as_ref().map(|tls| tls.authority.certificate.as_str())
     }
 
-    fn start(app: Router, identity: Option<Identity>) -> Self {
+    /// `tls`: by whose certificate, and whether who comes must show one, too.
+    fn start(app: Router, tls: Option<(Authority, bool)>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
-        let authority = identity.as_ref().map(|identity| identity.authority.clone());
+        let tls = tls.map(|(authority, asks_who)| {
+            let identity = Identity { asks_who, ..authority.identity(None) };
+            Secure { authority, shown: Arc::new(Mutex::new(identity.acceptor())) }
+        });
+        let shown = tls.as_ref().map(|tls| Arc::clone(&tls.shown));
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let serve = async move {
             let listener = TcpListener::from_std(listener).unwrap();
             let serving = async {
-                match identity {
-                    Some(identity) => {
-                        let listener = Tls { listener, acceptor: identity.acceptor() };
+                match shown {
+                    Some(shown) => {
+                        let listener = Tls { listener, shown };
                         axum::serve(listener, app).await
                     }
                     None => axum::serve(listener, app).await,
@@ -78,7 +89,7 @@ impl Server {
             let mut builder = tokio::runtime::Builder::new_current_thread();
             builder.enable_all().build().unwrap().block_on(serve);
         });
-        Self { address, authority, stop: Some(stop), thread: Some(thread) }
+        Self { address, tls, stop: Some(stop), thread: Some(thread) }
     }
 }
 
@@ -153,27 +164,77 @@ pub(crate) struct Identity {
     asks_who: bool,
 }
 
-impl Identity {
-    /// Makes both anew.
-    pub(crate) fn new() -> Self {
-        let authority_key = rcgen::KeyPair::generate().unwrap();
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// It is for somebody else.
+    OtherName,
+    /// Its time is over.
+    Over,
+    /// Its time is still to come.
+    NotYet,
+}
+
+/// What a server shows to who comes.
+type Shown = Arc<Mutex<TlsAcceptor>>;
+
+/// An authority of its own.
+struct Authority {
+    certificate: String,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+/// How a server speaks TLS.
+struct Secure {
+    authority: Authority,
+    shown: Shown,
+}
+
+impl std::fmt::Debug for Secure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secure")
+    }
+}
+
+impl Authority {
+    fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         parameters.distinguished_name.push(rcgen::DnType::CommonName, "leadsman tests");
-        let authority = parameters.self_signed(&authority_key).unwrap();
-        let issuer = rcgen::Issuer::new(parameters, authority_key);
+        let certificate = parameters.self_signed(&key).unwrap().pem();
+        Self { certificate, issuer: rcgen::Issuer::new(parameters, key) }
+    }
+
+    /// Signs a certificate for loopback, or one with a flaw.
+    fn identity(&self, flaw: Option<Flaw>) -> Identity {
         let key = rcgen::KeyPair::generate().unwrap();
-        let names = ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned);
+        let names = match flaw {
+            Some(Flaw::OtherName) => vec!["elsewhere.example".to_owned()],
+            _ => ["127.0.0.1", "localhost", "kubernetes.default.svc"].map(str::to_owned).to_vec(),
+        };
         let mut parameters = rcgen::CertificateParams::new(names).unwrap();
         parameters.distinguished_name.push(rcgen::DnType::CommonName, "loopback");
-        let certificate = parameters.signed_by(&key, &issuer).unwrap();
-        Self {
-            authority: authority.pem(),
+        match flaw {
+            Some(Flaw::Over) => parameters.not_after = rcgen::date_time_ymd(2020, 1, 1),
+            Some(Flaw::NotYet) => parameters.not_before = rcgen::date_time_ymd(4000, 1, 1),
+            Some(Flaw::OtherName) | None => {}
+        }
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
+        Identity {
+            authority: self.certificate.clone(),
             certificate: certificate.pem(),
             key: key.serialize_pem(),
             der: (certificate.der().to_vec(), key.serialize_der()),
             asks_who: false,
         }
+    }
+}
+
+impl Identity {
+    /// Makes both anew.
+    pub(crate) fn new() -> Self {
+        Authority::new().identity(None)
     }
 
     fn acceptor(self) -> TlsAcceptor {
@@ -202,7 +263,7 @@ impl Identity {
 
 struct Tls {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    shown: Shown,
 }
 
 impl axum::serve::Listener for Tls {
@@ -212,9 +273,9 @@ impl axum::serve::Listener for Tls {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             // A client that refuses the certificate is no reason to stop.
-            if let Ok((stream, peer)) = self.listener.accept().await
-                && let Ok(stream) = self.acceptor.accept(stream).await
-            {
+            let Ok((stream, peer)) = self.listener.accept().await else { continue };
+            let acceptor = self.shown.lock().unwrap().clone();
+            if let Ok(stream) = acceptor.accept(stream).await {
                 return (stream, peer);
             }
         }

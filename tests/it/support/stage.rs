@@ -1,10 +1,11 @@
 //! A release `web` and its source of the same name under `leadsman run`, and what becomes of them.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::Duration;
 
-use leadsman::sim::{Served, Sim, SimOptions};
-use serde_json::Value;
+use leadsman::sim::{self, Sim, SimOptions};
+use serde_json::{Value, json};
 
 use super::api::{Api, condition};
 use super::control_plane::ControlPlane;
@@ -14,6 +15,26 @@ use super::wait::{SOON, throughout, until};
 /// Where releases are.
 pub(crate) const RELEASES: &str = "helm.toolkit.fluxcd.io/v2/helmreleases";
 
+/// A stage, and the server of its sources.
+pub(crate) struct Served<S> {
+    pub(crate) stage: Stage,
+    pub(crate) server: S,
+}
+
+impl<S> Deref for Served<S> {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl<S> DerefMut for Served<S> {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+}
+
 /// A namespace of a cluster, and `leadsman run` that attends to it.
 pub(crate) struct Stage {
     pub(crate) api: Api,
@@ -22,7 +43,7 @@ pub(crate) struct Stage {
     running: Option<Running>,
     /// Where sources of this kind are.
     sources: &'static str,
-    _simulated: Option<Served>,
+    _simulated: Option<sim::Served>,
 }
 
 impl Stage {
@@ -45,7 +66,7 @@ impl Stage {
         leadsman: Leadsman,
         kubeconfig: &Path,
         (stem, sources): (&str, &'static str),
-        _simulated: Option<Served>,
+        _simulated: Option<sim::Served>,
     ) -> Self {
         let api = Api::connect(kubeconfig).await;
         let namespace = api.create_namespace(stem).await;
@@ -55,8 +76,20 @@ impl Stage {
 
     /// Runs `leadsman` with these objects.
     pub(crate) fn run(&mut self, yaml: &str) {
-        self.leadsman.file("source/all.yaml", &yaml.replace("NAMESPACE", &self.namespace));
+        self.write(yaml);
         self.restart();
+    }
+
+    /// Writes down which objects there are.
+    pub(crate) fn write(&self, yaml: &str) {
+        self.leadsman.file("source/all.yaml", &yaml.replace("NAMESPACE", &self.namespace));
+    }
+
+    /// Runs `leadsman` anew, with the intervals of its objects.
+    pub(crate) fn restart_as_written(&mut self) {
+        self.stop();
+        let arguments = ["run", "source", "-n", &self.namespace];
+        self.running = Some(self.leadsman.spawn(&arguments));
     }
 
     /// Runs `leadsman` anew, with the objects that it had.
@@ -78,7 +111,15 @@ impl Stage {
         self.running = Some(self.leadsman.spawn(&arguments));
     }
 
-    fn path(&self, group: &str, name: &str) -> String {
+    /// Runs `leadsman` anew where no file may grow beyond so many blocks, as on a full disk.
+    pub(crate) fn restart_limited(&mut self, blocks: u32) {
+        self.stop();
+        let arguments = ["run", "source", "-n", &self.namespace, "--interval", "1s"];
+        self.running = Some(self.leadsman.spawn_limited(blocks, &arguments));
+    }
+
+    /// Returns the path of an object; `group` ends with the plural of its kind.
+    pub(crate) fn path(&self, group: &str, name: &str) -> String {
         let (group, plural) = group.rsplit_once('/').unwrap();
         format!("/apis/{group}/namespaces/{}/{plural}/{name}", self.namespace)
     }
@@ -88,8 +129,9 @@ impl Stage {
         self.api.get(&self.path(group, name)).await.unwrap_or_default()
     }
 
-    /// Changes an object; the folder is not looked at any more.
+    /// Changes an object; the folder says nothing of it any more: it would be applied again.
     pub(crate) async fn change(&self, group: &str, name: &str, patch: &Value) {
+        self.write("");
         self.api.merge(&self.path(group, name), patch).await;
     }
 
@@ -148,14 +190,53 @@ impl Stage {
         .await;
     }
 
+    /// Checks that the first revision outlasts a source that is away: it stays ready, and stays deployed
+    /// even where a process starts anew without its cache.
+    pub(crate) async fn outlasts(&mut self, words: &str) {
+        let ready = |release: &Value| {
+            condition(release, "Ready").is_some_and(|c| c["status"] == "True")
+                && release["status"]["history"][0]["version"] == 1
+        };
+        self.stays("web stays ready", ready).await;
+        std::fs::remove_dir_all(self.leadsman.cache()).unwrap();
+        self.restart();
+        self.refuses(RELEASES, "SourceNotReady", words).await;
+        let deployed = |release: &Value| release["status"]["history"][0]["status"] == "deployed";
+        self.stays("web stays", deployed).await;
+    }
+
+    /// Waits until this is what the release's ConfigMap says.
+    pub(crate) async fn says(&self, message: &str) {
+        let path = format!("/api/v1/namespaces/{}/configmaps/web", self.namespace);
+        until(&format!("it says {message}"), SOON, async || {
+            let said = self.api.get(&path).await.unwrap_or_default()["data"]["message"].clone();
+            if said == message { Ok(()) } else { Err(said.to_string()) }
+        })
+        .await;
+    }
+
+    /// Creates a Secret.
+    pub(crate) async fn secret(&self, name: &str, data: &Value) {
+        let path = format!("/api/v1/namespaces/{}/secrets", self.namespace);
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
+            "stringData": data});
+        self.api.create(&path, &secret).await.unwrap();
+    }
+
     /// Waits until an event says this.
     pub(crate) async fn has_event(&self, reason: &str, message: &str) {
+        self.event(reason, message).await;
+    }
+
+    /// Waits until an event says this, and returns it.
+    pub(crate) async fn event(&self, reason: &str, message: &str) -> Value {
         let path = format!("/api/v1/namespaces/{}/events", self.namespace);
         until(&format!("the event {reason}: {message}"), SOON, async || {
             let events = self.api.list(&path).await;
-            let is_it = |event: &Value| event["reason"] == reason && event["message"] == message;
-            if events.iter().any(is_it) { Ok(()) } else { Err(Value::from(events).to_string()) }
+            let is_it = |event: &&Value| event["reason"] == reason && event["message"] == message;
+            let found = events.iter().find(is_it).cloned();
+            found.ok_or_else(|| Value::from(events).to_string())
         })
-        .await;
+        .await
     }
 }
