@@ -14,6 +14,8 @@ use crate::release::{Error, manifest, postrender};
 use crate::yaml::{self, Numbers, Value};
 
 const TYPE: &str = "postrenderer/v1";
+/// The runtime whose plugins are run: they are programs.
+const RUNTIME: &str = "subprocess";
 /// Longest definition of a plugin.
 const DEFINITION_BYTES: u64 = 1 << 20;
 
@@ -41,17 +43,15 @@ impl Plugin {
             return Err(wrong(second, "cannot specify --post-renderer flag more than once"));
         }
         let folders = home::plugins();
-        let mut found = folders.iter().flat_map(|folder| plugins(folder));
-        let Some((folder, definition)) = found.find(|(_, definition)| is_named(definition, name))
-        else {
+        let all = folders.iter().flat_map(|folder| plugins(folder));
+        let named: Vec<_> = all.filter(|(_, definition)| is_named(definition, name)).collect();
+        let of_others = named.iter().find(|(_, definition)| runtime(definition) != RUNTIME);
+        let of_others =
+            of_others.map(|(folder, other)| (folder.clone(), runtime(other).to_owned()));
+        let found = named.into_iter().find(|(_, definition)| runtime(definition) == RUNTIME);
+        let Some((folder, definition)) = found else {
             let why = format!("plugin: {{Name:{name} Type:{TYPE}}} not found");
-            let hint = if Path::new(name).is_file() {
-                "\nhint: since Helm 4 a post-renderer is the name of a plugin, not a program: a \
-                 folder below HELM_PLUGINS whose plugin.yaml says `type: postrenderer/v1`"
-            } else {
-                ""
-            };
-            return Err(wrong(name, &why) + hint);
+            return Err(wrong(name, &why) + &hint(name, of_others));
         };
         let folder_text = folder.display().to_string();
         let lookup = |key: &str| match key {
@@ -169,12 +169,28 @@ fn is_named(definition: &Value, name: &str) -> bool {
     let says = |field: &str, wanted: &str| {
         definition.get(field).and_then(Value::as_str).is_some_and(|text| text == wanted)
     };
-    let named = says("apiVersion", "v1") && says("name", name) && says("type", TYPE);
-    let runs = says("runtime", "subprocess");
-    if named && !runs {
-        tracing::warn!(name, "only plugins of runtime `subprocess` are run");
+    says("apiVersion", "v1") && says("name", name) && says("type", TYPE)
+}
+
+fn runtime(definition: &Value) -> &str {
+    definition.get("runtime").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What to do about a plugin that is not found; there may be one of another runtime.
+fn hint(name: &str, of_others: Option<(PathBuf, String)>) -> String {
+    if let Some((folder, runtime)) = of_others {
+        return format!(
+            "\nhint: the plugin in {} is of runtime `{runtime}`, which is not run here: only \
+             plugins of runtime `{RUNTIME}` are, which are programs",
+            folder.display()
+        );
     }
-    named && runs
+    if Path::new(name).is_file() {
+        return "\nhint: since Helm 4 a post-renderer is the name of a plugin, not a program: a \
+                folder below HELM_PLUGINS whose plugin.yaml says `type: postrenderer/v1`"
+            .to_owned();
+    }
+    String::new()
 }
 
 /// An operating system and a processor, in Go's words.

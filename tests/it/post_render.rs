@@ -118,6 +118,22 @@ async fn a_plugin_changes_what_is_printed() {
     );
     let refused = program.await.stderr;
     assert!(refused.contains("not found\nhint: since Helm 4"), "{refused}");
+    for runtime in ["extism/v1", "nope"] {
+        pair.file(
+            "helm-data/plugins/wasm/plugin.yaml",
+            format!(
+                "apiVersion: v1\ntype: postrenderer/v1\nname: wasm\nversion: 0.1.0\nruntime: {runtime}\nconfig: {{}}\n"
+            ),
+        );
+        let asked = pair
+            .leadsman_in(pair.folders()[1], &["template", "r", "c", "--post-renderer", "wasm"])
+            .await;
+        let wanted = "{Name:wasm Type:postrenderer/v1} not found\nhint: the plugin in ";
+        assert!(asked.stderr.contains(wanted), "{}", asked.stderr);
+        let wanted = format!("plugins/wasm is of runtime `{runtime}`, which is not run here");
+        assert!(asked.stderr.contains(&wanted), "{}", asked.stderr);
+        assert!(asked.stdout.is_empty(), "{}", asked.stdout);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
