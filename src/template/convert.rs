@@ -237,7 +237,13 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
             Ok::<_, String>(yaml::Value::Object(object))
         })?,
         Value::Files(files) => files_plain(files, left)?,
-        Value::Time(time) => time.rfc3339_nano().into(),
+        Value::Time(time) => match time.rfc3339_nano() {
+            Ok(text) => text.into(),
+            Err(why) => {
+                let call = "json: error calling MarshalJSON for type time.Time";
+                return Err(format!("{call}: Time.MarshalJSON: {why}"));
+            }
+        },
         Value::Version(version) => version.to_string().into(),
         Value::Struct(value) => struct_plain(value, depth, left)?,
     })
@@ -283,7 +289,8 @@ fn otherwise(value: &Value, left: &mut Left) -> Option<Result<yaml::Value, Strin
     let is_yaml = left.form == Form::Yaml;
     Some(Ok(match value {
         Value::Duration(nanos) => super::funcs::dates::duration_text(*nanos).into(),
-        Value::Time(time) => word(time.rfc3339_nano()),
+        Value::Time(time) if is_yaml => word(time.rfc3339_text()),
+        Value::Time(time) => word(super::funcs::dates::to_toml(time)),
         Value::Float(number) if !number.is_finite() => {
             let sign = if *number < 0.0 { "-" } else { "" };
             let name = if number.is_nan() { "nan" } else { "inf" };

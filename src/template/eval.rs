@@ -577,7 +577,8 @@ impl<'p> Machine<'p> {
         match &value {
             Value::Int(count, kind) => {
                 if decl.0.len() > 1 {
-                    let text = format!("can't use {count} to iterate over more than one variable");
+                    let shown = strconv::lossy(&fmt::to_text(&value)).into_owned();
+                    let text = format!("can't use {shown} to iterate over more than one variable");
                     return self.fail(code, text);
                 }
                 for index in 0..*count {

@@ -8,6 +8,7 @@ use super::funcs::dates;
 use super::strconv::{self, Charset};
 use super::value::{IntKind, List, ListKind, Map, MapKind, Struct, UintKind, Value};
 use crate::base::limit::{self, Limit};
+use crate::base::version::Version;
 
 /// Deepest value that is printed; Go would exhaust its stack on a map that holds itself.
 const MAX_DEPTH: usize = 2_000;
@@ -381,6 +382,8 @@ impl<'a> Printer<'a> {
                 }
                 self.text("]");
             }
+            Value::Time(time) if self.flags.sharp_v => self.text(&time.go_string()),
+            Value::Version(version) if depth == 0 => self.fields(&inside(version), verb, depth),
             Value::Time(_) | Value::Version(_) => self.opaque(verb, value),
             Value::Struct(fields) => self.fields(fields, verb, depth),
         }
@@ -389,11 +392,7 @@ impl<'a> Printer<'a> {
     /// A value whose fields are nobody's business.
     fn opaque(&mut self, verb: char, value: &Value) {
         let text = stringer(value).unwrap_or_default();
-        if self.flags.sharp_v {
-            self.text(&text);
-        } else {
-            self.text(&format!("%!{verb}({}={text})", value.type_name()));
-        }
+        self.text(&format!("%!{verb}({}={text})", value.type_name()));
     }
 
     fn fields(&mut self, value: &Struct, verb: char, depth: usize) {
@@ -710,6 +709,22 @@ fn keep_zeros(text: &str, verb: char, precision: i32) -> String {
     number.push_str(&"0".repeat(digits));
     number.push_str(tail);
     number
+}
+
+/// The fields of a version.
+///
+/// Source: Masterminds/semver v3.5.0 version.go (Version).
+fn inside(version: &Version) -> Struct {
+    let number = |number| Value::Uint(number, UintKind::Uint64);
+    let fields = vec![
+        ("major", number(version.major())),
+        ("minor", number(version.minor())),
+        ("patch", number(version.patch())),
+        ("pre", Value::str(version.pre())),
+        ("metadata", Value::str(version.build())),
+        ("original", Value::str(version.original())),
+    ];
+    Struct { type_name: "*semver.Version", fields }
 }
 
 /// Returns the text of types that have a `String` method.

@@ -346,6 +346,13 @@ pub(super) fn parse_float(text: &str) -> Option<f64> {
         _ => {}
     }
     if let Some(hex) = unsigned.strip_prefix("0x") {
+        // Each separates digits, or the first of them from the prefix.
+        let bytes = hex.as_bytes();
+        let digit = |index: usize| bytes.get(index).is_some_and(u8::is_ascii_hexdigit);
+        let separates = |index: usize| (index == 0 || digit(index - 1)) && digit(index + 1);
+        if !hex.match_indices('_').all(|(index, _)| separates(index)) {
+            return None;
+        }
         return parse_hex_float(&hex.replace('_', "")).map(|value| sign * value);
     }
     let bytes = unsigned.as_bytes();

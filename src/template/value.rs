@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::entries::Entries;
 use super::frozen::FrozenMap;
-use super::funcs::dates::GoTime;
+use super::funcs::moments::GoTime;
 use crate::base::content::Content;
 use crate::base::version::Version;
 

@@ -163,6 +163,9 @@ fn equal_pair(a: &Value, b: &Value) -> Result<bool, Fail> {
         // Go compares pointers.
         return Ok(std::rc::Rc::ptr_eq(a, b));
     }
+    if let (Value::Time(a), Value::Time(b)) = (a, b) {
+        return Ok(a.is(b));
+    }
     Ok(types::equal_scalars(a, b))
 }
 

@@ -25,6 +25,9 @@ pub(super) const TABLE: &[Func] = &[
         random(m, a.int(0), &printable)
     }),
     Func::varying("randBytes", &[Ty::Int], |m, a| {
+        if a.int(0) < 0 {
+            return Err("runtime error: makeslice: len out of range".into());
+        }
         let mut bytes = vec![0; bounded(m, a.int(0))?];
         rand::rng().fill(&mut bytes[..]);
         Ok(Value::str(base64::engine::general_purpose::STANDARD.encode(bytes)))

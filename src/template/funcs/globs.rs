@@ -89,37 +89,23 @@ fn pass_stars(parts: &[Part], at: &mut [bool]) {
 
 /// Wherever a path is cut between its bytes, no character begins in the middle of another: what
 /// stars stand for is told apart by bytes. Characters would need tables that are large to make.
+///
+/// Source: gobwas/glob v0.2.3 syntax/lexer/lexer.go: braces need not be closed, nor need a
+/// backslash have something behind it.
 fn translate(pattern: &str) -> Option<Regex> {
     let mut out = String::from("(?s)^");
-    let mut chars = pattern.chars().peekable();
+    let mut rest = pattern;
     let mut braces = 0;
-    while let Some(c) = chars.next() {
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
         match c {
-            '*' if chars.peek() == Some(&'*') => {
-                chars.next();
+            '*' if rest.starts_with('*') => {
+                rest = &rest[1..];
                 out.push_str("(?-u:.*)");
             }
             '*' => out.push_str("(?-u:[^/]*)"),
             '?' => out.push_str("[^/]"),
-            '[' => {
-                let mut class = String::from("[");
-                if chars.peek() == Some(&'!') {
-                    chars.next();
-                    class.push('^');
-                }
-                loop {
-                    match chars.next()? {
-                        ']' => break,
-                        c @ ('[' | '&' | '~' | '^' | '\\') => {
-                            class.push('\\');
-                            class.push(c);
-                        }
-                        c => class.push(c),
-                    }
-                }
-                class.push(']');
-                out.push_str(&class);
-            }
+            '[' => rest = range(rest, &mut out)?,
             '{' => {
                 braces += 1;
                 out.push_str("(?:");
@@ -129,15 +115,52 @@ fn translate(pattern: &str) -> Option<Regex> {
                 out.push(')');
             }
             ',' if braces > 0 => out.push('|'),
-            '\\' => out.push_str(&regex::escape(&chars.next()?.to_string())),
+            '\\' => {
+                let escaped = rest.chars().next();
+                rest = &rest[escaped.map_or(0, char::len_utf8)..];
+                out.extend(escaped.map(|c| regex::escape(&c.to_string())));
+            }
             c => out.push_str(&regex::escape(&c.to_string())),
         }
     }
-    if braces > 0 {
-        return None;
-    }
+    out.extend(std::iter::repeat_n(')', braces));
     out.push('$');
     Regex::new(&out).ok()
+}
+
+/// Writes what stands between brackets, which is one range or a list of characters, and returns
+/// what follows; none where it is neither.
+fn range<'a>(inside: &'a str, out: &mut String) -> Option<&'a str> {
+    let (not, inside) = match inside.strip_prefix('!') {
+        Some(inside) => ("^", inside),
+        None => ("", inside),
+    };
+    let mut chars = inside.chars();
+    let (low, between) = (chars.next()?, chars.next());
+    if between == Some('-') {
+        let high = chars.next()?;
+        let rest = chars.as_str().strip_prefix(']')?;
+        if high < low {
+            return None;
+        }
+        out.push_str(&format!("[{not}\\x{{{:x}}}-\\x{{{:x}}}]", u32::from(low), u32::from(high)));
+        return Some(rest);
+    }
+    let mut chars = inside.chars();
+    let mut list = String::new();
+    loop {
+        let c = match chars.next()? {
+            ']' => break,
+            '\\' => chars.next()?,
+            c => c,
+        };
+        list.push_str(&format!("\\x{{{:x}}}", u32::from(c)));
+    }
+    if list.is_empty() {
+        return None;
+    }
+    out.push_str(&format!("[{not}{list}]"));
+    Some(chars.as_str())
 }
 
 #[cfg(test)]
@@ -158,6 +181,17 @@ mod tests {
             ("{a,b}.txt", "b.txt", true),
             ("[!a].txt", "b.txt", true),
             ("[a", "anything/at/all", true),
+            ("[a-cx]", "anything", true),
+            ("[c-a]", "anything", true),
+            ("[]a]", "anything", true),
+            ("[!]", "anything", true),
+            ("[^a]", "b", false),
+            ("[ab-c]", "-", true),
+            ("[\\]]", "]", true),
+            ("{a,b", "b", true),
+            ("{a,b", "c", false),
+            ("a\\", "a", true),
+            ("a\\", "b", false),
             ("ä*?", "äöü", true),
             ("?", "ö", true),
             ("??", "ö", false),

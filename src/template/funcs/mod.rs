@@ -16,10 +16,13 @@ mod encoding;
 mod globs;
 mod helm;
 mod keys;
+mod layouts;
 mod lists;
 mod math;
+pub(super) mod moments;
 pub(super) mod objects;
 mod paths;
+mod readings;
 mod regex_syntax;
 pub(super) mod regexes;
 mod semvers;
@@ -35,7 +38,7 @@ use super::entries::head;
 use super::error::Fail;
 use super::eval::Machine;
 use super::strconv;
-use super::value::{List, ListKind, MapKind, MapRef, Str, UintKind, Value};
+use super::value::{IntKind, List, ListKind, MapKind, MapRef, Str, UintKind, Value};
 
 /// What a function gives.
 pub(super) type Outcome = Result<Value, Fail>;
@@ -276,6 +279,8 @@ pub(super) fn method(value: &Value, name: &[u8]) -> Option<&'static Func> {
         Value::Struct(fields) if fields.type_name == "common.KubeVersion" => objects::KUBE_VERSION,
         Value::Time(_) => dates::TIME_METHODS,
         Value::Duration(_) => dates::DURATION_METHODS,
+        Value::Int(_, IntKind::Month) => dates::MONTH_METHODS,
+        Value::Int(_, IntKind::Weekday) => dates::WEEKDAY_METHODS,
         Value::Version(_) => semvers::METHODS,
         _ => return None,
     };

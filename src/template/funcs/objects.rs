@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::super::convert::to_plain;
 use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value};
 use super::globs::Glob;
-use super::{Args, Func, Outcome, Ty, lossy};
+use super::{Args, Func, NIL_POINTER, Outcome, Ty, lossy};
 use crate::yaml;
 
 const S: Ty = Ty::Str;
@@ -24,9 +24,10 @@ pub(super) const VALUES: &[Func] = &[
     Func::new("Table", &[S], |_, a| table(a.any(0), &lossy(a.str(1)))),
     Func::new("PathValue", &[S], |_, a| value_at(a)),
     // It writes to something that no template has.
-    Func::new("Encode", &[Ty::Any], |_, a| {
-        Err(format!("wrong type for value; expected io.Writer; got {}", a.any(1).type_name())
-            .into())
+    Func::new("Encode", &[Ty::Any], |_, a| match a.any(1) {
+        Value::Nil | Value::Invalid => Err(NIL_POINTER.into()),
+        _ => Err(format!("wrong type for value; expected io.Writer; got {}", a.any(1).type_name())
+            .into()),
     }),
 ];
 

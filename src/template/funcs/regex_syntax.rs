@@ -204,7 +204,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Reads `{n}`, `{n,}` or `{n,m}`: its size and its numbers. Anything else is a text to Go.
-fn count(rest: &str) -> Option<(usize, u64, Option<u64>)> {
+pub(super) fn count(rest: &str) -> Option<(usize, u64, Option<u64>)> {
     let end = rest.find('}')?;
     // What no number can hold is too large.
     let number = |digits: &str| {
@@ -287,7 +287,7 @@ fn single(here: &str, whole: &str) -> Result<usize, String> {
 }
 
 /// The character that a text of a class stands for; enough to compare both ends of a range.
-fn value(text: &str) -> u32 {
+pub(super) fn value(text: &str) -> u32 {
     let Some(escaped) = text.strip_prefix('\\') else {
         return text.chars().next().map_or(0, u32::from);
     };
@@ -306,7 +306,7 @@ fn value(text: &str) -> u32 {
 }
 
 /// Reads an escape and returns its size.
-fn escape(rest: &str) -> Result<usize, String> {
+pub(super) fn escape(rest: &str) -> Result<usize, String> {
     let Some(first) = next(&rest[1..])? else {
         return Err("trailing backslash at end of expression: ``".to_owned());
     };

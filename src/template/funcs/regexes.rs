@@ -137,111 +137,135 @@ fn build(pattern: &str, most: usize, reading: Reading) -> Result<Option<Regex>, 
 }
 
 /// Go's perl classes and word boundaries are ASCII; `\z` is the same; `\Q…\E` is a literal.
-#[expect(clippy::too_many_lines, reason = "one arm for each escape")]
 fn translate(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
-    let mut chars = pattern.chars();
-    let mut in_class = false;
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('Q') => {
-                    let rest = chars.as_str();
-                    let end = rest.find("\\E").unwrap_or(rest.len());
-                    out.push_str(&regex::escape(&rest[..end]));
-                    chars = rest[end..].strip_prefix("\\E").unwrap_or("").chars();
-                }
-                Some('d') => out.push_str(if in_class { "0-9" } else { "[0-9]" }),
-                Some('D') => out.push_str("[^0-9]"),
-                Some('w') => out.push_str(if in_class { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
-                Some('W') => out.push_str("[^0-9A-Za-z_]"),
-                Some('s') => {
-                    out.push_str(if in_class { "\\t\\n\\f\\r " } else { "[\\t\\n\\f\\r ]" });
-                }
-                Some('S') => out.push_str("[^\\t\\n\\f\\r ]"),
-                Some('b') => out.push_str("(?-u:\\b)"),
-                Some('B') => out.push_str("(?-u:\\B)"),
-                Some(kind @ ('x' | 'p' | 'P')) if chars.as_str().starts_with('{') => {
-                    let rest = chars.as_str();
-                    let end = rest.find('}').map_or(rest.len(), |at| at + 1);
-                    let kind = match (kind, rest.starts_with("{^")) {
-                        ('p', true) => 'P',
-                        ('P', true) => 'p',
-                        (kind, _) => kind,
-                    };
-                    out.push('\\');
-                    out.push(kind);
-                    out.push_str(&rest[..end].replace('^', ""));
-                    chars = rest[end..].chars();
-                }
-                Some(digit @ '0'..='7') => {
-                    let rest = chars.as_str();
-                    let more = rest.bytes().take(2).take_while(|b| (b'0'..=b'7').contains(b));
-                    let (octal, rest) = rest.split_at(more.count());
-                    let number = u32::from_str_radix(&format!("{digit}{octal}"), 8).unwrap_or(0);
-                    out.push_str(&format!("\\x{{{number:x}}}"));
-                    chars = rest.chars();
-                }
-                Some(other) => {
-                    out.push('\\');
-                    out.push(other);
-                    // `\p{Greek}` and `\x{10FFFF}`: the brace belongs to the escape.
-                    let rest = chars.as_str();
-                    if matches!(other, 'p' | 'P' | 'x') && rest.starts_with('{') {
-                        let end = rest.find('}').map_or(rest.len(), |at| at + 1);
-                        out.push_str(&rest[..end]);
-                        chars = rest[end..].chars();
-                    }
-                }
-                None => out.push('\\'),
-            },
-            '[' if in_class && !chars.as_str().starts_with(':') => out.push_str("\\["),
-            '[' => {
-                if in_class {
-                    // `[:alpha:]` inside a class is the same for both.
-                    let rest = chars.as_str();
-                    let end = rest.find(":]").map_or(rest.len(), |at| at + 2);
-                    out.push('[');
-                    out.push_str(&rest[..end]);
-                    chars = rest[end..].chars();
-                    continue;
-                }
-                in_class = true;
-                out.push('[');
-                let mut rest = chars.as_str();
-                if let Some(after) = rest.strip_prefix('^') {
-                    out.push('^');
-                    rest = after;
-                }
-                if let Some(after) = rest.strip_prefix(']') {
-                    out.push_str("\\]");
-                    rest = after;
-                }
-                chars = rest.chars();
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        let size = match c {
+            '\\' => escape(rest, &mut out),
+            '[' => class(rest, &mut out),
+            // It changes nothing.
+            '(' if rest.starts_with("(?)") => 3,
+            '{' if regex_syntax::count(rest).is_none() => {
+                out.push_str("\\{");
+                1
             }
-            ']' if in_class => {
-                in_class = false;
-                out.push(']');
-            }
-            '&' | '~' if in_class => {
-                out.push('\\');
+            c => {
                 out.push(c);
+                c.len_utf8()
             }
-            '{' if !in_class && !is_count(chars.as_str()) => out.push_str("\\{"),
-            c => out.push(c),
-        }
+        };
+        rest = &rest[size..];
     }
     out
 }
 
-/// Whether what follows a brace makes it a repetition, such as `2,3}`; to Go it is a text otherwise.
-fn is_count(rest: &str) -> bool {
-    let Some((inside, _)) = rest.split_once('}') else { return false };
-    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    match inside.split_once(',') {
-        Some((least, most)) => number(least) && (most.is_empty() || number(most)),
-        None => number(inside),
+/// Writes what begins with a backslash, and returns its size.
+fn escape(rest: &str, out: &mut String) -> usize {
+    let Some(kind) = rest[1..].chars().next() else {
+        out.push('\\');
+        return 1;
+    };
+    let behind = &rest[1 + kind.len_utf8()..];
+    match kind {
+        'Q' => {
+            let end = behind.find("\\E").unwrap_or(behind.len());
+            out.push_str(&regex::escape(&behind[..end]));
+            return (2 + end + 2).min(rest.len());
+        }
+        'b' => out.push_str("(?-u:\\b)"),
+        'B' => out.push_str("(?-u:\\B)"),
+        'd' | 'D' | 'w' | 'W' | 's' | 'S' => out.push_str(perl(kind)),
+        'p' | 'P' => return property(rest, out),
+        'x' | '0'..='7' => {
+            let size = regex_syntax::escape(rest).unwrap_or(rest.len());
+            out.push_str(&format!("\\x{{{:x}}}", regex_syntax::value(&rest[..size])));
+            return size;
+        }
+        // Signs mean nothing behind a backslash here, but some do there.
+        sign if !sign.is_ascii_alphanumeric() => {
+            out.push_str(&regex::escape(sign.encode_utf8(&mut [0; 4])));
+        }
+        other => out.extend(['\\', other]),
     }
+    1 + kind.len_utf8()
+}
+
+/// The characters of a class of Perl's.
+fn perl(kind: char) -> &'static str {
+    match kind {
+        'd' => "[0-9]",
+        'D' => "[^0-9]",
+        'w' => "[0-9A-Za-z_]",
+        'W' => "[^0-9A-Za-z_]",
+        's' => "[\\t\\n\\f\\r ]",
+        _ => "[^\\t\\n\\f\\r ]",
+    }
+}
+
+/// Writes `\pL` or `\p{^Greek}`, and returns its size.
+fn property(rest: &str, out: &mut String) -> usize {
+    let (kind, behind) = (&rest[1..2], &rest[2..]);
+    let braced = behind.strip_prefix('{').and_then(|body| body.split_once('}'));
+    let (name, size) = match braced {
+        Some((name, _)) => (name, 4 + name.len()),
+        None => {
+            let width = behind.chars().next().map_or(0, char::len_utf8);
+            (&behind[..width], 2 + width)
+        }
+    };
+    let plain = name.strip_prefix('^');
+    let kind = match (kind, plain) {
+        ("p", Some(_)) => "P",
+        ("P", Some(_)) => "p",
+        (kind, _) => kind,
+    };
+    out.push_str(&format!("\\{kind}{{{}}}", plain.unwrap_or(name)));
+    size
+}
+
+/// Writes a class of characters, in which more signs have a meaning there, and returns its size.
+fn class(rest: &str, out: &mut String) -> usize {
+    let open = if rest.starts_with("[^") { "[^" } else { "[" };
+    out.push_str(open);
+    let mut at = open.len();
+    while !rest[at..].is_empty() && (at == open.len() || !rest[at..].starts_with(']')) {
+        let here = &rest[at..];
+        let named = here.strip_prefix("[:").and_then(|body| body.split_once(":]"));
+        let kind = here.strip_prefix('\\').and_then(|escaped| escaped.chars().next());
+        if let Some((name, _)) = named {
+            out.push_str(&here[..name.len() + 4]);
+            at += name.len() + 4;
+        } else if let Some(kind @ ('d' | 'D' | 'w' | 'W' | 's' | 'S')) = kind {
+            out.push_str(perl(kind));
+            at += 2;
+        } else if let Some('p' | 'P') = kind {
+            at += property(here, out);
+        } else {
+            at += range(here, out);
+        }
+    }
+    out.push(']');
+    (at + 1).min(rest.len())
+}
+
+/// Writes a character of a class, or two with all between them, and returns the size.
+fn range(here: &str, out: &mut String) -> usize {
+    let size = |here: &str| {
+        let plain = here.chars().next().map_or(0, char::len_utf8);
+        if here.starts_with('\\') { regex_syntax::escape(here).unwrap_or(plain) } else { plain }
+    };
+    let low = size(here);
+    out.push_str(&format!("\\x{{{:x}}}", regex_syntax::value(&here[..low])));
+    let after = &here[low..];
+    let Some(high) =
+        after.strip_prefix('-').filter(|high| !high.is_empty() && !high.starts_with(']'))
+    else {
+        return low;
+    };
+    let end = size(high);
+    out.push_str(&format!("-\\x{{{:x}}}", regex_syntax::value(&high[..end])));
+    low + 1 + end
 }
 
 /// The functions without `must` panic, which Go words differently.

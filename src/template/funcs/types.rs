@@ -117,13 +117,6 @@ fn truncate(number: f64) -> i64 {
 /// `cast.ToInt64`: what cannot be converted is 0.
 pub(super) fn to_int64(value: &Value) -> i64 {
     match value {
-        Value::Int(
-            number,
-            super::super::value::IntKind::Month | super::super::value::IntKind::Weekday,
-        ) => {
-            let _ = number;
-            0
-        }
         Value::Int(number, _) => *number,
         Value::Uint(number, _) => number.cast_signed(),
         Value::Float(number) => truncate(*number),
@@ -195,7 +188,7 @@ fn equal_at(a: &Value, b: &Value, depth: usize, left: &mut usize) -> bool {
         (Value::Map(kind_a, a), Value::Map(kind_b, b)) => {
             kind_a == kind_b && (Rc::ptr_eq(a, b) || equal_maps(a, b, depth, left))
         }
-        (Value::Time(a), Value::Time(b)) => a == b,
+        (Value::Time(a), Value::Time(b)) => a.is_like(b),
         (Value::Version(a), Value::Version(b)) => a.original() == b.original(),
         (Value::Struct(a), Value::Struct(b)) => {
             a.type_name == b.type_name
