@@ -5,6 +5,7 @@
     reason = "tests stop at the first surprise, read the environment, and some are one long table"
 )]
 
+mod archive_names;
 mod artifacts;
 mod bad_input;
 mod bucket_source;
@@ -71,3 +72,4 @@ mod trust;
 mod upgrade;
 mod values;
 mod verdict;
+mod warnings;
