@@ -248,7 +248,6 @@ pub(super) const FIELDS: &[(&str, Kind)] = &[
     ("($.Files.Glob GLOB).AsConfig", Text),
     ("($.Files.Glob GLOB).AsSecrets", Yaml),
     ("(($.Files.Glob GLOB).Get \"a.txt\")", Text),
-    ("$.Files.nope", Any),
     ("$.Files.Get", Any),
     ("(index $.Files \"a.txt\")", Any),
     ("$.Values.YAML", Text),

@@ -14,23 +14,29 @@ const SHOW: &str = "{{ define \"show\" }}{{ .Chart.Name }} {{ .Chart.Version }} 
 const CHARTS: [&str; 3] = ["a", "b", "c"];
 
 /// Writes charts; the same seed writes the same ones.
-pub(super) struct Trees(StdRng);
+pub(super) struct Trees {
+    random: StdRng,
+    /// Whether a chart of the tree imports values already: Helm shares tables between the charts
+    /// that import them, so that several imports change each other.
+    has_import: bool,
+}
 
 impl Trees {
     pub(super) fn new(seed: u64) -> Self {
-        Self(StdRng::seed_from_u64(seed))
+        Self { random: StdRng::seed_from_u64(seed), has_import: false }
     }
 
     fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        pick(&mut self.0, of)
+        pick(&mut self.random, of)
     }
 
     fn chance(&mut self, percent: u32) -> bool {
-        self.0.random_range(0..100) < percent
+        self.random.random_range(0..100) < percent
     }
 
     /// A chart and the user's values.
     pub(super) fn chart(&mut self) -> (Files, Value) {
+        self.has_import = !self.chance(0);
         let mut files = vec![("templates/out.yaml".to_owned(), SHOW.to_owned())];
         self.write("", "root", &CHARTS, &mut files);
         let values = as_values(self.table(0, true));
@@ -124,9 +130,9 @@ impl Trees {
             entry["tags"] =
                 json!(self.pick(&[&["front"][..], &["back"], &["front", "back"], &["nope"]]));
         }
-        if self.chance(30) {
-            let some: Vec<_> = (0..self.0.random_range(1..3)).map(|_| self.import()).collect();
-            entry["import-values"] = json!(some);
+        if !self.has_import && self.chance(30) {
+            self.has_import = true;
+            entry["import-values"] = json!([self.import()]);
         }
         entry
     }
@@ -141,12 +147,12 @@ impl Trees {
     }
 
     fn value(&mut self, depth: usize) -> Value {
-        match self.0.random_range(0..10) {
+        match self.random.random_range(0..10) {
             0 | 1 => Value::Null,
             2 => json!(self.chance(50)),
-            3 => json!(self.0.random_range(0..9)),
+            3 => json!(self.random.random_range(0..9)),
             4 | 5 => json!(self.pick(&["x", "", "true", "y z"])),
-            6 => json!([self.0.random_range(0..9), {"k": null}]),
+            6 => json!([self.random.random_range(0..9), {"k": null}]),
             7 => json!({}),
             _ if depth < 3 => self.table(depth + 1, false),
             _ => json!("deep"),
