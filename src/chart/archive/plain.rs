@@ -1,8 +1,11 @@
 //! The way nearly every archive is read: one gzip stream of nothing but files and folders, as
-//! `helm package` writes it. It inflates piece by piece, and files are parts of the pieces: nothing
-//! that was inflated is copied but what two pieces share.
+//! `helm package` writes it. It inflates piece by piece into the same memory, which stays in the
+//! processor's cache, and files are copied from there side by side: memory that was never used is
+//! dearer than the copy, and most of many archives is passed over.
 
-use bytes::Bytes;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
 use flate2::{Decompress, FlushDecompress};
 use tar::{EntryType, Header};
 
@@ -11,11 +14,14 @@ use crate::base::limit::{self, Limit};
 
 /// As much is inflated at once: it stays in the processor's cache, and what the next piece needs of it
 /// (32 KiB) is copied seldom.
-const PIECE_BYTES: usize = 256 << 10;
-/// Headers are one block; contents fill blocks.
+const PIECE_BYTES: usize = 128 << 10;
+/// Files up to this size share memory; who keeps one of them keeps so much.
+const SHARED_BYTES: usize = 64 << 10;
+/// Headers are one block; contents fill blocks, and pieces too, but for the last one.
 const BLOCK_BYTES: usize = 512;
+const _: () = assert!(PIECE_BYTES.is_multiple_of(BLOCK_BYTES));
 /// Where a header holds the sum of its bytes.
-const CHECKSUM: std::ops::Range<usize> = 148..156;
+const CHECKSUM: Range<usize> = 148..156;
 /// Length of what begins every gzip stream.
 const GZIP_HEAD_BYTES: usize = 10;
 
@@ -33,13 +39,11 @@ pub(super) fn read(
     let mut files = Vec::new();
     let mut tar = Inflated::new(stream(packed)?);
     loop {
-        let block = tar.take(BLOCK_BYTES)?;
+        let block = tar.block()?;
         if *block == [0; BLOCK_BYTES] {
             break;
         }
-        let (name, size) = entry(&block)?;
-        // What is held of a piece keeps its memory from being used again.
-        drop(block);
+        let (name, size) = entry(block)?;
         if size >= left || files.len() >= limits.size(Limit::Entries) {
             return None;
         }
@@ -53,12 +57,13 @@ pub(super) fn read(
             files.push(File { name, data });
             continue;
         }
-        let data = tar.take(filled)?.slice(..size);
+        let data = tar.take(size)?;
+        tar.skip(filled - size)?;
         let file = File { name, data: without_bom(data).into() };
         seen(&file);
         files.push(file);
     }
-    (*tar.take(BLOCK_BYTES)? == [0; BLOCK_BYTES] && !files.is_empty()).then_some(files)
+    (*tar.block()? == [0; BLOCK_BYTES] && !files.is_empty()).then_some(files)
 }
 
 /// Returns the name, if it is a file and not a folder, and the size that a header tells.
@@ -108,68 +113,70 @@ fn stream(packed: &[u8]) -> Option<&[u8]> {
 struct Inflated<'a> {
     stream: &'a [u8],
     inflate: Decompress,
-    piece: Bytes,
+    piece: Vec<u8>,
     /// How much of the piece was taken.
     taken: usize,
+    /// Room for the files that follow.
+    room: BytesMut,
 }
 
 impl<'a> Inflated<'a> {
     fn new(stream: &'a [u8]) -> Self {
-        Self { stream, inflate: Decompress::new(false), piece: Bytes::new(), taken: 0 }
+        let (inflate, piece) = (Decompress::new(false), Vec::with_capacity(PIECE_BYTES));
+        Self { stream, inflate, piece, taken: 0, room: BytesMut::new() }
     }
 
-    /// Returns the next bytes; `None` if there are not so many.
-    fn take(&mut self, size: usize) -> Option<Bytes> {
-        if self.piece.len() - self.taken < size {
-            self.refill(size)?;
+    /// Returns the next block, which no two pieces share; `None` if it is not whole.
+    fn block(&mut self) -> Option<&[u8]> {
+        if self.taken == self.piece.len() {
+            self.refill()?;
         }
-        let part = self.piece.slice(self.taken..self.taken + size);
-        self.taken += size;
-        Some(part)
+        self.taken += BLOCK_BYTES;
+        self.piece.get(self.taken - BLOCK_BYTES..self.taken)
+    }
+
+    /// Returns a copy of the next bytes; `None` if there are not so many.
+    fn take(&mut self, size: usize) -> Option<Bytes> {
+        if self.room.capacity() < size {
+            self.room = BytesMut::with_capacity(size.max(SHARED_BYTES));
+        }
+        while self.room.len() < size {
+            let part = self.next(size - self.room.len())?;
+            self.room.extend_from_slice(&self.piece[part]);
+        }
+        Some(self.room.split().freeze())
     }
 
     /// Passes over the next bytes; `None` if there are not so many.
     fn skip(&mut self, mut size: usize) -> Option<()> {
         while size > 0 {
-            if self.taken == self.piece.len() {
-                self.refill(1)?;
-            }
-            let part = size.min(self.piece.len() - self.taken);
-            self.taken += part;
-            size -= part;
+            size -= self.next(size)?.len();
         }
         Some(())
     }
 
-    /// Begins a piece of at least so many bytes with what is left of the last one.
-    fn refill(&mut self, size: usize) -> Option<()> {
-        let last = std::mem::take(&mut self.piece);
-        let left = last.len() - self.taken;
-        let wanted = size.max(left + PIECE_BYTES);
-        // What nobody holds a part of is used again: its memory has been used before.
-        let mut piece = if last.is_unique() {
-            let mut piece = Vec::from(last);
-            piece.drain(..self.taken);
-            piece
-        } else {
-            let mut piece = Vec::with_capacity(wanted);
-            piece.extend_from_slice(&last[self.taken..]);
-            piece
-        };
-        piece.reserve_exact(wanted - left);
+    /// Takes some of the next bytes, at most so many; returns where in the piece they are.
+    fn next(&mut self, size: usize) -> Option<Range<usize>> {
+        if self.taken == self.piece.len() {
+            self.refill()?;
+        }
+        let start = self.taken;
+        self.taken = self.piece.len().min(start + size);
+        Some(start..self.taken)
+    }
+
+    /// Inflates the next piece; `None` if there is none.
+    fn refill(&mut self) -> Option<()> {
+        self.piece.clear();
+        self.taken = 0;
         let mut known = None;
-        while piece.len() < piece.capacity() && known != Some(piece.len()) {
-            known = Some(piece.len());
+        while self.piece.len() < PIECE_BYTES && known != Some(self.piece.len()) {
+            known = Some(self.piece.len());
             let read = usize::try_from(self.inflate.total_in()).ok()?;
             let rest = self.stream.get(read..)?;
-            self.inflate.decompress_vec(rest, &mut piece, FlushDecompress::None).ok()?;
+            self.inflate.decompress_vec(rest, &mut self.piece, FlushDecompress::None).ok()?;
         }
-        // The last one may be short, and its files may be kept for long.
-        if piece.len() < piece.capacity() / 2 {
-            piece.shrink_to_fit();
-        }
-        (self.piece, self.taken) = (piece.into(), 0);
-        (self.piece.len() >= size).then_some(())
+        (!self.piece.is_empty()).then_some(())
     }
 }
 
