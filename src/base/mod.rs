@@ -18,6 +18,7 @@ pub mod limit;
 pub mod name;
 pub mod packed;
 pub mod parallel;
+pub mod quantity;
 pub mod secret;
 pub mod shorten;
 pub mod similar;

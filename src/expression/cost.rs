@@ -140,6 +140,38 @@ const SMALL: &[&str] = &[
     "indexOf",
     "lastIndexOf",
     "hasValue",
+    "quantity",
+    "isQuantity",
+    "isInteger",
+    "asInteger",
+    "asApproximateFloat",
+    "sign",
+    "add",
+    "sub",
+    "isLessThan",
+    "isGreaterThan",
+    "compareTo",
+    "ip",
+    "isIP",
+    "ip.isCanonical",
+    "family",
+    "isUnspecified",
+    "isLoopback",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isGlobalUnicast",
+    "cidr",
+    "isCIDR",
+    "containsIP",
+    "containsCIDR",
+    "masked",
+    "prefixLength",
+    "isURL",
+    "isSemver",
+    "major",
+    "minor",
+    "patch",
+    "isSorted",
 ];
 /// Functions whose value is a part of what they are given.
 const PART: &[&str] = &[
@@ -159,8 +191,24 @@ const PART: &[&str] = &[
     "reverse",
     "base64.decode",
     "dyn",
+    "min",
+    "max",
+    "find",
+    "findAll",
+    "url",
+    "getScheme",
+    "getHost",
+    "getHostname",
+    "getPort",
+    "getQuery",
+    "semver",
     "_?_:_",
 ];
+
+/// Functions that look at each element of the one for each of the other.
+const CROSSED: &[&str] = &["sets.contains", "sets.equivalent", "sets.intersects"];
+/// Functions that search a text by a pattern.
+const SEARCHED: &[&str] = &["matches", "find", "findAll"];
 
 impl Reckoner {
     fn reckon(&mut self, tree: &IdedExpr) -> Cost {
@@ -233,8 +281,12 @@ impl Reckoner {
     /// What a call costs beside its arguments: it looks at each byte of them.
     fn called(&self, name: &str, given: Cost, count: usize) -> Cost {
         let steps = given.steps.saturating_add(given.bytes / 8).saturating_add(1);
-        let steps = if name == "matches" { steps.saturating_add(given.bytes) } else { steps };
-        if SMALL.contains(&name) {
+        let steps =
+            if SEARCHED.contains(&name) { steps.saturating_add(given.bytes) } else { steps };
+        if CROSSED.contains(&name) {
+            let crossed = given.bytes.saturating_mul(given.bytes / 8);
+            Cost { bytes: 64, length: 0, steps: steps.saturating_add(crossed) }
+        } else if SMALL.contains(&name) {
             Cost { bytes: 64, length: 0, steps }
         } else if PART.contains(&name) || name == "_+_" {
             Cost { steps, ..given }

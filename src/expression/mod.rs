@@ -16,6 +16,7 @@ use cel::{Context, Env, ExecutionError, Program, extensions};
 use crate::yaml::Value;
 
 mod cost;
+mod kubernetes;
 mod path;
 
 /// Longest text of an expression.
@@ -79,6 +80,8 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     // Each is added once, to an environment of this function's own.
     env.add_extension(extensions::strings).expect("strings are declared once");
     env.add_extension(extensions::encoders).expect("encoders are declared once");
+    env.add_extension(extensions::lists).expect("lists are declared once");
+    env.add_extension(kubernetes::extension).expect("Kubernetes' own are declared once");
     Arc::new(env)
 });
 
@@ -142,6 +145,10 @@ impl Expression {
             Ok(CelValue::Bool(is_true)) => Ok(Outcome::Bool(is_true)),
             Ok(CelValue::String(text)) => Ok(Outcome::Text(text.to_string())),
             Ok(_) => Ok(Outcome::Other),
+            Err(error) if kubernetes::told(&error).is_some() => {
+                let why = kubernetes::told(&error).unwrap_or_default().to_owned();
+                Err(Failure { why, is_ours: false })
+            }
             Err(error) => {
                 let is_ours = !matches!(
                     error,

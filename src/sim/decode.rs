@@ -3,8 +3,8 @@
 
 use serde_json::Map;
 
-use super::quantity;
 use super::value::is_empty;
+use crate::base::quantity;
 use crate::shape::types::{Form, Ty};
 use crate::yaml::Value;
 

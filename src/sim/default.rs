@@ -4,6 +4,7 @@
 
 use serde_json::json;
 
+use super::limits;
 use super::value::{annotation, at, default, int, is_empty, text};
 use crate::yaml::Value;
 
@@ -20,6 +21,7 @@ pub(crate) fn fill(storage: &str, object: &mut Value) {
         "services" => service(at(object, &["spec"])),
         "secrets" => secret(object),
         "events" => event(object),
+        "limitranges" => limits::default(object),
         "namespaces" => namespace(object),
         "persistentvolumeclaims" => default(at(object, &["spec"]), "volumeMode", "Filesystem"),
         "persistentvolumes" => {

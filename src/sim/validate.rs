@@ -10,6 +10,7 @@ use super::rules;
 use super::selector::Labels;
 use super::status::FieldError;
 use super::value::{self, items, text};
+use super::{limits, quota};
 use crate::yaml::Value;
 
 const STANDARD_FINALIZERS: [&str; 3] = ["foregroundDeletion", "orphan", "kubernetes"];
@@ -189,6 +190,8 @@ fn content(
                 errors.push(FieldError::required("spec.resources[storage]", ""));
             }
         }
+        "limitranges" => limits::validate(object, errors),
+        "resourcequotas" => quota::scope::validate(object, errors),
         "events" => {
             let (of, own) = (text(object, "/involvedObject/namespace"), value::namespace(object));
             if of != own && !(of.is_empty() && own == "default") {
@@ -263,6 +266,7 @@ fn selector_fits(object: &Value, errors: &mut Vec<FieldError>) {
 }
 
 fn pod_spec(spec: &Value, path: &str, lends_claims: bool, errors: &mut Vec<FieldError>) {
+    limits::requests(spec, path, errors);
     let containers = items(spec, "/containers");
     if containers.is_empty() {
         errors.push(FieldError::required(format!("{path}.containers"), ""));
@@ -453,6 +457,7 @@ fn immutable(resource: &Resource, live: &Value, object: &Value, errors: &mut Vec
             }
             keep("/spec/completionMode");
         }
+        "resourcequotas" => keep("/spec/scopes"),
         "secrets" => keep("/type"),
         "statefulsets.apps" => stateful_set(live, object, errors),
         "services" => cluster_address(live, object, errors),

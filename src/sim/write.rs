@@ -13,7 +13,7 @@ use super::resource::Resource;
 use super::status::{ApiError, FieldError};
 use super::store::Store;
 use super::value::{self, deleting, set, text, unset};
-use super::{quota, strategy, validate, version};
+use super::{limits, quota, strategy, validate, version};
 use crate::yaml::Value;
 
 /// What to do about fields that the type does not know.
@@ -273,6 +273,7 @@ fn store_new(
         version::convert(&object, &resource.storage_api_version)
     };
     strategy::set_priority(store, resource, &mut object)?;
+    limits::fill(store, resource, &mut object);
     strategy::prepare_create(store, resource, &mut object);
     let name = value::name(&object).to_owned();
     if let Some(custom) = &resource.custom {
@@ -285,6 +286,7 @@ fn store_new(
     if let Some(giver) = &how.giver {
         access::check_gift(store, giver, resource, &object)?;
     }
+    limits::admit(store, resource, &object)?;
     quota::admit(store, resource, None, &object, how.dry_run)?;
     if store.get(&resource.storage, value::namespace(&object), &name).is_some() {
         return Err(ApiError::exists(resource, &name));

@@ -263,6 +263,12 @@ async fn tells_what_does_not_start(kubeconfig: &Path, namespace: &str) {
     shop.passes(&["./good", "--set", "replicas=3"]).await;
     let why = "StatefulSet/";
     shop.fails(&["./classy", "--wait"], why, "make the class first").await;
+    let range = json!({"metadata": {"name": "small"},
+        "spec": {"limits": [{"type": "Pod", "max": {"cpu": "1"}}]}});
+    shop.api.create(&format!("{path}/limitranges"), &range).await.unwrap();
+    let why = "maximum cpu usage per Pod is 1.  No limit is specified";
+    let more = ["./good", "--set", "replicas=2", "--wait"];
+    shop.fails(&more, why, "what the limit range allows").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -235,6 +235,7 @@ fn hint(error: &Error) -> &'static str {
         ),
         ("invalid ownership metadata", "--take-ownership takes the object over"),
         ("exceeded quota", "ask for less, or raise the quota"),
+        (" usage per ", "ask for what the limit range allows (resources)"),
         ("already exists", "delete the object first"),
         ("namespaces \"", "--create-namespace makes the namespace of a new release"),
     ];

@@ -54,6 +54,7 @@ fn told(workload: &str, cause: &Cause) -> String {
 fn hint(cause: &Cause) -> &'static str {
     let rows = [
         ("exceeded quota", "ask for less, or raise the quota"),
+        (" usage per ", "ask for what the limit range allows (resources)"),
         ("failed quota", "say what each container asks for and may take (resources)"),
         ("PriorityClass", "make the class first, or name another"),
     ];

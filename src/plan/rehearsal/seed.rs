@@ -46,6 +46,10 @@ impl Rehearsal<'_> {
         objects.extend(self.read(ids.iter().cloned()).await?);
         for namespace in namespaces {
             self.seed_quotas(sim, namespace, &objects).await?;
+            let here = Selection::namespace(namespace);
+            for range in readable(self.real, ("v1", "LimitRange"), &here).await? {
+                sim.seed(range.0);
+            }
         }
         // Quotas are there already.
         for object in objects.into_iter().filter(|object| object.kind() != "ResourceQuota") {

@@ -164,6 +164,9 @@ fn log(
     Ok(Reply::Text { code: 200, body })
 }
 
+/// Who is meant by a token that names nobody: this API.
+const AUDIENCE: &str = "https://kubernetes.default.svc";
+
 fn token(
     core: &Core,
     request: &Request,
@@ -175,6 +178,23 @@ fn token(
     }
     let mut review = body(request)?;
     let seconds = int(&review, "/spec/expirationSeconds").unwrap_or(3600);
+    let wrong = match seconds {
+        ..600 => "may not specify a duration less than 10 minutes",
+        4_294_967_297.. => "may not specify a duration larger than 2^32 seconds",
+        600..=4_294_967_296 => "",
+    };
+    if !wrong.is_empty() {
+        let error = FieldError::invalid("spec.expirationSeconds", &seconds.into(), wrong);
+        let of = ("authentication.k8s.io", "TokenRequest");
+        return Err(ApiError::invalid_as("TokenRequest.authentication.k8s.io", of, "", &[error]));
+    }
+    set(&mut review, &["spec", "expirationSeconds"], seconds);
+    if value::items(&review, "/spec/audiences").is_empty() {
+        set(&mut review, &["spec", "audiences"], json!([AUDIENCE]));
+    }
+    value::default(&mut review["spec"], "boundObjectRef", Value::Null);
+    set(&mut review, &["metadata", "name"], name);
+    set(&mut review, &["metadata", "namespace"], namespace);
     let end =
         core.now().saturating_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(core.now());
     review["status"] = json!({

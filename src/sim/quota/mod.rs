@@ -6,6 +6,7 @@
 //! Source: kubernetes 1.34 staging apiserver pkg/admission/plugin/resourcequota (controller.go).
 
 mod pod;
+pub(crate) mod scope;
 mod usage;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::resource::Resource;
 use super::status::ApiError;
 use super::store::Store;
 use super::value::{self, at};
+use crate::base::quantity::Quantity;
 use crate::yaml::Value;
 
 use usage::Usage;
@@ -46,7 +48,7 @@ pub(crate) fn admit(
         asked.subtract(&usage::of(&resource.storage, before));
     }
     let mut counted = Vec::new();
-    for quota in quotas.iter().filter(|quota| usage::is_scoped(quota, &resource.storage, object)) {
+    for quota in quotas.iter().filter(|quota| scope::holds(quota, &resource.storage, object)) {
         let hard = Usage::read(quota, "/status/hard");
         if before.is_none()
             && resource.storage.as_ref() == "pods"
@@ -86,6 +88,11 @@ pub(crate) fn admit(
     Ok(())
 }
 
+/// Returns what a Pod asks for (`requests`) or may use at most (`limits`), all containers together.
+pub(crate) fn of_pod(pod: &Value, part: &str) -> Vec<(String, Quantity)> {
+    pod::asked(pod, part).each().map(|(name, amount)| (name.to_owned(), amount)).collect()
+}
+
 /// Returns the status of a quota: what it allows and what its namespace uses of that.
 pub(crate) fn status(store: &Store, quota: &Value) -> Value {
     let hard = Usage::read(quota, "/spec/hard");
@@ -102,7 +109,7 @@ fn used_here(store: &Store, quota: &Value) -> Usage {
     let mut used = Usage::default();
     for storage in store.storages() {
         for (_, object) in store.list(&storage, Some(value::namespace(quota))) {
-            if usage::is_scoped(quota, &storage, object) {
+            if scope::holds(quota, &storage, object) {
                 used = used.plus(&usage::of(&storage, object));
             }
         }
@@ -122,7 +129,7 @@ pub(crate) fn adopt(store: &Store, quota: &mut Value, own: &[Value]) {
         let mut all = store.registry.all().iter();
         let resource = all.find(|one| one.kind == kind && one.api_version() == api_version);
         let Some(resource) = resource else { continue };
-        if usage::is_scoped(quota, &resource.storage, object) {
+        if scope::holds(quota, &resource.storage, object) {
             elsewhere.subtract(&usage::of(&resource.storage, object));
         }
     }

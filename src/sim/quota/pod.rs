@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::usage::Usage;
-use crate::sim::quantity::Quantity;
-use crate::sim::strategy::quality;
-use crate::sim::value::{int, items, text};
+use crate::base::quantity::Quantity;
+use crate::sim::value::{items, text};
 use crate::yaml::Value;
 
 /// Resources that each container has to say something about, once a quota bounds them.
@@ -34,7 +33,7 @@ pub(super) fn add(pod: &Value, usage: &mut Usage) {
 
 /// Sums what containers ask for. Init containers run one after the other before the others, and
 /// those that stay (sidecars) beside them.
-fn asked(pod: &Value, part: &str) -> Usage {
+pub(super) fn asked(pod: &Value, part: &str) -> Usage {
     let pointer = format!("/resources/{part}");
     let add =
         |sum: &mut Usage, container: &Value| *sum = sum.plus(&Usage::read(container, &pointer));
@@ -77,26 +76,4 @@ pub(super) fn unsaid(pod: &Value, hard: &Usage) -> Option<String> {
     });
     let told: Vec<_> = told.collect();
     (!told.is_empty()).then(|| told.join("; "))
-}
-
-/// Whether a Pod is in a scope: its name, an operator, values.
-pub(super) fn is_in(pod: &Value, (scope, operator, values): (&str, &str, &[Value])) -> bool {
-    let ends = int(pod, "/spec/activeDeadlineSeconds").is_some();
-    match scope {
-        "Terminating" => ends,
-        "NotTerminating" => !ends,
-        "BestEffort" => quality(pod) == "BestEffort",
-        "NotBestEffort" => quality(pod) != "BestEffort",
-        "PriorityClass" => {
-            let class = pod.pointer("/spec/priorityClassName");
-            let listed = class.is_some_and(|class| values.contains(class));
-            match operator {
-                "In" => listed,
-                "NotIn" => !listed,
-                "DoesNotExist" => class.is_none(),
-                _ => class.is_some(),
-            }
-        }
-        _ => false,
-    }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::pod;
-use crate::sim::quantity::Quantity;
+use crate::base::quantity::Quantity;
 use crate::sim::value::{items, text};
 use crate::yaml::Value;
 
@@ -183,16 +183,4 @@ fn claim(object: &Value, usage: &mut Usage) {
         usage.add(of_class("persistentvolumeclaims"), Quantity::whole(1));
         usage.add(of_class(STORED), size);
     }
-}
-
-/// Whether a quota is about an object, by its scopes.
-pub(super) fn is_scoped(quota: &Value, storage: &str, object: &Value) -> bool {
-    let named = items(quota, "/spec/scopes").iter().filter_map(Value::as_str);
-    let mut named = named.map(|scope| (scope, "Exists", &[][..]));
-    let selected = items(quota, "/spec/scopeSelector/matchExpressions");
-    let mut selected = selected
-        .iter()
-        .map(|one| (text(one, "/scopeName"), text(one, "/operator"), items(one, "/values")));
-    let mut fits = |scope: (&str, &str, &[Value])| storage == "pods" && pod::is_in(object, scope);
-    named.all(&mut fits) && selected.all(fits)
 }

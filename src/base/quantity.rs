@@ -5,12 +5,12 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::yaml::Value;
+use serde_json::Value;
 
 const NANOS: i128 = 1_000_000_000;
 
 /// Returns whether a text is a quantity at all.
-pub(crate) fn is_one(text: &str) -> bool {
+pub fn is_one(text: &str) -> bool {
     let rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     let suffix = &rest[digits..];
@@ -68,38 +68,64 @@ fn parse(text: &str) -> Option<(i128, bool)> {
 
 /// An amount: billionths, and whether it is told with binary suffixes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Quantity {
+pub struct Quantity {
     nanos: i128,
     binary: bool,
 }
 
 impl Quantity {
     /// Returns so many of something.
-    pub(crate) fn whole(count: usize) -> Self {
+    pub fn whole(count: usize) -> Self {
         let count = i128::try_from(count).unwrap_or(i128::MAX);
         Self { nanos: count.saturating_mul(NANOS), binary: false }
     }
 
     /// Reads a quantity of a stored object; what is none is nothing.
-    pub(crate) fn of(value: &Value) -> Self {
+    pub fn of(value: &Value) -> Self {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let (nanos, binary) = parse(&text).unwrap_or_default();
         Self { nanos, binary }
     }
 
     /// Returns the sum, told as the first of the two that is not zero.
-    pub(crate) fn plus(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         let binary = if self.nanos == 0 { other.binary } else { self.binary };
         Self { nanos: self.nanos.saturating_add(other.nanos), binary }
     }
 
     /// Returns the amount with the other sign.
-    pub(crate) fn negative(self) -> Self {
+    pub fn negative(self) -> Self {
         Self { nanos: self.nanos.saturating_neg(), ..self }
     }
 
+    /// Reads a text; none where it is no quantity, or one with too many digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        parse(text).map(|(nanos, binary)| Self { nanos, binary })
+    }
+
+    /// Returns the amount of a whole number.
+    pub fn from_int(number: i64) -> Self {
+        Self { nanos: i128::from(number) * NANOS, binary: false }
+    }
+
+    /// Returns the number, if it is a whole one that fits.
+    pub fn as_int(self) -> Option<i64> {
+        (self.nanos % NANOS == 0).then(|| i64::try_from(self.nanos / NANOS).ok()).flatten()
+    }
+
+    /// Returns the nearest floating-point number.
+    #[expect(clippy::cast_precision_loss, reason = "it is asked for as an approximation")]
+    pub fn as_float(self) -> f64 {
+        self.nanos as f64 / NANOS as f64
+    }
+
+    /// Returns -1, 0 or 1.
+    pub fn sign(self) -> i64 {
+        i64::try_from(self.nanos.signum()).unwrap_or_default()
+    }
+
     /// Whether it is more than nothing.
-    pub(crate) fn is_positive(self) -> bool {
+    pub fn is_positive(self) -> bool {
         self.nanos > 0
     }
 }
@@ -155,7 +181,7 @@ impl fmt::Display for Quantity {
 }
 
 /// Returns a quantity as the server stores it, or nothing when it is no quantity.
-pub(crate) fn canonical(text: &str) -> Option<String> {
+pub fn canonical(text: &str) -> Option<String> {
     let (nanos, binary) = parse(text)?;
     Some(Quantity { nanos, binary }.to_string())
 }
