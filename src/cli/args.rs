@@ -511,8 +511,9 @@ pub(super) struct Sim {
     pub(super) kubeconfig_out: PathBuf,
     /// What goes wrong, as JSON (repeatable), such as
     /// `{"verbs": ["create"], "times": 3, "fault": {"kind": "status", "code": 429, "retryAfter": 1}}`.
-    /// Kinds: refuse, lose-answer, status, latency (millis), hold, expire, cut-watches. While it
-    /// runs: GET, POST and DELETE /sim/faults, GET and DELETE /sim/calls.
+    /// Kinds: refuse, lose-answer, cut-answer, status (carriedOut), latency (millis), hold,
+    /// hold-answer, expire, cut-watches. While it runs: GET, POST and DELETE /sim/faults, GET and
+    /// DELETE /sim/calls.
     #[arg(long = "fault", value_parser = fault, value_name = "JSON")]
     pub(super) faults: Vec<Rule>,
     /// Let roles and bindings decide who may do what. Who asks is the user of `--as`, the service

@@ -15,6 +15,8 @@ use crate::yaml::Value;
 
 /// Longest time one request may take, watches aside.
 pub(crate) const REQUEST: Duration = Duration::from_secs(32);
+/// Who asks, as the API server's audit log tells it.
+const AGENT: &str = concat!("leadsman/", env!("CARGO_PKG_VERSION"));
 
 /// A request before it is sent.
 #[derive(Debug, Clone)]
@@ -112,6 +114,7 @@ pub(crate) async fn open(client: &kube::Client, call: &Call) -> Result<Response<
     let mut request = Request::builder()
         .method(call.method.clone())
         .uri(&call.path)
+        .header(header::USER_AGENT, AGENT)
         .header(header::ACCEPT, call.accept);
     if !call.content_type.is_empty() {
         request = request.header(header::CONTENT_TYPE, call.content_type);

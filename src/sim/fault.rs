@@ -17,7 +17,9 @@ pub enum Fault {
     Refuse,
     /// The request is carried out, but its answer is lost.
     LoseAnswer,
-    /// The request is answered with an error and has no effect.
+    /// The request is carried out, and its answer breaks off half way.
+    CutAnswer,
+    /// The request is answered with an error.
     Status {
         /// The HTTP status.
         code: u16,
@@ -27,6 +29,9 @@ pub enum Fault {
         /// Seconds for the `Retry-After` header.
         #[serde(default)]
         retry_after: Option<u64>,
+        /// Whether the request is carried out all the same; otherwise it has no effect.
+        #[serde(default)]
+        carried_out: bool,
     },
     /// The request is carried out later.
     Latency {
@@ -35,6 +40,8 @@ pub enum Fault {
     },
     /// The request is held, without effect, until the rules are cleared: the moment to kill a client.
     Hold,
+    /// The request is carried out, but its answer is held until the rules are cleared.
+    HoldAnswer,
     /// Running watches end and the history is forgotten: they come back and get a 410.
     Expire,
     /// Running watches end.
@@ -56,6 +63,8 @@ pub struct Rule {
     pub namespace: String,
     /// The name of the object; empty for all.
     pub name: String,
+    /// Who asks: what its `User-Agent` says before the slash; empty for all.
+    pub agent: String,
     /// How many matching requests pass first.
     pub skip: u64,
     /// How many requests fail after that; absent for all.
@@ -71,6 +80,8 @@ struct Armed {
     rule: Rule,
     hook: Option<Hook>,
     seen: u64,
+    /// The calls that were struck, the newest ones.
+    struck: VecDeque<String>,
 }
 
 #[derive(Default)]
@@ -99,6 +110,7 @@ pub(crate) struct Call {
     pub(crate) resource: String,
     namespace: String,
     name: String,
+    agent: String,
 }
 
 impl Call {
@@ -114,6 +126,7 @@ impl Call {
             resource,
             namespace: place.namespace.clone().unwrap_or_default(),
             name: place.name.clone().unwrap_or_default(),
+            agent: request.agent().to_owned(),
         })
     }
 
@@ -135,6 +148,7 @@ impl Rule {
             && among(&self.resources, &call.resource)
             && equal(&self.namespace, &call.namespace)
             && equal(&self.name, &call.name)
+            && equal(&self.agent, &call.agent)
             && (!self.mutating || call.mutates())
     }
 }
@@ -146,13 +160,18 @@ impl Faults {
 
     /// Adds a rule; the first rule that matches and is not used up counts.
     pub fn add(&self, rule: Rule) {
-        self.lock().rules.push(Armed { rule, hook: None, seen: 0 });
+        self.lock().rules.push(Armed { rule, hook: None, seen: 0, struck: VecDeque::new() });
     }
 
     /// Adds a rule that calls `hook` with the printed call (`create secrets ns/name`) before its
     /// fault, if it has one, comes into effect.
     pub fn add_hook(&self, rule: Rule, hook: impl Fn(&str) + Send + Sync + 'static) {
-        self.lock().rules.push(Armed { rule, hook: Some(Arc::new(hook)), seen: 0 });
+        self.lock().rules.push(Armed {
+            rule,
+            hook: Some(Arc::new(hook)),
+            seen: 0,
+            struck: VecDeque::new(),
+        });
     }
 
     /// Removes all rules and releases held requests.
@@ -176,6 +195,12 @@ impl Faults {
         state.rules.iter().map(of).collect()
     }
 
+    /// Returns the calls that each rule has struck (the last 1000), printed as `create secrets ns/name`,
+    /// in the order of [`Faults::rules`].
+    pub fn struck_calls(&self) -> Vec<Vec<String>> {
+        self.lock().rules.iter().map(|armed| armed.struck.iter().cloned().collect()).collect()
+    }
+
     /// Returns how many requests are being held now.
     pub fn held(&self) -> u64 {
         self.lock().held
@@ -194,6 +219,10 @@ impl Faults {
                     rule.times.is_some_and(|times| armed.seen > rule.skip.saturating_add(times));
                 if armed.seen > rule.skip && !used_up {
                     (hook, fault) = (armed.hook.clone(), rule.fault.clone());
+                    armed.struck.push_back(call.print());
+                    if armed.struck.len() > LOG_LINES {
+                        armed.struck.pop_front();
+                    }
                     break;
                 }
             }
@@ -222,7 +251,7 @@ impl Faults {
 impl Fault {
     /// Returns a `Status` fault.
     pub fn status(code: u16) -> Self {
-        Self::Status { code, message: String::new(), retry_after: None }
+        Self::Status { code, message: String::new(), retry_after: None, carried_out: false }
     }
 
     pub(crate) fn delay(&self) -> Option<Duration> {
@@ -230,8 +259,10 @@ impl Fault {
             Self::Latency { millis } => Some(Duration::from_millis(*millis)),
             Self::Refuse
             | Self::LoseAnswer
+            | Self::CutAnswer
             | Self::Status { .. }
             | Self::Hold
+            | Self::HoldAnswer
             | Self::Expire
             | Self::CutWatches => None,
         }

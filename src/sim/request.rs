@@ -101,9 +101,14 @@ impl Request {
 
     /// Returns the field manager: the parameter, else the client's name.
     pub(crate) fn manager(&self) -> String {
-        let agent = self.user_agent.split('/').next().unwrap_or_default();
+        let agent = self.agent();
         let agent = if agent.is_empty() { "unknown" } else { agent };
         self.query("fieldManager").unwrap_or(agent).to_owned()
+    }
+
+    /// Returns the client's name.
+    pub(crate) fn agent(&self) -> &str {
+        self.user_agent.split('/').next().unwrap_or_default()
     }
 
     /// Returns what rights a request to a resource needs.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::serve::ListenerExt as _;
@@ -61,9 +62,19 @@ where
     }
 }
 
+/// What becomes of an answer.
+enum Fate {
+    Sent,
+    Lost,
+    Cut,
+    Held,
+    /// Another is sent.
+    Instead(ApiError),
+}
+
 async fn answer(sim: &Sim, request: &Request) -> Result<Response<Body>, Error> {
     let core = &sim.core;
-    let mut lost = false;
+    let mut fate = Fate::Sent;
     if let Some(call) = Call::of(request) {
         core.calls.count(&call);
         let fault = core.faults.strike(&call);
@@ -76,22 +87,57 @@ async fn answer(sim: &Sim, request: &Request) -> Result<Response<Body>, Error> {
                 core.faults.hold().await;
                 return Err(Error::Connection("connection closed while held"));
             }
-            Some(Fault::Status { code, message, retry_after }) => {
+            Some(Fault::Status { code, message, retry_after, carried_out }) => {
                 let message = if message.is_empty() { "simulated fault" } else { &message };
                 let error = ApiError::fault(code, message, retry_after);
-                return Ok(respond(core, request, Reply::refusal(&error)));
+                if !carried_out {
+                    return Ok(respond(core, request, Reply::refusal(&error)));
+                }
+                fate = Fate::Instead(error);
             }
-            Some(Fault::LoseAnswer) => lost = true,
+            Some(Fault::LoseAnswer) => fate = Fate::Lost,
+            Some(Fault::CutAnswer) => fate = Fate::Cut,
+            Some(Fault::HoldAnswer) => fate = Fate::Held,
             Some(Fault::Expire) => core.expire(),
             Some(Fault::CutWatches) => core.cut_watches(),
             Some(Fault::Latency { .. }) | None => {}
         }
     }
     let reply = handle::answer(core, request);
-    if lost {
-        return Err(Error::Connection("connection closed before the answer"));
+    match fate {
+        Fate::Sent => Ok(respond(core, request, reply)),
+        Fate::Cut => Ok(cut(respond(core, request, reply))),
+        Fate::Instead(error) => Ok(respond(core, request, Reply::refusal(&error))),
+        Fate::Lost => Err(Error::Connection("connection closed before the answer")),
+        Fate::Held => {
+            core.faults.hold().await;
+            Err(Error::Connection("connection closed before the answer"))
+        }
     }
-    Ok(respond(core, request, reply))
+}
+
+/// How long the first half of an answer that breaks off is under way.
+const HALF: Duration = Duration::from_millis(50);
+
+/// An answer that breaks off in the middle of its body.
+fn cut(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    // The length that was promised would be the whole one.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let mut chunks = body.into_data_stream();
+    let half = async move {
+        // A watch may have nothing to say.
+        let first = tokio::time::timeout(HALF, chunks.next()).await;
+        let first = first.ok().flatten().and_then(Result::ok).unwrap_or_default();
+        Ok(first.slice(..first.len() / 2))
+    };
+    let end = async {
+        // What was sent so far leaves first.
+        tokio::time::sleep(HALF).await;
+        Err(Error::Connection("cut off"))
+    };
+    let body = futures::stream::once(half).chain(futures::stream::once(end));
+    Response::from_parts(parts, Body::from_stream(body))
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -177,7 +223,7 @@ impl Served {
         // An error means that the server has ended already.
         let _ = self.stop.send(());
         self.sim.cut_watches();
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), self.task).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.task).await;
     }
 
     /// Serves until the process ends.

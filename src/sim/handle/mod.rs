@@ -173,7 +173,7 @@ fn control(core: &Core, request: &Request, path: &str) -> Reply {
     match (request.method.as_str(), path) {
         ("GET", "faults") => {
             let body = serde_json::json!({"rules": core.faults.rules(), "held": core.faults.held(),
-                    "struck": core.faults.struck()});
+                    "struck": core.faults.struck(), "calls": core.faults.struck_calls()});
             Reply::json(200, &body)
         }
         ("POST", "faults") => match serde_json::from_slice::<Rule>(&request.body) {

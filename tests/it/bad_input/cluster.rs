@@ -193,6 +193,7 @@ async fn an_uninstall_goes_on_and_reports_every_object_that_stays() {
                 code: 403,
                 message: format!("{name} is kept"),
                 retry_after: None,
+                carried_out: false,
             }),
             ..Rule::default()
         });
