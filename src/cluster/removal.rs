@@ -30,6 +30,11 @@ impl Propagation {
     }
 }
 
+/// Tries of a deletion that meets others, as Helm's client makes them.
+const CONFLICTS: u32 = 5;
+/// Pause before the second one.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 impl Cluster {
     /// Deletes an object; returns whether it was there.
     ///
@@ -52,10 +57,18 @@ impl Cluster {
     async fn remove(&self, id: &ObjectId, options: &serde_json::Value) -> Result<bool, Error> {
         let path = self.served(id).await?.path(&id.namespace, &id.name, "");
         let call = Call::write(Method::DELETE, path, options);
-        match self.send(&call).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
+        let mut attempt = 1;
+        loop {
+            match self.send(&call).await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.is_not_found() => return Ok(false),
+                // Somebody wrote the object in the same moment: that is no reason to keep it.
+                Err(error) if error.is_conflict() && attempt < CONFLICTS => {
+                    tokio::time::sleep(PAUSE * attempt).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 }

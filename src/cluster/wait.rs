@@ -28,6 +28,7 @@ use crate::base::clock::Clock;
 mod error;
 mod gone;
 mod legacy;
+mod legacy_hook;
 mod quiet;
 
 pub use error::WaitError;
@@ -49,7 +50,7 @@ pub struct Rules {
     pub stall: Option<Duration>,
     /// Health of kinds, in the user's words.
     pub health: Arc<Health>,
-    /// Whether Helm 3's rules count instead of kstatus'; hooks are read as ever.
+    /// Whether Helm 3's rules count instead of kstatus'.
     pub legacy: bool,
 }
 
@@ -178,7 +179,10 @@ pub async fn wait_ready(
     clock: &dyn Clock,
     progress: &(dyn Fn(&Progress) + Sync),
 ) -> Result<(), WaitError> {
-    if options.rules.legacy && options.reader != Reader::Hook {
+    if options.rules.legacy && options.reader == Reader::Hook {
+        return legacy_hook::wait(cluster, &objects, options.timeout).await;
+    }
+    if options.rules.legacy {
         let is_asked = options.reader == Reader::Jobs;
         let jobs = if is_asked { legacy::Jobs::Yes } else { legacy::Jobs::No };
         return legacy::wait(cluster, &objects, options.timeout, jobs).await;

@@ -344,6 +344,10 @@ impl Work<'_> {
     pub(super) async fn uninstall(&mut self, env: &Env<'_>) -> Outcome {
         let spec = &self.release.spec.uninstall;
         match self.storage.last(&self.target.name).await {
+            // It was before, and the object did not get away.
+            Ok(Some((_, last))) if spec.keep_history && last.info.status == "uninstalled" => {
+                Outcome { written: Vec::new(), result: Ok(()) }
+            }
             Ok(Some((_, last))) => {
                 let propagation = match spec.deletion_propagation.as_deref() {
                     Some("foreground") => Propagation::Foreground,

@@ -17,7 +17,6 @@ use crate::api::condition::{READY, Truth};
 use crate::api::crd::HELM_RELEASE_API;
 use crate::base::class::chain;
 use crate::cluster::ObjectId;
-use crate::cluster::wait::Rules;
 use crate::release::{self, Storage};
 
 type Failure = crate::cluster::Error;
@@ -163,7 +162,8 @@ pub(super) async fn remove(
         clock: std::sync::Arc::clone(&context.clock),
         // An uninstall leaves nothing pending.
         holder: "",
-        rules: Rules::default(),
+        // Hooks are awaited as ever.
+        rules: super::manner::rules(release).0,
         progress: &quiet,
         output: &said,
         // Nothing is applied but hooks.

@@ -326,14 +326,15 @@ async fn change(
     written: &mut Vec<Record>,
 ) -> Result<(), Error> {
     let word = if matches!(deploy.kind, Kind::Install { .. }) { "install" } else { "upgrade" };
-    let how = deploy.asked().how(scope.verb);
+    let asked = deploy.asked();
+    let (how, hooks) = (asked.how(scope.verb), (deploy.timeout, asked.rules));
     if let Ok(how) = how {
         let checked = preflight::check(&env.cluster, &scope.old, &scope.objects, how).await;
         unchanged(deploy, &checked, written);
         checked?;
     }
     if deploy.hooks {
-        hook::run(env, record, &format!("pre-{word}"), deploy.timeout).await?;
+        hook::run(env, record, &format!("pre-{word}"), hooks).await?;
     }
     let ready = match how {
         Ok(how) => make_ready(env, deploy, scope, how).await,
@@ -342,7 +343,7 @@ async fn change(
     unchanged(deploy, &ready, written);
     ready?;
     if deploy.hooks {
-        hook::run(env, record, &format!("post-{word}"), deploy.timeout).await?;
+        hook::run(env, record, &format!("post-{word}"), hooks).await?;
     }
     Ok(())
 }

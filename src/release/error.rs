@@ -141,6 +141,9 @@ impl Error {
 
     /// Returns whether it is about a kind that the API server does not serve.
     pub(super) fn is_unserved(&self) -> bool {
+        if let Self::Step { source, .. } = self {
+            return source.is_unserved();
+        }
         let (Self::Cluster(error) | Self::Doing { source: error, .. }) = self else { return false };
         matches!(error, cluster::Error::NoKind { .. })
     }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::Env;
+use super::conflict::{self, Conflict, Policy};
 use super::manifest::Hook;
 use super::record::Record;
+use super::serverside::{self, Applied, Purpose};
 use super::{Error, Method, apply};
 use crate::base::class::chain;
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::wait::{Rules, WaitOptions, wait_deleted, wait_ready};
-use crate::cluster::{ApplyOptions, Object, Propagation};
+use crate::cluster::{Object, Propagation};
 use crate::yaml::{self, Numbers};
 
 mod log;
@@ -28,6 +30,8 @@ pub(super) struct Event<'a> {
     pub(super) timeout: Duration,
     /// Of its hooks, only so many at the end of the record are meant.
     pub(super) last: usize,
+    /// What becomes of fields of others, where an object of a hook is there already.
+    pub(super) conflicts: &'a conflict::Rules,
 }
 
 /// Hooks that ran, before those are deleted that are to be.
@@ -37,7 +41,15 @@ pub(super) struct Ran {
     /// Those that succeeded, in order.
     done: Vec<usize>,
     /// The one that failed.
-    failed: Option<usize>,
+    failed: Option<Failed>,
+}
+
+/// A hook that failed.
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    index: usize,
+    /// Whether its object was made; else what is there is somebody else's.
+    made: bool,
 }
 
 /// Runs the hooks of an event, by weight and name. What became of each is noted in the record,
@@ -46,9 +58,9 @@ pub(super) async fn run(
     env: &Env<'_>,
     record: &mut Record,
     event: &str,
-    timeout: Duration,
+    (timeout, conflicts): (Duration, &conflict::Rules),
 ) -> Result<(), Error> {
-    let event = Event { name: event, timeout, last: record.hooks.len() };
+    let event = Event { name: event, timeout, last: record.hooks.len(), conflicts };
     let ran = begin(env, record, event).await;
     finish(env, record, event, ran).await
 }
@@ -64,7 +76,7 @@ async fn run_all(
     env: &Env<'_>,
     record: &mut Record,
     event: Event<'_>,
-    (done, failed): (&mut Vec<usize>, &mut Option<usize>),
+    (done, failed): (&mut Vec<usize>, &mut Option<Failed>),
 ) -> Result<(), Error> {
     let skipped = record.hooks.len().saturating_sub(event.last);
     let method = method(record, event.name);
@@ -94,7 +106,12 @@ async fn run_all(
         if takes_time(&object) {
             env.storage.update(record, env.holder, &*env.clock).await?;
         }
-        let ran = run_one(env, (&record.hooks[index], event), (&object, method)).await;
+        let made = create(env, (&record.hooks[index], event), (&object, method)).await;
+        let is_made = made.is_ok();
+        let ran = match made {
+            Ok(live) => wait(env, live, event.timeout).await,
+            Err(error) => Err(error),
+        };
         if ran.as_ref().is_err_and(Error::is_outage) {
             return ran;
         }
@@ -109,8 +126,10 @@ async fn run_all(
         run.completed_at = rfc3339_nano(env.clock.now());
         run.phase = if ran.is_ok() { "Succeeded" } else { "Failed" }.to_owned();
         if ran.is_err() {
-            *failed = Some(index);
-            log::tell(env, &record.hooks[index], &record.namespace, "hook-failed").await;
+            *failed = Some(Failed { index, made: is_made });
+            if is_made {
+                log::tell(env, &record.hooks[index], &record.namespace, "hook-failed").await;
+            }
             return ran;
         }
         done.push(index);
@@ -130,16 +149,17 @@ pub(super) async fn finish(
         done.reverse();
         return clean(env, record, &done, event.timeout).await;
     };
-    let Some(failed) = failed else { return Err(error) };
-    // Tidying up must not hide why the hook failed.
-    if let Err(error) = remove(env, record, (failed, "hook-failed"), event.timeout).await {
-        tracing::warn!(%error, "a failed hook cannot be deleted");
-    }
-    for index in done {
-        let removed = remove(env, record, (index, "hook-succeeded"), event.timeout).await;
-        if let Err(error) = removed {
-            tracing::warn!(%error, "finished hooks cannot be deleted");
-            break;
+    if let Some(Failed { index, made: true }) = failed {
+        // Tidying up must not hide why the hook failed.
+        if let Err(error) = remove(env, record, (index, "hook-failed"), event.timeout).await {
+            tracing::warn!(%error, "a failed hook cannot be deleted");
+        }
+        for index in done {
+            let removed = remove(env, record, (index, "hook-succeeded"), event.timeout).await;
+            if let Err(error) = removed {
+                tracing::warn!(%error, "finished hooks cannot be deleted");
+                break;
+            }
         }
     }
     Err(match step(event.name) {
@@ -148,13 +168,13 @@ pub(super) async fn finish(
     })
 }
 
-/// Returns how objects of hooks are made: as those of the release, but at its removal.
 /// Whether somebody may look meanwhile for what runs. The record of a large chart is more than all
 /// of its hooks: what is there as soon as it is made is told with what comes next.
 fn takes_time(hook: &Object) -> bool {
     matches!(hook.kind(), "Job" | "Pod")
 }
 
+/// Returns how objects of hooks are made: as those of the release, but at its removal.
 fn method(record: &Record, event: &str) -> Method {
     if event.ends_with("-delete") { Method::Server } else { Method::of(&record.apply_method) }
 }
@@ -172,23 +192,38 @@ fn order(hooks: &[Hook], event: &str) -> Vec<usize> {
     order
 }
 
-async fn run_one(
+async fn create(
     env: &Env<'_>,
     (hook, event): (&Hook, Event<'_>),
     (object, method): (&Object, Method),
-) -> Result<(), Error> {
-    let live = match method {
-        Method::Auto | Method::Server => env.cluster.apply(object, &ApplyOptions::forced()).await,
-        Method::Client => env.cluster.create(object).await,
+) -> Result<Object, Error> {
+    let made = match method {
+        Method::Auto | Method::Server => make(env, object, event.conflicts).await,
+        Method::Client => env.cluster.create(object).await.map_err(Error::from),
     };
-    let live = live.map_err(|source| Error::Doing {
-        doing: format!("warning: Hook {} {} failed", event.name, hook.path),
-        source,
-    })?;
+    let step = format!("warning: Hook {} {} failed", event.name, hook.path);
+    made.map_err(|error| error.during(step))
+}
+
+async fn wait(env: &Env<'_>, live: Object, timeout: Duration) -> Result<(), Error> {
     let health = Arc::clone(&env.rules.health);
-    let options = WaitOptions::hook(event.timeout).by(&Rules { health, ..Rules::default() });
+    let rules = Rules { health, legacy: env.rules.legacy, ..Rules::default() };
+    let options = WaitOptions::hook(timeout).by(&rules);
     wait_ready(&env.cluster, vec![live], &options, &*env.clock, env.progress).await?;
     Ok(())
+}
+
+/// Applies the object of a hook. One that no policy deleted is there already.
+async fn make(env: &Env<'_>, object: &Object, rules: &conflict::Rules) -> Result<Object, Error> {
+    let put = serverside::put(&env.cluster, object, (rules, Purpose::Change), None).await;
+    let Applied { object: live, conflicts } =
+        put.map_err(|refusal| serverside::refused(object, refusal))?;
+    let left: Vec<Conflict> =
+        conflicts.into_iter().filter(|one| one.policy == Policy::Leave).collect();
+    if !left.is_empty() {
+        (env.left)(&object.id(), &left);
+    }
+    Ok(live)
 }
 
 /// Returns how Helm begins its text about an event's hooks.

@@ -111,10 +111,11 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
     };
     let mut in_hooks = true;
     let changed = async {
-        if rollback.hooks {
-            hook::run(env, &mut record, "pre-rollback", rollback.timeout).await?;
-        }
         let asked = rollback.options.asked(rollback.method(), Baseline::Live);
+        let hooks = (rollback.timeout, asked.rules);
+        if rollback.hooks {
+            hook::run(env, &mut record, "pre-rollback", hooks).await?;
+        }
         in_hooks = false;
         let how = asked.how(Verb::Update)?;
         let live = apply::apply(env, (&objects, &old), how, Verb::Update).await?;
@@ -126,7 +127,7 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
         }
         in_hooks = true;
         if rollback.hooks {
-            hook::run(env, &mut record, "post-rollback", rollback.timeout).await?;
+            hook::run(env, &mut record, "post-rollback", hooks).await?;
         }
         Ok::<(), Error>(())
     }

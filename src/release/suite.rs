@@ -8,7 +8,7 @@ use super::action::Env;
 use super::hook::{self, Event, Ran};
 use super::manifest::Hook;
 use super::record::Record;
-use super::{Error, Outcome};
+use super::{Error, Method, Outcome};
 use crate::cluster::{Cluster, ObjectId};
 
 /// Which tests run.
@@ -57,7 +57,8 @@ const TEST: &str = "test";
 pub async fn test(env: &Env<'_>, suite: Suite) -> Tested {
     let Suite { last: mut record, timeout, filters } = suite;
     let count = arrange(&mut record.hooks, &filters);
-    let event = Event { name: TEST, timeout, last: count };
+    let taken = Method::Server.taking();
+    let event = Event { name: TEST, timeout, last: count, conflicts: &taken };
     let mut ran = hook::begin(env, &mut record, event).await;
     let mut stored = false;
     if !ran.result.as_ref().is_err_and(Error::is_outage) {
@@ -88,7 +89,9 @@ impl Tested {
     /// # Errors
     /// A test failed, or could not be run or deleted.
     pub async fn finish(self, env: &Env<'_>) -> Outcome {
-        let event = Event { name: TEST, timeout: self.timeout, last: self.count };
+        let taken = Method::Server.taking();
+        let (timeout, last) = (self.timeout, self.count);
+        let event = Event { name: TEST, timeout, last, conflicts: &taken };
         let result = hook::finish(env, &self.record, event, self.ran).await;
         let written = if self.stored { vec![self.record] } else { Vec::new() };
         Outcome { written, result }

@@ -10,7 +10,7 @@ use super::action::{Env, Outcome, supersede};
 use super::apply::Owner;
 use super::manifest::{UNINSTALL_ORDER, sort_by_kind};
 use super::record::Record;
-use super::{Error, Options, apply, hook};
+use super::{Error, Method, Options, apply, hook};
 use crate::base::clock::rfc3339_nano;
 use crate::cluster::wait::wait_deleted;
 use crate::cluster::{self, Cluster, Object, ObjectId, Propagation};
@@ -186,17 +186,26 @@ async fn run(
     "uninstalling".clone_into(&mut record.info.status);
     record.info.deleted = rfc3339_nano(env.clock.now());
     "Deletion in progress (or silently failed)".clone_into(&mut record.info.description);
+    // Whoever manages fields of a hook must not keep a release from being removed.
+    let taken = Method::Server.taking();
+    let hooks = (uninstall.timeout, &taken);
     if uninstall.hooks {
-        hook::run(env, &mut record, "pre-delete", uninstall.timeout).await?;
+        hook::run(env, &mut record, "pre-delete", hooks).await?;
     }
     env.storage.update(&record, env.holder, &*env.clock).await?;
     written.push(record.clone());
     let deleted = delete_objects(env, &record, uninstall.propagation, spared).await?;
-    if uninstall.wait {
-        wait_deleted(&env.cluster, &deleted, uninstall.timeout).await?;
+    // The objects are on their way out: what fails from here on keeps nothing of the release.
+    let mut wrong = Vec::new();
+    if uninstall.wait
+        && let Err(error) = wait_deleted(&env.cluster, &deleted, uninstall.timeout).await
+    {
+        late(error.into(), &mut wrong)?;
     }
-    if uninstall.hooks {
-        hook::run(env, &mut record, "post-delete", uninstall.timeout).await?;
+    if uninstall.hooks
+        && let Err(error) = hook::run(env, &mut record, "post-delete", hooks).await
+    {
+        late(error, &mut wrong)?;
     }
     "uninstalled".clone_into(&mut record.info.status);
     record.info.description = uninstall.options.described("Uninstallation complete");
@@ -207,6 +216,19 @@ async fn run(
     } else {
         env.storage.purge(&record.name).await?;
     }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let step = format!("uninstallation completed with {} error(s)", wrong.len());
+    Err(Error::Several(wrong).during(step))
+}
+
+/// Notes what failed once all objects were deleted. An API server that is away is waited for.
+fn late(error: Error, wrong: &mut Vec<Error>) -> Result<(), Error> {
+    if error.is_outage() {
+        return Err(error);
+    }
+    wrong.push(error);
     Ok(())
 }
 

@@ -237,7 +237,9 @@ async fn a_release_is_installed_with_the_tokens_of_an_account() {
         world.api.apply(&Value::Object(map)).await;
         let now = json!({"reconcile.fluxcd.io/requestedAt": format!("{provider} {account}")});
         let patch = json!({"metadata": {"annotations": now}});
-        world.api.merge(&world.path("web"), &patch).await;
+        if world.api.get(&world.path("web")).await.is_some() {
+            world.api.merge(&world.path("web"), &patch).await;
+        }
     };
     far("aws", "writer").await;
     told("provider 'aws' is not supported").await;
@@ -254,6 +256,23 @@ async fn a_release_is_installed_with_the_tokens_of_an_account() {
     world.leadsman.run(&["history", "web", "-n", namespace]).await.success();
     world.remove("web").await;
     assert!(world.api.revisions(namespace).await.is_empty());
+
+    // Who deletes it without the way to it leaves what was installed.
+    let asked = json!({"kubeConfig": {"configMapRef": {"name": "far"}}});
+    for (name, gone) in [("mapless", "configmaps/far"), ("ownerless", "serviceaccounts/writer")] {
+        world.ask(name, asked.clone()).await;
+        world.ready(name, "InstallSucceeded").await;
+        world.api.delete(&format!("/api/v1/namespaces/{namespace}/{gone}")).await;
+        world.remove(name).await;
+        let deployment = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
+        assert!(world.api.get(&deployment).await.is_some(), "{name}");
+        let printed = world.running.output();
+        let line = |line: &str| line.contains("not uninstalled") && line.contains(name);
+        assert!(printed.lines().any(line), "{printed}");
+        if gone == "configmaps/far" {
+            far("generic", "writer").await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,6 +189,32 @@ async fn faults_can_be_asked_for_from_the_start() {
     assert_eq!(no_rule.code, 400);
 }
 
+/// Source: helm-controller internal/reconcile/uninstall.go ("was already uninstalled").
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_whose_history_is_kept_goes_though_its_object_stays_a_while() {
+    let world = World::start("kept", &[]).await;
+    let (namespace, url) = (&world.namespace, world.repository.url());
+    let kept = yaml(namespace, "web", &url, "  uninstall: {keepHistory: true}\n");
+    world.leadsman.file("source/web.yaml", &kept);
+    world.repository.publish_package(web("1.0.0", ""));
+    let running = world.run();
+    world.runs("1.0.0", &running).await;
+    // The finalizer is taken off last.
+    let fault = json!({"kind": "status", "code": 409});
+    let rule = json!({"verbs": ["patch"], "resources": ["helmreleases"], "name": "web",
+        "namespace": namespace, "agent": "leadsman", "times": 2, "fault": fault});
+    world.add(&rule).await;
+    std::fs::remove_file(world.leadsman.folder().join("source/web.yaml")).unwrap();
+    until("the release is gone", SOON, async || {
+        let release = world.release().await;
+        if release.is_null() { Ok(()) } else { Err(format!("{release}\n{}", running.output())) }
+    })
+    .await;
+    assert_eq!(world.struck().await, [2]);
+    let revisions = world.api.revisions(namespace).await;
+    assert_eq!(revisions, [(1, "uninstalled".to_owned())]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_request_waits_until_the_rules_are_cleared() {
     let world = World::start("hold", &[]).await;

@@ -30,6 +30,16 @@ const RELEASES: &[(&str, &str, &str, &str)] = &[
     (LONG, "web", "1.x", ""),
 ];
 
+/// Charts from where none is taken yet.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("artifact", "chartRef: {kind: ExternalArtifact, name: x}"),
+    (
+        "verified",
+        "chart: {spec: {chart: ./web, verify: {provider: cosign}, \
+         sourceRef: {kind: GitRepository, name: charts}}}",
+    ),
+];
+
 /// A name, which the objects carry as a label, of 64 characters.
 const LONG: &str = "a-name-that-is-one-character-longer-than-the-value-of-a-label-is";
 
@@ -142,6 +152,20 @@ fn rows() -> Vec<Row> {
             &["no matches for kind \"Deployment\" in version \"apps/v1beta1\""],
             "choose a chart version for this cluster",
         ),
+        release(
+            "artifact",
+            "Unsupported",
+            &["not supported by this version of Leadsman: spec.chartRef"],
+            "remove it or leave this release to Flux",
+        ),
+        release(
+            "verified",
+            "Unsupported",
+            &[
+                "not supported by this version of Leadsman: spec.chart.spec.verify of a chart in files",
+            ],
+            "remove it or leave this release to Flux",
+        ),
         release("schema", "InstallFailed", &["at '/replicas'", "want integer"], values),
         release(
             "required",
@@ -207,6 +231,14 @@ async fn table(ground: &Ground) {
         site.release(name, chart, version, more);
     }
     site.release_of("no-repository", "nowhere", "web", "1.x", "");
+    for (name, chart) in UNSUPPORTED {
+        let text = format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\n\
+             metadata: {{name: {name}, namespace: {}}}\nspec:\n  interval: 1s\n  {chart}\n",
+            site.namespace
+        );
+        site.leadsman.file(&format!("source/{name}.yaml"), &text);
+    }
     let map = |name: &str, annotations: serde_json::Value, data: serde_json::Value| {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data, "metadata": {
             "name": name, "namespace": site.namespace, "annotations": annotations,
@@ -237,7 +269,9 @@ async fn corrected(site: &Site, url: &str) {
     site.release("ghost", "web", "1.x", "");
     site.release("no-version", "web", "1.x", "");
     site.release("schema", "web", "1.x", "  values: {replicas: 1}\n");
-    for name in ["no-repository", "ghost", "no-friend", "no-version", "schema"] {
+    site.release("artifact", "web", "1.x", "");
+    let good = ["no-repository", "ghost", "no-friend", "no-version", "schema", "artifact"];
+    for name in good {
         site.runs(name, "1.0.0").await;
     }
 }

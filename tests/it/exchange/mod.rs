@@ -16,7 +16,7 @@ use crate::support::leadsman::Leadsman;
 use crate::support::wait::SOON;
 use world::{Place, Player, World, normal};
 
-/// Steps, one a line; `WEB`, `MAPS` and `THING` are the folders of charts. `@` begins a change by
+/// Steps, one a line; `WEB`, `MAPS`, `THING` and `HOOKED` are the folders of charts. `@` begins a change by
 /// somebody else: the path of an object and a merge patch. After `!` comes a step that must fail.
 struct Script {
     name: &'static str,
@@ -119,6 +119,26 @@ rollback rel 1 --wait=legacy --timeout 60s",
         mixes: &["LLLL", "HLLH"],
     },
     Script {
+        name: "legacy",
+        steps: "install rel HOOKED/1 --wait=legacy --timeout 60s
+!upgrade rel HOOKED/1 --set job=fail --wait=legacy --timeout 60s
+!upgrade rel HOOKED/1 --set pod=fail --wait=legacy --timeout 60s
+!upgrade rel HOOKED/1 --set pod=unready --wait=legacy --timeout 3s
+!upgrade rel HOOKED/1 --set job=unready --wait=legacy --timeout 3s
+upgrade rel HOOKED/1 --wait=legacy --timeout 60s
+!install other HOOKED/1 --set job=fail --wait=legacy --timeout 60s",
+        mixes: &["LLLLLLL", "HLHLHLH"],
+    },
+    Script {
+        name: "made",
+        steps: "install rel HOOKED/2
+@ api/v1/namespaces/SPACE/configmaps/stays {\"data\":{\"n\":\"drift\"}}
+!upgrade rel HOOKED/2 --set n=2
+!upgrade rel HOOKED/2 --set wrong=yes
+uninstall rel",
+        mixes: &["LLLL", "HLHL"],
+    },
+    Script {
         name: "adopted",
         steps: "install rel THING/1 --server-side=false --set stays=true
 uninstall rel
@@ -175,6 +195,44 @@ fn charts(leadsman: &Leadsman) {
     }
 }
 
+/// A chart with hooks that are awaited, and one whose hook stays.
+fn hooked(leadsman: &Leadsman) {
+    let file = |version: &str, name: &str, text: &str| {
+        leadsman.file(&format!("hooked/{version}/{name}"), text);
+    };
+    for version in ["1", "2"] {
+        let chart = format!("apiVersion: v2\nname: hooked\nversion: {version}.0.0\n");
+        file(version, "Chart.yaml", &chart);
+        file(version, "values.yaml", "job: good\npod: good\nn: 1\nwrong: \"\"\n");
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: own}\n";
+        file(version, "templates/own.yaml", map);
+    }
+    let run = "{restartPolicy: Never, containers: [{name: a, image: a}]}";
+    let fate = |kind: &str| {
+        format!(
+            "{{{{ with .Values.{kind} }}}}{{{{ if ne . \"good\" }}}}test/fail: {{{{ . }}}}{{{{ end }}}}{{{{ end }}}}"
+        )
+    };
+    let hook = |events: &str| format!("annotations: {{helm.sh/hook: \"{events}\"}}");
+    let job = format!(
+        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: job\n  {}\nspec:\n  backoffLimit: 0\n  \
+         template:\n    metadata:\n      annotations:\n        {}\n    spec: {run}\n",
+        hook("pre-install,pre-upgrade"),
+        fate("job"),
+    );
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: pod\n  annotations:\n    \
+         helm.sh/hook: \"post-install,post-upgrade\"\n    {}\nspec: {run}\n",
+        fate("pod"),
+    );
+    file("1", "templates/job.yaml", &job);
+    file("1", "templates/pod.yaml", &pod);
+    let stays = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: stays\n  annotations:\n    \
+                 helm.sh/hook: pre-install,pre-upgrade\n    helm.sh/hook-delete-policy: hook-failed\n\
+                 data: {n: \"{{ .Values.n }}\"}\n{{ with .Values.wrong }}unknown: {{ . }}\n{{ end }}";
+    file("2", "templates/stays.yaml", stays);
+}
+
 /// Plays the steps of a script; returns what was seen after each.
 async fn play(world: &World, script: &Script, mix: &str) -> Result<Vec<Vec<String>>, String> {
     let Script { name, steps, .. } = script;
@@ -182,7 +240,7 @@ async fn play(world: &World, script: &Script, mix: &str) -> Result<Vec<Vec<Strin
     let mut place = Place::new("rel", &namespace);
     let fixtures = fixtures().join("charts/web").to_string_lossy().into_owned();
     let folder = |name: &str| world.leadsman.folder().join(name).to_string_lossy().into_owned();
-    let (maps, thing) = (folder("maps"), folder("thing"));
+    let (maps, thing, hooked) = (folder("maps"), folder("thing"), folder("hooked"));
     let all = [Player::Helm, Player::Leadsman, Player::Three];
     // What the others say alone is what ours are held against.
     let asked = if mix.contains('L') { &all[..] } else { &all[..1] };
@@ -199,6 +257,7 @@ async fn play(world: &World, script: &Script, mix: &str) -> Result<Vec<Vec<Strin
         }
         let who = Player::of(players.next().unwrap());
         let step = line.replace("WEB", &fixtures).replace("MAPS", &maps).replace("THING", &thing);
+        let step = step.replace("HOOKED", &hooked);
         let (step, refused) = match step.strip_prefix('!') {
             Some(step) => (step, true),
             None => (step.as_str(), false),
@@ -267,6 +326,7 @@ fn differing(
 /// Makes ready what the scripts need.
 async fn prepare(world: &World) {
     charts(&world.leadsman);
+    hooked(&world.leadsman);
     let definition = serde_json::json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "things.exchange.leadsman.dev"},
