@@ -1,35 +1,20 @@
-//! Each write of an action fails once, in each way a write can fail: the action ends where it
-//! would have ended, or is back where it began, or says what happened. Nobody helps.
-//!
-//! Every write is struck in each run of the tests, in one of the ways; in all of them where
-//! `LEADSMAN_FAULTS` is `all`.
+//! One release, and what happens to it while a call of it fails.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
-
-use futures::future::join_all;
-use futures::{FutureExt as _, StreamExt as _, stream};
 use serde_json::{Value, json};
 
+use super::Strike;
 use crate::faults::FAULTS;
 use crate::support::api::{Api, condition};
 use crate::support::chart::{web_with, yaml};
-use crate::support::leadsman::{Leadsman, Running};
+use crate::support::leadsman::{Leadsman, Running, simulated};
 use crate::support::pack::Package;
 use crate::support::repository::Repository;
 use crate::support::wait::{SOON, until};
 use crate::upgrade::is_quarantined;
 
-/// No action has so many writes.
-const MOST_WRITES: u64 = 60;
-/// Releases of one cluster that are struck at the same time.
-const AT_ONCE: usize = 8;
-/// In how many ways a write fails.
-const WAYS: usize = 7;
-
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scenario {
+pub(super) enum Scenario {
     Install,
     Upgrade,
     /// An upgrade that does not become ready.
@@ -37,21 +22,9 @@ enum Scenario {
     Uninstall,
 }
 
-const SCENARIOS: [Scenario; 4] =
-    [Scenario::Install, Scenario::Upgrade, Scenario::Rollback, Scenario::Uninstall];
-
-/// How a write fails, and whether the server is merely away: that is no verdict on anything.
-fn faults() -> [(&'static str, Value, bool); WAYS] {
-    let status = |code: u16| json!({"kind": "status", "code": code});
-    [
-        ("refused", json!({"kind": "refuse"}), true),
-        ("answer lost", json!({"kind": "lose-answer"}), true),
-        ("429", json!({"kind": "status", "code": 429, "retryAfter": 1}), true),
-        ("503", status(503), true),
-        ("504", status(504), true),
-        ("409", status(409), false),
-        ("500", status(500), false),
-    ]
+impl Scenario {
+    pub(super) const ALL: [Self; 4] =
+        [Self::Install, Self::Upgrade, Self::Rollback, Self::Uninstall];
 }
 
 /// The chart `web` with hooks around everything: one that is waited for, and one that is not.
@@ -65,58 +38,59 @@ fn hooked(version: &str, fate: &str) -> Package {
     web_with(version, fate, &[("templates/before.yaml", before), ("templates/after.yaml", after)])
 }
 
-/// A simulated cluster, and a Leadsman that manages all that is in it.
-struct World {
+/// A simulated cluster, and a Leadsman that manages all that is in it, unless each release has
+/// one of its own.
+pub(super) struct World {
     api: Api,
-    running: Running,
-    _leadsman: Leadsman,
+    kubeconfig: std::path::PathBuf,
+    shared: Option<(Leadsman, Running)>,
     _server: (Leadsman, Running),
 }
 
-/// One release, and what is to happen to it.
-struct Case<'w> {
-    world: &'w World,
-    scenario: Scenario,
-    fault: (&'static str, Value, bool),
-    /// Writes that pass first.
-    skip: u64,
-    namespace: String,
-    repository: Repository,
+/// Arguments of a Leadsman; it manages all namespaces, or one.
+fn arguments(namespace: Option<&str>) -> Vec<&str> {
+    let mut arguments = vec!["run", "--interval", "1s"];
+    arguments.extend(namespace.into_iter().flat_map(|namespace| ["-n", namespace]));
+    arguments
 }
 
 impl World {
-    async fn start() -> Self {
-        let server = Leadsman::new();
-        let serving = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
-        serving.line(SOON, |line| line.contains("the simulated cluster listens")).await;
-        let kubeconfig = server.folder().join("kubeconfig");
+    pub(super) async fn start(shared: bool) -> Self {
+        let server = simulated().await;
+        let kubeconfig = server.0.folder().join("kubeconfig");
         let api = Api::connect(&kubeconfig).await;
         let leadsman = Leadsman::new().kubeconfig(&kubeconfig);
-        let running = leadsman.spawn(&["run", "--interval", "1s"]);
+        // One that is alone manages nothing: it only makes the kinds known.
+        let running = leadsman.spawn(&arguments((!shared).then_some("default")));
         for kinds in ["/apis/helm.toolkit.fluxcd.io/v2", "/apis/source.toolkit.fluxcd.io/v1"] {
             until("the kinds are served", SOON, async || api.get(kinds).await).await;
         }
-        Self { api, running, _leadsman: leadsman, _server: (server, serving) }
-    }
-
-    /// Plays a case; returns whether there was a write to strike.
-    async fn plays(
-        &self,
-        scenario: Scenario,
-        fault: &(&'static str, Value, bool),
-        skip: u64,
-    ) -> bool {
-        let namespace = self.api.create_namespace("call").await;
-        let fault = fault.clone();
-        let repository = Repository::start();
-        let case = Case { world: self, scenario, fault, skip, namespace, repository };
-        case.plays().await
+        let shared = shared.then_some((leadsman, running));
+        Self { api, kubeconfig, shared, _server: server }
     }
 }
 
-impl Case<'_> {
-    fn name(&self) -> String {
-        format!("{:?}, write {} {}", self.scenario, self.skip + 1, self.fault.0)
+/// A release of its own namespace.
+pub(super) struct Case<'w> {
+    world: &'w World,
+    scenario: Scenario,
+    /// None: nothing goes wrong, and all calls are noted.
+    strike: Option<Strike>,
+    namespace: String,
+    repository: Repository,
+    /// Its own Leadsman, where there is no shared one.
+    own: Option<(Leadsman, Running)>,
+}
+
+impl<'w> Case<'w> {
+    pub(super) async fn new(world: &'w World, scenario: Scenario, strike: Option<Strike>) -> Self {
+        let namespace = world.api.create_namespace("call").await;
+        let own = world.shared.is_none().then(|| {
+            let leadsman = Leadsman::new().kubeconfig(&world.kubeconfig);
+            let running = leadsman.spawn(&arguments(Some(&namespace)));
+            (leadsman, running)
+        });
+        Self { world, scenario, strike, namespace, repository: Repository::start(), own }
     }
 
     fn path(&self, resource: &str) -> String {
@@ -125,11 +99,17 @@ impl Case<'_> {
         format!("{group}/namespaces/{}/{plural}", self.namespace).replace("/apis/v1/", "/api/v1/")
     }
 
-    async fn release(&self) -> Option<Value> {
-        self.world.api.get(&(self.path("helm.toolkit.fluxcd.io/v2/helmreleases") + "/web")).await
+    fn release_path(&self) -> String {
+        self.path("helm.toolkit.fluxcd.io/v2/helmreleases") + "/web"
     }
 
-    async fn plays(&self) -> bool {
+    async fn release(&self) -> Option<Value> {
+        self.world.api.get(&self.release_path()).await
+    }
+
+    /// Plays it to its end, and panics where that is a wrong one; returns the calls that were
+    /// struck.
+    pub(super) async fn plays(mut self) -> Vec<String> {
         let api = &self.world.api;
         // What does not become ready is waited for as long as the release says; on a busy machine
         // everything else may take longer.
@@ -139,46 +119,52 @@ impl Case<'_> {
                 "  upgrade: {timeout: 60s}\n  install: {timeout: 60s}\n"
             }
         };
-        let text = yaml(&self.namespace, "web", &self.repository.url(), limits);
-        api.apply_yaml(&text).await;
+        api.apply_yaml(&yaml(&self.namespace, "web", &self.repository.url(), limits)).await;
         if self.scenario == Scenario::Install {
             self.ends("it waits for the chart", async || self.is_begun().await).await;
         } else {
             self.repository.publish_package(hooked("1.0.0", ""));
             self.ends("1.0.0 runs", async || self.runs("1.0.0").await).await;
         }
-        let rule = json!({
-            "mutating": true, "namespace": self.namespace,
-            "skip": self.skip, "times": 1, "fault": self.fault.1,
-        });
+        let rule = self.strike.as_ref().map_or_else(
+            || json!({"agent": "leadsman", "namespace": self.namespace}),
+            |strike| strike.rule(&self.namespace),
+        );
+        api.create(FAULTS, &rule).await.unwrap();
         match self.scenario {
-            Scenario::Install => {
-                api.create(FAULTS, &rule).await.unwrap();
-                self.repository.publish_package(hooked("1.0.0", ""));
-            }
-            Scenario::Upgrade => {
-                api.create(FAULTS, &rule).await.unwrap();
-                self.repository.publish_package(hooked("1.1.0", ""));
-            }
-            Scenario::Rollback => {
-                api.create(FAULTS, &rule).await.unwrap();
-                self.repository.publish_package(hooked("1.1.0", "unready"));
-            }
-            Scenario::Uninstall => {
-                let mut rule = rule;
-                // The first one is the deletion itself.
-                rule["skip"] = json!(self.skip + 1);
-                api.create(FAULTS, &rule).await.unwrap();
-                api.delete(&(self.path("helm.toolkit.fluxcd.io/v2/helmreleases") + "/web")).await;
-            }
+            Scenario::Install => self.repository.publish_package(hooked("1.0.0", "")),
+            Scenario::Upgrade => self.repository.publish_package(hooked("1.1.0", "")),
+            Scenario::Rollback => self.repository.publish_package(hooked("1.1.0", "unready")),
+            Scenario::Uninstall => api.delete(&self.release_path()).await,
+        }
+        if self.strike.as_ref().is_some_and(|strike| strike.way.kills) {
+            self.is_killed().await;
         }
         self.ends("an end that may be", async || self.end().await).await;
-        let struck = self.world.struck(&self.namespace).await;
+        let struck = self.struck().await;
         // What has struck need not be looked after any longer; what has not would strike here.
-        if struck && self.scenario != Scenario::Uninstall {
-            api.delete(&(self.path("helm.toolkit.fluxcd.io/v2/helmreleases") + "/web")).await;
+        if !struck.is_empty() && self.scenario != Scenario::Uninstall && self.own.is_none() {
+            api.delete(&self.release_path()).await;
         }
         struck
+    }
+
+    /// Ends the process at the call that is to be struck, and starts it again; one that comes to
+    /// its end without that call lives on.
+    async fn is_killed(&mut self) {
+        self.ends("the call or the end", async || {
+            let struck = !self.struck().await.is_empty();
+            if struck { Ok(()) } else { self.end().await }
+        })
+        .await;
+        if self.struck().await.is_empty() {
+            return;
+        }
+        let (leadsman, running) = self.own.take().unwrap();
+        running.killer().kill();
+        drop(running);
+        let running = leadsman.spawn(&arguments(Some(&self.namespace)));
+        self.own = Some((leadsman, running));
     }
 
     async fn is_begun(&self) -> Result<(), String> {
@@ -188,10 +174,11 @@ impl Case<'_> {
     }
 
     async fn ends(&self, what: &str, probe: impl AsyncFn() -> Result<(), String>) {
-        until(&format!("{}: {what}", self.name()), SOON * 2, async || {
+        until(what, SOON * 2, async || {
             let found = probe().await;
             found.map_err(|why| {
-                let log = self.world.running.output();
+                let running = self.own.as_ref().or(self.world.shared.as_ref());
+                let log = running.map(|(_, running)| running.output()).unwrap_or_default();
                 let own: Vec<_> =
                     log.lines().filter(|line| line.contains(&self.namespace)).collect();
                 format!("{why}\n{}", own.join("\n"))
@@ -202,18 +189,18 @@ impl Case<'_> {
 
     /// Whether the release stands where it may stand in the end.
     async fn end(&self) -> Result<(), String> {
-        let away = self.fault.2;
+        let verdict = self.strike.as_ref().is_some_and(|strike| strike.way.verdict);
         match self.scenario {
             Scenario::Install => match self.runs("1.0.0").await {
-                Err(_) if !away => self.is_explained().await,
+                Err(_) if verdict => self.is_explained().await,
                 result => result,
             },
             Scenario::Upgrade => match self.runs("1.1.0").await {
-                Err(_) if !away => self.is_back().await,
+                Err(_) if verdict => self.is_back().await,
                 result => result,
             },
             Scenario::Rollback => match self.is_back().await {
-                Err(_) if !away => self.is_explained().await,
+                Err(_) if verdict => self.is_explained().await,
                 result => result,
             },
             Scenario::Uninstall => self.is_gone().await,
@@ -268,7 +255,7 @@ impl Case<'_> {
         if stalled && says && !pending { Ok(()) } else { Err(release["status"].to_string()) }
     }
 
-    /// Nothing of it is left but what belongs to no release.
+    /// Nothing of it is left but what belongs to no release: a hook that no policy deletes.
     async fn is_gone(&self) -> Result<(), String> {
         let api = &self.world.api;
         let release = self.release().await;
@@ -276,66 +263,18 @@ impl Case<'_> {
         for resource in ["v1/secrets", "apps/v1/deployments"] {
             left.extend(api.list(&self.path(resource)).await);
         }
-        left.extend(api.get(&(self.path("v1/configmaps") + "/web")).await);
+        for name in ["web", "after"] {
+            left.extend(api.get(&format!("{}/{name}", self.path("v1/configmaps"))).await);
+        }
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     }
-}
 
-impl World {
-    /// Whether the rule of a namespace has struck.
-    async fn struck(&self, namespace: &str) -> bool {
-        let faults = self.api.get(FAULTS).await.unwrap();
+    /// Returns the calls that the rule of this namespace has struck.
+    async fn struck(&self) -> Vec<String> {
+        let faults = self.world.api.get(FAULTS).await.unwrap();
         let rules = faults["rules"].as_array().unwrap();
-        let at = rules.iter().position(|rule| rule["namespace"] == namespace).unwrap();
-        faults["struck"][at] == 1
+        let at = rules.iter().position(|rule| rule["namespace"] == self.namespace.as_str());
+        let calls = faults["calls"][at.unwrap()].as_array().unwrap();
+        calls.iter().map(|call| call.as_str().unwrap().to_owned()).collect()
     }
-}
-
-/// Plays a scenario until there is no write left to strike; returns how many there were, and what
-/// went wrong.
-async fn strike(scenario: Scenario, all: bool) -> (u64, Vec<String>) {
-    let (world, faults) = (World::start().await, faults());
-    let mut wrong = Vec::new();
-    for first in (0..MOST_WRITES).step_by(AT_ONCE) {
-        let skips = first..first + AT_ONCE as u64;
-        let cases = skips.clone().flat_map(|skip| {
-            let ways = faults
-                .iter()
-                .enumerate()
-                .filter(move |(way, _)| all || (skip as usize + scenario as usize) % WAYS == *way);
-            ways.map(move |(_, fault)| (skip, fault))
-        });
-        let played = cases.map(|(skip, fault)| {
-            let played = AssertUnwindSafe(world.plays(scenario, fault, skip)).catch_unwind();
-            async move { (skip, played.await.map_err(|error| said(&*error))) }
-        });
-        let played: Vec<_> = stream::iter(played).buffer_unordered(AT_ONCE).collect().await;
-        let is_struck =
-            |skip: u64| played.iter().any(|(at, played)| *at == skip && *played != Ok(false));
-        let end = skips.clone().find(|skip| !is_struck(*skip));
-        wrong.extend(played.iter().filter_map(|(_, played)| played.clone().err()));
-        if let Some(end) = end {
-            return (end, wrong);
-        }
-    }
-    panic!("{scenario:?} has no end");
-}
-
-/// What a test said that failed.
-fn said(error: &(dyn Any + Send)) -> String {
-    error.downcast_ref::<String>().cloned().unwrap_or_else(|| "it failed".to_owned())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_write_may_fail_once() {
-    let all = std::env::var("LEADSMAN_FAULTS").is_ok_and(|which| which == "all");
-    let mut wrong = Vec::new();
-    for (scenario, (count, failed)) in
-        join_all(SCENARIOS.map(async |scenario| (scenario, strike(scenario, all).await))).await
-    {
-        println!("{scenario:?}: each of {count} writes failed once");
-        assert!(count >= 8 || !failed.is_empty(), "{scenario:?} has only {count} writes");
-        wrong.extend(failed);
-    }
-    assert!(wrong.is_empty(), "{} failed:\n{}", wrong.len(), wrong.join("\n"));
 }
