@@ -40,6 +40,7 @@ mod helm_chart;
 mod judge;
 mod kubectl;
 mod large;
+mod lifecycle;
 mod lint;
 mod oci_fields;
 mod oci_source;
