@@ -189,20 +189,17 @@ fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, Ar
         })?;
         let kind = entry.header().entry_type();
         let written = entry.path_bytes();
+        // Go takes the content of what has none for the next header, which it is not.
+        if has_no_content(kind) && entry.header().entry_size().is_ok_and(|size| size > 0) {
+            return Err(ArchiveError::Tar);
+        }
         let old_folder = kind == EntryType::Regular && written.ends_with(b"/");
         if old_folder || matches!(kind, EntryType::Directory | EntryType::XGlobalHeader) {
             continue;
         }
         let name = inner_name(&String::from_utf8_lossy(&written))?;
         // Links and devices come out as empty files, as in Helm.
-        let size = match kind {
-            EntryType::Link
-            | EntryType::Symlink
-            | EntryType::Char
-            | EntryType::Block
-            | EntryType::Fifo => 0,
-            _ => entry.size(),
-        };
+        let size = if has_no_content(kind) { 0 } else { entry.size() };
         if size >= left {
             return Err(ArchiveError::TooLarge);
         }
@@ -215,6 +212,21 @@ fn read_tar(tar: impl Read, seen: &mut dyn FnMut(&File)) -> Result<Vec<File>, Ar
         return Err(ArchiveError::Empty);
     }
     Ok(files)
+}
+
+/// Whether entries of a kind are headers alone.
+///
+/// Source: go archive/tar (`isHeaderOnly`).
+fn has_no_content(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::Directory
+            | EntryType::Link
+            | EntryType::Symlink
+            | EntryType::Char
+            | EntryType::Block
+            | EntryType::Fifo
+    )
 }
 
 /// Reads the content of an entry.

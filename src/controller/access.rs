@@ -328,22 +328,13 @@ mod tests {
         format!("{}s{login}{tls}", spec.timeout.as_secs())
     }
 
-    #[tokio::test]
-    async fn a_repository_is_asked_as_its_secrets_say() {
-        let cluster = cluster(&[
-            ("login", &["username", "password"]),
-            ("half", &["username"]),
-            ("old", &["username", "password", "caFile"]),
-            ("authority", &["ca.crt"]),
-            ("pair", &["tls.crt", "tls.key"]),
-            ("key", &["tls.key"]),
-            ("else", &["x"]),
-        ])
-        .await;
-        type Row = (&'static str, &'static str, &'static str, Result<&'static str, &'static str>);
+    /// Address of a repository, its Secret, that of its certificates, and how it is asked or why not.
+    type Row = (&'static str, &'static str, &'static str, Result<&'static str, &'static str>);
+
+    fn secrets_asked() -> Vec<Row> {
         let url = "https://c.example";
         let oci = "invalid Helm repository URL: 'oci' URL scheme cannot be used with 'default' HelmRepository type";
-        let rows: &[Row] = &[
+        vec![
             (url, "", "", Ok("60s")),
             (url, "login", "", Ok("60s <username>")),
             (url, "old", "", Ok("60s <username> <caFile>")),
@@ -380,17 +371,31 @@ mod tests {
             ),
             ("oci://c.example", "", "", Err(oci)),
             ("https://[c", "", "", Err("invalid Helm repository URL: ")),
-        ];
-        for (url, secret, certificates, want) in rows {
+        ]
+    }
+
+    #[tokio::test]
+    async fn a_repository_is_asked_as_its_secrets_say() {
+        let cluster = cluster(&[
+            ("login", &["username", "password"]),
+            ("half", &["username"]),
+            ("old", &["username", "password", "caFile"]),
+            ("authority", &["ca.crt"]),
+            ("pair", &["tls.crt", "tls.key"]),
+            ("key", &["tls.key"]),
+            ("else", &["x"]),
+        ])
+        .await;
+        for (url, secret, certificates, want) in secrets_asked() {
             let mut repository = HelmRepository::default();
             repository.metadata.namespace = "shop".to_owned();
-            repository.spec.url = (*url).to_owned();
+            repository.spec.url = url.to_owned();
             let named = |name: &str| (!name.is_empty()).then(|| LocalRef { name: name.to_owned() });
             (repository.spec.secret_ref, repository.spec.cert_secret_ref) =
                 (named(secret), named(certificates));
             let name = format!("{url} {secret} {certificates}");
             match (spec(&cluster, &repository).await, want) {
-                (Ok(got), Ok(want)) => assert_eq!(shown(&got), *want, "{name}"),
+                (Ok(got), Ok(want)) => assert_eq!(shown(&got), want, "{name}"),
                 (Err((reason, text, class)), Err(want)) => {
                     assert!(text.starts_with(want), "{name}: {text}");
                     let is_url = want.starts_with("invalid");
@@ -403,7 +408,7 @@ mod tests {
         }
         let mut repository = HelmRepository::default();
         repository.metadata.namespace = "shop".to_owned();
-        repository.spec.url = url.to_owned();
+        repository.spec.url = "https://c.example".to_owned();
         repository.spec.timeout = "7s".parse().ok();
         repository.spec.pass_credentials = true;
         repository.spec.secret_ref = Some(LocalRef { name: "login".to_owned() });

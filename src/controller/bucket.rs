@@ -55,7 +55,7 @@ impl Looked for Bucket {
         let revision = listing.index.revision();
         let time = rfc3339_seconds(context.clock.now());
         let made = made(self, revision, &files, time);
-        let new = artifact::store::<Bucket>(context, made, content).await?;
+        let new = artifact::store::<Self>(context, made, content).await?;
         Ok(Seen { index: listing.index, new: Some(new) })
     }
 

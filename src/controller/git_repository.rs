@@ -99,7 +99,7 @@ impl Looked for GitRepository {
         let commit = commit.map_err(|error| unfetched(&access, &error))?;
         let content = Content::File(commit.files.path().to_owned());
         let made = made(self, &found, &commit.files, rfc3339_seconds(context.clock.now()));
-        let (artifact, _) = artifact::store::<GitRepository>(context, made, content).await?;
+        let (artifact, _) = artifact::store::<Self>(context, made, content).await?;
         let subject = commit.subject.clone();
         let verified = verified(commit);
         Ok(Seen { found, verified, included, new: Some((artifact, subject)) })

@@ -110,17 +110,7 @@ pub(super) async fn choose<T: Files>(
     let mut pulled = place.pull(&from).await?;
     from.digest = pulled.digest.to_string();
     let mut is_newest = true;
-    let newest = history::newest_good(&release.status.history);
-    let files = values_files(&template);
-    if files.is_empty() {
-        memory.template = Template::default();
-    } else {
-        let deployed = newest.map(|entry| entry.chart_version.as_str());
-        memory.template.note(&described(&template), deployed);
-    }
-    let generation = (!files.is_empty()).then_some(memory.template.generation);
-    let by_revision = template.reconcile_strategy == "Revision";
-    let build = build(by_revision.then_some(revision), generation);
+    let build = noted_build((release, &template), revision, memory);
     let version = version(&pulled.chart.metadata.version, &build).map_err(|why| {
         place.not_ready(&format!("chart metadata patch error: {why}"), Class::Stalled)
     })?;
@@ -159,6 +149,25 @@ pub(super) async fn choose<T: Files>(
     chart.metadata.version = chosen;
     let pulled = Pulled { digest: pulled.digest, chart: Arc::new(chart) };
     Ok(Chosen { pulled, decision, constraint, oci_digest: String::new() })
+}
+
+/// Returns the build metadata of what a revision has, and notes how the chart is asked for now.
+fn noted_build(
+    (release, template): (&HelmRelease, &ChartSpec),
+    revision: &str,
+    memory: &mut Memory,
+) -> String {
+    let newest = history::newest_good(&release.status.history);
+    let files = values_files(template);
+    if files.is_empty() {
+        memory.template = Template::default();
+    } else {
+        let deployed = newest.map(|entry| entry.chart_version.as_str());
+        memory.template.note(&described(template), deployed);
+    }
+    let generation = (!files.is_empty()).then_some(memory.template.generation);
+    let by_revision = template.reconcile_strategy == "Revision";
+    build(by_revision.then_some(revision), generation)
 }
 
 /// Where versions came from, by version.

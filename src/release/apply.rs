@@ -179,7 +179,7 @@ pub(super) async fn apply(
                 let old = before.get(&unversioned(object.id())).copied();
                 apply_one(env, (object, old), how)
             });
-            for applied in join_all(changes).await {
+            for (object, applied) in part.iter().zip(join_all(changes).await) {
                 match applied {
                     Ok(mut object) => {
                         object.forget_managers();
@@ -187,19 +187,33 @@ pub(super) async fn apply(
                     }
                     // Each request has waited long for the API server already.
                     Err(error) if error.is_outage() => return Err(error),
-                    Err(error) => failed.push(error),
+                    Err(error) => failed.push((object, error)),
                 }
             }
         }
         if verb == Verb::Update && !failed.is_empty() {
-            return Err(failed.swap_remove(0));
+            let (object, error) = failed.swap_remove(0);
+            return Err(unchanged(&env.cluster, object, how, error).await);
         }
     }
+    let mut failed: Vec<Error> = failed.into_iter().map(|(_, error)| error).collect();
     match failed.len() {
         0 => Ok(live),
         1 => Err(failed.swap_remove(0)),
         _ => Err(Error::Unmade(failed)),
     }
+}
+
+/// Returns the error about an object of an update. Helm looks whether it is there before it applies
+/// it, and says that it could not be made where it is not.
+async fn unchanged(cluster: &Cluster, object: &Object, how: How<'_>, error: Error) -> Error {
+    let is_new =
+        async || object.name().is_empty() || matches!(cluster.get(&object.id()).await, Ok(None));
+    // The other ways have their own words.
+    if matches!(how, How::Server(_)) && is_new().await {
+        return error.during("failed to create resource".to_owned());
+    }
+    error
 }
 
 /// An object is the same one in another version of its kind.

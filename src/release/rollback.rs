@@ -150,8 +150,6 @@ async fn run(env: &Env<'_>, rollback: &Rollback, written: &mut Vec<Record>) -> R
     }
     env.storage.update(&record, env.holder, &*env.clock).await?;
     written.push(record);
-    match changed {
-        Err(error) => Err(created.clean(env, owner, "rollback", error).await),
-        Ok(()) => Ok(()),
-    }
+    let Err(error) = changed else { return Ok(()) };
+    Err(created.clean(env, owner, "rollback", error).await)
 }

@@ -142,7 +142,8 @@ mod tests {
         let at = bent.len() - 6;
         bent[at] ^= 1;
         let half = &whole[..whole.len() / 2];
-        let rows: [(&str, &[u8], bool, u64, usize, &str); 9] = [
+        type Row<'a> = (&'a str, &'a [u8], bool, u64, usize, &'a str);
+        let rows: [Row<'_>; 9] = [
             ("whole", b"hello", false, 5, 5, ""),
             ("too large", b"hello!", false, 5, 9, "larger than 5 bytes"),
             ("full disk", b"hello", false, 9, 4, "cannot be kept"),

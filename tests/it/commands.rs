@@ -44,8 +44,13 @@ impl World {
         let helm = self.helm.run(&[&words[..], &["-n", "theirs"]].concat()).await;
         let ours = self.leadsman.run(&[&words[..], &["-n", "ourown"]].concat()).await;
         let told = |code: Option<i32>, out: &str, err: &str| {
-            // What Leadsman says beside Helm's words: the way out of a lock.
-            let is_hint = |line: &str| line.contains("if nobody works on it any more");
+            // What Leadsman says beside Helm's words: the way out of a lock, and whose fields are in
+            // the way.
+            let is_hint = |line: &str| {
+                line.contains("if nobody works on it any more")
+                    || line.contains(" belongs to ")
+                    || line.starts_with("hint: --conflicts")
+            };
             let is_told = |line: &str| {
                 !is_hint(line) && (!line.starts_with("level=") || line.contains("speaks"))
             };

@@ -145,7 +145,8 @@ async fn what_is_not_the_artifact_is_refused_and_heals() {
         keeper.server.behave();
         stage.runs(&version).await;
     }
-    let wrong: [(fn(&[u8]) -> String, &str); 2] = [
+    type Digested = fn(&[u8]) -> String;
+    let wrong: [(Digested, &str); 2] = [
         (|_| format!("sha256:{}", "0".repeat(64)), "computed digest doesn't match 'sha256:0000"),
         (|_| "blake3:00".to_owned(), "is none of sha256, sha384 or sha512"),
     ];

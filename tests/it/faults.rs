@@ -204,7 +204,12 @@ async fn a_release_whose_history_is_kept_goes_though_its_object_stays_a_while() 
     let rule = json!({"verbs": ["patch"], "resources": ["helmreleases"], "name": "web",
         "namespace": namespace, "agent": "leadsman", "times": 2, "fault": fault});
     world.add(&rule).await;
+    // An empty folder deletes nothing.
     std::fs::remove_file(world.leadsman.folder().join("source/web.yaml")).unwrap();
+    world
+        .api
+        .delete(&format!("/apis/helm.toolkit.fluxcd.io/v2/namespaces/{namespace}/helmreleases/web"))
+        .await;
     until("the release is gone", SOON, async || {
         let release = world.release().await;
         if release.is_null() { Ok(()) } else { Err(format!("{release}\n{}", running.output())) }

@@ -351,6 +351,7 @@ async fn a_folder_in_git_is_packed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn what_is_wrong_is_said() {
     let mut world = World::start().await;
     world.run(RELEASE);

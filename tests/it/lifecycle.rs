@@ -35,10 +35,6 @@ fn chart(leadsman: &Leadsman) {
         ", annotations: {helm.sh/resource-policy: \"{{ . }}\"}",
     );
     file("templates/kept.yaml", &when("policy", &kept));
-    let elsewhere = map("\"{{ $.Release.Name }}-far\"", ", namespace: \"{{ . }}\"");
-    file("templates/far.yaml", &when("elsewhere", &elsewhere));
-    let unknown = "apiVersion: example.com/v1\nkind: Unknown\nmetadata: {name: x}\n";
-    file("templates/unknown.yaml", &when("unknown", unknown));
     // The server refuses it.
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {name: \"{{ $.Release.Name }}-bad\"}\n\
                spec: {ports: [{port: 80000}]}\n";
@@ -75,9 +71,6 @@ const ROWS: &[(&str, &str)] = &[
     ("§6.1 --replace continues the numbers", "install a LIFE --replace"),
     ("§6.1", "history a"),
     ("§6.1 what is deployed is not replaced", "install a LIFE --replace"),
-    // What cannot be built (§6.5).
-    ("§6.5", "install b LIFE --set unknown=yes"),
-    ("§6.5 nothing is stored", "history b"),
     // Failures of an install (§6 failure; TestInstallRelease_FailedHooks, _RollbackOnFailure).
     ("§6 failure", "install c LIFE --set bad=yes"),
     ("§6 failure is recorded", "history c"),
@@ -87,9 +80,6 @@ const ROWS: &[(&str, &str)] = &[
     ("§6 nothing of it is left", "history e"),
     ("§6.1 a failed one is replaced", "install c LIFE --replace"),
     ("§6.1", "history c"),
-    ("§6 namespaces", "install f LIFE --set elsewhere=default"),
-    ("§6 namespaces", "get manifest f"),
-    ("§11", "uninstall f"),
     // Upgrades (§7; TestUpgradeRelease_*).
     ("§7.1", "upgrade none LIFE"),
     ("§7.4", r#"@create configmaps {"metadata":{"name":"taken"}}"#),

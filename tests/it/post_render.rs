@@ -118,6 +118,11 @@ async fn a_plugin_changes_what_is_printed() {
     );
     let refused = program.await.stderr;
     assert!(refused.contains("not found\nhint: since Helm 4"), "{refused}");
+    other_runtimes_are_refused(&pair).await;
+}
+
+/// A plugin that is no program is told by its folder and runtime.
+async fn other_runtimes_are_refused(pair: &Pair) {
     for runtime in ["extism/v1", "nope"] {
         pair.file(
             "helm-data/plugins/wasm/plugin.yaml",

@@ -8,8 +8,8 @@ mod list;
 mod network;
 mod quantity;
 mod regex;
-mod semver;
 mod url;
+mod version;
 
 use cel::{DeclarationError, Env, ExecutionError};
 
@@ -33,7 +33,7 @@ pub(super) fn extension(env: &mut Env) -> Result<(), DeclarationError> {
     network::extension(env)?;
     url::extension(env)?;
     format::extension(env)?;
-    semver::extension(env)?;
+    version::extension(env)?;
     list::extension(env)?;
     regex::extension(env)
 }

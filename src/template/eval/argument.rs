@@ -13,6 +13,7 @@ use super::{Machine, Result, Slot};
 fn typed(number: &Number, ty: Ty) -> Option<Value> {
     match ty {
         Ty::Int => number.int.map(Value::int),
+        Ty::Duration => number.int.map(Value::Duration),
         Ty::Uint32 => number.uint.map(|uint| Value::Uint(uint & 0xffff_ffff, UintKind::Uint32)),
         Ty::Float => number.float.map(Value::Float),
         _ => None,

@@ -156,7 +156,11 @@ fn signed(args: Args<'_>, key: Key) -> Outcome {
 }
 
 fn custom(cert: &[u8], key: &[u8]) -> Outcome {
-    let decode = |text: &[u8]| STANDARD.decode(text).ok();
+    // Go passes over line breaks.
+    let is_kept = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    let decode = |text: &[u8]| {
+        STANDARD.decode(text.iter().copied().filter(is_kept).collect::<Vec<_>>()).ok()
+    };
     let cert = decode(cert).ok_or("unable to decode base64 certificate")?;
     let key = decode(key).ok_or("unable to decode base64 private key")?;
     let (_, der) = keys::decode_pem(&lossy(&cert)).ok_or("unable to decode certificate")?;

@@ -112,8 +112,11 @@ fn part_at(layout: &[u8]) -> Option<(usize, Part)> {
     Some((1 + count, part(*separator, count & 0xfff)))
 }
 
-/// Returns what stands before the first part of a layout, the part and its text, and what follows.
-pub(super) fn next_part(layout: &[u8]) -> (&[u8], Option<(Part, &[u8])>, &[u8]) {
+/// What stands before a part of a layout, the part and its text, and what follows.
+type Split<'a> = (&'a [u8], Option<(Part, &'a [u8])>, &'a [u8]);
+
+/// Splits a layout at its first part.
+pub(super) fn next_part(layout: &[u8]) -> Split<'_> {
     for index in 0..layout.len() {
         if let Some((size, part)) = part_at(&layout[index..]) {
             let (text, rest) = layout[index..].split_at(size);

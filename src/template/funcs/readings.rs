@@ -198,11 +198,17 @@ struct Parsed {
     minute: i64,
     second: i64,
     nanos: i64,
-    is_after: bool,
-    is_before: bool,
+    noon: Noon,
     is_utc: bool,
     offset: Option<i64>,
     zone: Vec<u8>,
+}
+
+/// On which side of noon a date said it is; a layout may ask twice.
+#[derive(Default)]
+struct Noon {
+    is_after: bool,
+    is_before: bool,
 }
 
 impl Parsed {
@@ -242,6 +248,15 @@ impl Parsed {
                 }
                 self.year_day = Some(value_of(text.take(count)?));
             }
+            Part::Zulu(_) | Part::Offset(_) | Part::Zone => self.read_zone(text, part)?,
+            _ => self.read_clock(text, part, rest)?,
+        }
+        Ok(())
+    }
+
+    /// Reads a part of the time of a day.
+    fn read_clock(&mut self, text: &mut Reader<'_>, part: Part, rest: &[u8]) -> Result<(), Misfit> {
+        match part {
             Part::Hour24 => self.hour = text.number_of(false, 0..=23, "hour")?,
             Part::Hour12 | Part::Hour1 => {
                 self.hour = text.number_of(part == Part::Hour12, 0..=12, "hour")?;
@@ -260,9 +275,9 @@ impl Parsed {
             Part::Noon(after, before) => {
                 let half = text.take(2)?;
                 if half == after {
-                    self.is_after = true;
+                    self.noon.is_after = true;
                 } else if half == before {
-                    self.is_before = true;
+                    self.noon.is_before = true;
                 } else {
                     return Err(Misfit::Bad);
                 }
@@ -273,6 +288,14 @@ impl Parsed {
                     self.nanos = text.fraction(size)?;
                 }
             }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads a part that says which zone it is.
+    fn read_zone(&mut self, text: &mut Reader<'_>, part: Part) -> Result<(), Misfit> {
+        match part {
             Part::Zulu(_) if text.0.starts_with(b"Z") => {
                 text.take(1)?;
                 self.is_utc = true;
@@ -282,7 +305,7 @@ impl Parsed {
                 text.take(3)?;
                 self.is_utc = true;
             }
-            Part::Zone => self.zone = text.zone()?.to_vec(),
+            _ => self.zone = text.zone()?.to_vec(),
         }
         Ok(())
     }
@@ -290,8 +313,8 @@ impl Parsed {
     /// The moment; or what is wrong with it.
     fn moment(self) -> Result<GoTime, &'static str> {
         let hour = match self.hour {
-            hour if self.is_after && hour < 12 => hour + 12,
-            12 if self.is_before => 0,
+            hour if self.noon.is_after && hour < 12 => hour + 12,
+            12 if self.noon.is_before => 0,
             hour => hour,
         };
         let (month, day) = match self.year_day {

@@ -31,14 +31,11 @@ const RELEASES: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Charts from where none is taken yet.
-const UNSUPPORTED: &[(&str, &str)] = &[
-    ("artifact", "chartRef: {kind: ExternalArtifact, name: x}"),
-    (
-        "verified",
-        "chart: {spec: {chart: ./web, verify: {provider: cosign}, \
+const UNSUPPORTED: &[(&str, &str)] = &[(
+    "verified",
+    "chart: {spec: {chart: ./web, verify: {provider: cosign}, \
          sourceRef: {kind: GitRepository, name: charts}}}",
-    ),
-];
+)];
 
 /// A name, which the objects carry as a label, of 64 characters.
 const LONG: &str = "a-name-that-is-one-character-longer-than-the-value-of-a-label-is";
@@ -153,12 +150,6 @@ fn rows() -> Vec<Row> {
             "choose a chart version for this cluster",
         ),
         release(
-            "artifact",
-            "Unsupported",
-            &["not supported by this version of Leadsman: spec.chartRef"],
-            "remove it or leave this release to Flux",
-        ),
-        release(
             "verified",
             "Unsupported",
             &[
@@ -269,8 +260,7 @@ async fn corrected(site: &Site, url: &str) {
     site.release("ghost", "web", "1.x", "");
     site.release("no-version", "web", "1.x", "");
     site.release("schema", "web", "1.x", "  values: {replicas: 1}\n");
-    site.release("artifact", "web", "1.x", "");
-    let good = ["no-repository", "ghost", "no-friend", "no-version", "schema", "artifact"];
+    let good = ["no-repository", "ghost", "no-friend", "no-version", "schema"];
     for name in good {
         site.runs(name, "1.0.0").await;
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Strike;
+use super::{Means, Strike};
 use crate::faults::FAULTS;
 use crate::support::api::{Api, condition};
 use crate::support::chart::{web_with, yaml};
@@ -137,7 +137,7 @@ impl<'w> Case<'w> {
             Scenario::Rollback => self.repository.publish_package(hooked("1.1.0", "unready")),
             Scenario::Uninstall => api.delete(&self.release_path()).await,
         }
-        if self.strike.as_ref().is_some_and(|strike| strike.way.kills) {
+        if self.strike.as_ref().is_some_and(|strike| strike.way.kills()) {
             self.is_killed().await;
         }
         self.ends("an end that may be", async || self.end().await).await;
@@ -189,7 +189,8 @@ impl<'w> Case<'w> {
 
     /// Whether the release stands where it may stand in the end.
     async fn end(&self) -> Result<(), String> {
-        let verdict = self.strike.as_ref().is_some_and(|strike| strike.way.verdict);
+        let means = self.strike.as_ref().map(|strike| strike.way.means);
+        let verdict = means == Some(Means::Verdict);
         match self.scenario {
             Scenario::Install => match self.runs("1.0.0").await {
                 Err(_) if verdict => self.is_explained().await,
@@ -199,8 +200,10 @@ impl<'w> Case<'w> {
                 Err(_) if verdict => self.is_back().await,
                 result => result,
             },
+            // A process that ended has not told of the revision that it wrote: as with Flux, the one
+            // after it does not rely on what it finds, and has nothing to return to.
             Scenario::Rollback => match self.is_back().await {
-                Err(_) if verdict => self.is_explained().await,
+                Err(_) if verdict || means == Some(Means::Death) => self.is_explained().await,
                 result => result,
             },
             Scenario::Uninstall => self.is_gone().await,

@@ -32,14 +32,29 @@ struct Way {
     fault: Value,
     /// Whether a read can fail so, in a way of its own.
     reads: bool,
-    /// Whether it says something about the request; otherwise the server is merely away.
-    verdict: bool,
+    means: Means,
+}
+
+/// What a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Means {
+    /// The server is away for a moment.
+    Outage,
+    /// It says something about the request.
+    Verdict,
+    /// The process ends.
+    Death,
+}
+
+impl Way {
     /// Whether it is the process that ends.
-    kills: bool,
+    fn kills(&self) -> bool {
+        self.means == Means::Death
+    }
 }
 
 fn ways() -> Vec<Way> {
-    let way = |name, fault, reads| Way { name, fault, reads, verdict: false, kills: false };
+    let way = |name, fault, reads| Way { name, fault, reads, means: Means::Outage };
     let status = |code: u16| json!({"kind": "status", "code": code});
     let after = json!({"kind": "status", "code": 504, "carriedOut": true});
     vec![
@@ -50,10 +65,10 @@ fn ways() -> Vec<Way> {
         way("503", status(503), false),
         way("504", status(504), true),
         way("504 after it took effect", after, false),
-        Way { verdict: true, ..way("409", status(409), false) },
-        Way { verdict: true, ..way("500", status(500), true) },
-        Way { kills: true, ..way("killed before", json!({"kind": "hold"}), true) },
-        Way { kills: true, ..way("killed after", json!({"kind": "hold-answer"}), false) },
+        Way { means: Means::Verdict, ..way("409", status(409), false) },
+        Way { means: Means::Verdict, ..way("500", status(500), true) },
+        Way { means: Means::Death, ..way("killed before", json!({"kind": "hold"}), true) },
+        Way { means: Means::Death, ..way("killed after", json!({"kind": "hold-answer"}), false) },
     ]
 }
 
@@ -126,7 +141,7 @@ fn strikes(calls: &[(Call, u64)], seed: usize, all: bool) -> Vec<Strike> {
     for reads in [false, true] {
         let these = calls.iter().filter(|(call, _)| call.reads() == reads);
         let ways: Vec<Way> = ways().into_iter().filter(|way| !reads || way.reads).collect();
-        let (kills, fails): (Vec<Way>, Vec<Way>) = ways.into_iter().partition(|way| way.kills);
+        let (kills, fails): (Vec<Way>, Vec<Way>) = ways.into_iter().partition(|way| way.kills());
         for (number, (call, skip)) in these.enumerate() {
             let number = number + seed;
             let sampled = number.is_multiple_of(SAMPLE);
@@ -163,7 +178,7 @@ async fn plays(scenario: Scenario, all: bool) -> Tally {
     let writes = calls.iter().filter(|(call, _)| !call.reads()).count();
     let mut tally = Tally { calls: calls.len(), writes, ..Tally::default() };
     let (kills, fails): (Vec<Strike>, Vec<Strike>) =
-        strikes(&calls, scenario as usize, all).into_iter().partition(|strike| strike.way.kills);
+        strikes(&calls, scenario as usize, all).into_iter().partition(|strike| strike.way.kills());
     for (shared, strikes) in [(world, fails), (World::start(false).await, kills)] {
         let played = strikes.into_iter().map(|strike| {
             let name = format!("{scenario:?}, {}", strike.name());
@@ -172,13 +187,7 @@ async fn plays(scenario: Scenario, all: bool) -> Tally {
                 case.plays().await
             };
             let played = AssertUnwindSafe(case).catch_unwind();
-            async move {
-                let played = played.await.map_err(|error| format!("{name}: {}", said(&*error)));
-                if let Err(why) = &played {
-                    println!("{why}\n");
-                }
-                played
-            }
+            async move { played.await.map_err(|error| format!("{name}: {}", said(&*error))) }
         });
         let played: Vec<_> = stream::iter(played).buffer_unordered(AT_ONCE).collect().await;
         tally.played += played.len();
@@ -231,8 +240,8 @@ fn a_sample_strikes_every_write_and_all_strikes_everything() {
     };
     let reads = |strike: &Strike| strike.call.reads();
     let sample = strikes(&calls, 3, false);
-    assert_eq!(count(&sample, &|strike| !reads(strike) && !strike.way.kills), 16);
-    assert_eq!(count(&sample, &|strike| strike.way.kills), 2);
+    assert_eq!(count(&sample, &|strike| !reads(strike) && !strike.way.kills()), 16);
+    assert_eq!(count(&sample, &|strike| strike.way.kills()), 2);
     assert_eq!(count(&sample, &reads), 2);
     let whole = strikes(&calls, 3, true);
     assert_eq!(count(&whole, &|strike| !reads(strike)), 16 * 11);

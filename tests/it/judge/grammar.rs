@@ -383,6 +383,7 @@ impl Writer {
     }
 
     /// What Go refuses, here or when it is met.
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn oddity(&mut self, depth: usize, open: &str, close: &str) -> String {
         let form = self.pick(&[
             "nil",

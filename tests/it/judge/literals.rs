@@ -147,6 +147,7 @@ pub(super) fn format(random: &mut StdRng) -> String {
 }
 
 /// A regular expression.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn regex(random: &mut StdRng, depth: usize) -> String {
     const ATOMS: &[&str] = &[
         "a",
@@ -421,6 +422,7 @@ pub(super) fn json(random: &mut StdRng, depth: usize) -> String {
 }
 
 /// A TOML text, or nearly one.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn toml(random: &mut StdRng) -> String {
     const VALUES: &[&str] = &[
         "1",

@@ -29,7 +29,7 @@ pub(crate) struct Repository {
 /// Where a repository is served.
 #[derive(Debug)]
 enum Serving {
-    Apart(Server),
+    Apart(Box<Server>),
     Beside(Beside),
 }
 
@@ -80,7 +80,7 @@ impl Repository {
     /// Starts an empty one over HTTP.
     pub(crate) fn start() -> Self {
         let (app, shelf) = app();
-        Self { server: Serving::Apart(Server::http(app)), shelf }
+        Self { server: Serving::Apart(Box::new(Server::http(app))), shelf }
     }
 
     /// Starts an empty one over HTTP, in the runtime of the test.
@@ -92,14 +92,14 @@ impl Repository {
     /// Starts an empty one over HTTPS; [`Self::authority`] has the certificate to trust.
     pub(crate) fn start_tls() -> Self {
         let (app, shelf) = app();
-        Self { server: Serving::Apart(Server::https(app)), shelf }
+        Self { server: Serving::Apart(Box::new(Server::https(app))), shelf }
     }
 
     /// Starts an empty one over HTTPS for those who show a certificate; returns one with its key.
     pub(crate) fn start_mutual() -> (Self, [String; 2]) {
         let (app, shelf) = app();
         let (server, shown) = Server::mutual(app);
-        (Self { server: Serving::Apart(server), shelf }, shown)
+        (Self { server: Serving::Apart(Box::new(server)), shelf }, shown)
     }
 
     /// Returns the URL for `HelmRepository.spec.url`.
