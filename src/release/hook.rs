@@ -122,6 +122,10 @@ async fn run_all(
             tracing::warn!(hook, error = chain(error), "hook left out");
             continue;
         }
+        if ran.is_err() && !takes_time(&object) {
+            // As Helm does before it makes one: the record tells how far the action came.
+            env.storage.update(record, env.holder, &*env.clock).await?;
+        }
         let run = &mut record.hooks[index].last_run;
         run.completed_at = rfc3339_nano(env.clock.now());
         run.phase = if ran.is_ok() { "Succeeded" } else { "Failed" }.to_owned();

@@ -5,6 +5,7 @@
 use std::rc::Rc;
 
 use super::super::convert::to_plain;
+use super::super::strconv;
 use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value};
 use super::globs::Glob;
 use super::{Args, Func, NIL_POINTER, Outcome, Ty, lossy};
@@ -15,7 +16,10 @@ const S: Ty = Ty::Str;
 pub(super) const VALUES: &[Func] = &[
     Func::new("YAML", &[], |m, a| {
         let plain = to_plain(m, a.any(0))?;
-        yaml::print(&plain).map(Value::str).map_err(|error| error.to_string().into())
+        // It is printed, and read by nobody.
+        let words =
+            |error: yaml::Error| error.to_string().replace("error converting YAML to JSON: ", "");
+        yaml::print(&plain).map(Value::str).map_err(|error| words(error).into())
     }),
     Func::new("AsMap", &[], |_, a| match a.any(0) {
         Value::Map(_, map) => Ok(Value::Map(MapKind::Plain, MapRef::clone(map))),
@@ -41,7 +45,7 @@ fn table(receiver: &Value, path: &str) -> Outcome {
         };
         here = match next {
             Some(Value::Map(_, map)) => Value::Map(MapKind::Values, map),
-            _ => return Err(format!("\"{part}\" is not a table").into()),
+            _ => return Err(format!("{} is not a table", strconv::quote(part.as_bytes())).into()),
         };
     }
     Ok(here)
@@ -63,7 +67,7 @@ fn value_at(args: Args<'_>) -> Outcome {
         _ => None,
     };
     let found = found.filter(|value| !matches!(value, Value::Map(..)));
-    found.ok_or_else(|| format!("\"{key}\" is not a value").into())
+    found.ok_or_else(|| format!("{} is not a value", strconv::quote(key.as_bytes())).into())
 }
 
 pub(super) const FILES: &[Func] = &[

@@ -174,9 +174,15 @@ fn around(template: &str) -> whole::Files {
     files
 }
 
+/// What makes a template come out otherwise, or be refused in other words: rows of docs/compat.md.
+const KNOWN: &[&str] = &["..x", "1E400", "(?P<1a>", ".Encode nil", ".*%", "$é"];
+
 /// Bytes that are no text are not told apart where YAML is written; behind a list, and
 /// behind the bytes of a file, lies what Go happened to allocate; times have addresses inside.
 fn is_known((template, values): &(String, Value)) -> bool {
+    if KNOWN.iter().any(|piece| template.contains(piece)) {
+        return true;
+    }
     if template.contains("lice ") || template.contains("rintf ") {
         let is_known = match whole::rendered(&around(template), values) {
             Ok(text) => text.contains("(time.Time="),
