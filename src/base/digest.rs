@@ -49,7 +49,8 @@ pub fn is_of(bytes: impl AsRef<[u8]>, digest: &str) -> Option<bool> {
     Some(have == wanted)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Returns bytes as lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {

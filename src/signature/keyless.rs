@@ -15,6 +15,7 @@ use super::promise;
 use super::root::{Authority, TrustedRoot};
 use crate::base::clock::Timestamp;
 use crate::base::digest::Digest;
+use crate::base::digest::hex;
 
 /// Who may sign, and whose word is taken for who somebody is.
 #[derive(Debug, Clone)]
@@ -153,14 +154,6 @@ impl Keyless {
             subjects.join(", ")
         )))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Checks that an entry of a log is about a signature, and not about another.

@@ -11,6 +11,7 @@ use super::super::convert::{Form, NotPlain, from_plain, to_json, to_plain, to_pl
 use super::super::eval::Machine;
 use super::super::value::{ListKind, Map, Value, text};
 use super::{Args, Fail, Func, Outcome, Ty, lossy};
+use crate::base::digest::hex;
 use crate::yaml::{self, Numbers};
 
 /// As many bytes are hashed in the time of a step.
@@ -278,14 +279,6 @@ fn try_base32(packed: &[u8]) -> Result<Vec<u8>, usize> {
         }
     }
     Ok(out)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn adler32(value: &[u8]) -> u32 {
