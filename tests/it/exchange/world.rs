@@ -240,6 +240,8 @@ pub(super) fn normal(text: &str, place: &Place) -> String {
         (r"\d{4}-\d\d-\d\d[T ][0-9:.]+(Z| \+0000 UTC)", "TIME"),
         (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \w{3} [ \d]\d [0-9:]+ \d{4}", "DATE"),
         (r#""(created|modified)At":"\d+""#, "WHEN"),
+        // Of a Job, by which it knows its pods.
+        (r#"controller-uid": "[0-9a-f-]{36}""#, r#"controller-uid": "UID""#),
         // Charts sum up texts in which their namespace stands.
         ("[0-9a-f]{64}", "SUM"),
     ];
