@@ -30,6 +30,8 @@ use crate::support::pack::Package;
 use crate::support::repository::Repository;
 
 const RELEASES: usize = 500;
+/// What a large cluster has, of one chart.
+const MANY: usize = 1_000;
 /// Where each of them fails again and again.
 const FEW: usize = 50;
 /// Of the repository.
@@ -174,7 +176,8 @@ async fn install(cluster: &Cluster, url: &str, releases: usize) {
 
 fn tiny(version: &str) -> Package {
     let chart = format!("apiVersion: v2\nname: tiny\nversion: {version}\n");
-    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"{{ .Release.Name }}\"}\n";
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: \"{{ .Release.Name }}\"}\n\
+               data: {version: \"{{ .Chart.Version }}\"}\n";
     Package::files([("Chart.yaml", chart), ("templates/map.yaml", map.to_owned())])
 }
 
@@ -230,6 +233,25 @@ async fn an_hour_costs_one_request_per_interval_and_failures_no_more_than_the_ba
     world.is_ready(HOUR).await;
     assert_eq!(world.repository.count(INDEX, 200), 2);
     assert_eq!(world.repository.count("/tiny-1.1.0.tgz", 200), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_releases_are_one_download_of_each_version() {
+    let mut world = World::start(MANY, None).await;
+    let mut since = 0;
+    world.is_ready(HOUR).await;
+    assert_eq!(world.asked(&mut since), (1, 1));
+    world.repository.publish_package(tiny("1.1.0"));
+    tokio::time::sleep(INTERVAL * 2).await;
+    world.is_ready(HOUR).await;
+    assert_eq!(world.repository.count(ARCHIVE, 200), 1);
+    assert_eq!(world.repository.count("/tiny-1.1.0.tgz", 200), 1);
+    // Each of them runs it.
+    for number in 0..MANY {
+        let id = ObjectId::new("v1", "ConfigMap", "storm", &format!("tiny-{number}"));
+        let map = world.cluster.get(&id).await.unwrap().unwrap().0;
+        assert_eq!(map["data"]["version"], "1.1.0", "{number}");
+    }
 }
 
 /// What the server does, and how often it may be asked in an hour of it.

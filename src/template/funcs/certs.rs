@@ -7,8 +7,6 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyUsagePurpose, SanType, SerialNumber,
@@ -17,6 +15,7 @@ use rcgen::{
 use super::super::eval::Machine;
 use super::super::fmt;
 use super::super::value::{Struct, Value};
+use super::encoding::try_base64;
 use super::keys::{self, Key};
 use super::{Args, Fail, Func, Outcome, Ty, lossy};
 use crate::base::clock::{Clock as _, SystemClock};
@@ -156,13 +155,8 @@ fn signed(args: Args<'_>, key: Key) -> Outcome {
 }
 
 fn custom(cert: &[u8], key: &[u8]) -> Outcome {
-    // Go passes over line breaks.
-    let is_kept = |byte: &u8| !matches!(byte, b'\r' | b'\n');
-    let decode = |text: &[u8]| {
-        STANDARD.decode(text.iter().copied().filter(is_kept).collect::<Vec<_>>()).ok()
-    };
-    let cert = decode(cert).ok_or("unable to decode base64 certificate")?;
-    let key = decode(key).ok_or("unable to decode base64 private key")?;
+    let cert = try_base64(cert).map_err(|_| "unable to decode base64 certificate")?;
+    let key = try_base64(key).map_err(|_| "unable to decode base64 private key")?;
     let (_, der) = keys::decode_pem(&lossy(&cert)).ok_or("unable to decode certificate")?;
     let pair = rcgen::KeyPair::generate().map_err(|error| error.to_string())?;
     // Reading it as an issuer is what checks that it is a certificate.

@@ -166,8 +166,10 @@ pub(super) fn decode_base64(value: &[u8]) -> Vec<u8> {
     try_base64(value).unwrap_or_else(|at| illegal("base64", at))
 }
 
+/// The bytes, or where the text is wrong. Line breaks are passed over, and bits that are left over.
+///
 /// Source: go encoding/base64/base64.go (decodeQuantum).
-fn try_base64(value: &[u8]) -> Result<Vec<u8>, usize> {
+pub(super) fn try_base64(value: &[u8]) -> Result<Vec<u8>, usize> {
     let digit = |byte: u8| match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
         b'a'..=b'z' => Some(byte - b'a' + 26),

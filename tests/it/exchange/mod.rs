@@ -233,7 +233,8 @@ fn hooked(leadsman: &Leadsman) {
     file("2", "templates/stays.yaml", stays);
 }
 
-/// After which steps everybody is asked what there is: it takes fifteen processes.
+/// After which steps everybody is asked what there is, which takes fifteen processes: after each
+/// where `LEADSMAN_SEQUENCES` is `all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     EachStep,
@@ -299,7 +300,10 @@ fn without_us(mix: &str) -> String {
 }
 
 /// Plays every script in every mix, and tells where one differs from Helm alone.
-async fn exchange(world: &World, asked: Asked) {
+async fn exchange(world: &World) {
+    prepare(world).await;
+    let all = std::env::var("LEADSMAN_SEQUENCES").is_ok_and(|wanted| wanted == "all");
+    let asked = if all { Asked::EachStep } else { Asked::AtTheEnd };
     let mut failures = Vec::new();
     for script in SCRIPTS {
         let mut mixes: Vec<String> = script.mixes.iter().map(|mix| (*mix).to_owned()).collect();
@@ -368,15 +372,12 @@ async fn releases_pass_from_hand_to_hand_in_the_simulated_cluster() {
     let simulated = server.spawn(&["sim", "--kubeconfig-out", "kubeconfig"]);
     simulated.line(SOON, |line| line.contains("the simulated cluster listens")).await;
     let Some(world) = World::on(&server.folder().join("kubeconfig")).await else { return };
-    prepare(&world).await;
-    let all = std::env::var("LEADSMAN_SEQUENCES").is_ok_and(|wanted| wanted == "all");
-    exchange(&world, if all { Asked::EachStep } else { Asked::AtTheEnd }).await;
+    exchange(&world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn releases_pass_from_hand_to_hand_on_a_real_api_server() {
     let Some(cluster) = ControlPlane::shared() else { return };
     let Some(world) = World::on(&cluster.kubeconfig()).await else { return };
-    prepare(&world).await;
-    exchange(&world, Asked::EachStep).await;
+    exchange(&world).await;
 }

@@ -205,6 +205,11 @@ fn stable(mut object: Value) -> String {
             let manager = entry["manager"].as_str().unwrap().to_lowercase();
             manager == "helm" || manager == "editor"
         });
+        // They come by time, in seconds: who was first within one is nobody's doing.
+        for entry in &mut *entries {
+            entry.as_object_mut().unwrap().remove("time");
+        }
+        entries.sort_by_cached_key(Value::to_string);
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.retain(|key, _| !key.starts_with("deployment.kubernetes.io/"));
