@@ -23,7 +23,7 @@ use crate::base::clock::{Clock as _, SystemClock};
 use crate::chart;
 use crate::release::conflict::Rules;
 use crate::release::{
-    self, ClusterLookup, Conflicts, Error, Kind, Method, Options, Record, Trial, offline,
+    self, ClusterLookup, Conflicts, Crds, Error, Kind, Method, Options, Record, Trial, offline,
 };
 use crate::template::ReleaseInfo;
 
@@ -192,8 +192,14 @@ async fn define(
         .context("chart dependencies processing failed")?;
     if !is_skipped {
         let forced = Rules::default();
-        let how = (CrdPolicy::Create, method, &forced);
-        release::install_crds(&site.env(), &processed, how, None).await?;
+        let crds = Crds {
+            policy: CrdPolicy::Create,
+            method,
+            rules: &forced,
+            namespace: &site.namespace,
+            origin: None,
+        };
+        release::install_crds(&site.env(), &processed, crds).await?;
     }
     Ok(())
 }

@@ -31,8 +31,8 @@ use crate::cluster::Propagation;
 use crate::cluster::wait::Progress;
 use crate::policy::Evidence;
 use crate::release::{
-    self, ClusterLookup, Deploy, Env, Head, Kind, Method, Options, Origin, Outcome, PostRendering,
-    Record, RenderRequest, RenderedRelease, Rollback, Storage, Suite, Uninstall,
+    self, ClusterLookup, Crds, Deploy, Env, Head, Kind, Method, Options, Origin, Outcome,
+    PostRendering, Record, RenderRequest, RenderedRelease, Rollback, Storage, Suite, Uninstall,
 };
 use crate::template::ReleaseInfo;
 use crate::yaml::Map;
@@ -191,8 +191,14 @@ impl Work<'_> {
         };
         let (processed, _) = chart::process_dependencies(&chart, &values)?;
         let policy = crds.unwrap_or(CrdPolicy::Create);
-        let how = (policy, options.method, &options.conflicts);
-        release::install_crds(env, &processed, how, Some(&origin)).await?;
+        let crds = Crds {
+            policy,
+            method: options.method,
+            rules: &options.conflicts,
+            namespace: &self.target.namespace,
+            origin: Some(&origin),
+        };
+        release::install_crds(env, &processed, crds).await?;
         // Helm renders every first revision as number one, also after a record that was kept.
         let revision = if install { 1 } else { after + 1 };
         let rendered = self.render(env, (install, revision), (&chart, &values)).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::apply::apply_one;
+use super::apply::{apply_one, placed};
 use super::conflict::Rules;
 use super::method::{Asked, Baseline, Verb};
 use super::{Env, Error, Method, Origin, clientside};
@@ -21,60 +21,37 @@ use crate::yaml::{self, Numbers, Value};
 /// Longest wait for definitions to be established, and then to be listed by discovery.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Applies the definitions of a chart and its enabled dependencies (dependencies processed),
-/// waits until they are served, and forgets what was known of the server.
+/// How the objects of `crds/` are made, and where those that have a namespace go.
+#[derive(Clone, Copy)]
+pub struct Crds<'a> {
+    /// What happens to those that are there, and whether any are made.
+    pub policy: CrdPolicy,
+    /// How they are changed.
+    pub method: Method,
+    /// What happens where others own fields.
+    pub rules: &'a Rules,
+    /// The namespace of the release.
+    pub namespace: &'a str,
+    /// The `HelmRelease` that they come from.
+    pub origin: Option<&'a Origin>,
+}
+
+/// Applies what lies in `crds/` of a chart and of its enabled dependencies (dependencies processed),
+/// waits until definitions are served, and forgets what was known of the server. What is no
+/// definition is made as well, as Helm does.
 ///
 /// # Errors
 /// A file is not YAML, the cluster refuses, or a definition is not established in time.
-pub async fn install_crds(
-    env: &Env<'_>,
-    chart: &Chart,
-    (policy, method, rules): (CrdPolicy, Method, &Rules),
-    origin: Option<&Origin>,
-) -> Result<(), Error> {
-    if policy == CrdPolicy::Skip {
+pub async fn install_crds(env: &Env<'_>, chart: &Chart, crds: Crds<'_>) -> Result<(), Error> {
+    if crds.policy == CrdPolicy::Skip {
         return Ok(());
     }
-    // Where they are not applied, those that are there are replaced.
-    let own = method.taking();
-    let (rules, replace) = match method {
-        Method::Auto | Method::Server => (rules, false),
-        Method::Client => (&own, true),
-    };
-    let how = Asked { method, rules, replace, baseline: Baseline::New }.how(Verb::Update)?;
     // Nothing is applied when a later file is wrong. A large chart's definitions are not all held
     // at once, neither as they come nor as the server has them.
     objects(chart).try_for_each(|object| object.map(drop))?;
     let mut applied = Vec::new();
     for object in objects(chart) {
-        let mut object = object?;
-        if object.kind() != "CustomResourceDefinition" {
-            tracing::warn!(id = %object.id(), "an object of crds/ is no definition, and left out");
-            continue;
-        }
-        if let Some(origin) = origin {
-            object.set_label(ORIGIN_NAME, &origin.name);
-            object.set_label(ORIGIN_NAMESPACE, &origin.namespace);
-        }
-        if policy == CrdPolicy::Create
-            && let Some(live) = env.cluster.get(&object.id()).await?
-        {
-            // Somebody else may have made it just now.
-            if !is_established(&live) {
-                applied.push(outline(&live));
-            }
-            continue;
-        }
-        let live = if policy == CrdPolicy::Create && method == Method::Client {
-            match clientside::create(&env.cluster, &object, Verb::Create).await {
-                // Somebody else was quicker.
-                Err(Error::Cluster(error)) if error.is_already_exists() => Ok(object),
-                made => made,
-            }
-        } else {
-            apply_one(env, (&object, None), how).await
-        };
-        applied.push(outline(&live.map_err(|error| error.during(FAILED))?));
+        applied.extend(install(env, object?, crds).await?);
     }
     if applied.is_empty() {
         return Ok(());
@@ -84,6 +61,48 @@ pub async fn install_crds(
         wait_ready(&env.cluster, applied.clone(), &options, &*env.clock, env.progress).await;
     waited.map_err(|error| Error::from(error).during(FAILED))?;
     until_listed(&env.cluster, &applied).await.map_err(|error| error.during(FAILED))
+}
+
+/// Makes one object; returns what of it is to be waited for.
+async fn install(
+    env: &Env<'_>,
+    mut object: Object,
+    crds: Crds<'_>,
+) -> Result<Option<Object>, Error> {
+    // Where they are not applied, those that are there are replaced.
+    let own = crds.method.taking();
+    let (rules, replace) = match crds.method {
+        Method::Auto | Method::Server => (crds.rules, false),
+        Method::Client => (&own, true),
+    };
+    let how = Asked { method: crds.method, rules, replace, baseline: Baseline::New };
+    let how = how.how(Verb::Update)?;
+    let is_definition = object.kind() == "CustomResourceDefinition";
+    if !is_definition {
+        let placed = placed(&env.cluster, object.0, crds.namespace).await;
+        object = placed.map_err(|error| error.during(FAILED))?.0;
+    }
+    if let Some(origin) = crds.origin {
+        object.set_label(ORIGIN_NAME, &origin.name);
+        object.set_label(ORIGIN_NAMESPACE, &origin.namespace);
+    }
+    if crds.policy == CrdPolicy::Create
+        && let Some(live) = env.cluster.get(&object.id()).await?
+    {
+        // Somebody else may have made it just now.
+        return Ok((is_definition && !is_established(&live)).then(|| outline(&live)));
+    }
+    let live = if crds.policy == CrdPolicy::Create && crds.method == Method::Client {
+        match clientside::create(&env.cluster, &object, Verb::Create).await {
+            // Somebody else was quicker.
+            Err(Error::Cluster(error)) if error.is_already_exists() => Ok(object),
+            made => made,
+        }
+    } else {
+        apply_one(env, (&object, None), how).await
+    };
+    let live = live.map_err(|error| error.during(FAILED))?;
+    Ok(Some(if is_definition { outline(&live) } else { live }))
 }
 
 const FAILED: &str = "failed to apply CustomResourceDefinitions";

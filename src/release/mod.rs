@@ -50,7 +50,7 @@ mod uninstall;
 pub use action::{Deploy, Env, Kind, Outcome, check_name, deploy, unlock};
 pub use apply::outlives_upgrade;
 pub use capabilities::{of_cluster, offline};
-pub use crd::install_crds;
+pub use crd::{Crds, install_crds};
 pub use drift::{Drift, Ignore, correct, find as find_drift};
 pub use driver::Driver;
 pub use error::Error;

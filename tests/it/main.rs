@@ -15,6 +15,7 @@ mod conflicts;
 mod connection;
 mod contract;
 mod crash;
+mod crds_folder;
 mod demo;
 mod details;
 mod driver;

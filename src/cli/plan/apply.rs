@@ -22,7 +22,7 @@ use crate::chart::{self, Chart};
 use crate::plan::saved::check::{self, Difference};
 use crate::plan::saved::{Action, Deployment, LIMIT_BYTES, Revision, Saved, Task};
 use crate::plan::{self, Next};
-use crate::release::{self, Method, Options, Origin, PostRendering, Record, RenderedRelease};
+use crate::release::{self, Crds, Method, Options, Origin, PostRendering, Record, RenderedRelease};
 use crate::template::ReleaseInfo;
 
 /// At most so many differences are told.
@@ -259,8 +259,14 @@ impl<'a> Plan<'a> {
         let Ground { saved, release, site } = *self.ground;
         let (manner, rendered) = (&saved.manner, &self.deployment.rendered);
         let origin = release.map(Origin::of);
-        let how = (manner.crds, manner.method, &manner.conflicts);
-        release::install_crds(&site.env(), &self.processed, how, origin.as_ref()).await?;
+        let crds = Crds {
+            policy: manner.crds,
+            method: manner.method,
+            rules: &manner.conflicts,
+            namespace: &saved.namespace,
+            origin: origin.as_ref(),
+        };
+        release::install_crds(&site.env(), &self.processed, crds).await?;
         let action = self.deployment.action;
         let ordered = Ordered {
             action,

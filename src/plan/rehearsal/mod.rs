@@ -19,7 +19,7 @@ use crate::chart::Chart;
 use crate::cluster::wait::Rules;
 use crate::cluster::{self, Cluster, Object, ObjectId};
 use crate::release::{
-    self, Deploy, Driver, Env, Error, Kind, Origin, Rollback, Storage, Uninstall, manifest,
+    self, Crds, Deploy, Driver, Env, Error, Kind, Origin, Rollback, Storage, Uninstall, manifest,
 };
 use crate::sim::{Sim, SimOptions};
 
@@ -199,8 +199,14 @@ async fn perform(env: &Env<'_>, play: Play<'_>) -> Result<(), Error> {
     match play {
         Play::Deploy { chart, crds, origin, deploy } => {
             let options = &deploy.options;
-            let how = (crds, options.method, &options.conflicts);
-            release::install_crds(env, chart, how, origin.as_ref()).await?;
+            let crds = Crds {
+                policy: crds,
+                method: options.method,
+                rules: &options.conflicts,
+                namespace: &deploy.namespace,
+                origin: origin.as_ref(),
+            };
+            release::install_crds(env, chart, crds).await?;
             let (wait, timeout) = (false, deploy.timeout.min(PATIENCE));
             release::deploy(env, Deploy { wait, timeout, ..*deploy }).await.result
         }

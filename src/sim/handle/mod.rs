@@ -5,6 +5,7 @@ mod openapi;
 mod read;
 mod review;
 mod subresource;
+mod swagger;
 mod watch;
 mod writes;
 
@@ -84,7 +85,7 @@ fn route(core: &Core, request: &Request) -> Result<Reply, ApiError> {
         | Target::OpenApi3Of(_) => {
             let registry = core.store().registry.clone();
             return Ok(match &request.target {
-                Target::OpenApi2 => openapi::v2(&registry),
+                Target::OpenApi2 => openapi::v2(&registry, &request.accept),
                 Target::OpenApi3 => openapi::v3(&registry),
                 Target::OpenApi3Of(path) => {
                     openapi::v3_of(&registry, path).unwrap_or_else(not_found)

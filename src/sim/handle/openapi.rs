@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, json};
 
-use super::Reply;
+use super::{Reply, swagger};
 use crate::base::digest::Digest;
 use crate::shape::types::{self, Field, Form, Shape, Ty};
 use crate::sim::resource::{Registry, Resource};
@@ -75,8 +75,17 @@ pub(super) fn v3_of(registry: &Registry, path: &str) -> Option<Reply> {
     Some(document(&body))
 }
 
-/// Answers `/openapi/v2`: all group versions in one Swagger document.
-pub(super) fn v2(registry: &Registry) -> Reply {
+/// Answers `/openapi/v2`: all group versions in one Swagger document, as protobuf for those who ask
+/// for that.
+pub(super) fn v2(registry: &Registry, accept: &str) -> Reply {
+    let whole = whole(registry);
+    if accept.contains(swagger::ASKED) {
+        return Reply::Document { media: swagger::MEDIA, body: swagger::write(&whole).into() };
+    }
+    document(&whole)
+}
+
+fn whole(registry: &Registry) -> Value {
     let (mut paths, mut schemas) = (Map::new(), Map::new());
     for resource in registry.all() {
         add_schemas(resource, &schema_name(resource), &mut schemas, "#/definitions/");
@@ -93,10 +102,10 @@ pub(super) fn v2(registry: &Registry) -> Reply {
             paths.insert(url, item);
         }
     }
-    document(&json!({
+    json!({
         "swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.34.2"},
         "paths": paths, "definitions": schemas,
-    }))
+    })
 }
 
 fn schema_name(resource: &Resource) -> String {
