@@ -3,8 +3,9 @@
 //! Source: helm v4.3.1 pkg/action (install.go, upgrade.go, validate.go), pkg/kube/client.go.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 
 use super::method::{How, Verb};
 use super::{Env, Error, Method, clientside, manifest, serverside};
@@ -12,7 +13,7 @@ use crate::base::class::chain;
 use crate::cluster::{self, ApplyOptions, Cluster, Object, ObjectId, Propagation, Resource};
 use crate::yaml::Value;
 
-/// Objects of one kind that are applied at the same time.
+/// Objects of one kind that are asked about, or applied, at the same time.
 const AT_ONCE: usize = 8;
 /// By these an object is a release's.
 pub(super) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -104,32 +105,39 @@ pub(super) async fn check_ownership(
     let mut any = false;
     // What gets its name from the server is a new object.
     let named: Vec<&Object> = objects.iter().filter(|object| !object.name().is_empty()).collect();
-    for part in named.chunks(AT_ONCE) {
-        let found = part.iter().map(|object| async move { cluster.get(&object.id()).await });
-        for (object, live) in part.iter().zip(join_all(found).await) {
-            let id = object.id();
-            let live = live.map_err(|source| Error::Doing {
-                doing: format!(
-                    "could not get information about the resource {} \"{}\" in namespace \"{}\"",
-                    id.kind, id.name, id.namespace
-                ),
-                source,
-            })?;
-            let Some(live) = live else { continue };
-            any = true;
-            let wrong = foreign(&live, owner);
-            if !wrong.is_empty() {
-                return Err(Error::Refused(format!(
-                    "unable to continue with {doing}: {} \"{}\" in namespace \"{}\" exists and cannot be imported into the current release: invalid ownership metadata; {}",
-                    id.kind,
-                    id.name,
-                    id.namespace,
-                    wrong.join("; "),
-                )));
-            }
+    let found: Vec<_> = named.into_iter().map(|object| looked_up(cluster, object)).collect();
+    let mut found = stream::iter(found).buffered(AT_ONCE);
+    while let Some((id, live)) = found.next().await {
+        let live = live.map_err(|source| Error::Doing {
+            doing: format!(
+                "could not get information about the resource {} \"{}\" in namespace \"{}\"",
+                id.kind, id.name, id.namespace
+            ),
+            source,
+        })?;
+        let Some(live) = live else { continue };
+        any = true;
+        let wrong = foreign(&live, owner);
+        if !wrong.is_empty() {
+            return Err(Error::Refused(format!(
+                "unable to continue with {doing}: {} \"{}\" in namespace \"{}\" exists and cannot be imported into the current release: invalid ownership metadata; {}",
+                id.kind,
+                id.name,
+                id.namespace,
+                wrong.join("; "),
+            )));
         }
     }
     Ok(any)
+}
+
+async fn looked_up(
+    cluster: &Cluster,
+    object: &Object,
+) -> (ObjectId, Result<Option<Object>, cluster::Error>) {
+    let id = object.id();
+    let live = cluster.get(&id).await;
+    (id, live)
 }
 
 /// Whether any of these objects exists.
@@ -174,21 +182,17 @@ pub(super) async fn apply(
     let mut live = Vec::with_capacity(objects.len());
     let mut failed = Vec::new();
     for group in objects.chunk_by(|a, b| a.kind() == b.kind()) {
-        for part in group.chunks(AT_ONCE) {
-            let changes = part.iter().map(|object| {
-                let old = before.get(&unversioned(object.id())).copied();
-                apply_one(env, (object, old), how)
-            });
-            for (object, applied) in part.iter().zip(join_all(changes).await) {
-                match applied {
-                    Ok(mut object) => {
-                        object.forget_managers();
-                        live.push(object);
-                    }
-                    // Each request has waited long for the API server already.
-                    Err(error) if error.is_outage() => return Err(error),
-                    Err(error) => failed.push((object, error)),
+        let changes = apply_group(env, group, &before, how).await;
+        for (object, applied) in group.iter().zip(changes) {
+            match applied {
+                Some(Ok(mut object)) => {
+                    object.forget_managers();
+                    live.push(object);
                 }
+                Some(Err(error)) if error.is_outage() => return Err(error),
+                Some(Err(error)) => failed.push((object, error)),
+                // One before it met the outage.
+                None => {}
             }
         }
         if verb == Verb::Update && !failed.is_empty() {
@@ -202,6 +206,34 @@ pub(super) async fn apply(
         1 => Err(failed.swap_remove(0)),
         _ => Err(Error::Unmade(failed)),
     }
+}
+
+/// Changes objects, some at a time; a new one begins whenever one is done. Returns nothing for those
+/// that came after the API server was found to be away: each request has waited long for it.
+async fn apply_group(
+    env: &Env<'_>,
+    group: &[Object],
+    before: &HashMap<ObjectId, &Object>,
+    how: How<'_>,
+) -> Vec<Option<Result<Object, Error>>> {
+    let is_away = AtomicBool::new(false);
+    let changes = group.iter().map(|object| {
+        let is_away = &is_away;
+        async move {
+            if is_away.load(Ordering::Relaxed) {
+                return None;
+            }
+            let old = before.get(&unversioned(object.id())).copied();
+            let applied = apply_one(env, (object, old), how).await;
+            if applied.as_ref().is_err_and(Error::is_outage) {
+                is_away.store(true, Ordering::Relaxed);
+            }
+            Some(applied)
+        }
+    });
+    // Kept in a list: a future that keeps the closure itself is not `Send`.
+    let changes: Vec<_> = changes.collect();
+    stream::iter(changes).buffered(AT_ONCE).collect().await
 }
 
 /// Returns the error about an object of an update. Helm looks whether it is there before it applies
