@@ -191,6 +191,7 @@ impl Leniency {
     }
 
     fn applied(self, mut seen: Seen) -> Seen {
+        seen.split_drift();
         if self.timeouts {
             seen.cut_timeouts();
         }

@@ -179,6 +179,13 @@ impl Seen {
         json!(self.rows)
     }
 
+    /// What is told of drift, object by object.
+    pub(super) fn split_drift(&mut self) {
+        if let Some(events) = self.rows.get_mut("events").and_then(Value::as_array_mut) {
+            *events = by_object(events);
+        }
+    }
+
     /// Cuts what was waited for off each timeout: Flux's limit on calls sometimes hid it.
     pub(super) fn cut_timeouts(&mut self) {
         fn cut(value: &mut Value) {
@@ -477,6 +484,25 @@ fn plain_object(mut object: Value) -> Value {
     let mut kept = Value::Object(kept);
     anonymous(&mut kept);
     kept
+}
+
+/// Tells of each object by itself: whoever looks between two changes of a person sees them one after
+/// the other.
+fn by_object(events: &[Value]) -> Vec<Value> {
+    let split = |row: &Value| {
+        let text = row[3].as_str().unwrap_or_default();
+        let is_drift = row[2].as_str().is_some_and(|reason| reason.starts_with("Drift"));
+        let Some((head, objects)) = text.split_once('\n').filter(|_| is_drift) else {
+            return vec![row.clone()];
+        };
+        let rows =
+            objects.lines().map(|line| json!([row[0], row[1], row[2], format!("{head}\n{line}")]));
+        rows.collect()
+    };
+    let mut rows: Vec<Value> = events.iter().flat_map(split).collect();
+    rows.sort_by_key(Value::to_string);
+    rows.dedup();
+    rows
 }
 
 /// Returns the events of releases.
