@@ -199,7 +199,7 @@ const SOURCE: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: login, name
     ref: {semver: \"1.x\"}\n  layerSelector: {mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip, operation: copy}\n---\n";
 
 const NAMING: &str = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web, namespace: NAMESPACE}\n\
-    spec:\n  interval: 1s\n  timeout: 6s\n  chartRef: {kind: OCIRepository, name: web}\n";
+    spec:\n  interval: 1s\n  timeout: 12s\n  chartRef: {kind: OCIRepository, name: web}\n";
 
 const SOURCES: &str = "source.toolkit.fluxcd.io/v1/ocirepositories";
 
@@ -225,7 +225,7 @@ async fn a_release_names_an_artifact() {
     world.push(&web("1.1.0", "")).await;
     world.runs("web", "1.1.0+").await;
     world.push(&web("1.2.0", "unready")).await;
-    until("1.2.0 is rolled back", SOON / 3, async || {
+    until("1.2.0 is rolled back", SOON / 2, async || {
         let release = world.release("web").await;
         let held = condition(&release, "VersionHeld").is_some_and(|c| c["reason"] == "Quarantine");
         let newest = &release["status"]["history"][0];
