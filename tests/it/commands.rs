@@ -47,9 +47,7 @@ impl World {
             // What Leadsman says beside Helm's words: the way out of a lock, and whose fields are in
             // the way.
             let is_hint = |line: &str| {
-                line.contains("if nobody works on it any more")
-                    || line.contains(" belongs to ")
-                    || line.starts_with("hint: --conflicts")
+                line.contains("if nobody works on it any more") || explains_conflict(line)
             };
             let is_told = |line: &str| {
                 !is_hint(line) && (!line.starts_with("level=") || line.contains("speaks"))
@@ -64,6 +62,11 @@ impl World {
         let ours = told(ours.code, &ours.stdout, &ours.stderr);
         (helm != ours).then(|| format!("{line}\n--- Helm\n{helm}\n--- Leadsman\n{ours}\n"))
     }
+}
+
+/// Whether Leadsman says it of fields that others own, below Helm's own text.
+pub(crate) fn explains_conflict(line: &str) -> bool {
+    line.contains(" belongs to ") || line.starts_with("hint: --conflicts")
 }
 
 /// Takes away what differs between any two runs: times, namespaces, and the ages of files.

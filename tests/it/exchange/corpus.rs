@@ -3,7 +3,7 @@
 use futures::{StreamExt as _, stream};
 
 use super::world::{Place, Player, World};
-use super::{differing, without_us};
+use super::{all_wanted, differing, without_us};
 use crate::support::control_plane::ControlPlane;
 use crate::support::corpus::{Corpus, corpus};
 use crate::support::leadsman::Leadsman;
@@ -77,8 +77,7 @@ impl<'a> Sequence<'a> {
 }
 
 async fn check(world: &World, corpus: &Corpus, every: usize) {
-    let all = std::env::var("LEADSMAN_SEQUENCES").is_ok_and(|wanted| wanted == "all");
-    let every = if all { 1 } else { every };
+    let every = if all_wanted() { 1 } else { every };
     let table = include_str!("sequences.txt").lines().filter(|line| !line.starts_with('#'));
     let sequences: Vec<_> =
         table.step_by(every).map(|line| Sequence::parse(corpus, line)).collect();

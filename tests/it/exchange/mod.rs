@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use serde_json::Value;
 
+use crate::commands::explains_conflict;
 use crate::support::control_plane::ControlPlane;
 use crate::support::fixtures;
 use crate::support::leadsman::Leadsman;
@@ -241,6 +242,11 @@ enum Asked {
     AtTheEnd,
 }
 
+/// Whether `LEADSMAN_SEQUENCES` asks for everything.
+fn all_wanted() -> bool {
+    std::env::var("LEADSMAN_SEQUENCES").is_ok_and(|wanted| wanted == "all")
+}
+
 /// Plays the steps of a script; returns what was seen after each.
 async fn play(
     world: &World,
@@ -290,8 +296,7 @@ async fn play(
 
 /// Why a step failed, without what Leadsman tells of conflicts below Helm's own text.
 fn helms(text: &str) -> String {
-    let ours = |line: &&str| line.starts_with("hint: ") || line.contains(" belongs to ");
-    text.lines().filter(|line| !ours(line)).collect::<Vec<_>>().join("\n")
+    text.lines().filter(|line| !explains_conflict(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Who would have taken the steps without Leadsman.
@@ -302,8 +307,7 @@ fn without_us(mix: &str) -> String {
 /// Plays every script in every mix, and tells where one differs from Helm alone.
 async fn exchange(world: &World) {
     prepare(world).await;
-    let all = std::env::var("LEADSMAN_SEQUENCES").is_ok_and(|wanted| wanted == "all");
-    let asked = if all { Asked::EachStep } else { Asked::AtTheEnd };
+    let asked = if all_wanted() { Asked::EachStep } else { Asked::AtTheEnd };
     let mut failures = Vec::new();
     for script in SCRIPTS {
         let mut mixes: Vec<String> = script.mixes.iter().map(|mix| (*mix).to_owned()).collect();
