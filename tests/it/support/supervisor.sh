@@ -6,7 +6,8 @@ folder=$1
 while read -r verb name; do
   case $verb in
     start) sh "$folder/$name.cmd" </dev/null >>"$folder/$name.log" 2>&1 & echo $! >"$folder/$name.pid" ;;
-    stop) kill -9 "$(cat "$folder/$name.pid")"; rm -f "$folder/$name.pid" ;;
+    # Its port is free only when it is gone: who is started at once would find it taken, and end.
+    stop) pid=$(cat "$folder/$name.pid"); kill -9 "$pid"; wait "$pid"; rm -f "$folder/$name.pid" ;;
   esac
 done 2>/dev/null
 for file in "$folder"/*.pid; do kill -9 "$(cat "$file")"; done 2>/dev/null
