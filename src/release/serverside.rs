@@ -19,8 +19,8 @@ const TAKE_OVER_ATTEMPTS: usize = 5;
 const ROUNDS: u64 = 10;
 /// Pause before the second round; later ones are longer.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Tries against a quota that others change at the same time.
-const QUOTA_ATTEMPTS: u64 = 5;
+/// Tries to be the quickest where the server lost a race against others.
+const RACES: u64 = 5;
 
 /// For what an object is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,6 @@ async fn whole(cluster: &Cluster, object: &Object, rules: &Rules) -> Result<Appl
         let put = put(cluster, object, (rules, Purpose::Change), live).await;
         put.map_err(|refusal| refused(object, refusal))
     };
-    let take_over = async |live: &Object| take_over(cluster, live).await;
     let forces = rules.strictest(&object.id()) == Policy::Force;
     let is_helm = cluster.manager() == HELM_MANAGER;
     let mut known = None;
@@ -83,49 +82,64 @@ async fn whole(cluster: &Cluster, object: &Object, rules: &Rules) -> Result<Appl
         // First, as Helm does: else what we own ourselves, by the older method, would be in our way.
         if !object.name().is_empty()
             && let Some(live) = cluster.get(&object.id()).await?
-            && !take_over(&live).await.map_err(|error| refused(object, error))?
         {
-            known = Some(live);
+            known = match take_over(cluster, live).await {
+                Ok(Takeover::Done) => None,
+                Ok(Takeover::Needless(live)) => Some(live),
+                Err(error) => return Err(refused(object, error)),
+            };
         }
     }
     let first = put(known).await?;
     if is_helm {
         return Ok(first);
     }
-    let mut live = first.object.clone();
-    for _ in 0..TAKE_OVER_ATTEMPTS {
-        match take_over(&live).await {
-            Ok(true) => {
-                let again = put(None).await?;
-                return Ok(Applied {
-                    conflicts: joined(first.conflicts, again.conflicts),
-                    ..again
-                });
-            }
-            Ok(false) => return Ok(Applied { object: live, ..first }),
-            // A controller wrote the object meanwhile: who owns what is read again.
-            Err(error) if error.is_conflict() => match cluster.get(&object.id()).await? {
-                Some(now) => live = now,
-                None => return Ok(Applied { object: live, ..first }),
-            },
-            Err(error) => return Err(refused(object, error)),
+    match take_over(cluster, first.object.clone()).await {
+        Ok(Takeover::Done) => {
+            let again = put(None).await?;
+            Ok(Applied { conflicts: joined(first.conflicts, again.conflicts), ..again })
         }
+        Ok(Takeover::Needless(live)) => Ok(Applied { object: live, ..first }),
+        Err(error) if error.is_conflict() => {
+            tracing::warn!(id = %object.id(), "fields of Helm are not taken over: others write the object again and again");
+            Ok(first)
+        }
+        Err(error) => Err(refused(object, error)),
     }
-    tracing::warn!(id = %object.id(), "fields of Helm are not taken over: others write the object again and again");
-    Ok(Applied { object: live, ..first })
 }
 
-/// Makes ours what Helm's command line owns of an object, and what we owned by client-side apply;
-/// returns whether there was anything.
-async fn take_over(cluster: &Cluster, live: &Object) -> Result<bool, cluster::Error> {
-    let Some(fields) = manager::handed_over(live, cluster.manager()) else {
-        return Ok(false);
-    };
-    let patch = serde_json::json!([
-        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
-        {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
-    ]);
-    cluster.patch_json(&live.id(), &patch, "").await.map(|_| true)
+/// What came of taking fields over.
+enum Takeover {
+    /// There were some.
+    Done,
+    /// There was none in the object as it is now, or as it was before it went.
+    Needless(Object),
+}
+
+/// Makes ours what Helm's command line owns of an object, and what we owned by client-side apply.
+async fn take_over(cluster: &Cluster, mut live: Object) -> Result<Takeover, cluster::Error> {
+    let mut attempt = 1;
+    loop {
+        let Some(fields) = manager::handed_over(&live, cluster.manager()) else {
+            return Ok(Takeover::Needless(live));
+        };
+        let patch = serde_json::json!([
+            {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
+        ]);
+        match cluster.patch_json(&live.id(), &patch, "").await {
+            Ok(_) => return Ok(Takeover::Done),
+            // A controller wrote the object meanwhile: who owns what is read again.
+            Err(error) if error.is_conflict() && attempt < TAKE_OVER_ATTEMPTS => {
+                attempt += 1;
+                match cluster.get(&live.id()).await? {
+                    Some(now) => live = now,
+                    None => return Ok(Takeover::Needless(live)),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Applies an object once, as far as the rules allow; `live` is what is known to be there.
@@ -277,8 +291,7 @@ async fn send(
     loop {
         match cluster.apply(object, &options).await {
             Ok(live) => return Ok(live),
-            // Many objects at once trip over the quota's own bookkeeping.
-            Err(error) if attempt < QUOTA_ATTEMPTS && is_quota_race(&error) => {
+            Err(error) if attempt < RACES && is_lost_race(object, &error) => {
                 attempt += 1;
                 tokio::time::sleep(Duration::from_millis(20 * attempt)).await;
             }
@@ -287,11 +300,14 @@ async fn send(
     }
 }
 
-fn is_quota_race(error: &cluster::Error) -> bool {
-    let text = error.to_string();
+/// Whether others were quicker, which says nothing about what is applied: the server tries an apply
+/// five times against an object that is written meanwhile, a definition by three controllers when it
+/// is new, and many objects at once trip over the bookkeeping of a quota.
+fn is_lost_race(object: &Object, error: &cluster::Error) -> bool {
+    // What is applied to one version of an object is refused for good when there is another.
     error.is_conflict()
-        && text.contains("Operation cannot be fulfilled on resourcequotas")
-        && text.contains("the object has been modified")
+        && conflict::causes(error).is_empty()
+        && object.resource_version().is_empty()
 }
 
 /// Returns Helm's error about an object that could not be applied.
@@ -322,4 +338,43 @@ pub struct InTheWay {
     pub source: cluster::Error,
     /// Those.
     pub conflicts: Vec<Conflict>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::StatusCause;
+
+    #[test]
+    fn only_a_race_is_run_again() {
+        let refusal = |code: u16, reason: &str, cause: Option<&str>| cluster::Error::Api {
+            code,
+            reason: reason.to_owned(),
+            message: String::new(),
+            retry_after: None,
+            causes: cause
+                .map(|reason| StatusCause {
+                    reason: reason.to_owned(),
+                    message: String::new(),
+                    field: ".data.a".to_owned(),
+                })
+                .into_iter()
+                .collect(),
+        };
+        let any = Object(json!({"metadata": {"name": "a"}}));
+        for (want, object, error) in [
+            (true, any.clone(), refusal(409, "Conflict", None)),
+            (true, any.clone(), refusal(409, "Conflict", Some("FieldValueInvalid"))),
+            // A field of somebody else is as much in the way the next time.
+            (false, any.clone(), refusal(409, "Conflict", Some("FieldManagerConflict"))),
+            // As is another version of the object.
+            (false, at(&any, "7"), refusal(409, "Conflict", None)),
+            (false, any.clone(), refusal(409, "AlreadyExists", None)),
+            (false, any.clone(), refusal(403, "Forbidden", None)),
+        ] {
+            assert_eq!(is_lost_race(&object, &error), want, "{object:?} {error:?}");
+        }
+    }
 }

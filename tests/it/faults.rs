@@ -129,6 +129,54 @@ async fn conflicts_are_gone_through() {
     goes_through("conflict", json!({"mutating": true, "times": 4, "fault": fault})).await;
 }
 
+/// What controllers write again and again is applied in the end, within one action; what the server
+/// never takes fails it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_race_that_the_server_lost_is_run_again() {
+    let world = World::start("race", &[]).await;
+    let metadata = "apiVersion: v2\nname: race\nversion: 0.1.0\n";
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {of: {{ .Release.Revision | quote }}}\n";
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "laps.race.leadsman.dev"},
+        "spec": {
+            "group": "race.leadsman.dev", "scope": "Namespaced",
+            "names": {"kind": "Lap", "plural": "laps", "singular": "lap", "listKind": "LapList"},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        },
+    });
+    world.leadsman.file("chart/Chart.yaml", metadata);
+    world.leadsman.file("chart/templates/config.yaml", config);
+    world.leadsman.file("chart/crds/lap.yaml", &definition.to_string());
+    let command = async |verb: &str| {
+        world.leadsman.run(&[verb, "web", "chart", "-n", &world.namespace]).await
+    };
+    let fault = json!({"kind": "status", "code": 409});
+    for resource in ["customresourcedefinitions", "configmaps"] {
+        world
+            .add(&json!({"verbs": ["patch"], "resources": [resource], "times": 4, "fault": fault}))
+            .await;
+    }
+    let installed = command("install").await;
+    assert_eq!(installed.code, Some(0), "{}", installed.stderr);
+    assert_eq!(world.struck().await, [4, 4]);
+    world.clear().await;
+    let rule = json!({"verbs": ["patch"], "resources": ["configmaps"], "fault": fault});
+    world.add(&rule).await;
+    let upgraded = command("upgrade").await;
+    assert_eq!(upgraded.code, Some(1), "{}", upgraded.stdout);
+    assert!(
+        upgraded.stderr.contains("conflict occurred while applying object"),
+        "{}",
+        upgraded.stderr
+    );
+    // Once, and five times again.
+    assert_eq!(world.struck().await, [6]);
+    let revisions = world.api.revisions(&world.namespace).await;
+    assert_eq!(revisions, [(1, "deployed".to_owned()), (2, "failed".to_owned())]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_requests_are_gone_through() {
     let fault = json!({"kind": "status", "code": 429, "retryAfter": 1});
