@@ -36,26 +36,32 @@ pub fn check_dependencies_present(chart: &Chart) -> Result<(), Error> {
 /// # Errors
 /// Under a dependency's name stands something that is not a table.
 pub fn process_dependencies(chart: &Chart, values: &Map) -> Result<(Chart, Vec<Warning>), Error> {
-    let mut warnings = Vec::new();
-    let enabled = enabled(chart, values, &mut warnings)?;
-    Ok((import(enabled, &mut warnings)?, warnings))
+    let (enabled, mut warnings) = enable_dependencies(chart, values)?;
+    let (processed, more) = import_values(enabled)?;
+    warnings.extend(more);
+    Ok((processed, warnings))
 }
 
-/// The first half of [`process_dependencies`]: what takes part, and under which names.
-pub(super) fn enabled(
-    chart: &Chart,
-    values: &Map,
-    warnings: &mut Vec<Warning>,
-) -> Result<Chart, Error> {
-    Ok(match enable(chart, values, "", warnings)? {
+/// The first half of [`process_dependencies`]: which charts take part, and under which names.
+///
+/// # Errors
+/// Under a dependency's name stands something that is not a table.
+pub fn enable_dependencies(chart: &Chart, values: &Map) -> Result<(Chart, Vec<Warning>), Error> {
+    let mut warnings = Vec::new();
+    let enabled = match enable(chart, values, "", &mut warnings)? {
         Some(parts) => parts.applied_to(chart),
         None => chart.clone(),
-    })
+    };
+    Ok((enabled, warnings))
 }
 
 /// The second half of [`process_dependencies`]: what dependencies give to their parents.
-pub(super) fn imported(chart: Chart) -> Result<Chart, Error> {
-    import(chart, &mut Vec::new())
+///
+/// # Errors
+/// Under a dependency's name stands something that is not a table.
+pub fn import_values(enabled: Chart) -> Result<(Chart, Vec<Warning>), Error> {
+    let mut warnings = Vec::new();
+    Ok((import(enabled, &mut warnings)?, warnings))
 }
 
 /// The keys that tags and conditions of a tree of charts ask for, and the names of its charts:

@@ -52,7 +52,9 @@ use crate::yaml::{Map, Value};
 pub use self::{
     archive::Postponed,
     crd::crds,
-    dependency::{check_dependencies_present, process_dependencies},
+    dependency::{
+        check_dependencies_present, enable_dependencies, import_values, process_dependencies,
+    },
     error::{ArchiveError, Error},
     folder::load_folder,
     keyring::Keyring,

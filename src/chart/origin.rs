@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Chart, Error, SetError, coalesce, dependency, merge_values};
+use super::{Chart, Error, SetError, coalesce, enable_dependencies, import_values, merge_values};
 use crate::yaml::{Map, Value};
 
 mod unknown;
@@ -107,11 +107,11 @@ pub struct Traced {
 /// # Errors
 /// As those.
 pub fn trace(chart: &Chart, layers: Layers) -> Result<Traced, Error> {
-    let enabled = dependency::enabled(chart, &layers.values, &mut Vec::new())?;
+    let (enabled, _) = enable_dependencies(chart, &layers.values)?;
     let mut origins = layers.origins;
     let marked = marked_chart(&enabled, &enabled.metadata.name, &mut origins);
-    let (marks, _) = coalesce(&dependency::imported(marked)?, &layers.marks)?;
-    let (values, _) = coalesce(&dependency::imported(enabled.clone())?, &layers.values)?;
+    let (marks, _) = coalesce(&import_values(marked)?.0, &layers.marks)?;
+    let (values, _) = coalesce(&import_values(enabled.clone())?.0, &layers.values)?;
     Ok(Traced { values, chart: Arc::new(enabled), marks, origins, own: layers.own })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -12,16 +12,17 @@ use crate::base::constraint::Constraint;
 use crate::base::version::Version;
 use crate::base::{limit, parallel};
 use crate::chart::{self, Chart};
-use crate::template::{Capabilities, Context, Frozen, Hosts, Lookup, Program, ReleaseInfo, Scope};
+use crate::template::{self, Capabilities, Context, Frozen, Hosts, Lookup, Program, ReleaseInfo};
 use crate::yaml::Map;
 use loaded::Loaded;
-use prepared::{Prepared, files, scopes};
+use prepared::{Prepared, Templates, files, scopes};
 
 /// Compiled charts that are kept.
 const KEPT: usize = 32;
 
-/// Stack of the thread that checks values: schemas nest as deeply as their JSON may.
-const SCHEMA_STACK_BYTES: usize = 16 << 20;
+/// Stack of a thread that walks through values, or checks them: they nest as deeply as their YAML
+/// and JSON may.
+const VALUES_STACK_BYTES: usize = 16 << 20;
 
 /// What is rendered.
 pub struct RenderRequest<'a> {
@@ -75,6 +76,9 @@ pub struct Renderer {
 
 /// What changes rendered files before they are sorted.
 type Post<'a> = &'a dyn Fn(Vec<manifest::Read>) -> Result<Vec<manifest::Read>, Error>;
+
+/// A program, or what is wrong with a template.
+type Compiling = Result<Arc<Program>, template::Error>;
 
 /// A program, and the chart whose address is its key.
 type Compiled = (Arc<Chart>, Arc<Program>);
@@ -156,87 +160,107 @@ impl Renderer {
         post: Post<'_>,
     ) -> Result<Rendering, Error> {
         chart::check_dependencies_present(request.chart)?;
-        let prepared = self.prepared(request)?;
+        let (prepared, program) = self.ready(request)?;
         prepared.warn();
-        let rendered =
-            beside_schemas(request, &prepared, || self.rendered_files(request, &prepared))?;
+        let render = || rendered_files(request, &prepared, program);
+        let rendered = beside_schemas(request, &prepared, render)?;
         Ok(Rendering { chart: Arc::clone(&prepared.chart), files: post(rendered)? })
     }
 
-    /// Prepares a rendering, unless that was done for the one before.
-    fn prepared(&self, request: &RenderRequest<'_>) -> Result<Arc<Prepared>, Error> {
-        let lock = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((chart, values, prepared)) = &*lock()
-            && Arc::ptr_eq(chart, request.chart)
-            && values == request.values
-        {
-            return Ok(Arc::clone(prepared));
+    /// Makes ready what a rendering begins with, as far as that was not done for the one before:
+    /// values on one side, which take as long as the templates on the other. What is wrong with the
+    /// templates is told behind what is wrong with the values.
+    fn ready(&self, request: &RenderRequest<'_>) -> Result<(Arc<Prepared>, Compiling), Error> {
+        let (chart, values) = (request.chart, request.values);
+        if let Some(prepared) = self.prepared(chart, values) {
+            let program = self.program(chart, &prepared.chart);
+            return Ok((prepared, program));
         }
-        let prepared = Arc::new(Prepared::new(request.chart, request.values)?);
-        let last = (Arc::clone(request.chart), request.values.clone(), Arc::clone(&prepared));
-        *lock() = Some(last);
-        Ok(prepared)
-    }
-
-    /// Renders the templates of a processed chart.
-    fn rendered_files(
-        &self,
-        request: &RenderRequest<'_>,
-        prepared: &Prepared,
-    ) -> Result<Vec<manifest::Read>, Error> {
-        let chart = &prepared.chart;
-        check_kube_version(chart, request.capabilities)?;
-        if chart.metadata.is_library() {
-            return Err(Error::Library);
-        }
-        // This is done while the last templates are parsed.
-        let values = prepared.frozen();
-        let program = self.compiled(request.chart, chart, &prepared.scopes)?;
-        let context = Context {
-            scopes: &prepared.scopes,
-            values,
-            release: &request.release,
-            capabilities: request.capabilities,
-            lookup: request.lookup,
-            lenient: false,
-            limits: limit::current(),
-            hosts: request.hosts,
+        let (enabled, warnings) = chart::enable_dependencies(chart, values)?;
+        let templates = Templates::of(&enabled);
+        let prepare = || Prepared::new(enabled, warnings, values).map(Arc::new);
+        let key = Key { chart: Arc::as_ptr(chart).addr(), scopes: templates.paths.clone() };
+        let (prepared, program) = match self.known(&key) {
+            Some(program) => (prepare(), Ok(program)),
+            None => {
+                parallel::both(VALUES_STACK_BYTES, prepare, || self.compile(chart, key, templates))
+            }
         };
-        program.render_map(&context, manifest::read).map_err(Error::Template)
+        let prepared = prepared?;
+        let last = (Arc::clone(chart), values.clone(), Arc::clone(&prepared));
+        *self.last() = Some(last);
+        Ok((prepared, program))
     }
 
-    /// Forgets what was compiled: for programs that go on, but not on with the same charts.
-    pub fn forget(&self) {
-        self.programs.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Returns what the rendering before began with, if it had the same chart and values.
+    fn prepared(&self, chart: &Arc<Chart>, values: &Map) -> Option<Arc<Prepared>> {
+        let last = self.last();
+        let (known, of, prepared) = last.as_ref()?;
+        (Arc::ptr_eq(known, chart) && of == values).then(|| Arc::clone(prepared))
     }
 
-    fn compiled(
-        &self,
-        loaded: &Arc<Chart>,
-        chart: &Chart,
-        scopes: &[Scope],
-    ) -> Result<Arc<Program>, Error> {
-        let key = Key {
-            chart: Arc::as_ptr(loaded).addr(),
-            scopes: scopes.iter().map(|scope| scope.path.clone()).collect(),
-        };
-        let lock = || self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+    fn last(&self) -> MutexGuard<'_, Option<Last>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn programs(&self) -> MutexGuard<'_, HashMap<Key, Compiled>> {
+        self.programs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, key: &Key) -> Option<Arc<Program>> {
         // The chart is kept with its program, so its address stays its own.
-        if let Some((_, program)) = lock().get(&key) {
-            return Ok(Arc::clone(program));
-        }
-        let files = files(chart);
-        let parsed = self.loaded.parsed();
-        let program = Program::compile_parsed(files, scopes, &parsed).map_err(Error::Template)?;
+        self.programs().get(key).map(|(_, program)| Arc::clone(program))
+    }
+
+    /// Returns the program of a chart that is `enabled`; compiles it if nobody has.
+    fn program(&self, loaded: &Arc<Chart>, enabled: &Chart) -> Compiling {
+        let templates = Templates::of(enabled);
+        let key = Key { chart: Arc::as_ptr(loaded).addr(), scopes: templates.paths.clone() };
+        self.known(&key).map_or_else(|| self.compile(loaded, key, templates), Ok)
+    }
+
+    fn compile(&self, loaded: &Arc<Chart>, key: Key, templates: Templates) -> Compiling {
+        let Templates { files, libraries, .. } = templates;
+        let is_library = |scope: usize| libraries[scope];
+        let program = Program::compile_parsed(files, &is_library, &self.loaded.parsed())?;
         let program = Arc::new(program);
-        let mut programs = lock();
+        let mut programs = self.programs();
         if programs.len() >= KEPT {
             programs.clear();
         }
         programs.insert(key, (Arc::clone(loaded), Arc::clone(&program)));
         Ok(program)
     }
+
+    /// Forgets what was compiled: for programs that go on, but not on with the same charts.
+    pub fn forget(&self) {
+        self.programs().clear();
+        *self.last() = None;
+    }
+}
+
+/// Renders the templates of a chart that is ready.
+fn rendered_files(
+    request: &RenderRequest<'_>,
+    prepared: &Prepared,
+    program: Compiling,
+) -> Result<Vec<manifest::Read>, Error> {
+    check_kube_version(&prepared.chart, request.capabilities)?;
+    if prepared.chart.metadata.is_library() {
+        return Err(Error::Library);
+    }
+    let context = Context {
+        scopes: &prepared.scopes,
+        values: &prepared.frozen,
+        release: &request.release,
+        capabilities: request.capabilities,
+        lookup: request.lookup,
+        lenient: false,
+        limits: limit::current(),
+        hosts: request.hosts,
+    };
+    let program = program.map_err(Error::Template)?;
+    program.render_map(&context, manifest::read).map_err(Error::Template)
 }
 
 /// Renders while the values are checked against the schemas, which takes as long for some charts;
@@ -254,7 +278,7 @@ fn beside_schemas<T>(
         prepared.validate()?;
         return render();
     }
-    let (valid, rendered) = parallel::both(SCHEMA_STACK_BYTES, || prepared.validate(), render);
+    let (valid, rendered) = parallel::both(VALUES_STACK_BYTES, || prepared.validate(), render);
     valid?;
     rendered
 }

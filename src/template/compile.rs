@@ -128,22 +128,21 @@ impl Program {
     /// # Errors
     /// The first text that is not a template.
     pub fn compile(files: Vec<TemplateFile>, scopes: &[Scope]) -> Result<Self, Error> {
-        Self::compile_parsed(files, scopes, &Parsed::default())
+        let is_library = |scope| scopes.get(scope).is_some_and(|scope: &Scope| scope.library);
+        Self::compile_parsed(files, &is_library, &Parsed::default())
     }
 
-    /// Compiles as [`Program::compile`], with the texts that were parsed before.
+    /// Compiles as [`Program::compile`], with the texts that were parsed before. Of scopes nothing
+    /// is needed but whether they are libraries.
     ///
     /// # Errors
     /// As [`Program::compile`].
     pub fn compile_parsed(
         mut files: Vec<TemplateFile>,
-        scopes: &[Scope],
+        is_library: &dyn Fn(usize) -> bool,
         parsed: &Parsed,
     ) -> Result<Self, Error> {
-        files.retain(|file| {
-            let library = scopes.get(file.scope).is_some_and(|scope| scope.library);
-            !library || is_partial(&file.name)
-        });
+        files.retain(|file| !is_library(file.scope) || is_partial(&file.name));
         files.sort_by(|a, b| b.name.cmp(&a.name));
         // Deepest first; a sort by name alone keeps the many comparisons short.
         let depth = |file: &TemplateFile| file.name.bytes().filter(|&byte| byte == b'/').count();

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Chart, Map, Path, Source, Traced, Value, dependency};
+use super::{Chart, Map, Path, Source, Traced, Value};
 use crate::base::similar::similar;
+use crate::chart::dependency::{import_values, instances};
 
 /// A key that the chart does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,8 @@ pub struct Unknown {
 /// everything below `global`, which may be meant for any chart.
 pub fn unknown(traced: &Traced, loaded: &Chart) -> Vec<Unknown> {
     let all = with_all(loaded);
-    let imported = dependency::imported(all.clone()).unwrap_or_else(|_| all.clone());
+    let imported =
+        import_values(all.clone()).map_or_else(|_| all.clone(), |(imported, _)| imported);
     let mut found: Vec<Unknown> = Vec::new();
     for leaf in traced.leaves() {
         let Some(Source::Layer(layer)) = leaf.origin.map(|origin| origin.source) else { continue };
@@ -41,7 +43,7 @@ pub fn unknown(traced: &Traced, loaded: &Chart) -> Vec<Unknown> {
 
 /// The chart with every dependency that it declares, enabled or not, under its alias.
 fn with_all(chart: &Chart) -> Chart {
-    let mut children = dependency::instances(chart, &chart.metadata.dependencies);
+    let mut children = instances(chart, &chart.metadata.dependencies);
     for child in &mut children {
         *child = Arc::new(with_all(child));
     }

@@ -1,7 +1,7 @@
 //! A chart and the user's values, made ready for its templates.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use super::super::Error;
 use crate::chart::{self, Chart, Warning};
@@ -17,24 +17,30 @@ pub(super) struct Prepared {
     pub(super) values: Map,
     /// Every chart of the tree, parents first.
     pub(super) scopes: Vec<Scope>,
+    /// The same as templates take them.
+    pub(super) frozen: Frozen,
     warnings: Vec<Warning>,
-    frozen: OnceLock<Frozen>,
     /// Whether the values are known to fit the schemas.
     is_valid: AtomicBool,
 }
 
 impl Prepared {
-    /// Processes the dependencies of a chart and puts the values together.
-    pub(super) fn new(chart: &Chart, values: &Map) -> Result<Self, Error> {
-        let (chart, mut warnings) = chart::process_dependencies(chart, values)?;
+    /// Puts the values together for a chart whose dependencies are enabled, which gave warnings.
+    pub(super) fn new(
+        enabled: Chart,
+        mut warnings: Vec<Warning>,
+        values: &Map,
+    ) -> Result<Self, Error> {
+        let (chart, more) = chart::import_values(enabled)?;
+        warnings.extend(more);
         let (values, more) = chart::coalesce(&chart, values)?;
         warnings.extend(more);
         Ok(Self {
             scopes: scopes(&chart),
             chart: Arc::new(chart),
+            frozen: Frozen::of_map(&values),
             values,
             warnings,
-            frozen: OnceLock::new(),
             is_valid: AtomicBool::new(false),
         })
     }
@@ -44,11 +50,6 @@ impl Prepared {
         for warning in &self.warnings {
             tracing::info!(%warning);
         }
-    }
-
-    /// Returns the values as templates take them.
-    pub(super) fn frozen(&self) -> &Frozen {
-        self.frozen.get_or_init(|| Frozen::of_map(&self.values))
     }
 
     /// Whether the values are still to be checked against schemas.
@@ -64,7 +65,7 @@ impl Prepared {
     }
 }
 
-/// Returns every chart of a tree with its path, parents first.
+/// Adds every chart of a tree with its path, parents first.
 fn walk<'a>(
     chart: &'a Chart,
     path: String,
@@ -101,14 +102,43 @@ pub(super) fn scopes(chart: &Chart) -> Vec<Scope> {
     found.collect()
 }
 
+/// Returns the templates of all charts of a tree.
 pub(super) fn files(chart: &Chart) -> Vec<TemplateFile> {
-    let mut files = Vec::new();
-    for (scope, (chart, path, _)) in charts(chart).into_iter().enumerate() {
-        files.extend(chart.templates.iter().map(|file| TemplateFile {
+    let charts = charts(chart);
+    let charts = charts.iter().map(|(chart, path, _)| (*chart, path.as_str()));
+    template_files(charts).collect()
+}
+
+fn template_files<'a>(
+    charts: impl Iterator<Item = (&'a Chart, &'a str)>,
+) -> impl Iterator<Item = TemplateFile> {
+    charts.enumerate().flat_map(|(scope, (chart, path))| {
+        chart.templates.iter().map(move |file| TemplateFile {
             name: format!("{path}/{}", file.name),
             text: file.data.clone().into_bytes(),
             scope,
-        }));
+        })
+    })
+}
+
+/// What compiling needs of a chart whose dependencies are enabled: its values do not matter.
+pub(super) struct Templates {
+    /// The paths of all charts, which tell programs of the same chart apart.
+    pub(super) paths: Vec<String>,
+    /// The templates of all charts.
+    pub(super) files: Vec<TemplateFile>,
+    /// Which of the charts are libraries.
+    pub(super) libraries: Vec<bool>,
+}
+
+impl Templates {
+    pub(super) fn of(chart: &Chart) -> Self {
+        let charts = charts(chart);
+        let of_charts = charts.iter().map(|(chart, path, _)| (*chart, path.as_str()));
+        Self {
+            files: template_files(of_charts).collect(),
+            libraries: charts.iter().map(|(chart, _, _)| chart.metadata.is_library()).collect(),
+            paths: charts.into_iter().map(|(_, path, _)| path).collect(),
+        }
     }
-    files
 }

@@ -156,6 +156,42 @@ fn others_render_as_helm_renders_them() {
     check("mixed");
 }
 
+/// Values and templates are made ready side by side; of several things that are wrong, the one is
+/// told that Helm comes upon first.
+#[test]
+fn of_several_mistakes_the_first_one_is_told() {
+    const NO_TEMPLATE: (&str, &str) = ("templates/a.yaml", "{{ if }}");
+    const NO_FIT: (&str, &str) = ("values.schema.json", r#"{"required": ["missing"]}"#);
+    const NO_TABLE: (&str, &str) = ("values.yaml", "sub: text");
+    let of = |more: &str| format!("apiVersion: v2\nname: web\nversion: 1.0.0\n{more}");
+    let (plain, old) = (of(""), of("kubeVersion: '<1.0.0'\n"));
+    let (library, sub) = (of("type: library\n"), of("").replace("web", "sub"));
+    let declared = of("dependencies: [{name: sub, version: '*'}]\n");
+    let below = ("charts/sub/Chart.yaml", sub.as_str());
+    let rows: [(&str, &[(&str, &str)], &str); 7] = [
+        (&plain, &[NO_TEMPLATE], "missing value for if"),
+        (&plain, &[NO_TEMPLATE, NO_FIT], "missing property 'missing'"),
+        (&declared, &[NO_TEMPLATE, NO_FIT, NO_TABLE, below], "type mismatch on sub"),
+        (&plain, &[NO_TEMPLATE, below, NO_TABLE], "type mismatch on sub"),
+        (&old, &[NO_TEMPLATE], "chart requires kubeVersion: <1.0.0"),
+        (&library, &[NO_TEMPLATE], "library charts are not installable"),
+        (&plain, &[NO_TEMPLATE, below, ("charts/sub/templates/b.yaml", "{{ end }}")], "b.yaml:1"),
+    ];
+    let capabilities = offline("1.34.2", &[]).unwrap();
+    for (metadata, files, want) in rows {
+        let files = [("Chart.yaml", metadata)].into_iter().chain(files.iter().copied());
+        let file = |(name, text): (&str, &str)| chart::File {
+            name: name.to_owned(),
+            data: Bytes::copy_from_slice(text.as_bytes()).into(),
+        };
+        let chart = Arc::new(chart::load_files(files.map(file).collect()).unwrap());
+        let values = Map::new();
+        let error = Renderer::default().render(&request(&chart, &values, &capabilities));
+        let told = crate::base::class::chain(&error.unwrap_err());
+        assert!(told.contains(want), "{told}\nlacks {want}");
+    }
+}
+
 #[test]
 fn what_is_remembered_of_a_rendering_is_used_for_its_like_alone() {
     let chart = |name: &str| {
