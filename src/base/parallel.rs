@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 
 use super::heap;
+use place::Place;
 
 /// More threads than this do not pay for what is done here: milliseconds.
 const MOST_THREADS: usize = 8;
@@ -64,7 +65,10 @@ pub fn crew<R: Send>(
 ) -> Vec<R> {
     let work = &work;
     thread::scope(|scope| {
-        let started: Vec<_> = (0..threads).map(|_| start(scope, stack_bytes, work)).collect();
+        // The first takes the place of this thread, which waits.
+        let place = |index: usize| if index == 0 { Place::ANY } else { Place::beside() };
+        let begin = |index| start(scope, (stack_bytes, place(index)), work);
+        let started: Vec<_> = (0..threads).map(begin).collect();
         started.into_iter().map(join).collect()
     })
 }
@@ -80,7 +84,7 @@ pub fn both<A: Send, B>(
     second: impl FnOnce() -> B,
 ) -> (A, B) {
     thread::scope(|scope| {
-        let started = start(scope, stack_bytes, first);
+        let started = start(scope, (stack_bytes, Place::beside()), first);
         let second = second();
         (join(started), second)
     })
@@ -91,7 +95,7 @@ pub fn both<A: Send, B>(
 /// # Panics
 /// `work` panics, or the system refuses to start a thread.
 pub fn with_stack<T: Send>(stack_bytes: usize, work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| join(start(scope, stack_bytes, work)))
+    thread::scope(|scope| join(start(scope, (stack_bytes, Place::ANY), work)))
 }
 
 /// Work that goes on in the background while its items are still being found.
@@ -119,8 +123,10 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
         let (give, rest) = std::sync::mpsc::channel();
         let rest = Arc::new(Mutex::new(rest));
         let others = Arc::clone(&rest);
-        // To find out how many processors there are takes as long as to start a thread.
+        let place = Place::beside();
         let started = spawn(stack_bytes, move || {
+            // To find out how many processors there are takes as long as to start a thread.
+            place.take();
             let more: Vec<_> = (1..(processors() - 1).max(1))
                 .map(|_| {
                     let rest = Arc::clone(&others);
@@ -197,11 +203,12 @@ fn wait<T>(rest: &Mutex<Receiver<Vec<T>>>) -> Option<Vec<T>> {
 
 fn start<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
-    stack_bytes: usize,
+    (stack_bytes, place): (usize, Place),
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> ScopedJoinHandle<'scope, T> {
     let builder = thread::Builder::new().stack_size(stack_bytes);
-    let begin = || {
+    let begin = move || {
+        place.take();
         heap::begin_thread();
         work()
     };
@@ -217,6 +224,7 @@ fn claim<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
     items.get(index).map(|item| (index, item))
 }
 
+mod place;
 #[cfg(test)]
 mod tests {
     use super::*;
