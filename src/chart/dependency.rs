@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Chart, Dependency, Error, Metadata, Warning, gotext,
+    Chart, Dependency, Error, Metadata, Warning, gotext, shared,
     values::{GLOBAL, Level, Nulls, tables},
 };
 use crate::{
@@ -182,7 +182,7 @@ fn enable(
     let defaults = asked.part_of(&chart.values);
     let level = Level { name: &chart.metadata.name, defaults: &defaults, children: &below };
     // The same warnings come again, once, when the values are coalesced for rendering.
-    level.coalesce(&mut seen, "", Nulls::Delete, &mut Vec::new())?;
+    level.lay_below(&mut seen, Nulls::Delete, &mut Vec::new())?;
     apply_tags(&mut declared, &seen, warnings);
     apply_conditions(&mut declared, &seen, path, warnings);
     let off: HashSet<String> =
@@ -316,17 +316,62 @@ fn import(mut chart: Chart, warnings: &mut Vec<Warning>) -> Result<Chart, Error>
     if chart.metadata.dependencies.is_empty() {
         return Ok(chart);
     }
+    let mut declared = std::mem::take(&mut chart.metadata.dependencies);
+    let values = match import_shared(&chart, &mut declared)? {
+        Some((values, mut told)) => {
+            warnings.append(&mut told);
+            values
+        }
+        None => import_plain(&mut chart, &mut declared, warnings)?,
+    };
+    chart.metadata.dependencies = declared;
+    chart.values = values;
+    Ok(chart)
+}
+
+/// A chart's values with what it imports.
+fn import_plain(
+    chart: &mut Chart,
+    declared: &mut [Dependency],
+    warnings: &mut Vec<Warning>,
+) -> Result<Map, Error> {
     // With nothing above them, a chart's defaults are its values as they are.
     let mut values = std::mem::take(&mut chart.values);
-    Level::of(&chart).children_below(&mut values, "", Nulls::Keep, &mut Vec::new())?;
+    Level::of(chart).children_below(&mut values, "", Nulls::Keep, &mut Vec::new())?;
     let mut imported = Map::new();
-    for dependency in &mut chart.metadata.dependencies {
-        import_one(dependency, &values, &mut imported, warnings);
+    let mut take = |from: &str, to: &str| {
+        let table = table_at(&values, from)?;
+        let nested = nested_at(to, table);
+        tables(&mut imported, nested.as_ref().unwrap_or(table), "", Nulls::Keep, &mut Vec::new());
+        Ok(())
+    };
+    for dependency in declared {
+        import_one(dependency, &mut take, warnings);
     }
     // The parent's own values win over what it imports.
     tables(&mut values, &imported, "", Nulls::Keep, &mut Vec::new());
-    chart.values = values;
-    Ok(chart)
+    Ok(values)
+}
+
+/// As [`import_plain`], where imports may change each other: what they share is shared.
+fn import_shared(
+    chart: &Chart,
+    declared: &mut [Dependency],
+) -> Result<Option<(Map, Vec<Warning>)>, Error> {
+    let level = Level::of(chart);
+    let imports: usize = declared.iter().map(|dependency| dependency.import_values.len()).sum();
+    if imports < 2 && !shared::matters(level, &Map::new()) {
+        return Ok(None);
+    }
+    let (mut import, mut warnings) = (shared::Import::new(level)?, Vec::new());
+    let mut rewritten = declared.to_vec();
+    for dependency in &mut rewritten {
+        import_one(dependency, &mut |from, to| import.take(from, to), &mut warnings);
+    }
+    Ok(import.finish().map(|values| {
+        declared.clone_from_slice(&rewritten);
+        (values, warnings)
+    }))
 }
 
 /// Whether a chart, or one below it, declares dependencies.
@@ -335,13 +380,13 @@ fn declares(chart: &Chart) -> bool {
         || chart.dependencies.iter().any(|child| declares(child))
 }
 
-/// Collects what one dependency exports, and rewrites the declaration to `{child, parent}`.
+/// Takes what is asked of one dependency, from a path to another one, and rewrites the declaration
+/// to `{child, parent}`.
 ///
 /// Source: helm v4.3.1 pkg/chart/v2/util/dependencies.go (`processImportValues`).
 fn import_one(
     dependency: &mut Dependency,
-    values: &Map,
-    imported: &mut Map,
+    take: &mut dyn FnMut(&str, &str) -> Result<(), String>,
     warnings: &mut Vec<Warning>,
 ) {
     let mut rewritten = Vec::new();
@@ -358,12 +403,8 @@ fn import_one(
         pair.insert("child".to_owned(), Value::String(child.clone()));
         pair.insert("parent".to_owned(), Value::String(parent.clone()));
         rewritten.push(Value::Object(pair));
-        match table_at(values, &format!("{}.{child}", dependency.name)) {
-            Ok(table) => {
-                let nested = nested_at(&parent, table);
-                let nested = nested.as_ref().unwrap_or(table);
-                tables(imported, nested, "", Nulls::Keep, &mut Vec::new());
-            }
+        match take(&format!("{}.{child}", dependency.name), &parent) {
+            Ok(()) => {}
             Err(error) if wanted.is_string() => {
                 warnings.push(Warning::new("ImportValues missing table").with("error", &error));
             }

@@ -38,6 +38,7 @@ mod save;
 pub mod schema;
 pub mod set;
 mod set_error;
+mod shared;
 mod values;
 mod values_ahead;
 

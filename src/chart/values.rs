@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::{Chart, Error, Warning, gotext};
+use super::{Chart, Error, Warning, gotext, shared};
 use crate::yaml::{Map, Value};
 
 /// The key that every chart below sees.
@@ -60,7 +60,7 @@ pub fn coalesce_tables(mut over: Map, under: &Map) -> (Map, Vec<Warning>) {
 pub fn coalesce(chart: &Chart, user: &Map) -> Result<(Map, Vec<Warning>), Error> {
     let mut values = user.clone();
     let mut warnings = Vec::new();
-    Level::of(chart).coalesce(&mut values, "", Nulls::Delete, &mut warnings)?;
+    Level::of(chart).lay_below(&mut values, Nulls::Delete, &mut warnings)?;
     Ok((values, warnings))
 }
 
@@ -77,8 +77,24 @@ impl<'c> Level<'c> {
         Self { name: &chart.metadata.name, defaults: &chart.values, children: &chart.dependencies }
     }
 
+    /// Lays the values of a whole tree of charts below some values.
+    pub(crate) fn lay_below(
+        self,
+        values: &mut Map,
+        nulls: Nulls,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), Error> {
+        if shared::matters(self, values)
+            && let Some(laid) = shared::coalesced(self, values, nulls, warnings)?
+        {
+            *values = laid;
+            return Ok(());
+        }
+        self.coalesce(values, "", nulls, warnings)
+    }
+
     /// Source: helm v4.3.1 pkg/chart/common/util/coalesce.go (`coalesce`).
-    pub(crate) fn coalesce(
+    fn coalesce(
         self,
         values: &mut Map,
         prefix: &str,
@@ -275,7 +291,8 @@ fn share_back(parent: Option<&mut Value>, child: Option<&Value>) {
     }
 }
 
-fn join(prefix: &str, key: &str) -> String {
+/// A path that goes on with a key.
+pub(crate) fn join(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
 }
 
