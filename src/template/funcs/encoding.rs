@@ -46,9 +46,18 @@ pub(super) const TABLE: &[Func] = &[
     Func::new("mustToRawJson", &[A], |m, a| json(m, a.any(0), yaml::json::to_string_raw)),
     Func::new("fromJson", &[S], |m, a| {
         m.spend(a.str(0).len())?;
-        match yaml::json::parse_bytes(a.str(0), Numbers::Float) {
-            Ok(yaml::Value::Null) => Ok(Value::nil_map()),
-            plain => map_or_error(m, plain),
+        match yaml::json::parse_partly(a.str(0), Numbers::Float) {
+            Ok((yaml::Value::Null, None)) => Ok(Value::nil_map()),
+            // It was a number, which is no map, however large it is.
+            Ok((yaml::Value::Null, Some(_))) => map_or_error(m, Ok(0.into())),
+            Ok((plain @ yaml::Value::Object(_), Some(lost))) => {
+                let map = made(m, &plain)?;
+                if let Value::Map(_, map) = &map {
+                    map.set(text("Error"), Value::str(lost.to_string()));
+                }
+                Ok(map)
+            }
+            plain => map_or_error(m, plain.map(|(plain, _)| plain)),
         }
     }),
     Func::new("mustFromJson", &[S], |m, a| {
@@ -58,9 +67,11 @@ pub(super) const TABLE: &[Func] = &[
     }),
     Func::new("fromJsonArray", &[S], |m, a| {
         m.spend(a.str(0).len())?;
-        match yaml::json::parse_bytes(a.str(0), Numbers::Float) {
-            Ok(yaml::Value::Null) => Ok(Value::nil_list(ListKind::Any)),
-            plain => list_or_error(m, plain, ""),
+        match yaml::json::parse_partly(a.str(0), Numbers::Float) {
+            Ok((yaml::Value::Null, None)) => Ok(Value::nil_list(ListKind::Any)),
+            Ok((yaml::Value::Null, Some(_))) => list_or_error(m, Ok(0.into()), ""),
+            Ok((yaml::Value::Array(_), Some(lost))) => list_or_error(m, Err(lost), ""),
+            plain => list_or_error(m, plain.map(|(plain, _)| plain), ""),
         }
     }),
     Func::new("b64enc", &[S], |_, a| Ok(Value::str(STANDARD.encode(a.str(0))))),

@@ -1,6 +1,7 @@
 //! JSON as Go's encoding/json reads and prints it.
 
 mod check;
+mod loose;
 
 use super::{Error, MAX_DEPTH, Numbers, Value, float};
 
@@ -130,14 +131,42 @@ pub fn write_string(out: &mut String, text: &str, html: bool) {
 /// # Errors
 /// The text is not one JSON value; `Display` is Go's text where that has one.
 pub fn parse(text: &str, numbers: Numbers) -> Result<Value, Error> {
-    let mut value: Value = serde_json::from_str(text).map_err(|error| {
-        let words = go_words(text, &error);
-        Error::Json { text: words, line: Some(error.line()) }
-    })?;
+    whole(read(text, numbers)?)
+}
+
+/// Fails if something was left out.
+fn whole((value, lost): (Value, Option<Error>)) -> Result<Value, Error> {
+    lost.map_or(Ok(value), Err)
+}
+
+/// Reads a text; numbers beyond a float are null, and told of.
+fn read(text: &str, numbers: Numbers) -> Result<(Value, Option<Error>), Error> {
+    let (mut value, lost) = match serde_json::from_str::<Value>(text) {
+        Ok(value) => (value, None),
+        Err(error) => read_loosely(text, &error)?,
+    };
     if numbers == Numbers::Float {
         to_floats(&mut value);
     }
-    Ok(value)
+    Ok((value, lost))
+}
+
+/// Reads a text that is no JSON to a strict reader.
+fn read_loosely(text: &str, error: &serde_json::Error) -> Result<(Value, Option<Error>), Error> {
+    let line = Some(error.line());
+    let refused = |text| Error::Json { text, line };
+    if error.to_string().contains("recursion limit") {
+        return Err(refused(format!("exceeded max depth of {MAX_DEPTH}")));
+    }
+    if let Some(complaint) = check::complaint(text.as_bytes()) {
+        return Err(refused(complaint));
+    }
+    let (replaced, lost) = loose::replaced(text);
+    let value = serde_json::from_str(&replaced).map_err(|error| refused(error.to_string()))?;
+    let lost = lost.map(|number| {
+        refused(format!("json: cannot unmarshal number {number} into Go value of type float64"))
+    });
+    Ok((value, lost))
 }
 
 /// Parses one JSON value of any bytes: what is not UTF-8 is replaced inside strings.
@@ -145,13 +174,22 @@ pub fn parse(text: &str, numbers: Numbers) -> Result<Value, Error> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_bytes(bytes: &[u8], numbers: Numbers) -> Result<Value, Error> {
+    whole(parse_partly(bytes, numbers)?)
+}
+
+/// Parses as [`parse_bytes`], but goes on behind a number beyond a float, as Go does; returns also
+/// what is wrong with the first of them.
+///
+/// # Errors
+/// The text is not one JSON value.
+pub fn parse_partly(bytes: &[u8], numbers: Numbers) -> Result<(Value, Option<Error>), Error> {
     let text = String::from_utf8_lossy(bytes);
     if matches!(text, std::borrow::Cow::Owned(_))
         && let Some(text) = check::complaint(bytes)
     {
         return Err(Error::Json { text, line: None });
     }
-    parse(&text, numbers)
+    read(&text, numbers)
 }
 
 /// Turns every number into a float.
@@ -166,15 +204,6 @@ pub fn to_floats(value: &mut Value) {
         Value::Object(map) => map.values_mut().for_each(to_floats),
         Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
-}
-
-/// Go's words; the parser's own where Go takes what it refuses.
-fn go_words(text: &str, error: &serde_json::Error) -> String {
-    let shown = error.to_string();
-    if shown.contains("recursion limit") {
-        return format!("exceeded max depth of {MAX_DEPTH}");
-    }
-    check::complaint(text.as_bytes()).unwrap_or(shown)
 }
 
 #[cfg(test)]
