@@ -222,6 +222,7 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
         },
         Value::Complex(..) => return Err("json: unsupported type: complex128".to_owned()),
         Value::Str(text) => left.text(text)?.into(),
+        Value::Bytes(_) if value.is_nil_bytes() && left.form != Form::Yaml => yaml::Value::Null,
         Value::Bytes(bytes) => bytes_plain(bytes, left)?,
         Value::List(list) if list.nil => yaml::Value::Null,
         Value::List(list) => yaml::Value::Array(
@@ -244,7 +245,7 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
                 return Err(format!("{call}: Time.MarshalJSON: {why}"));
             }
         },
-        Value::Version(version) => version.to_string().into(),
+        Value::Version(_, version) => version.to_string().into(),
         Value::Struct(value) => struct_plain(value, depth, left)?,
     })
 }

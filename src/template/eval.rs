@@ -392,7 +392,11 @@ impl<'p> Machine<'p> {
             }
         }
         match other {
-            Some(other) if !any => self.walk(code, other, dot),
+            // What breaks there leaves this range, though not one turn of it was made.
+            Some(other) if !any => match self.walk(code, other, dot)? {
+                Flow::Break => Ok(Flow::Next),
+                flow => Ok(flow),
+            },
             _ => Ok(Flow::Next),
         }
     }

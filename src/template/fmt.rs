@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use super::funcs::dates;
 use super::strconv::{self, Charset};
-use super::value::{IntKind, List, ListKind, Map, MapKind, Struct, UintKind, Value};
+use super::value::{IntKind, List, ListKind, Map, MapKind, Struct, UintKind, Value, VersionKind};
 use crate::base::limit::{self, Limit};
 use crate::base::version::Version;
 
@@ -104,6 +104,8 @@ struct Printer<'a> {
     out: &'a mut Vec<u8>,
     flags: Flags,
     limit: usize,
+    /// Whether it tells of a verb that does not fit: no value may print itself then.
+    is_telling: bool,
 }
 
 /// Explicit argument indexes and the argument that is next.
@@ -216,7 +218,7 @@ impl Cursor<'_> {
 impl<'a> Printer<'a> {
     fn new(out: &'a mut Vec<u8>) -> Self {
         let limit = out.len().saturating_add(most_bytes());
-        Self { out, flags: Flags::default(), limit }
+        Self { out, flags: Flags::default(), limit, is_telling: false }
     }
 
     fn text(&mut self, text: &str) {
@@ -329,7 +331,9 @@ impl<'a> Printer<'a> {
         } else {
             self.text(value.type_name());
             self.text("=");
+            let was = std::mem::replace(&mut self.is_telling, true);
             self.arg(value, 'v');
+            self.is_telling = was;
         }
         self.text(")");
     }
@@ -347,10 +351,17 @@ impl<'a> Printer<'a> {
         if depth > MAX_DEPTH || self.out.len() > self.limit {
             return self.text("%!v(DEPTH)");
         }
-        if let Some(text) = stringer(value).filter(|_| !self.flags.sharp_v)
-            && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
+        let is_text = matches!(verb, 'v' | 's' | 'x' | 'X' | 'q');
+        if is_text
+            && !self.flags.sharp_v
+            && !self.is_telling
+            && let Some(text) = stringer(value)
         {
             return self.string(text.as_bytes(), verb, value);
+        }
+        // Only errors may be wrapped, and no value is one.
+        if verb == 'w' && !matches!(value, Value::Bytes(_) | Value::Time(_)) && !value.is_nil() {
+            return self.bad_verb(verb, value);
         }
         match value {
             // Inside a list or a map: an interface that holds nothing.
@@ -383,8 +394,11 @@ impl<'a> Printer<'a> {
                 self.text("]");
             }
             Value::Time(time) if self.flags.sharp_v => self.text(&time.go_string()),
-            Value::Version(version) if depth == 0 => self.fields(&inside(version), verb, depth),
-            Value::Time(_) | Value::Version(_) => self.opaque(verb, value),
+            Value::Version(VersionKind::Pointer, _) if depth > 0 => self.opaque(verb, value),
+            Value::Version(_, version) => {
+                self.fields(&inside(version, value.type_name()), verb, depth);
+            }
+            Value::Time(_) => self.opaque(verb, value),
             Value::Struct(fields) => self.fields(fields, verb, depth),
         }
     }
@@ -533,6 +547,7 @@ impl<'a> Printer<'a> {
     fn bytes(&mut self, bytes: &[u8], verb: char, value: &Value) {
         match verb {
             's' | 'q' | 'x' | 'X' => self.string(bytes, verb, value),
+            'v' | 'd' if self.flags.sharp_v && value.is_nil_bytes() => self.text("[]byte(nil)"),
             'v' | 'd' if self.flags.sharp_v => {
                 let items: Vec<_> = bytes.iter().map(|byte| format!("{byte:#x}")).collect();
                 self.text(&format!("[]byte{{{}}}", items.join(", ")));
@@ -714,7 +729,7 @@ fn keep_zeros(text: &str, verb: char, precision: i32) -> String {
 /// The fields of a version.
 ///
 /// Source: Masterminds/semver v3.5.0 version.go (Version).
-fn inside(version: &Version) -> Struct {
+fn inside(version: &Version, type_name: &'static str) -> Struct {
     let number = |number| Value::Uint(number, UintKind::Uint64);
     let fields = vec![
         ("major", number(version.major())),
@@ -724,7 +739,7 @@ fn inside(version: &Version) -> Struct {
         ("metadata", Value::str(version.build())),
         ("original", Value::str(version.original())),
     ];
-    Struct { type_name: "*semver.Version", fields }
+    Struct { type_name, fields }
 }
 
 /// Returns the text of types that have a `String` method.
@@ -732,7 +747,7 @@ pub(crate) fn stringer(value: &Value) -> Option<String> {
     match value {
         Value::Time(time) => Some(time.to_string()),
         Value::Duration(nanos) => Some(dates::duration_text(*nanos)),
-        Value::Version(version) => Some(version.to_string()),
+        Value::Version(_, version) => Some(version.to_string()),
         Value::Int(number, IntKind::Month) => Some(dates::month_name(*number)),
         Value::Int(number, IntKind::Weekday) => Some(dates::weekday_name(*number)),
         _ => None,

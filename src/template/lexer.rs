@@ -96,7 +96,7 @@ static LETTER_OR_DIGIT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[\p{L}\p{Nd}]$").ok());
 
 /// Whether a rune may be part of an identifier.
-fn is_alphanumeric(c: char) -> bool {
+pub(super) fn is_alphanumeric(c: char) -> bool {
     if c.is_ascii() {
         return c == '_' || c.is_ascii_alphanumeric();
     }

@@ -248,6 +248,15 @@ impl<'a> Parser<'a> {
         self.unit.line_column(at).0
     }
 
+    /// The line of what stands behind a token: to Go space is a token of its own, but for the one
+    /// that belongs to a trimming delimiter.
+    fn line_behind(&self, token: Token) -> u32 {
+        let next = self.tokens[0];
+        let between = &self.text[token.end as usize..next.start as usize];
+        let is_space = next.spaced && !matches!(between, [_, b'-']);
+        self.line_of(if is_space { token.end } else { next.start })
+    }
+
     fn fail<T>(&self, message: impl Into<String>) -> Result<T> {
         Err(ParseError { line: self.line_of(self.tokens[0].start), message: message.into() })
     }
@@ -494,11 +503,14 @@ impl<'a> Parser<'a> {
         let token = self.next();
         let name = self.template_name(token, context)?;
         let pipe = self.pipeline(context, TokenKind::RightDelim)?;
+        // A block is parsed for itself: how it ends wrongly is told where it begins.
+        let line = self.line_of(self.tokens[0].start);
         let outer = std::mem::take(&mut self.scope);
         self.scope.variables.push(0);
         let (list, end) = self.deeper(Self::item_list)?;
         if !matches!(end, Item::End) {
-            return self.fail(format!("unexpected {} in {context}", end.text()));
+            let message = format!("unexpected {} in {context}", end.text());
+            return Err(ParseError { line, message });
         }
         self.define(name, list)?;
         self.scope = outer;
@@ -662,12 +674,14 @@ impl<'a> Parser<'a> {
             Kind::Field(names) => names,
             _ => self.unit.no_names(),
         };
+        let mut last = first;
         loop {
             let token = self.peek();
             if token.kind != TokenKind::Field || token.spaced {
                 break;
             }
             self.next();
+            last = token;
             names = self.unit.add_name(names, name_of(token));
         }
         let pos = first.start;
@@ -678,7 +692,8 @@ impl<'a> Parser<'a> {
             }
             Kind::Bool(_) | Kind::String(..) | Kind::Number(_) | Kind::Nil | Kind::Dot => {
                 let term = strconv::quote(&self.unit.print(node));
-                return self.fail(format!("unexpected . after term {term}"));
+                let text = format!("unexpected . after term {term}");
+                return Err(ParseError { line: self.line_behind(last), message: text });
             }
             _ => return Ok(Some(self.unit.add(pos, Kind::Chain(node, names)))),
         }
@@ -761,7 +776,7 @@ fn parse_number(text: &[u8], kind: TokenKind) -> std::result::Result<Number, Str
     }
     let illegal = || format!("illegal number syntax: {}", strconv::quote(text));
     if kind == TokenKind::Complex {
-        number.complex = Some(parse_complex(&literal).ok_or_else(illegal)?);
+        number.complex = Some(parse_complex(&literal)?);
         return Ok(simplify(number));
     }
     if let Some(imaginary) = literal.strip_suffix('i').and_then(strconv::parse_float) {
@@ -819,8 +834,61 @@ fn simplify(mut number: Number) -> Number {
     number
 }
 
-fn parse_complex(text: &str) -> Option<(f64, f64)> {
-    let body = text.strip_suffix('i')?;
-    let split = body.rfind(['+', '-']).filter(|&at| at > 0)?;
-    Some((strconv::parse_float(&body[..split])?, strconv::parse_float(&body[split..])?))
+/// Reads `1+2i` as Go scans it, which is not how a template is scanned: an exponent may have a sign,
+/// so what stands before the second one is looked for from the left.
+///
+/// Source: go fmt/scan.go (scanComplex).
+fn parse_complex(text: &str) -> std::result::Result<(f64, f64), String> {
+    let sign = float_length(text);
+    let end = text.get(sign + 1..).map(|rest| sign + 1 + float_length(rest));
+    let parts = end.filter(|&end| {
+        matches!(text.as_bytes()[sign], b'+' | b'-') && text.as_bytes().get(end) == Some(&b'i')
+    });
+    let end = parts.ok_or("syntax error scanning complex number")?;
+    let part = |text: &str| {
+        strconv::parse_float(text).ok_or_else(|| {
+            let why = strconv::float_complaint(text);
+            format!("strconv.ParseFloat: parsing {}: {why}", strconv::quote(text.as_bytes()))
+        })
+    };
+    Ok((part(&text[..sign])?, part(&text[sign..end])?))
+}
+
+/// The length of what may be a float, to one who looks for the beginnings of `NaN` and `Inf`, too.
+///
+/// Source: go fmt/scan.go (floatToken).
+fn float_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let one =
+        |at: usize, of: &[u8]| at + usize::from(bytes.get(at).is_some_and(|b| of.contains(b)));
+    let run = |from: usize, fits: &dyn Fn(u8) -> bool| {
+        from + bytes[from..].iter().take_while(|byte| fits(**byte)).count()
+    };
+    // As far as it goes; whether all of it is there.
+    let word = |from: usize, letters: [&[u8]; 3]| {
+        let end = letters.iter().fold((from, from), |(at, due), letter| {
+            (if at == due { one(at, letter) } else { at }, due + 1)
+        });
+        (end.0, end.0 == end.1)
+    };
+    let (at, is_whole) = word(0, [b"nN", b"aA", b"nN"]);
+    if is_whole {
+        return at;
+    }
+    let (start, is_whole) = word(one(at, b"+-"), [b"iI", b"nN", b"fF"]);
+    if is_whole {
+        return start;
+    }
+    let is_hex = bytes[start..].starts_with(b"0x") || bytes[start..].starts_with(b"0X");
+    let digit = |byte: u8| {
+        byte == b'_' || if is_hex { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() }
+    };
+    let whole = run(start + if is_hex { 2 } else { 0 }, &digit);
+    let point = one(whole, b".");
+    let fraction = if point > whole { run(point, &digit) } else { whole };
+    let exponent = one(fraction, if is_hex { b"pP" } else { b"eE" });
+    if exponent == fraction {
+        return fraction;
+    }
+    run(one(exponent, b"+-"), &|byte| byte == b'_' || byte.is_ascii_digit())
 }

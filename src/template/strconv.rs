@@ -368,6 +368,20 @@ pub(super) fn parse_float(text: &str) -> Option<f64> {
     value.is_finite().then_some(sign * value)
 }
 
+/// What Go says of a text that [`parse_float`] refuses.
+pub(super) fn float_complaint(text: &str) -> &'static str {
+    let is_hex = text.trim_start_matches(['+', '-']).to_ascii_lowercase().starts_with("0x");
+    let separates = |at: usize| {
+        let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        let bytes = text.as_bytes();
+        at > 0 && digit(bytes.get(at - 1)) && digit(bytes.get(at + 1))
+    };
+    let is_number = !is_hex
+        && text.match_indices('_').all(|(at, _)| separates(at))
+        && text.replace('_', "").parse::<f64>().is_ok();
+    if is_number { "value out of range" } else { "invalid syntax" }
+}
+
 fn parse_hex_float(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once('p')?;
     let exponent = exponent.parse::<i32>().ok()?;

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::entries::Entries;
 use super::frozen::FrozenMap;
@@ -15,6 +15,10 @@ use crate::base::version::Version;
 
 /// A byte string.
 pub(crate) type Str = Arc<[u8]>;
+
+/// The bytes of the nil `[]byte`, which no other `[]byte` shares: there is one in a thousand charts,
+/// and telling it apart in the type would cost every other one.
+static NIL_BYTES: LazyLock<Str> = LazyLock::new(|| Arc::from([]));
 
 /// Returns a text as a byte string.
 pub(crate) fn text(text: &str) -> Str {
@@ -64,6 +68,15 @@ pub(crate) enum MapKind {
     Values,
     /// `map[string]string`
     Strings,
+}
+
+/// How a version is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VersionKind {
+    /// `*semver.Version`: has all methods.
+    Pointer,
+    /// `semver.Version`: what the methods of a version give; has those that take no pointer.
+    Plain,
 }
 
 /// A slice.
@@ -129,7 +142,7 @@ pub(crate) enum Value {
     Time(Rc<GoTime>),
     /// Nanoseconds.
     Duration(i64),
-    Version(Rc<Version>),
+    Version(VersionKind, Rc<Version>),
     Struct(Rc<Struct>),
 }
 
@@ -177,6 +190,16 @@ impl Value {
     /// Returns a `map[string]interface {}`.
     pub(crate) fn map(map: Map) -> Self {
         Self::Map(MapKind::Plain, Rc::new(map))
+    }
+
+    /// Returns the nil `[]byte`: prints as an empty one, but is `null` in JSON.
+    pub(crate) fn nil_bytes() -> Self {
+        Self::Bytes(Str::clone(&NIL_BYTES))
+    }
+
+    /// Whether it is the nil `[]byte`.
+    pub(crate) fn is_nil_bytes(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if Arc::ptr_eq(bytes, &NIL_BYTES))
     }
 
     /// Returns the nil map.
@@ -242,7 +265,7 @@ impl Value {
             Self::List(list) => !list.items.is_empty(),
             Self::Map(_, map) => map.len() > 0,
             Self::Files(files) => files.len() > 0,
-            Self::Time(_) | Self::Version(_) | Self::Struct(_) => true,
+            Self::Time(_) | Self::Version(..) | Self::Struct(_) => true,
         }
     }
 
@@ -275,7 +298,8 @@ impl Value {
             Self::Files(_) => "engine.files",
             Self::Time(_) => "time.Time",
             Self::Duration(_) => "time.Duration",
-            Self::Version(_) => "*semver.Version",
+            Self::Version(VersionKind::Pointer, _) => "*semver.Version",
+            Self::Version(VersionKind::Plain, _) => "semver.Version",
             Self::Struct(value) => value.type_name,
         }
     }
@@ -287,9 +311,9 @@ impl Value {
             Self::Int(_, IntKind::Month | IntKind::Weekday) => "int",
             Self::Bytes(_) | Self::List(_) => "slice",
             Self::Map(..) | Self::Files(_) => "map",
-            Self::Time(_) => "struct",
+            Self::Time(_) | Self::Version(VersionKind::Plain, _) => "struct",
             Self::Duration(_) => "int64",
-            Self::Version(_) => "ptr",
+            Self::Version(VersionKind::Pointer, _) => "ptr",
             Self::Struct(value) if value.type_name.starts_with('*') => "ptr",
             Self::Struct(_) => "struct",
             _ => self.type_name(),

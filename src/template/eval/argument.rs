@@ -74,7 +74,7 @@ impl Machine<'_> {
             (Ty::Int | Ty::Duration, _) => "integer",
             (Ty::Uint32, _) => "unsigned integer",
             (Ty::Float, _) => "float",
-            (Ty::Map | Ty::List | Ty::Time | Ty::Certificate | Ty::Version, _) => "",
+            (Ty::Map | Ty::List | Ty::Time | Ty::Certificate | Ty::Version | Ty::Writer, _) => "",
         };
         let node = code.unit.print(id);
         let node = strconv::lossy(&node);

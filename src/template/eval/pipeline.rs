@@ -221,9 +221,14 @@ impl Machine<'_> {
                 (Some(map.get(name).unwrap_or_else(zero)), boxed)
             }
             Value::Files(files) => {
-                let content = files.get(name).map(|content| &content[..]).unwrap_or_default();
-                self.take(content.len())?;
-                (Some(Value::Bytes(Arc::from(content))), false)
+                let content = match files.get(name) {
+                    Some(content) => {
+                        self.take(content.len())?;
+                        Value::Bytes(Arc::from(&content[..]))
+                    }
+                    None => Value::nil_bytes(),
+                };
+                (Some(content), false)
             }
             Value::Struct(fields) => {
                 let exported = name.first().is_some_and(u8::is_ascii_uppercase);
@@ -240,7 +245,7 @@ impl Machine<'_> {
                 }
                 (field, false)
             }
-            _ => (None, false),
+            _ => return self.no_field(code, &receiver, name, &operands),
         };
         match value {
             Some(_) if operands.any() => {
@@ -251,6 +256,32 @@ impl Machine<'_> {
                 self.fail(code, format!("can't evaluate field {} in type {type_name}", shown()))
             }
         }
+    }
+
+    /// What has no fields to be seen.
+    #[cold]
+    fn no_field(
+        &self,
+        code: &Template,
+        receiver: &Slot,
+        name: &[u8],
+        operands: &Operands<'_>,
+    ) -> Result<Slot> {
+        let (value, shown) = (&receiver.value, strconv::lossy(name));
+        let count = operands.nodes.len() + usize::from(operands.last.is_some());
+        let type_name = if receiver.boxed { "interface {}" } else { value.type_name() };
+        let text = match funcs::uncallable(value, name) {
+            Some(_) if count > 0 => {
+                format!("wrong number of args for {shown}: want 0 got {count}")
+            }
+            Some(why) => why,
+            None if funcs::has_private_field(value, name) => {
+                let type_name = value.type_name();
+                format!("{shown} is an unexported field of struct type {type_name}")
+            }
+            None => format!("can't evaluate field {shown} in type {type_name}"),
+        };
+        self.fail(code, text)
     }
 
     /// Calls a function or a method: checks arity, converts arguments, locates errors.

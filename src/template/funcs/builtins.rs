@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use super::super::fmt;
 use super::super::strconv;
-use super::super::value::{ListKind, MapKind, UintKind, Value};
+use super::super::value::{ListKind, MapKind, UintKind, Value, VersionKind};
 use super::{Args, Fail, Func, Outcome, Ty, lossy, types};
 
 pub(super) const TABLE: &[Func] = &[
@@ -149,6 +149,7 @@ fn equal_pair(a: &Value, b: &Value) -> Result<bool, Fail> {
         Value::Invalid | Value::Nil => true,
         Value::List(list) => list.nil,
         Value::Map(_, map) => map.nil,
+        Value::Bytes(_) => value.is_nil_bytes(),
         _ => false,
     };
     if nil(a) || nil(b) {
@@ -159,8 +160,7 @@ fn equal_pair(a: &Value, b: &Value) -> Result<bool, Fail> {
         let text = lossy(&text);
         return Err(format!("non-comparable type {text}: {}", b.type_name()).into());
     }
-    if let (Value::Version(a), Value::Version(b)) = (a, b) {
-        // Go compares pointers.
+    if let (Value::Version(VersionKind::Pointer, a), Value::Version(_, b)) = (a, b) {
         return Ok(std::rc::Rc::ptr_eq(a, b));
     }
     if let (Value::Time(a), Value::Time(b)) = (a, b) {
@@ -233,8 +233,8 @@ fn index(args: Args<'_>) -> Outcome {
                 map.get(&key_of(key)?).unwrap_or(zero)
             }
             Value::Files(files) => {
-                let content = files.get(&key_of(key)?).map(|content| &content[..]);
-                Value::Bytes(content.unwrap_or_default().into())
+                let content = files.get(&key_of(key)?);
+                content.map_or_else(Value::nil_bytes, |content| Value::Bytes(content[..].into()))
             }
             other => {
                 let name = other.type_name();

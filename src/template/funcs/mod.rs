@@ -38,7 +38,7 @@ use super::entries::head;
 use super::error::Fail;
 use super::eval::Machine;
 use super::strconv;
-use super::value::{IntKind, List, ListKind, MapKind, MapRef, Str, UintKind, Value};
+use super::value::{IntKind, List, ListKind, MapKind, MapRef, Str, UintKind, Value, VersionKind};
 
 /// What a function gives.
 pub(super) type Outcome = Result<Value, Fail>;
@@ -63,6 +63,8 @@ pub(crate) enum Ty {
     Duration,
     Certificate,
     Version,
+    /// `io.Writer`, which no value is.
+    Writer,
 }
 
 impl Ty {
@@ -82,13 +84,14 @@ impl Ty {
             Self::Duration => "time.Duration",
             Self::Certificate => "sprig.certificate",
             Self::Version => "*semver.Version",
+            Self::Writer => "io.Writer",
         }
     }
 
     /// Returns the nil of the type, if it has one.
     pub(crate) fn nil(self) -> Option<Value> {
         match self {
-            Self::Any => Some(Value::Nil),
+            Self::Any | Self::Version | Self::Writer => Some(Value::Nil),
             Self::Reflect => Some(Value::Invalid),
             Self::Map => Some(Value::nil_map()),
             Self::List => Some(Value::nil_list(ListKind::Any)),
@@ -281,10 +284,37 @@ pub(super) fn method(value: &Value, name: &[u8]) -> Option<&'static Func> {
         Value::Duration(_) => dates::DURATION_METHODS,
         Value::Int(_, IntKind::Month) => dates::MONTH_METHODS,
         Value::Int(_, IntKind::Weekday) => dates::WEEKDAY_METHODS,
-        Value::Version(_) => semvers::METHODS,
+        Value::Version(VersionKind::Pointer, _) => semvers::METHODS,
+        Value::Version(VersionKind::Plain, _) => semvers::PLAIN_METHODS,
         _ => return None,
     };
     table.iter().find(|func| func.name.as_bytes() == name)
+}
+
+/// Whether a value of a type of Go's own has such a field, which is nobody's business.
+pub(super) fn has_private_field(value: &Value, name: &[u8]) -> bool {
+    let fields: &[&str] = match value {
+        Value::Version(..) => &["major", "minor", "patch", "pre", "metadata", "original"],
+        Value::Time(_) => &["wall", "ext", "loc"],
+        _ => &[],
+    };
+    fields.iter().any(|field| field.as_bytes() == name)
+}
+
+/// Why Go does not call a method of a value: it gives several results. None of them takes arguments.
+pub(super) fn uncallable(value: &Value, name: &[u8]) -> Option<String> {
+    let Value::Time(_) = value else { return None };
+    let second = match name {
+        b"Date" | b"Clock" => {
+            let name = lossy(name);
+            return Some(format!("function {name} has 3 return values; should be 1 or 2"));
+        }
+        b"ISOWeek" | b"Zone" => "int",
+        b"ZoneBounds" => "time.Time",
+        _ => return None,
+    };
+    let (name, rule) = (lossy(name), "second return value should be error");
+    Some(format!("invalid function signature for {name}: {rule}; is {second}"))
 }
 
 /// Go's text for using a nil pointer: what reflecting on a nil value ends in.

@@ -8,7 +8,7 @@ use super::super::convert::to_plain;
 use super::super::strconv;
 use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value};
 use super::globs::Glob;
-use super::{Args, Func, NIL_POINTER, Outcome, Ty, lossy};
+use super::{Args, Fail, Func, NIL_POINTER, Outcome, Ty, lossy};
 use crate::yaml;
 
 const S: Ty = Ty::Str;
@@ -16,10 +16,7 @@ const S: Ty = Ty::Str;
 pub(super) const VALUES: &[Func] = &[
     Func::new("YAML", &[], |m, a| {
         let plain = to_plain(m, a.any(0))?;
-        // It is printed, and read by nobody.
-        let words =
-            |error: yaml::Error| error.to_string().replace("error converting YAML to JSON: ", "");
-        yaml::print(&plain).map(Value::str).map_err(|error| words(error).into())
+        printed(&plain).map(Value::str).map_err(Fail::from)
     }),
     Func::new("AsMap", &[], |_, a| match a.any(0) {
         Value::Map(_, map) => Ok(Value::Map(MapKind::Plain, MapRef::clone(map))),
@@ -27,13 +24,21 @@ pub(super) const VALUES: &[Func] = &[
     }),
     Func::new("Table", &[S], |_, a| table(a.any(0), &lossy(a.str(1)))),
     Func::new("PathValue", &[S], |_, a| value_at(a)),
-    // It writes to something that no template has.
-    Func::new("Encode", &[Ty::Any], |_, a| match a.any(1) {
-        Value::Nil | Value::Invalid => Err(NIL_POINTER.into()),
-        _ => Err(format!("wrong type for value; expected io.Writer; got {}", a.any(1).type_name())
-            .into()),
+    // It writes to something that no template has: what reaches it is nil. An error that comes
+    // before is what it gives.
+    Func::new("Encode", &[Ty::Writer], |m, a| {
+        let plain = to_plain(m, a.any(0))?;
+        printed(&plain).map_or_else(|words| Ok(Value::str(words)), |_| Err(NIL_POINTER.into()))
     }),
 ];
+
+/// Values as YAML. It is printed, and read by nobody, so what is wrong is told in fewer words.
+fn printed(plain: &yaml::Value) -> Result<String, String> {
+    let words = |error: yaml::Error| error.to_string();
+    yaml::print(plain)
+        .map_err(words)
+        .map_err(|text| text.replace("error converting YAML to JSON: ", ""))
+}
 
 /// Follows a dotted path through tables.
 fn table(receiver: &Value, path: &str) -> Outcome {

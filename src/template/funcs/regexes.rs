@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use super::super::eval::Machine;
+use super::super::lexer::is_alphanumeric;
 use super::super::strconv;
 use super::super::value::{ListKind, Value};
 use super::{Args, Fail, Func, Outcome, Ty, lossy, regex_syntax};
@@ -28,10 +29,10 @@ const S: Ty = Ty::Str;
 pub(super) const TABLE: &[Func] = &[
     Func::new("regexMatch", &[S, S], |m, a| match compiled(m, a.str(0), a.str(1)) {
         Err(fail) if !fail.is_bound() => Ok(Value::Bool(false)),
-        regex => Ok(Value::Bool(regex?.is_match(a.str(1)))),
+        regex => Ok(Value::Bool(regex?.regex.is_match(a.str(1)))),
     }),
     Func::new("mustRegexMatch", &[S, S], |m, a| {
-        Ok(Value::Bool(compiled(m, a.str(0), a.str(1))?.is_match(a.str(1))))
+        Ok(Value::Bool(compiled(m, a.str(0), a.str(1))?.regex.is_match(a.str(1))))
     }),
     Func::new("regexFind", &[S, S], |m, a| find(m, a, true)),
     Func::new("mustRegexFind", &[S, S], |m, a| find(m, a, false)),
@@ -58,11 +59,20 @@ enum Reading {
     Unicode,
 }
 
+/// An expression of Go's, compiled.
+#[derive(Debug)]
+struct GoRegex {
+    regex: Regex,
+    /// The names of its groups, empty for one that has none: Go takes names that begin with a
+    /// digit, and one name for several groups.
+    names: Vec<String>,
+}
+
 /// An expression, and what each byte of a text costs.
-type Weighed = (Arc<Regex>, usize);
+type Weighed = (Arc<GoRegex>, usize);
 
 /// Returns the expression, after what it may cost on a text was counted.
-fn compiled(machine: &mut Machine<'_>, text: &[u8], on: &[u8]) -> Result<Arc<Regex>, Fail> {
+fn compiled(machine: &mut Machine<'_>, text: &[u8], on: &[u8]) -> Result<Arc<GoRegex>, Fail> {
     let program = machine.program;
     let is_ascii = text.is_ascii() && on.is_ascii();
     let reading = if is_ascii { Reading::Ascii } else { Reading::Unicode };
@@ -118,17 +128,18 @@ fn compile(machine: &mut Machine<'_>, text: &[u8], reading: Reading) -> Result<W
 pub fn go_regex(pattern: &str) -> Result<Regex, String> {
     let most = limit::current().size(Limit::Regex);
     let too_large = || format!("error parsing regexp: expression nests too deeply: `{pattern}`");
-    build(pattern, most, Reading::Unicode)?.ok_or_else(too_large)
+    build(pattern, most, Reading::Unicode)?.map(|built| built.regex).ok_or_else(too_large)
 }
 
 /// Compiles an expression; none if it takes more than so many bytes.
-fn build(pattern: &str, most: usize, reading: Reading) -> Result<Option<Regex>, String> {
+fn build(pattern: &str, most: usize, reading: Reading) -> Result<Option<GoRegex>, String> {
     let wrong = |complaint: String| format!("error parsing regexp: {complaint}");
     regex_syntax::check(pattern).map_err(wrong)?;
-    let mut builder = RegexBuilder::new(&translate(pattern));
+    let (translated, names) = translate(pattern);
+    let mut builder = RegexBuilder::new(&translated);
     let built = builder.size_limit(most).unicode(reading == Reading::Unicode).build();
     match built {
-        Ok(regex) => Ok(Some(regex)),
+        Ok(regex) => Ok(Some(GoRegex { regex, names })),
         Err(regex::Error::CompiledTooBig(_)) => Ok(None),
         // Classes of characters need characters.
         Err(_) if reading == Reading::Ascii => build(pattern, most, Reading::Unicode),
@@ -136,9 +147,11 @@ fn build(pattern: &str, most: usize, reading: Reading) -> Result<Option<Regex>, 
     }
 }
 
-/// Go's perl classes and word boundaries are ASCII; `\z` is the same; `\Q…\E` is a literal.
-fn translate(pattern: &str) -> String {
+/// Go's perl classes and word boundaries are ASCII; `\z` is the same; `\Q…\E` is a literal. The
+/// names of groups are told beside, the whole's first.
+fn translate(pattern: &str) -> (String, Vec<String>) {
     let mut out = String::with_capacity(pattern.len() + 16);
+    let mut names = vec![String::new()];
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {
         let size = match c {
@@ -146,6 +159,12 @@ fn translate(pattern: &str) -> String {
             '[' => class(rest, &mut out),
             // It changes nothing.
             '(' if rest.starts_with("(?)") => 3,
+            '(' => {
+                let (name, size) = group(rest);
+                names.extend(name);
+                out.push('(');
+                size
+            }
             '{' if regex_syntax::count(rest).is_none() => {
                 out.push_str("\\{");
                 1
@@ -157,7 +176,18 @@ fn translate(pattern: &str) -> String {
         };
         rest = &rest[size..];
     }
-    out
+    (out, names)
+}
+
+/// The name of the group that begins here, if it is one that is counted, and the size of what is
+/// not repeated.
+fn group(rest: &str) -> (Option<String>, usize) {
+    let named = rest.strip_prefix("(?P<").or_else(|| rest.strip_prefix("(?<"));
+    match named.and_then(|named| named.split_once('>')) {
+        Some((name, behind)) => (Some(name.to_owned()), rest.len() - behind.len()),
+        None if rest.starts_with("(?") => (None, 1),
+        None => (Some(String::new()), 1),
+    }
 }
 
 /// Writes what begins with a backslash, and returns its size.
@@ -269,7 +299,7 @@ fn range(here: &str, out: &mut String) -> usize {
 }
 
 /// The functions without `must` panic, which Go words differently.
-fn regex_of(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Result<Arc<Regex>, Fail> {
+fn regex_of(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Result<Arc<GoRegex>, Fail> {
     let text = args.str(0);
     compiled(machine, text, args.str(1)).map_err(|fail| match fail {
         Fail::Text(message) if panics => {
@@ -287,7 +317,7 @@ fn regex_of(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Result<A
 
 fn find(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
     let regex = regex_of(machine, args, panics)?;
-    Ok(Value::str(regex.find(args.str(1)).map_or(&[][..], |found| found.as_bytes())))
+    Ok(Value::str(regex.regex.find(args.str(1)).map_or(&[][..], |found| found.as_bytes())))
 }
 
 /// Go drops an empty match right behind the previous one.
@@ -326,7 +356,7 @@ fn is_inside_a_character(value: &[u8], at: usize) -> bool {
 fn find_all(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
     let regex = regex_of(machine, args, panics)?;
     let value = args.str(1);
-    let found = matches(machine, &regex, value, args.int(2))?;
+    let found = matches(machine, &regex.regex, value, args.int(2))?;
     if found.is_empty() {
         return Ok(Value::nil_list(ListKind::Strings));
     }
@@ -339,14 +369,14 @@ fn replace(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
     let mut out = Vec::with_capacity(value.len());
     let mut at = 0;
     let mut last_end = None;
-    for captures in regex.captures_iter(value) {
+    for captures in regex.regex.captures_iter(value) {
         let Some(whole) = captures.get(0) else { continue };
         let is_behind = last_end == Some(whole.start());
         if whole.is_empty() && (is_behind || is_inside_a_character(value, whole.start())) {
             continue;
         }
         out.extend_from_slice(&value[at..whole.start()]);
-        captures.expand(template, &mut out);
+        expand(template, &regex.names, &captures, &mut out);
         machine.room_for_text(out.len())?;
         at = whole.end();
         last_end = Some(at);
@@ -355,12 +385,67 @@ fn replace(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
     Ok(Value::str(out))
 }
 
+/// Writes a replacement: `$1`, `${1}`, `$name` and `${name}` stand for groups, `$$` for a dollar.
+///
+/// Source: go regexp/regexp.go (Regexp.expand).
+fn expand(mut template: &[u8], names: &[String], captures: &Captures<'_>, out: &mut Vec<u8>) {
+    while let Some(dollar) = memchr::memchr(b'$', template) {
+        out.extend_from_slice(&template[..dollar]);
+        template = &template[dollar + 1..];
+        if let Some(behind) = template.strip_prefix(b"$") {
+            out.push(b'$');
+            template = behind;
+            continue;
+        }
+        let Some((name, behind)) = reference(template) else {
+            // It is no reference, so it is a text.
+            out.push(b'$');
+            continue;
+        };
+        template = behind;
+        let found = match group_number(name) {
+            Some(number) => captures.get(number),
+            None => {
+                let named = names.iter().enumerate().filter(|(_, known)| known.as_bytes() == name);
+                named.filter_map(|(number, _)| captures.get(number)).next()
+            }
+        };
+        out.extend_from_slice(found.map_or(&[][..], |found| found.as_bytes()));
+    }
+    out.extend_from_slice(template);
+}
+
+/// The name that a replacement goes on with, and what stands behind.
+///
+/// Source: go regexp/regexp.go (extract).
+fn reference(template: &[u8]) -> Option<(&[u8], &[u8])> {
+    let body = template.strip_prefix(b"{").unwrap_or(template);
+    let mut end = 0;
+    while let Some((c, width)) = strconv::decode_rune(&body[end..])
+        && is_alphanumeric(c)
+    {
+        end += width;
+    }
+    let (name, behind) = body.split_at(end);
+    let behind = if body.len() < template.len() { behind.strip_prefix(b"}")? } else { behind };
+    (end > 0).then_some((name, behind))
+}
+
+/// The number that a name of a group is, if it is one.
+fn group_number(name: &[u8]) -> Option<usize> {
+    /// Go takes what is longer for a name.
+    const MOST_DIGITS: usize = 9;
+    let is_plain = name == b"0" || !name.starts_with(b"0");
+    let is_number = is_plain && name.len() <= MOST_DIGITS && name.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(name).ok().filter(|_| is_number)?.parse().ok()
+}
+
 fn replace_literal(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
     let regex = regex_of(machine, args, panics)?;
     let (value, new) = (args.str(1), args.str(2));
     let mut out = Vec::with_capacity(value.len());
     let mut at = 0;
-    for (start, end) in matches(machine, &regex, value, -1)? {
+    for (start, end) in matches(machine, &regex.regex, value, -1)? {
         out.extend_from_slice(&value[at..start]);
         out.extend_from_slice(new);
         at = end;
@@ -382,7 +467,7 @@ fn split(machine: &mut Machine<'_>, args: Args<'_>, panics: bool) -> Outcome {
     }
     let mut parts: Vec<&[u8]> = Vec::new();
     let (mut begin, mut end) = (0, 0);
-    for (start, stop) in matches(machine, &regex, value, limit)? {
+    for (start, stop) in matches(machine, &regex.regex, value, limit)? {
         if limit > 0 && parts.len() + 1 == usize::try_from(limit).unwrap_or(usize::MAX) {
             break;
         }

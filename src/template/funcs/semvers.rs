@@ -2,10 +2,11 @@
 //!
 //! Source: sprig v3.3.0 semver.go; Masterminds/semver v3.5.0.
 
+use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::super::value::{UintKind, Value};
-use super::{Args, Func, Outcome, Ty, lossy};
+use super::super::value::{UintKind, Value, VersionKind};
+use super::{Args, Fail, Func, NIL_POINTER, Outcome, Ty, lossy};
 use crate::base::constraint::Constraint;
 use crate::base::version::{self, Version};
 
@@ -13,7 +14,9 @@ const S: Ty = Ty::Str;
 const V: Ty = Ty::Version;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("semver", &[S], |_, a| Ok(Value::Version(Rc::new(parsed(a.str(0))?)))),
+    Func::new("semver", &[S], |_, a| {
+        Ok(Value::Version(VersionKind::Pointer, Rc::new(parsed(a.str(0))?)))
+    }),
     Func::new("semverCompare", &[S, S], |_, a| {
         let constraint = Constraint::parse_bytes(a.str(0)).map_err(|error| error.to_string())?;
         Ok(Value::Bool(constraint.matches(&parsed(a.str(1))?)))
@@ -21,32 +24,56 @@ pub(super) const TABLE: &[Func] = &[
 ];
 
 pub(super) const METHODS: &[Func] = &[
-    Func::new("Major", &[], |_, a| number(a, Version::major)),
-    Func::new("Minor", &[], |_, a| number(a, Version::minor)),
-    Func::new("Patch", &[], |_, a| number(a, Version::patch)),
-    Func::new("Prerelease", &[], |_, a| text(a, |v| v.pre().to_owned())),
-    Func::new("Metadata", &[], |_, a| text(a, |v| v.build().to_owned())),
+    MAJOR,
+    MINOR,
+    PATCH,
+    PRERELEASE,
+    METADATA,
+    STRING,
+    INC_MAJOR,
+    INC_MINOR,
+    INC_PATCH,
+    SET_PRERELEASE,
+    SET_METADATA,
     Func::new("Original", &[], |_, a| text(a, |v| v.original().to_owned())),
-    Func::new("String", &[], |_, a| text(a, Version::to_string)),
-    Func::new("Compare", &[V], |_, a| {
-        let order = compare(a).map_or(0, |order| order as i64);
-        Ok(Value::int(order))
-    }),
-    Func::new("LessThan", &[V], |_, a| is(a, std::cmp::Ordering::is_lt)),
-    Func::new("LessThanEqual", &[V], |_, a| is(a, std::cmp::Ordering::is_le)),
-    Func::new("GreaterThan", &[V], |_, a| is(a, std::cmp::Ordering::is_gt)),
-    Func::new("GreaterThanEqual", &[V], |_, a| is(a, std::cmp::Ordering::is_ge)),
-    Func::new("Equal", &[V], |_, a| is(a, std::cmp::Ordering::is_eq)),
-    Func::new("IncMajor", &[], |_, a| next(a, Version::next_major)),
-    Func::new("IncMinor", &[], |_, a| next(a, Version::next_minor)),
-    Func::new("IncPatch", &[], |_, a| next(a, Version::next_patch)),
-    Func::new("SetPrerelease", &[S], |_, a| {
-        with(a, "prerelease", |version, text| (text, version.build().to_owned()))
-    }),
-    Func::new("SetMetadata", &[S], |_, a| {
-        with(a, "metadata", |version, text| (version.pre().to_owned(), text))
-    }),
+    Func::new("Compare", &[V], |_, a| Ok(Value::int(compare(a)? as i64))),
+    Func::new("LessThan", &[V], |_, a| is(a, Ordering::is_lt)),
+    Func::new("LessThanEqual", &[V], |_, a| is(a, Ordering::is_le)),
+    Func::new("GreaterThan", &[V], |_, a| is(a, Ordering::is_gt)),
+    Func::new("GreaterThanEqual", &[V], |_, a| is(a, Ordering::is_ge)),
+    Func::new("Equal", &[V], |_, a| Ok(Value::Bool(compare(a).is_ok_and(Ordering::is_eq)))),
 ];
+
+/// The methods that take no pointer.
+pub(super) const PLAIN_METHODS: &[Func] = &[
+    MAJOR,
+    MINOR,
+    PATCH,
+    PRERELEASE,
+    METADATA,
+    STRING,
+    INC_MAJOR,
+    INC_MINOR,
+    INC_PATCH,
+    SET_PRERELEASE,
+    SET_METADATA,
+];
+
+const MAJOR: Func = Func::new("Major", &[], |_, a| number(a, Version::major));
+const MINOR: Func = Func::new("Minor", &[], |_, a| number(a, Version::minor));
+const PATCH: Func = Func::new("Patch", &[], |_, a| number(a, Version::patch));
+const PRERELEASE: Func = Func::new("Prerelease", &[], |_, a| text(a, |v| v.pre().to_owned()));
+const METADATA: Func = Func::new("Metadata", &[], |_, a| text(a, |v| v.build().to_owned()));
+const STRING: Func = Func::new("String", &[], |_, a| text(a, Version::to_string));
+const INC_MAJOR: Func = Func::new("IncMajor", &[], |_, a| next(a, Version::next_major));
+const INC_MINOR: Func = Func::new("IncMinor", &[], |_, a| next(a, Version::next_minor));
+const INC_PATCH: Func = Func::new("IncPatch", &[], |_, a| next(a, Version::next_patch));
+const SET_PRERELEASE: Func = Func::new("SetPrerelease", &[S], |_, a| {
+    with(a, "prerelease", |version, text| (text, version.build().to_owned()))
+});
+const SET_METADATA: Func = Func::new("SetMetadata", &[S], |_, a| {
+    with(a, "metadata", |version, text| (version.pre().to_owned(), text))
+});
 
 fn parsed(text: &[u8]) -> Result<Version, String> {
     // No version has a character that is not ASCII; how many bytes it takes counts.
@@ -57,7 +84,7 @@ fn parsed(text: &[u8]) -> Result<Version, String> {
 
 fn version(value: &Value) -> Option<&Version> {
     match value {
-        Value::Version(version) => Some(version),
+        Value::Version(_, version) => Some(version),
         _ => None,
     }
 }
@@ -70,17 +97,19 @@ fn text(args: Args<'_>, of: impl Fn(&Version) -> String) -> Outcome {
     Ok(Value::str(version(args.any(0)).map(of).unwrap_or_default()))
 }
 
-fn compare(args: Args<'_>) -> Option<std::cmp::Ordering> {
-    Some(version(args.any(0))?.cmp(version(args.any(1))?))
+/// Fails as Go panics where there is nothing to compare with.
+fn compare(args: Args<'_>) -> Result<Ordering, Fail> {
+    let (one, other) = (version(args.any(0)), version(args.any(1)));
+    one.zip(other).map(|(one, other)| one.cmp(other)).ok_or_else(|| NIL_POINTER.into())
 }
 
-fn is(args: Args<'_>, test: fn(std::cmp::Ordering) -> bool) -> Outcome {
-    Ok(Value::Bool(compare(args).is_some_and(test)))
+fn is(args: Args<'_>, test: fn(Ordering) -> bool) -> Outcome {
+    Ok(Value::Bool(test(compare(args)?)))
 }
 
 fn next(args: Args<'_>, step: fn(&Version) -> Option<Version>) -> Outcome {
     let next = version(args.any(0)).and_then(step).ok_or("version is too large")?;
-    Ok(Value::Version(Rc::new(next)))
+    Ok(Value::Version(VersionKind::Plain, Rc::new(next)))
 }
 
 /// The version with another prerelease or build.
@@ -104,5 +133,5 @@ fn with(
     let fits = |new: &Version| new.pre() == pre && new.build() == build;
     let new = text.parse::<Version>().ok().filter(fits);
     let new = new.ok_or_else(|| format!("invalid {what} string"))?;
-    Ok(Value::Version(Rc::new(new)))
+    Ok(Value::Version(VersionKind::Plain, Rc::new(new)))
 }

@@ -10,6 +10,7 @@ use super::super::strconv;
 use super::super::value::{Map, MapRef, Value};
 use super::{Fail, Func, NIL_POINTER, Outcome, Ty};
 use crate::base::limit::Limit;
+use crate::base::version::{self, Version};
 
 /// About what a part of a value takes.
 const PART_BYTES: usize = 64;
@@ -176,7 +177,10 @@ fn equal_at(a: &Value, b: &Value, depth: usize, left: &mut usize) -> bool {
         (Value::Uint(a, kind_a), Value::Uint(b, kind_b)) => a == b && kind_a == kind_b,
         (Value::Float(a), Value::Float(b)) => a == b,
         (Value::Complex(a, b), Value::Complex(c, d)) => a == c && b == d,
-        (Value::Str(a), Value::Str(b)) | (Value::Bytes(a), Value::Bytes(b)) => a == b,
+        (Value::Str(a), Value::Str(b)) => a == b,
+        (Value::Bytes(inner_a), Value::Bytes(inner_b)) => {
+            inner_a == inner_b && a.is_nil_bytes() == b.is_nil_bytes()
+        }
         (Value::Duration(a), Value::Duration(b)) => a == b,
         (Value::List(a), Value::List(b)) => {
             Rc::ptr_eq(a, b)
@@ -189,7 +193,9 @@ fn equal_at(a: &Value, b: &Value, depth: usize, left: &mut usize) -> bool {
             kind_a == kind_b && (Rc::ptr_eq(a, b) || equal_maps(a, b, depth, left))
         }
         (Value::Time(a), Value::Time(b)) => a.is_like(b),
-        (Value::Version(a), Value::Version(b)) => a.original() == b.original(),
+        (Value::Version(kind_a, a), Value::Version(kind_b, b)) => {
+            kind_a == kind_b && a.original() == b.original()
+        }
         (Value::Struct(a), Value::Struct(b)) => {
             a.type_name == b.type_name
                 && a.fields
@@ -249,9 +255,11 @@ fn copy_at(value: &Value, depth: usize, left: &mut usize) -> Result<Value, Fail>
             Value::Map(*kind, MapRef::new(Map::from_sorted(copied?)))
         }
         // All fields of a version are private, and the copier leaves such out.
-        Value::Version(_) => Value::Version(Rc::new(
-            "0.0.0".parse().map_err(|error: crate::base::version::Error| error.to_string())?,
-        )),
+        Value::Version(kind, _) => {
+            let zero =
+                "0.0.0".parse::<Version>().map_err(|error: version::Error| error.to_string())?;
+            Value::Version(*kind, Rc::new(zero))
+        }
         other => other.clone(),
     })
 }
