@@ -128,6 +128,10 @@ fn compare_within(
             continue;
         }
         let got = got(index);
+        // A bound of ours, which Helm does not have.
+        if matches!(&got, Err(text) if text.contains("(--limit ")) {
+            continue;
+        }
         if got != want {
             let list = if got.is_err() && want.is_err() { &mut otherwise } else { &mut wrong };
             list.push(format!("{}\n  want {want:?}\n  got  {got:?}", asked[index].0));
@@ -174,13 +178,11 @@ fn around(template: &str) -> whole::Files {
     files
 }
 
-/// What makes a template come out otherwise, or be refused in other words: rows of docs/compat.md.
-const KNOWN: &[&str] = &["..x", "1E400", "(?P<1a>", ".Encode nil", ".*%", "$é"];
-
 /// Bytes that are no text are not told apart where YAML is written; behind a list, and
 /// behind the bytes of a file, lies what Go happened to allocate; times have addresses inside.
 fn is_known((template, values): &(String, Value)) -> bool {
-    if KNOWN.iter().any(|piece| template.contains(piece)) {
+    // How it walks such a one depends on how the library compiles what is around it.
+    if template.contains("?***") {
         return true;
     }
     if template.contains("lice ") || template.contains("rintf ") {

@@ -14,29 +14,23 @@ const SHOW: &str = "{{ define \"show\" }}{{ .Chart.Name }} {{ .Chart.Version }} 
 const CHARTS: [&str; 3] = ["a", "b", "c"];
 
 /// Writes charts; the same seed writes the same ones.
-pub(super) struct Trees {
-    random: StdRng,
-    /// Whether a chart of the tree imports values already: Helm shares tables between the charts
-    /// that import them, so that several imports change each other.
-    has_import: bool,
-}
+pub(super) struct Trees(StdRng);
 
 impl Trees {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: StdRng::seed_from_u64(seed), has_import: false }
+        Self(StdRng::seed_from_u64(seed))
     }
 
     fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        pick(&mut self.random, of)
+        pick(&mut self.0, of)
     }
 
     fn chance(&mut self, percent: u32) -> bool {
-        self.random.random_range(0..100) < percent
+        self.0.random_range(0..100) < percent
     }
 
     /// A chart and the user's values.
     pub(super) fn chart(&mut self) -> (Files, Value) {
-        self.has_import = !self.chance(0);
         let mut files = vec![("templates/out.yaml".to_owned(), SHOW.to_owned())];
         self.write("", "root", &CHARTS, &mut files);
         let values = as_values(self.table(0, true));
@@ -130,9 +124,15 @@ impl Trees {
             entry["tags"] =
                 json!(self.pick(&[&["front"][..], &["back"], &["front", "back"], &["nope"]]));
         }
-        if !self.has_import && self.chance(30) {
-            self.has_import = true;
-            entry["import-values"] = json!([self.import()]);
+        if self.chance(30) {
+            let mut some: Vec<Value> = Vec::new();
+            for _ in 0..self.0.random_range(1..4) {
+                let import = self.import();
+                if !some.iter().any(|other| may_meet_itself(other, &import)) {
+                    some.push(import);
+                }
+            }
+            entry["import-values"] = json!(some);
         }
         entry
     }
@@ -147,12 +147,12 @@ impl Trees {
     }
 
     fn value(&mut self, depth: usize) -> Value {
-        match self.random.random_range(0..10) {
+        match self.0.random_range(0..10) {
             0 | 1 => Value::Null,
             2 => json!(self.chance(50)),
-            3 => json!(self.random.random_range(0..9)),
+            3 => json!(self.0.random_range(0..9)),
             4 | 5 => json!(self.pick(&["x", "", "true", "y z"])),
-            6 => json!([self.random.random_range(0..9), {"k": null}]),
+            6 => json!([self.0.random_range(0..9), {"k": null}]),
             7 => json!({}),
             _ if depth < 3 => self.table(depth + 1, false),
             _ => json!("deep"),
@@ -178,7 +178,7 @@ impl Trees {
         }
         if self.chance(35) {
             let global = if self.chance(85) { self.table(1, false) } else { self.value(2) };
-            table["global"] = without_deep_nulls(global);
+            table["global"] = global;
         }
         if self.chance(30) {
             table["exports"] = json!({"e": self.table(1, false), "f": self.value(1)});
@@ -202,7 +202,7 @@ impl Trees {
     fn below(&mut self, depth: usize) -> Value {
         let mut table = self.table(1, false);
         if self.chance(30) {
-            table["global"] = without_deep_nulls(self.value(1));
+            table["global"] = self.value(1);
         }
         if self.chance(20) {
             table["exports"] = json!({"e": self.table(2, false)});
@@ -219,17 +219,20 @@ impl Trees {
     }
 }
 
-/// A value of `global` whose tables hold no `null`: whether one goes depends on which tables Helm
-/// shares between charts, which is a known difference.
-fn without_deep_nulls(mut value: Value) -> Value {
-    fn clean(value: &mut Value) {
-        if let Value::Object(table) = value {
-            table.retain(|_, inner| !inner.is_null());
-            table.values_mut().for_each(clean);
+/// Whether a table may be taken to a place inside of itself: Go changes it while it walks it then,
+/// at random.
+fn may_meet_itself(one: &Value, other: &Value) -> bool {
+    let ends = |import: &Value| match import.as_str() {
+        Some(export) => (format!("exports.{export}"), String::new()),
+        None => {
+            let path = |key: &str| import[key].as_str().unwrap_or_default();
+            let parent = Some(path("parent")).filter(|parent| *parent != ".");
+            (path("child").to_owned(), parent.unwrap_or_default().to_owned())
         }
-    }
-    if let Value::Object(table) = &mut value {
-        table.values_mut().for_each(clean);
-    }
-    value
+    };
+    let leads =
+        |from: &str, to: &str| from.is_empty() || to == from || to.starts_with(&format!("{from}."));
+    let meet = |one: &str, other: &str| leads(one, other) || leads(other, one);
+    let ((from, to), (other_from, other_to)) = (ends(one), ends(other));
+    meet(&from, &other_from) && meet(&to, &other_to)
 }
