@@ -160,6 +160,7 @@ fn others_render_as_helm_renders_them() {
 /// told that Helm comes upon first.
 #[test]
 fn of_several_mistakes_the_first_one_is_told() {
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
     const NO_TEMPLATE: (&str, &str) = ("templates/a.yaml", "{{ if }}");
     const NO_FIT: (&str, &str) = ("values.schema.json", r#"{"required": ["missing"]}"#);
     const NO_TABLE: (&str, &str) = ("values.yaml", "sub: text");
@@ -168,7 +169,7 @@ fn of_several_mistakes_the_first_one_is_told() {
     let (library, sub) = (of("type: library\n"), of("").replace("web", "sub"));
     let declared = of("dependencies: [{name: sub, version: '*'}]\n");
     let below = ("charts/sub/Chart.yaml", sub.as_str());
-    let rows: [(&str, &[(&str, &str)], &str); 7] = [
+    let rows: [Row<'_>; 7] = [
         (&plain, &[NO_TEMPLATE], "missing value for if"),
         (&plain, &[NO_TEMPLATE, NO_FIT], "missing property 'missing'"),
         (&declared, &[NO_TEMPLATE, NO_FIT, NO_TABLE, below], "type mismatch on sub"),
