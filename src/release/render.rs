@@ -15,7 +15,7 @@ use crate::chart::{self, Chart};
 use crate::template::{self, Capabilities, Context, Frozen, Hosts, Lookup, Program, ReleaseInfo};
 use crate::yaml::Map;
 use loaded::Loaded;
-use prepared::{Prepared, Templates, files, scopes};
+use prepared::{Prepared, Templates, paths, scopes};
 
 /// Compiled charts that are kept.
 const KEPT: usize = 32;
@@ -91,6 +91,12 @@ type Last = (Arc<Chart>, Map, Arc<Prepared>);
 struct Key {
     chart: usize,
     scopes: Vec<String>,
+}
+
+impl Key {
+    fn of(loaded: &Arc<Chart>, enabled: &Chart) -> Self {
+        Self { chart: Arc::as_ptr(loaded).addr(), scopes: paths(enabled) }
+    }
 }
 
 impl Renderer {
@@ -177,16 +183,16 @@ impl Renderer {
             return Ok((prepared, program));
         }
         let (enabled, warnings) = chart::enable_dependencies(chart, values)?;
-        let templates = Templates::of(&enabled);
-        let prepare = || Prepared::new(enabled, warnings, values).map(Arc::new);
-        let key = Key { chart: Arc::as_ptr(chart).addr(), scopes: templates.paths.clone() };
+        let key = Key::of(chart, &enabled);
         let (prepared, program) = match self.known(&key) {
-            Some(program) => (prepare(), Ok(program)),
+            Some(program) => (Prepared::new(enabled, warnings, values), Ok(program)),
             None => {
+                let templates = Templates::of(&enabled);
+                let prepare = || Prepared::new(enabled, warnings, values);
                 parallel::both(VALUES_STACK_BYTES, prepare, || self.compile(chart, key, templates))
             }
         };
-        let prepared = prepared?;
+        let prepared = Arc::new(prepared?);
         let last = (Arc::clone(chart), values.clone(), Arc::clone(&prepared));
         *self.last() = Some(last);
         Ok((prepared, program))
@@ -214,13 +220,13 @@ impl Renderer {
 
     /// Returns the program of a chart that is `enabled`; compiles it if nobody has.
     fn program(&self, loaded: &Arc<Chart>, enabled: &Chart) -> Compiling {
-        let templates = Templates::of(enabled);
-        let key = Key { chart: Arc::as_ptr(loaded).addr(), scopes: templates.paths.clone() };
-        self.known(&key).map_or_else(|| self.compile(loaded, key, templates), Ok)
+        let key = Key::of(loaded, enabled);
+        let compile = || self.compile(loaded, key.clone(), Templates::of(enabled));
+        self.known(&key).map_or_else(compile, Ok)
     }
 
     fn compile(&self, loaded: &Arc<Chart>, key: Key, templates: Templates) -> Compiling {
-        let Templates { files, libraries, .. } = templates;
+        let Templates { files, libraries } = templates;
         let is_library = |scope: usize| libraries[scope];
         let program = Program::compile_parsed(files, &is_library, &self.loaded.parsed())?;
         let program = Arc::new(program);
@@ -292,7 +298,7 @@ pub(super) fn render_leniently(
     capabilities: &Capabilities,
 ) -> Result<HashMap<String, String>, Error> {
     let scopes = scopes(chart);
-    let program = Program::compile(files(chart), &scopes).map_err(Error::Template)?;
+    let program = Program::compile(Templates::of(chart).files, &scopes).map_err(Error::Template)?;
     let values = Frozen::of_map(&values);
     let context = Context {
         scopes: &scopes,

@@ -102,29 +102,13 @@ pub(super) fn scopes(chart: &Chart) -> Vec<Scope> {
     found.collect()
 }
 
-/// Returns the templates of all charts of a tree.
-pub(super) fn files(chart: &Chart) -> Vec<TemplateFile> {
-    let charts = charts(chart);
-    let charts = charts.iter().map(|(chart, path, _)| (*chart, path.as_str()));
-    template_files(charts).collect()
-}
-
-fn template_files<'a>(
-    charts: impl Iterator<Item = (&'a Chart, &'a str)>,
-) -> impl Iterator<Item = TemplateFile> {
-    charts.enumerate().flat_map(|(scope, (chart, path))| {
-        chart.templates.iter().map(move |file| TemplateFile {
-            name: format!("{path}/{}", file.name),
-            text: file.data.clone().into_bytes(),
-            scope,
-        })
-    })
+/// Returns the paths of all charts of a tree.
+pub(super) fn paths(chart: &Chart) -> Vec<String> {
+    charts(chart).into_iter().map(|(_, path, _)| path).collect()
 }
 
 /// What compiling needs of a chart whose dependencies are enabled: its values do not matter.
 pub(super) struct Templates {
-    /// The paths of all charts, which tell programs of the same chart apart.
-    pub(super) paths: Vec<String>,
     /// The templates of all charts.
     pub(super) files: Vec<TemplateFile>,
     /// Which of the charts are libraries.
@@ -133,12 +117,15 @@ pub(super) struct Templates {
 
 impl Templates {
     pub(super) fn of(chart: &Chart) -> Self {
-        let charts = charts(chart);
-        let of_charts = charts.iter().map(|(chart, path, _)| (*chart, path.as_str()));
-        Self {
-            files: template_files(of_charts).collect(),
-            libraries: charts.iter().map(|(chart, _, _)| chart.metadata.is_library()).collect(),
-            paths: charts.into_iter().map(|(_, path, _)| path).collect(),
+        let (mut files, mut libraries) = (Vec::new(), Vec::new());
+        for (scope, (chart, path, _)) in charts(chart).into_iter().enumerate() {
+            files.extend(chart.templates.iter().map(|file| TemplateFile {
+                name: format!("{path}/{}", file.name),
+                text: file.data.clone().into_bytes(),
+                scope,
+            }));
+            libraries.push(chart.metadata.is_library());
         }
+        Self { files, libraries }
     }
 }

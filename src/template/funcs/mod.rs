@@ -275,6 +275,7 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Func> {
 pub(super) fn method(value: &Value, name: &[u8]) -> Option<&'static Func> {
     // Methods are exported; most keys are not spelled so.
     name.first().filter(|first| first.is_ascii_uppercase())?;
+    let mut more: &[Func] = &[];
     let table: &[Func] = match value {
         Value::Map(MapKind::Values, _) => objects::VALUES,
         Value::Files(_) => objects::FILES,
@@ -284,11 +285,15 @@ pub(super) fn method(value: &Value, name: &[u8]) -> Option<&'static Func> {
         Value::Duration(_) => dates::DURATION_METHODS,
         Value::Int(_, IntKind::Month) => dates::MONTH_METHODS,
         Value::Int(_, IntKind::Weekday) => dates::WEEKDAY_METHODS,
-        Value::Version(VersionKind::Pointer, _) => semvers::METHODS,
-        Value::Version(VersionKind::Plain, _) => semvers::PLAIN_METHODS,
+        Value::Version(kind, _) => {
+            if *kind == VersionKind::Pointer {
+                more = semvers::POINTER_METHODS;
+            }
+            semvers::PLAIN_METHODS
+        }
         _ => return None,
     };
-    table.iter().find(|func| func.name.as_bytes() == name)
+    table.iter().chain(more).find(|func| func.name.as_bytes() == name)
 }
 
 /// Whether a value of a type of Go's own has such a field, which is nobody's business.

@@ -23,18 +23,27 @@ pub(super) const TABLE: &[Func] = &[
     }),
 ];
 
-pub(super) const METHODS: &[Func] = &[
-    MAJOR,
-    MINOR,
-    PATCH,
-    PRERELEASE,
-    METADATA,
-    STRING,
-    INC_MAJOR,
-    INC_MINOR,
-    INC_PATCH,
-    SET_PRERELEASE,
-    SET_METADATA,
+/// The methods that take no pointer.
+pub(super) const PLAIN_METHODS: &[Func] = &[
+    Func::new("Major", &[], |_, a| number(a, Version::major)),
+    Func::new("Minor", &[], |_, a| number(a, Version::minor)),
+    Func::new("Patch", &[], |_, a| number(a, Version::patch)),
+    Func::new("Prerelease", &[], |_, a| text(a, |v| v.pre().to_owned())),
+    Func::new("Metadata", &[], |_, a| text(a, |v| v.build().to_owned())),
+    Func::new("String", &[], |_, a| text(a, Version::to_string)),
+    Func::new("IncMajor", &[], |_, a| next(a, Version::next_major)),
+    Func::new("IncMinor", &[], |_, a| next(a, Version::next_minor)),
+    Func::new("IncPatch", &[], |_, a| next(a, Version::next_patch)),
+    Func::new("SetPrerelease", &[S], |_, a| {
+        with(a, "prerelease", |version, text| (text, version.build().to_owned()))
+    }),
+    Func::new("SetMetadata", &[S], |_, a| {
+        with(a, "metadata", |version, text| (version.pre().to_owned(), text))
+    }),
+];
+
+/// Those that a pointer has beside them.
+pub(super) const POINTER_METHODS: &[Func] = &[
     Func::new("Original", &[], |_, a| text(a, |v| v.original().to_owned())),
     Func::new("Compare", &[V], |_, a| Ok(Value::int(compare(a)? as i64))),
     Func::new("LessThan", &[V], |_, a| is(a, Ordering::is_lt)),
@@ -43,37 +52,6 @@ pub(super) const METHODS: &[Func] = &[
     Func::new("GreaterThanEqual", &[V], |_, a| is(a, Ordering::is_ge)),
     Func::new("Equal", &[V], |_, a| Ok(Value::Bool(compare(a).is_ok_and(Ordering::is_eq)))),
 ];
-
-/// The methods that take no pointer.
-pub(super) const PLAIN_METHODS: &[Func] = &[
-    MAJOR,
-    MINOR,
-    PATCH,
-    PRERELEASE,
-    METADATA,
-    STRING,
-    INC_MAJOR,
-    INC_MINOR,
-    INC_PATCH,
-    SET_PRERELEASE,
-    SET_METADATA,
-];
-
-const MAJOR: Func = Func::new("Major", &[], |_, a| number(a, Version::major));
-const MINOR: Func = Func::new("Minor", &[], |_, a| number(a, Version::minor));
-const PATCH: Func = Func::new("Patch", &[], |_, a| number(a, Version::patch));
-const PRERELEASE: Func = Func::new("Prerelease", &[], |_, a| text(a, |v| v.pre().to_owned()));
-const METADATA: Func = Func::new("Metadata", &[], |_, a| text(a, |v| v.build().to_owned()));
-const STRING: Func = Func::new("String", &[], |_, a| text(a, Version::to_string));
-const INC_MAJOR: Func = Func::new("IncMajor", &[], |_, a| next(a, Version::next_major));
-const INC_MINOR: Func = Func::new("IncMinor", &[], |_, a| next(a, Version::next_minor));
-const INC_PATCH: Func = Func::new("IncPatch", &[], |_, a| next(a, Version::next_patch));
-const SET_PRERELEASE: Func = Func::new("SetPrerelease", &[S], |_, a| {
-    with(a, "prerelease", |version, text| (text, version.build().to_owned()))
-});
-const SET_METADATA: Func = Func::new("SetMetadata", &[S], |_, a| {
-    with(a, "metadata", |version, text| (version.pre().to_owned(), text))
-});
 
 fn parsed(text: &[u8]) -> Result<Version, String> {
     // No version has a character that is not ASCII; how many bytes it takes counts.
