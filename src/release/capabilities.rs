@@ -1,10 +1,11 @@
 //! What a cluster can do, as far as templates are told.
 
 use super::Error;
-use crate::template::Capabilities;
+use crate::template::{Capabilities, HelmBuild};
 
-/// Version of Helm that templates are told.
-const HELM_VERSION: &str = "v4.3";
+/// What templates are told of Helm: what a program of its module says, without a tag of Git.
+const HELM: HelmBuild =
+    HelmBuild { version: "v4.3", go_version: "go1.26.8", kube_client_version: "v1.37" };
 /// Version of Kubernetes that is assumed without a cluster: that of Helm's own client library.
 const KUBE_VERSION: &str = "v1.37.0";
 
@@ -98,7 +99,7 @@ fn with_version(version: &str, api_versions: Vec<String>) -> Result<Capabilities
         kube_major: plain[0].clone(),
         kube_minor: plain[1].clone(),
         api_versions,
-        helm_version: HELM_VERSION.to_owned(),
+        helm: HELM,
     })
 }
 
@@ -116,7 +117,7 @@ pub async fn of_cluster(
         kube_major: version.major.clone(),
         kube_minor: version.minor.clone(),
         api_versions: cluster.api_versions().await?,
-        helm_version: HELM_VERSION.to_owned(),
+        helm: HELM,
     })
 }
 

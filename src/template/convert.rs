@@ -149,11 +149,20 @@ impl Left {
         }
         Ok(strconv::lossy(bytes).into_owned())
     }
+
+    /// The key of a map: never taken for the name of a field.
+    fn key(&mut self, bytes: &[u8]) -> Result<String, String> {
+        let key = self.text(bytes)?;
+        let is_field = key.starts_with(yaml::WORD);
+        let escapes = is_field && matches!(self.form, Form::Yaml | Form::Toml);
+        Ok(if escapes { format!("{}{key}", yaml::WORD) } else { key })
+    }
 }
 
 /// Stands before what is not as it seems.
 const MARK: char = '\u{10ff80}';
-/// Stands behind [`MARK`] for a byte that is no text. The mark itself is written twice.
+/// Stands behind [`MARK`] for a byte that is no text. The mark itself is written twice; a digit
+/// behind it is the place of a field, which a key begins with.
 const NO_TEXT: char = 'x';
 
 /// Marks bytes that are no text.
@@ -168,13 +177,14 @@ fn marked(bytes: &[u8]) -> String {
     marked
 }
 
-/// Writes `\ufffd`, as Go does, for each mark of a byte that is no text.
+/// Writes `\ufffd`, as Go does, for each mark of a byte that is no text, and no marks of places.
 fn without_marks(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut chars = json.chars();
     while let Some(c) = chars.next() {
         match if c == MARK { chars.next() } else { Some(c) } {
             Some(NO_TEXT) if c == MARK => out.push_str("\\ufffd"),
+            Some('0'..='9') if c == MARK => {}
             Some(c) => out.push(c),
             None => {}
         }
@@ -232,7 +242,7 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
         Value::Map(_, map) => map.with_entries(|entries| {
             let mut object = yaml::Map::new();
             for (key, item) in entries {
-                let key = left.text(key)?;
+                let key = left.key(key)?;
                 object.insert(key, plain(item, depth + 1, left)?);
             }
             Ok::<_, String>(yaml::Value::Object(object))
@@ -250,18 +260,47 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
     })
 }
 
+/// Fields stand in their own order, except where JSON becomes YAML.
 fn struct_plain(value: &Struct, depth: usize, left: &mut Left) -> Result<yaml::Value, String> {
     let mut object = yaml::Map::new();
-    for (name, field) in &value.fields {
-        if name.starts_with(|c: char| c.is_ascii_uppercase()) {
-            let name = match left.form {
-                Form::Yaml => name.to_ascii_lowercase(),
-                Form::Json | Form::MarkedJson | Form::Toml => (*name).to_owned(),
-            };
-            object.insert(name, plain(field, depth + 1, left)?);
-        }
+    for (place, (name, field)) in ('0'..='9').zip(&value.fields) {
+        let Some(name) = written_name(value.type_name, (name, field), left.form) else { continue };
+        let key = match left.form {
+            Form::Json => name,
+            Form::MarkedJson => {
+                left.is_marked = true;
+                format!("{MARK}{place}{name}")
+            }
+            Form::Yaml | Form::Toml => format!("{}{place}{name}", yaml::WORD),
+        };
+        object.insert(key, plain(field, depth + 1, left)?);
     }
     Ok(yaml::Value::Object(object))
+}
+
+/// The name that an encoder gives to a field; none: it leaves the field out.
+///
+/// Source: helm v4.3.2 internal/version/version.go (tags of `BuildInfo`).
+fn written_name(type_name: &str, (name, value): (&str, &Value), form: Form) -> Option<String> {
+    if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        return None;
+    }
+    match form {
+        Form::Yaml => Some(name.to_ascii_lowercase()),
+        Form::Json | Form::MarkedJson if type_name == "version.BuildInfo" => {
+            let is_empty = matches!(value, Value::Str(text) if text.is_empty());
+            let tag = match name {
+                "KubeClientVersion" => "kube_client_version",
+                _ if is_empty => return None,
+                "GitCommit" => "git_commit",
+                "GitTreeState" => "git_tree_state",
+                "GoVersion" => "go_version",
+                _ => "version",
+            };
+            Some(tag.to_owned())
+        }
+        Form::Json | Form::MarkedJson | Form::Toml => Some(name.to_owned()),
+    }
 }
 
 fn files_plain(files: &Files, left: &mut Left) -> Result<yaml::Value, String> {
@@ -401,8 +440,10 @@ fn release(context: &Context<'_>, watch: &Watch) -> Value {
     Value::map(map)
 }
 
+/// A structure that a pointer leads to, or the pointer.
 fn structure(type_name: &'static str, fields: Vec<(&'static str, Value)>) -> Value {
-    Value::Struct(Rc::new(Struct { type_name, fields }))
+    let is_addressable = !type_name.starts_with('*');
+    Value::Struct(Rc::new(Struct { type_name, is_addressable, fields }))
 }
 
 fn capabilities(capabilities: &Capabilities) -> Value {
@@ -416,14 +457,15 @@ fn capabilities(capabilities: &Capabilities) -> Value {
         ],
     );
     let versions = capabilities.api_versions.iter().map(Value::str).collect();
+    let helm = capabilities.helm;
     let helm = structure(
         "version.BuildInfo",
         vec![
-            ("Version", Value::str(&capabilities.helm_version)),
+            ("Version", Value::str(helm.version)),
             ("GitCommit", Value::str("")),
             ("GitTreeState", Value::str("")),
-            ("GoVersion", Value::str("")),
-            ("KubeClientVersion", Value::str("")),
+            ("GoVersion", Value::str(helm.go_version)),
+            ("KubeClientVersion", Value::str(helm.kube_client_version)),
         ],
     );
     structure(

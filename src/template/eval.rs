@@ -49,6 +49,18 @@ pub(super) struct Slot {
     pub(super) boxed: bool,
 }
 
+impl Slot {
+    /// Returns the name of the type that Go knows it by.
+    fn type_name(&self) -> &'static str {
+        match &self.value {
+            _ if self.boxed => "interface {}",
+            // A function gives it as the interface.
+            Value::Struct(fields) if fields.error_text().is_some() => "error",
+            value => value.type_name(),
+        }
+    }
+}
+
 /// How a list of nodes ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -247,8 +259,7 @@ impl<'p> Machine<'p> {
         if pipe.decl.is_empty() {
             match &value {
                 Value::Invalid | Value::Nil => self.out.extend_from_slice(b"<no value>"),
-                // Addressable, so its pointer's String method is found.
-                Value::Struct(fields) if fields.type_name == "common.KubeVersion" => {
+                Value::Struct(fields) if fields.has_version_methods() => {
                     fmt::print_value(&mut self.out, &funcs::objects::kube_version_text(fields));
                 }
                 // Go follows a pointer before it prints.
@@ -386,7 +397,11 @@ impl<'p> Machine<'p> {
             }
             Value::Invalid | Value::Nil => {}
             value => {
-                let text = fmt::to_text(value);
+                let mut text = Vec::new();
+                match value {
+                    Value::Struct(fields) => fmt::print_fields(&mut text, fields),
+                    value => fmt::print_value(&mut text, value),
+                }
                 let text = strconv::lossy(&text);
                 return self.fail(code, format!("range can't iterate over {text}"));
             }

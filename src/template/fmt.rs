@@ -45,6 +45,11 @@ pub(crate) fn print_pointee(out: &mut Vec<u8>, pointer: &Value) {
     Printer::new(out).value(pointer, 'v', 1);
 }
 
+/// Prints what a structure holds: that of a pointer as that of what it leads to.
+pub(crate) fn print_fields(out: &mut Vec<u8>, fields: &Struct) {
+    Printer::new(out).fields(fields, 'v', 1);
+}
+
 /// Returns a value as `%v` prints it.
 pub(crate) fn to_text(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
@@ -359,7 +364,7 @@ impl<'a> Printer<'a> {
         {
             return self.string(text.as_bytes(), verb, value);
         }
-        // Only errors may be wrapped, and no value is one.
+        // Errors are wrapped by another function of Go's only.
         if verb == 'w' && !matches!(value, Value::Bytes(_) | Value::Time(_)) && !value.is_nil() {
             return self.bad_verb(verb, value);
         }
@@ -398,12 +403,31 @@ impl<'a> Printer<'a> {
             Value::Version(_, version) => {
                 self.fields(&inside(version, value.type_name()), verb, depth);
             }
-            Value::Time(_) => self.opaque(verb, value),
+            Value::Time(time) => match time.inside() {
+                Some(_) if matches!(verb, 'w' | 'p') => self.bad_verb(verb, value),
+                Some(fields) => self.moment(fields, verb),
+                None => self.opaque(verb, value),
+            },
             Value::Struct(fields) => self.fields(fields, verb, depth),
         }
     }
 
-    /// A value whose fields are nobody's business.
+    /// The fields of a moment in UTC, whose zone is a nil pointer.
+    fn moment(&mut self, (nanoseconds, seconds): (u64, i64), verb: char) {
+        self.text("{");
+        self.value(&Value::Uint(nanoseconds, UintKind::Uint64), verb, 1);
+        self.text(" ");
+        self.value(&Value::int64(seconds), verb, 1);
+        self.text(" ");
+        match verb {
+            'v' => self.pad(b"<nil>"),
+            'b' | 'd' | 'o' => self.value(&Value::Uint(0, UintKind::Uint64), verb, 1),
+            _ => self.text(&format!("%!{verb}(*time.Location=<nil>)")),
+        }
+        self.text("}");
+    }
+
+    /// A value with an address inside, in whose place stands what it is.
     fn opaque(&mut self, verb: char, value: &Value) {
         let text = stringer(value).unwrap_or_default();
         self.text(&format!("%!{verb}({}={text})", value.type_name()));
@@ -739,7 +763,7 @@ fn inside(version: &Version, type_name: &'static str) -> Struct {
         ("metadata", Value::str(version.build())),
         ("original", Value::str(version.original())),
     ];
-    Struct { type_name, fields }
+    Struct { type_name, is_addressable: false, fields }
 }
 
 /// Returns the text of types that have a `String` method.
@@ -750,6 +774,7 @@ pub(crate) fn stringer(value: &Value) -> Option<String> {
         Value::Version(_, version) => Some(version.to_string()),
         Value::Int(number, IntKind::Month) => Some(dates::month_name(*number)),
         Value::Int(number, IntKind::Weekday) => Some(dates::weekday_name(*number)),
+        Value::Struct(value) => value.error_text().map(|text| strconv::lossy(text).into_owned()),
         _ => None,
     }
 }

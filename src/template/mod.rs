@@ -78,8 +78,19 @@ pub struct Capabilities {
     pub kube_minor: String,
     /// `APIVersions`: `apps/v1` and, from a cluster, `apps/v1/Deployment`.
     pub api_versions: Vec<String>,
-    /// `HelmVersion.Version`.
-    pub helm_version: String,
+    /// `HelmVersion`.
+    pub helm: HelmBuild,
+}
+
+/// What a program of Helm says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HelmBuild {
+    /// Its version, such as `v4.3`.
+    pub version: &'static str,
+    /// What it was compiled by, such as `go1.26.8`.
+    pub go_version: &'static str,
+    /// The version of Kubernetes whose client is in it, such as `v1.37`.
+    pub kube_client_version: &'static str,
 }
 
 /// `.Release`.

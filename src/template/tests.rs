@@ -66,7 +66,7 @@ pub(super) fn render_within<N: AsRef<str>>(
         kube_major: "1".into(),
         kube_minor: "34".into(),
         api_versions: vec!["v1".into(), "apps/v1".into(), "policy/v1beta1".into()],
-        helm_version: "v4.3.1".into(),
+        helm: HelmBuild { version: "v4.3.1", go_version: "go1.26.8", kube_client_version: "v1.37" },
     };
     let values = Frozen::new(values);
     let context = Context {

@@ -109,8 +109,14 @@ pub(crate) type MapRef = Rc<Map>;
 pub(crate) struct Struct {
     /// Its Go type, with `*` for a pointer.
     pub(crate) type_name: &'static str,
+    /// Whether Go can point at it, as at a part of what a pointer leads to: methods of its pointer
+    /// are methods of it then. What a function gets is a copy, and has none of them.
+    pub(crate) is_addressable: bool,
     pub(crate) fields: Vec<(&'static str, Value)>,
 }
+
+/// The field with an error's text, which only errors have.
+const ERROR_TEXT: &str = "msg";
 
 /// `.Files`, or a part of it.
 #[derive(Debug, Clone)]
@@ -150,6 +156,12 @@ impl Value {
     /// Returns a string.
     pub(crate) fn str(value: impl AsRef<[u8]>) -> Self {
         Self::Str(Arc::from(value.as_ref()))
+    }
+
+    /// Returns an error that a function gave as a value.
+    pub(crate) fn error(type_name: &'static str, text: &str) -> Self {
+        let fields = vec![(ERROR_TEXT, Self::str(text))];
+        Self::Struct(Rc::new(Struct { type_name, is_addressable: false, fields }))
     }
 
     /// Returns an `int`.
@@ -487,6 +499,24 @@ impl Struct {
     /// Returns the value of a field.
     pub(crate) fn field(&self, name: &[u8]) -> Option<&Value> {
         self.fields.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, value)| value)
+    }
+
+    /// Whether it is a version of Kubernetes with the methods that its pointer has.
+    pub(crate) fn has_version_methods(&self) -> bool {
+        self.is_addressable && self.type_name == "common.KubeVersion"
+    }
+
+    /// Returns the text of an error.
+    pub(crate) fn error_text(&self) -> Option<&Str> {
+        match &self.fields[..] {
+            [(ERROR_TEXT, Value::Str(text))] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns a copy, as what is passed by value.
+    pub(crate) fn copy(&self) -> Self {
+        Self { is_addressable: false, fields: self.fields.clone(), ..*self }
     }
 }
 

@@ -131,6 +131,16 @@ pub fn print_sorted(value: &Value) -> String {
 /// A second one makes it a text again. It is a number that Unicode never gives to a character.
 pub const WORD: char = '\u{fdd0}';
 
+/// Returns what [`print_pretty`] writes for a key. Behind a [`WORD`] come a digit that only says
+/// where the key stands, and the key; behind two, the second one is a part of the key.
+pub fn key_text(key: &str) -> &str {
+    match key.strip_prefix(WORD) {
+        Some(again) if again.starts_with(WORD) => again,
+        Some(placed) => placed.get(1..).unwrap_or_default(),
+        None => key,
+    }
+}
+
 /// Prints a value as Helm's `toYamlPretty` does, with its final newline.
 pub fn print_pretty(value: &Value) -> String {
     printer::Printer::print(value, printer::Form::Pretty)

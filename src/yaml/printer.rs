@@ -4,7 +4,7 @@
 
 use super::resolve::{Scalar, is_timestamp, resolve};
 use super::scalar::{self, Analysis, Style};
-use super::{Value, WORD, float, order};
+use super::{Value, WORD, float, key_text, order};
 
 /// Lines are folded at the first single space past this column.
 const WIDTH: usize = 80;
@@ -111,7 +111,7 @@ impl Printer {
                 self.push(" ");
             }
             inline = false;
-            self.key(key, indent);
+            self.key(if self.form == Form::Pretty { key_text(key) } else { key }, indent);
             self.push(":");
             let nested = Place { indent, inline: false, in_map: true };
             self.node(value, nested);

@@ -1,5 +1,6 @@
 //! Nodes → arguments of the types that functions take.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::super::ast::{Kind, NodeId, Number};
@@ -97,6 +98,9 @@ impl Machine<'_> {
                     code,
                     format!("wrong type for value; expected {name}; got interface {{}}"),
                 )
+            }
+            Value::Struct(fields) if fields.is_addressable && ty == Ty::Any => {
+                Ok(Value::Struct(Rc::new(fields.copy())))
             }
             value_ref if ty.accepts(value_ref) => Ok(value),
             other => {

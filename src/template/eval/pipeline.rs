@@ -200,7 +200,7 @@ impl Machine<'_> {
             return Ok(Slot { value: map.get(name).unwrap_or(Value::Nil), boxed: true });
         }
         let shown = || strconv::lossy(name);
-        let type_name = if receiver.boxed { "interface {}" } else { receiver.value.type_name() };
+        let type_name = receiver.type_name();
         match &receiver.value {
             Value::Invalid => return Ok(Slot::default()),
             Value::Nil => {
@@ -269,7 +269,7 @@ impl Machine<'_> {
     ) -> Result<Slot> {
         let (value, shown) = (&receiver.value, strconv::lossy(name));
         let count = operands.nodes.len() + usize::from(operands.last.is_some());
-        let type_name = if receiver.boxed { "interface {}" } else { value.type_name() };
+        let type_name = receiver.type_name();
         let text = match funcs::uncallable(value, name) {
             Some(_) if count > 0 => {
                 format!("wrong number of args for {shown}: want 0 got {count}")

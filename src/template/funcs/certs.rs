@@ -65,7 +65,8 @@ fn given(machine: &mut Machine<'_>, pem: &[u8]) -> Result<Key, Fail> {
 
 fn certificate(cert: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Value {
     let fields = vec![("Cert", Value::str(cert)), ("Key", Value::str(key))];
-    Value::Struct(Rc::new(Struct { type_name: "sprig.certificate", fields }))
+    let type_name = "sprig.certificate";
+    Value::Struct(Rc::new(Struct { type_name, is_addressable: false, fields }))
 }
 
 /// Source: getBaseCertTemplate.

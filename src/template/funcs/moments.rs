@@ -170,6 +170,14 @@ impl GoTime {
         self.nanos
     }
 
+    /// Returns what Go's structure holds, where it has no address of a zone: nanoseconds of the
+    /// second, and seconds since the year 1.
+    pub(crate) fn inside(&self) -> Option<(u64, i64)> {
+        let seconds = self.unix.wrapping_add(UNIX_TO_INTERNAL);
+        let nanoseconds = u64::try_from(self.nanos).ok()?;
+        matches!(self.zone, Zone::Utc).then_some((nanoseconds, seconds))
+    }
+
     pub(super) fn zone(&self) -> &Zone {
         &self.zone
     }

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::super::convert::to_plain;
+use super::super::convert::{NotPlain, to_plain};
 use super::super::strconv;
 use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value};
 use super::globs::Glob;
@@ -26,9 +26,16 @@ pub(super) const VALUES: &[Func] = &[
     Func::new("PathValue", &[S], |_, a| value_at(a)),
     // It writes to something that no template has: what reaches it is nil. An error that comes
     // before is what it gives.
-    Func::new("Encode", &[Ty::Writer], |m, a| {
-        let plain = to_plain(m, a.any(0))?;
-        printed(&plain).map_or_else(|words| Ok(Value::str(words)), |_| Err(NIL_POINTER.into()))
+    Func::new("Encode", &[Ty::Writer], |m, a| match to_plain(m, a.any(0)) {
+        Ok(plain) => match printed(&plain) {
+            Ok(_) => Err(NIL_POINTER.into()),
+            Err(words) => Ok(Value::error("*errors.errorString", &words)),
+        },
+        Err(NotPlain::Json(text)) => {
+            let words = format!("error marshaling into JSON: {text}");
+            Ok(Value::error("*fmt.wrapError", &words))
+        }
+        Err(bound) => Err(bound.into()),
     }),
 ];
 
@@ -126,6 +133,11 @@ pub(super) const VERSION_SET: &[Func] = &[Func::new("Has", &[S], |_, a| {
     let known = a.any(0).elements().unwrap_or_default();
     let wanted = a.str(1);
     Ok(Value::Bool(known.iter().any(|one| matches!(one, Value::Str(text) if **text == *wanted))))
+})];
+
+pub(super) const ERROR: &[Func] = &[Func::new("Error", &[], |_, a| match a.any(0) {
+    Value::Struct(error) => Ok(error.error_text().map(Value::str).unwrap_or_default()),
+    _ => Ok(Value::str("")),
 })];
 
 pub(super) const KUBE_VERSION: &[Func] = &[

@@ -137,6 +137,7 @@ fn header(out: &mut String, path: &[String], array: bool) {
 }
 
 fn bare(key: &str) -> String {
+    let key = yaml::key_text(key);
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if !key.is_empty() && key.bytes().all(plain) { key.to_owned() } else { quoted(key) }
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::super::eval::Machine;
 use super::super::fmt;
 use super::super::strconv;
-use super::super::value::{Map, MapRef, Value};
+use super::super::value::{Map, MapRef, Struct, Value};
 use super::{Fail, Func, NIL_POINTER, Outcome, Ty};
 use crate::base::limit::Limit;
 use crate::base::version::{self, Version};
@@ -254,11 +254,22 @@ fn copy_at(value: &Value, depth: usize, left: &mut usize) -> Result<Value, Fail>
                 .collect();
             Value::Map(*kind, MapRef::new(Map::from_sorted(copied?)))
         }
-        // All fields of a version are private, and the copier leaves such out.
+        // All fields of a version are private, and the copier leaves such out: those that a
+        // structure has are texts.
         Value::Version(kind, _) => {
             let zero =
                 "0.0.0".parse::<Version>().map_err(|error: version::Error| error.to_string())?;
             Value::Version(*kind, Rc::new(zero))
+        }
+        Value::Struct(outer) => {
+            let fields = outer.fields.iter().map(|(name, field)| {
+                let is_private = name.starts_with(|c: char| c.is_ascii_lowercase());
+                let copied =
+                    if is_private { Value::str("") } else { copy_at(field, depth + 1, left)? };
+                Ok((*name, copied))
+            });
+            let fields = fields.collect::<Result<_, Fail>>()?;
+            Value::Struct(Rc::new(Struct { fields, ..**outer }))
         }
         other => other.clone(),
     })

@@ -76,6 +76,13 @@ fn as_values(value: Value) -> Value {
     }
 }
 
+/// Whether a text has an address in memory, which is another one each time.
+fn has_address(text: &str) -> bool {
+    const DIGITS: usize = 9;
+    let number = |rest: &str| rest.bytes().take_while(u8::is_ascii_hexdigit).count();
+    text.split("0x").skip(1).any(|rest| number(rest) >= DIGITS)
+}
+
 /// Compares all answers; what the judge died of is left out.
 #[track_caller]
 fn compare(asked: &[(String, Value)], got: impl Fn(usize) -> Said, least_good: u64) {
@@ -123,8 +130,7 @@ fn compare_within(
         };
         let want = form(index, want);
         good += usize::from(want.is_ok());
-        // An address, which is another one each time.
-        if matches!(&want, Ok(text) | Err(text) if text.contains("0xc0")) {
+        if matches!(&want, Ok(text) | Err(text) if has_address(text)) {
             continue;
         }
         let got = got(index);
@@ -195,11 +201,6 @@ fn is_known((template, values): &(String, Value)) -> bool {
         }
     }
     if template.contains("call ") && whole::rendered(&around(template), values).is_err() {
-        return true;
-    }
-    // The fields of a structure stand in their own order.
-    let writes = ["Yaml", "Toml", "Json"];
-    if template.contains("KubeVersion") && writes.iter().any(|name| template.contains(name)) {
         return true;
     }
     let writes = ["Yaml", "Toml", "Files", "call "];
