@@ -120,7 +120,7 @@ impl<'c> Asked<'c> {
     fn skeleton(&self, chart: &Chart) -> Arc<Chart> {
         Arc::new(Chart {
             metadata: Metadata { name: chart.metadata.name.clone(), ..Metadata::default() },
-            values: self.part_of(&chart.values),
+            values: Arc::new(self.part_of(&chart.values)),
             dependencies: chart.dependencies.iter().map(|child| self.skeleton(child)).collect(),
             ..Chart::default()
         })
@@ -148,8 +148,13 @@ impl Enabled {
     fn applied_to(self, chart: &Chart) -> Chart {
         Chart {
             metadata: Metadata { dependencies: self.declared, ..chart.metadata.clone() },
+            lock: chart.lock.clone(),
+            values: Arc::clone(&chart.values),
+            schema: chart.schema.clone(),
+            templates: chart.templates.clone(),
+            files: chart.files.clone(),
+            values_text: chart.values_text.clone(),
             dependencies: self.children,
-            ..chart.clone()
         }
     }
 }
@@ -325,7 +330,7 @@ fn import(mut chart: Chart, warnings: &mut Vec<Warning>) -> Result<Chart, Error>
         None => import_plain(&mut chart, &mut declared, warnings)?,
     };
     chart.metadata.dependencies = declared;
-    chart.values = values;
+    chart.values = Arc::new(values);
     Ok(chart)
 }
 
@@ -336,7 +341,7 @@ fn import_plain(
     warnings: &mut Vec<Warning>,
 ) -> Result<Map, Error> {
     // With nothing above them, a chart's defaults are its values as they are.
-    let mut values = std::mem::take(&mut chart.values);
+    let mut values = Arc::unwrap_or_clone(std::mem::take(&mut chart.values));
     Level::of(chart).children_below(&mut values, "", Nulls::Keep, &mut Vec::new())?;
     let mut imported = Map::new();
     let mut take = |from: &str, to: &str| {

@@ -279,7 +279,7 @@ pub(crate) fn assemble(
     } else {
         parallel::both(STACK_BYTES, || parsed.values(&text), load)
     };
-    (chart.values, chart.metadata) = (values?, metadata?);
+    (chart.values, chart.metadata) = (Arc::new(values?), metadata?);
     chart.dependencies = dependencies?;
     Ok(chart)
 }

@@ -88,7 +88,7 @@ pub struct Chart {
     /// `Chart.lock` as data, if there is one.
     pub lock: Option<Value>,
     /// The defaults of `values.yaml`; every number is a float, as in Helm.
-    pub values: Map,
+    pub values: Arc<Map>,
     /// `values.schema.json`, raw.
     pub schema: Option<Bytes>,
     /// Everything under `templates/`.

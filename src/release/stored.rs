@@ -289,7 +289,7 @@ mod tests {
         let chart = Chart {
             metadata,
             lock: Some(json!({"digest": "d", "dependencies": [{"version": "1", "name": "x"}]})),
-            values: json!({"version": 1.0, "name": 2.5}).as_object().unwrap().clone(),
+            values: json!({"version": 1.0, "name": 2.5}).as_object().unwrap().clone().into(),
             schema: Some(Bytes::from("{}")),
             files: vec![file("a", "a")],
             ..Chart::default()

@@ -72,7 +72,7 @@ pub(super) fn replace_values(chart: &mut Chart, values: Map) -> Result<(), Chart
     let text = yaml::print(&values).map_err(|error| ChartError::Values(error.to_string()))?;
     chart.values_text = Some(text.into());
     if let Value::Object(values) = values {
-        chart.values = values;
+        chart.values = values.into();
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ fn merged_inside(chart: &Chart, files: ValuesFiles<'_>) -> Result<Option<Merged>
     merged(files, |name| {
         let path = cleaned(name);
         if path == "values.yaml" {
-            return Ok(Some(chart.values.clone()));
+            return Ok(Some((*chart.values).clone()));
         }
         let file = chart.files.iter().find(|file| file.name == path);
         file.map(|file| parsed(name, &file.data.clone().into_bytes())).transpose()

@@ -10,7 +10,7 @@ fn map(text: &str) -> Map {
 
 fn chart(name: &str, values: &str, children: Vec<Chart>) -> Chart {
     let dependencies = children.into_iter().map(Arc::new).collect();
-    let mut chart = Chart { values: map(values), dependencies, ..Chart::default() };
+    let mut chart = Chart { values: map(values).into(), dependencies, ..Chart::default() };
     name.clone_into(&mut chart.metadata.name);
     chart
 }

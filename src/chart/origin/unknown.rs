@@ -103,7 +103,7 @@ fn siblings(root: &Chart, path: &[String]) -> Vec<String> {
     for (_, chart, inner) in super::scopes(root, table) {
         let table = if inner.is_empty() {
             names.extend(chart.dependencies.iter().map(|child| child.metadata.name.clone()));
-            Some(&chart.values)
+            Some(&*chart.values)
         } else {
             super::lookup(&chart.values, inner).and_then(Value::as_object)
         };

@@ -11,7 +11,7 @@ fn map(text: &str) -> Map {
 }
 
 fn chart(name: &str, values: &str, dependencies: Vec<Arc<Chart>>) -> Chart {
-    let mut chart = Chart { values: map(values), dependencies, ..Chart::default() };
+    let mut chart = Chart { values: map(values).into(), dependencies, ..Chart::default() };
     chart.metadata.name = name.to_owned();
     chart
 }

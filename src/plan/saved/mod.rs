@@ -299,7 +299,7 @@ impl Packed {
             version: chart.metadata.version.clone(),
             digest: Digest::of(&archive).to_string(),
             archive: STANDARD.encode(&archive),
-            values: (own != chart.values).then(|| chart.values.clone()),
+            values: (own != chart.values).then(|| (*chart.values).clone()),
         })
     }
 
@@ -317,7 +317,7 @@ impl Packed {
         let mut chart =
             chart::load_archive(&archive).map_err(|error| damaged(error.to_string()))?;
         if let Some(values) = &self.values {
-            chart.values.clone_from(values);
+            chart.values = values.clone().into();
         }
         Ok(chart)
     }

@@ -139,8 +139,8 @@ fn what_is_written_is_read() {
 #[test]
 fn values_that_a_revision_goes_on_with_are_kept_beside_the_archive() {
     let values: Map = serde_json::from_value(json!({"a": "other"})).unwrap();
-    let packed = Packed::of(&Chart { values: values.clone(), ..chart() }).unwrap();
-    assert_eq!(packed.chart().unwrap().values, values);
+    let packed = Packed::of(&Chart { values: values.clone().into(), ..chart() }).unwrap();
+    assert_eq!(*packed.chart().unwrap().values, values);
 }
 
 #[test]
