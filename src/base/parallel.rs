@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Scope, ScopedJoinHandle};
 
 use super::heap;
-use place::Place;
+use place::{Place, Tenant};
 
 /// More threads than this do not pay for what is done here: milliseconds.
 const MOST_THREADS: usize = 8;
@@ -69,7 +69,7 @@ pub fn crew<R: Send>(
         let place = |index: usize| if index == 0 { Place::ANY } else { Place::beside() };
         let begin = |index| start(scope, (stack_bytes, place(index)), work);
         let started: Vec<_> = (0..threads).map(begin).collect();
-        started.into_iter().map(join).collect()
+        started.into_iter().map(Scoped::join).collect()
     })
 }
 
@@ -86,7 +86,7 @@ pub fn both<A: Send, B>(
     thread::scope(|scope| {
         let started = start(scope, (stack_bytes, Place::beside()), first);
         let second = second();
-        (join(started), second)
+        (started.join(), second)
     })
 }
 
@@ -95,7 +95,7 @@ pub fn both<A: Send, B>(
 /// # Panics
 /// `work` panics, or the system refuses to start a thread.
 pub fn with_stack<T: Send>(stack_bytes: usize, work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| join(start(scope, (stack_bytes, Place::ANY), work)))
+    thread::scope(|scope| start(scope, (stack_bytes, Place::ANY), work).join())
 }
 
 /// Work that goes on in the background while its items are still being found.
@@ -111,6 +111,7 @@ pub struct Background<T, R> {
     work: fn(T) -> R,
     stack_bytes: usize,
     started: JoinHandle<Vec<R>>,
+    tenant: Option<Tenant>,
 }
 
 impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
@@ -124,9 +125,10 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
         let rest = Arc::new(Mutex::new(rest));
         let others = Arc::clone(&rest);
         let place = Place::beside();
+        let tenant = place.tenant();
         let started = spawn(stack_bytes, move || {
             // To find out how many processors there are takes as long as to start a thread.
-            place.take();
+            let _stay = place.take();
             let more: Vec<_> = (1..(processors() - 1).max(1))
                 .map(|_| {
                     let rest = Arc::clone(&others);
@@ -137,7 +139,7 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
             more.into_iter().for_each(|thread| done.extend(joined(thread)));
             done
         });
-        Self { give, waiting: Vec::new(), batch, rest, work, stack_bytes, started }
+        Self { give, waiting: Vec::new(), batch, rest, work, stack_bytes, started, tenant }
     }
 
     /// Adds an item.
@@ -159,7 +161,7 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
     /// # Panics
     /// `work` panics.
     pub fn finish(self) -> Vec<R> {
-        let Self { give, waiting, rest, work, stack_bytes, started, .. } = self;
+        let Self { give, waiting, rest, work, stack_bytes, started, tenant, .. } = self;
         give.send(waiting).unwrap_or_default();
         drop(give);
         let mut done = Vec::new();
@@ -171,6 +173,7 @@ impl<T: Send + 'static, R: Send + 'static> Background<T, R> {
                 done
             });
         }
+        tenant.iter().for_each(Tenant::lend);
         done.extend(joined(started));
         done
     }
@@ -205,18 +208,29 @@ fn start<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     (stack_bytes, place): (usize, Place),
     work: impl FnOnce() -> T + Send + 'scope,
-) -> ScopedJoinHandle<'scope, T> {
+) -> Scoped<'scope, T> {
     let builder = thread::Builder::new().stack_size(stack_bytes);
+    let tenant = place.tenant();
     let begin = move || {
-        place.take();
+        let _stay = place.take();
         heap::begin_thread();
         work()
     };
-    builder.spawn_scoped(scope, begin).expect("a thread can be started")
+    let thread = builder.spawn_scoped(scope, begin).expect("a thread can be started");
+    Scoped { thread, tenant }
 }
 
-fn join<T>(started: ScopedJoinHandle<'_, T>) -> T {
-    started.join().unwrap_or_else(|panic| resume_unwind(panic))
+/// A thread that ends before its scope does.
+struct Scoped<'scope, T> {
+    thread: ScopedJoinHandle<'scope, T>,
+    tenant: Option<Tenant>,
+}
+
+impl<T> Scoped<'_, T> {
+    fn join(self) -> T {
+        self.tenant.iter().for_each(Tenant::lend);
+        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
 }
 
 fn claim<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
