@@ -543,11 +543,19 @@ impl Files {
         self.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, content)| content)
     }
 
-    /// Returns those whose name matches.
-    pub(crate) fn filter(&self, matches: impl Fn(&str) -> bool) -> Self {
-        let chosen = self.all.iter().enumerate().filter(|(index, (name, _))| {
-            self.chosen.as_ref().is_none_or(|chosen| chosen.contains(index)) && matches(name)
-        });
-        Self { all: Arc::clone(&self.all), chosen: Some(chosen.map(|(index, _)| index).collect()) }
+    /// Returns those whose name matches; the first that it is not known of fails.
+    pub(crate) fn filter<E>(
+        &self,
+        mut matches: impl FnMut(&str) -> Result<bool, E>,
+    ) -> Result<Self, E> {
+        let mut chosen = Vec::new();
+        for (index, (name, _)) in self.all.iter().enumerate() {
+            // They are in order.
+            let is_here = |chosen: &Vec<usize>| chosen.binary_search(&index).is_ok();
+            if self.chosen.as_ref().is_none_or(is_here) && matches(name)? {
+                chosen.push(index);
+            }
+        }
+        Ok(Self { all: Arc::clone(&self.all), chosen: Some(chosen) })
     }
 }

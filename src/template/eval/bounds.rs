@@ -57,6 +57,11 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Returns how much more work there may be.
+    pub(in crate::template) fn steps_left(&self) -> u64 {
+        self.most_steps.saturating_sub(self.steps)
+    }
+
     /// Counts memory that is more than the top of a value that a function gives.
     pub(in crate::template) fn take(&mut self, bytes: usize) -> Result<()> {
         self.taken = self.taken.saturating_add(bytes as u64);

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::super::convert::{NotPlain, to_plain};
 use super::super::strconv;
 use super::super::value::{Files, Map, MapKind, MapRef, Struct, Value};
-use super::globs::Glob;
+use super::globs::{Glob, Work};
 use super::{Args, Fail, Func, NIL_POINTER, Outcome, Ty, lossy};
 use crate::yaml;
 
@@ -99,9 +99,12 @@ pub(super) const FILES: &[Func] = &[
         let content = content.strip_suffix(b"\n").unwrap_or(content);
         Ok(Value::strings(content.split(|byte| *byte == b'\n')))
     }),
-    Func::new("Glob", &[S], |_, a| {
-        let glob = Glob::new(&lossy(a.str(1)));
-        Ok(Value::Files(Rc::new(files(a).filter(|name| glob.matches(name)))))
+    Func::new("Glob", &[S], |m, a| {
+        let mut work = Work::up_to(m.steps_left());
+        let glob = Glob::new(&lossy(a.str(1)), &mut work);
+        let chosen = glob.and_then(|glob| files(a).filter(|name| glob.matches(name, &mut work)));
+        m.spend(work.steps())?;
+        Ok(Value::Files(Rc::new(chosen?)))
     }),
     Func::new("AsConfig", &[], |_, a| Ok(as_map(&files(a), |content| lossy(content).into_owned()))),
     Func::new("AsSecrets", &[], |_, a| {
