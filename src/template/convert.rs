@@ -255,6 +255,8 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
                 return Err(format!("{call}: Time.MarshalJSON: {why}"));
             }
         },
+        // All that it has is private.
+        Value::Location(_) => yaml::Value::Object(yaml::Map::new()),
         Value::Version(_, version) => version.to_string().into(),
         Value::Struct(value) => struct_plain(value, depth, left)?,
     })

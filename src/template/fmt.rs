@@ -5,6 +5,7 @@
 use std::cell::Cell;
 
 use super::funcs::dates;
+use super::funcs::moments::Zone;
 use super::strconv::{self, Charset};
 use super::value::{IntKind, List, ListKind, Map, MapKind, Struct, UintKind, Value, VersionKind};
 use crate::base::limit::{self, Limit};
@@ -48,6 +49,11 @@ pub(crate) fn print_pointee(out: &mut Vec<u8>, pointer: &Value) {
 /// Prints what a structure holds: that of a pointer as that of what it leads to.
 pub(crate) fn print_fields(out: &mut Vec<u8>, fields: &Struct) {
     Printer::new(out).fields(fields, 'v', 1);
+}
+
+/// Prints what the place of UTC holds.
+pub(crate) fn print_place(out: &mut Vec<u8>) {
+    Printer::new(out).place_inside('v');
 }
 
 /// Returns a value as `%v` prints it.
@@ -399,6 +405,8 @@ impl<'a> Printer<'a> {
                 self.text("]");
             }
             Value::Time(time) if self.flags.sharp_v => self.text(&time.go_string()),
+            Value::Location(Zone::Utc) if depth == 0 => self.place(verb),
+            Value::Location(_) => self.opaque(verb, value),
             Value::Version(VersionKind::Pointer, _) if depth > 0 => self.opaque(verb, value),
             Value::Version(_, version) => {
                 self.fields(&inside(version, value.type_name()), verb, depth);
@@ -419,12 +427,43 @@ impl<'a> Printer<'a> {
         self.text(" ");
         self.value(&Value::int64(seconds), verb, 1);
         self.text(" ");
+        self.nil_pointer("*time.Location", verb);
+        self.text("}");
+    }
+
+    /// The place of UTC, the only one without an address inside.
+    ///
+    /// Source: go1.26 time/zoneinfo.go (Location).
+    fn place(&mut self, verb: char) {
+        if self.flags.sharp_v {
+            let lists = "zone:[]time.zone(nil), tx:[]time.zoneTrans(nil)";
+            let cache = "cacheStart:0, cacheEnd:0, cacheZone:(*time.zone)(nil)";
+            return self
+                .text(&format!("&time.Location{{name:\"UTC\", {lists}, extend:\"\", {cache}}}"));
+        }
+        self.text("&");
+        self.place_inside(verb);
+    }
+
+    fn place_inside(&mut self, verb: char) {
+        self.text("{");
+        let none = || Value::nil_list(ListKind::Any);
+        let (name, zero) = (Value::str("UTC"), Value::int64(0));
+        for field in [name, none(), none(), Value::str(""), zero.clone(), zero] {
+            self.value(&field, verb, 1);
+            self.text(" ");
+        }
+        self.nil_pointer("*time.zone", verb);
+        self.text("}");
+    }
+
+    /// A nil pointer inside a structure.
+    fn nil_pointer(&mut self, type_name: &str, verb: char) {
         match verb {
             'v' => self.pad(b"<nil>"),
             'b' | 'd' | 'o' => self.value(&Value::Uint(0, UintKind::Uint64), verb, 1),
-            _ => self.text(&format!("%!{verb}(*time.Location=<nil>)")),
+            _ => self.text(&format!("%!{verb}({type_name}=<nil>)")),
         }
-        self.text("}");
     }
 
     /// A value with an address inside, in whose place stands what it is.
@@ -770,6 +809,7 @@ fn inside(version: &Version, type_name: &'static str) -> Struct {
 pub(crate) fn stringer(value: &Value) -> Option<String> {
     match value {
         Value::Time(time) => Some(time.to_string()),
+        Value::Location(zone) => Some(zone.location().to_owned()),
         Value::Duration(nanos) => Some(dates::duration_text(*nanos)),
         Value::Version(_, version) => Some(version.to_string()),
         Value::Int(number, IntKind::Month) => Some(dates::month_name(*number)),

@@ -163,6 +163,9 @@ fn equal_pair(a: &Value, b: &Value) -> Result<bool, Fail> {
     if let (Value::Version(VersionKind::Pointer, a), Value::Version(_, b)) = (a, b) {
         return Ok(std::rc::Rc::ptr_eq(a, b));
     }
+    if let (Value::Location(a), Value::Location(b)) = (a, b) {
+        return Ok(a.is(b));
+    }
     if let (Value::Time(a), Value::Time(b)) = (a, b) {
         return Ok(a.is(b));
     }
