@@ -5,7 +5,7 @@
 //! look the same to a template, so both are an `Err` here.
 
 mod addresses;
-mod builtins;
+pub(super) mod builtins;
 mod cases;
 mod certs;
 mod ciphers;
@@ -17,6 +17,7 @@ mod globs;
 mod helm;
 mod keys;
 mod layouts;
+mod letters;
 mod lists;
 mod math;
 pub(super) mod moments;
