@@ -255,6 +255,8 @@ fn plain(value: &Value, depth: usize, left: &mut Left) -> Result<yaml::Value, St
                 return Err(format!("{call}: Time.MarshalJSON: {why}"));
             }
         },
+        // All that it has is private.
+        Value::Location(_) => yaml::Value::Object(yaml::Map::new()),
         Value::Version(_, version) => version.to_string().into(),
         Value::Struct(value) => struct_plain(value, depth, left)?,
     })
@@ -332,7 +334,9 @@ fn otherwise(value: &Value, left: &mut Left) -> Option<Result<yaml::Value, Strin
         Value::Time(time) if is_yaml => word(time.rfc3339_text()),
         Value::Time(time) => word(super::funcs::dates::to_toml(time)),
         Value::Float(number) if !number.is_finite() => {
-            let sign = if *number < 0.0 { "-" } else { "" };
+            // What is no number has a sign in TOML.
+            let is_negative = *number < 0.0 || (!is_yaml && number.is_sign_negative());
+            let sign = if is_negative { "-" } else { "" };
             let name = if number.is_nan() { "nan" } else { "inf" };
             word(format_args!("{sign}{}{name}", if is_yaml { "." } else { "" }))
         }

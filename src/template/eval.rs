@@ -400,6 +400,7 @@ impl<'p> Machine<'p> {
                 let mut text = Vec::new();
                 match value {
                     Value::Struct(fields) => fmt::print_fields(&mut text, fields),
+                    Value::Location(_) => fmt::print_place(&mut text),
                     value => fmt::print_value(&mut text, value),
                 }
                 let text = strconv::lossy(&text);

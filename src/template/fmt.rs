@@ -5,6 +5,7 @@
 use std::cell::Cell;
 
 use super::funcs::dates;
+use super::funcs::moments::Zone;
 use super::strconv::{self, Charset};
 use super::value::{IntKind, List, ListKind, Map, MapKind, Struct, UintKind, Value, VersionKind};
 use crate::base::limit::{self, Limit};
@@ -48,6 +49,11 @@ pub(crate) fn print_pointee(out: &mut Vec<u8>, pointer: &Value) {
 /// Prints what a structure holds: that of a pointer as that of what it leads to.
 pub(crate) fn print_fields(out: &mut Vec<u8>, fields: &Struct) {
     Printer::new(out).fields(fields, 'v', 1);
+}
+
+/// Prints what the place of UTC holds.
+pub(crate) fn print_place(out: &mut Vec<u8>) {
+    Printer::new(out).place('v');
 }
 
 /// Returns a value as `%v` prints it.
@@ -348,6 +354,7 @@ impl<'a> Printer<'a> {
             (Value::Invalid | Value::Nil, 'T' | 'v') => self.pad(b"<nil>"),
             (Value::Invalid | Value::Nil, _) => self.bad_verb(verb, value),
             (_, 'T') => self.string(value.type_name().as_bytes(), 's', value),
+            (_, 'p') if value.kind_name() == "struct" => self.bad_verb(verb, value),
             _ => self.value(value, verb, 0),
         }
     }
@@ -398,7 +405,14 @@ impl<'a> Printer<'a> {
                 }
                 self.text("]");
             }
-            Value::Time(time) if self.flags.sharp_v => self.text(&time.go_string()),
+            Value::Time(time) if self.flags.sharp_v && verb == 'v' && !self.is_telling => {
+                self.string(time.go_string().as_bytes(), 's', value);
+            }
+            Value::Location(Zone::Utc) if depth == 0 && verb != 'p' => {
+                self.text("&");
+                self.place(verb);
+            }
+            Value::Location(_) => self.opaque(verb, value),
             Value::Version(VersionKind::Pointer, _) if depth > 0 => self.opaque(verb, value),
             Value::Version(_, version) => {
                 self.fields(&inside(version, value.type_name()), verb, depth);
@@ -414,17 +428,63 @@ impl<'a> Printer<'a> {
 
     /// The fields of a moment in UTC, whose zone is a nil pointer.
     fn moment(&mut self, (nanoseconds, seconds): (u64, i64), verb: char) {
+        let parts = [
+            ("wall", Part::Value(Value::Uint(nanoseconds, UintKind::Uint64))),
+            ("ext", Part::Value(Value::int64(seconds))),
+            ("loc", Part::NilPointer("*time.Location")),
+        ];
+        self.parts("time.Time", &parts, verb);
+    }
+
+    /// The place of UTC, the only one without an address inside.
+    ///
+    /// Source: go1.26 time/zoneinfo.go (Location).
+    fn place(&mut self, verb: char) {
+        let parts = [
+            ("name", Part::Value(Value::str("UTC"))),
+            ("zone", Part::NilList("[]time.zone")),
+            ("tx", Part::NilList("[]time.zoneTrans")),
+            ("extend", Part::Value(Value::str(""))),
+            ("cacheStart", Part::Value(Value::int64(0))),
+            ("cacheEnd", Part::Value(Value::int64(0))),
+            ("cacheZone", Part::NilPointer("*time.zone")),
+        ];
+        self.parts("time.Location", &parts, verb);
+    }
+
+    fn parts(&mut self, type_name: &str, parts: &[(&str, Part)], verb: char) {
+        let sharp = self.flags.sharp_v;
+        self.text(if sharp { type_name } else { "" });
         self.text("{");
-        self.value(&Value::Uint(nanoseconds, UintKind::Uint64), verb, 1);
-        self.text(" ");
-        self.value(&Value::int64(seconds), verb, 1);
-        self.text(" ");
-        match verb {
-            'v' => self.pad(b"<nil>"),
-            'b' | 'd' | 'o' => self.value(&Value::Uint(0, UintKind::Uint64), verb, 1),
-            _ => self.text(&format!("%!{verb}(*time.Location=<nil>)")),
+        for (index, (name, part)) in parts.iter().enumerate() {
+            if index > 0 {
+                self.text(if sharp { ", " } else { " " });
+            }
+            if self.flags.plus_v || sharp {
+                self.text(&format!("{name}:"));
+            }
+            match part {
+                Part::Value(value) => self.value(value, verb, 1),
+                Part::NilList(name) if sharp => self.text(&format!("{name}(nil)")),
+                Part::NilList(_) => self.text("[]"),
+                Part::NilPointer(name) => self.nil_pointer(name, verb),
+            }
         }
         self.text("}");
+    }
+
+    /// A nil pointer inside a structure.
+    fn nil_pointer(&mut self, type_name: &str, verb: char) {
+        match verb {
+            'v' if self.flags.sharp_v => self.text(&format!("({type_name})(nil)")),
+            'v' => self.pad(b"<nil>"),
+            'b' | 'd' | 'o' => self.value(&Value::Uint(0, UintKind::Uint64), verb, 1),
+            _ => {
+                self.text(&format!("%!{verb}({type_name}="));
+                self.pad(b"<nil>");
+                self.text(")");
+            }
+        }
     }
 
     /// A value with an address inside, in whose place stands what it is.
@@ -513,7 +573,10 @@ impl<'a> Printer<'a> {
 
     fn string(&mut self, text: &[u8], verb: char, value: &Value) {
         match verb {
-            'v' if self.flags.sharp_v => self.quoted(text),
+            'v' if self.flags.sharp_v => {
+                let text = self.truncate(text);
+                self.quoted(text);
+            }
             'v' | 's' => {
                 let text = self.truncate(text);
                 self.pad(text);
@@ -571,22 +634,28 @@ impl<'a> Printer<'a> {
     fn bytes(&mut self, bytes: &[u8], verb: char, value: &Value) {
         match verb {
             's' | 'q' | 'x' | 'X' => self.string(bytes, verb, value),
-            'v' | 'd' if self.flags.sharp_v && value.is_nil_bytes() => self.text("[]byte(nil)"),
-            'v' | 'd' if self.flags.sharp_v => {
-                let items: Vec<_> = bytes.iter().map(|byte| format!("{byte:#x}")).collect();
-                self.text(&format!("[]byte{{{}}}", items.join(", ")));
-            }
             'p' => self.bad_verb(verb, value),
             _ => {
-                self.text("[");
+                let sharp = self.flags.sharp_v;
+                let (open, separator, close) =
+                    if sharp { ("{", ", ", "}") } else { ("[", " ", "]") };
+                self.text(match verb {
+                    _ if !sharp => "",
+                    'v' => "[]byte",
+                    _ => value.type_name(),
+                });
+                if sharp && value.is_nil_bytes() {
+                    return self.text("(nil)");
+                }
+                self.text(open);
                 for (index, &byte) in bytes.iter().enumerate() {
                     if index > 0 {
-                        self.text(" ");
+                        self.text(separator);
                     }
                     let item = Value::Uint(u64::from(byte), UintKind::Uint8);
                     self.integer(u64::from(byte), false, false, verb, &item);
                 }
-                self.text("]");
+                self.text(close);
             }
         }
     }
@@ -594,7 +663,12 @@ impl<'a> Printer<'a> {
     #[expect(clippy::fn_params_excessive_bools, reason = "as in Go")]
     fn integer(&mut self, number: u64, negative: bool, signed: bool, verb: char, value: &Value) {
         let text = match verb {
-            'v' if self.flags.sharp_v && !signed => format!("0x{number:x}"),
+            'v' if self.flags.sharp_v && !signed => {
+                let sharp = std::mem::replace(&mut self.flags.sharp, true);
+                self.digits(format!("{number:x}"), number, negative, 'x');
+                self.flags.sharp = sharp;
+                return;
+            }
             'v' | 'd' => number.to_string(),
             'b' => format!("{number:b}"),
             'o' | 'O' => format!("{number:o}"),
@@ -737,7 +811,8 @@ fn keep_zeros(text: &str, verb: char, precision: i32) -> String {
     let split = text.find(markers).unwrap_or(text.len());
     let (number, tail) = text.split_at(split);
     let mut number = number.to_owned();
-    let significant: String = number.chars().filter(char::is_ascii_digit).collect();
+    // Behind the sign; what stands before a hexadecimal number counts, too, as in Go.
+    let significant: String = number.chars().skip(1).filter(|&c| c != '.').collect();
     digits = digits.saturating_sub(significant.trim_start_matches('0').len());
     if !number.contains('.') {
         if number.len() == 2 && number.ends_with('0') {
@@ -748,6 +823,14 @@ fn keep_zeros(text: &str, verb: char, precision: i32) -> String {
     number.push_str(&"0".repeat(digits));
     number.push_str(tail);
     number
+}
+
+/// What a structure of Go's own holds.
+enum Part {
+    Value(Value),
+    /// The nil slice of a type that no template gets hold of.
+    NilList(&'static str),
+    NilPointer(&'static str),
 }
 
 /// The fields of a version.
@@ -770,6 +853,7 @@ fn inside(version: &Version, type_name: &'static str) -> Struct {
 pub(crate) fn stringer(value: &Value) -> Option<String> {
     match value {
         Value::Time(time) => Some(time.to_string()),
+        Value::Location(zone) => Some(zone.location().to_owned()),
         Value::Duration(nanos) => Some(dates::duration_text(*nanos)),
         Value::Version(_, version) => Some(version.to_string()),
         Value::Int(number, IntKind::Month) => Some(dates::month_name(*number)),

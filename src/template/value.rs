@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::entries::Entries;
 use super::frozen::FrozenMap;
-use super::funcs::moments::GoTime;
+use super::funcs::moments::{GoTime, Zone};
 use crate::base::content::Content;
 use crate::base::version::Version;
 
@@ -55,6 +55,8 @@ pub(crate) enum ListKind {
     Ints,
     /// `[][]interface {}`
     Lists,
+    /// `[]map[string]interface {}`: the tables below one header of TOML.
+    Tables,
     /// `common.VersionSet`, a `[]string` with a method.
     VersionSet,
 }
@@ -146,6 +148,8 @@ pub(crate) enum Value {
     Map(MapKind, MapRef),
     Files(Rc<Files>),
     Time(Rc<GoTime>),
+    /// `*time.Location`
+    Location(Zone),
     /// Nanoseconds.
     Duration(i64),
     Version(VersionKind, Rc<Version>),
@@ -277,7 +281,7 @@ impl Value {
             Self::List(list) => !list.items.is_empty(),
             Self::Map(_, map) => map.len() > 0,
             Self::Files(files) => files.len() > 0,
-            Self::Time(_) | Self::Version(..) | Self::Struct(_) => true,
+            Self::Time(_) | Self::Location(_) | Self::Version(..) | Self::Struct(_) => true,
         }
     }
 
@@ -309,6 +313,7 @@ impl Value {
             },
             Self::Files(_) => "engine.files",
             Self::Time(_) => "time.Time",
+            Self::Location(_) => "*time.Location",
             Self::Duration(_) => "time.Duration",
             Self::Version(VersionKind::Pointer, _) => "*semver.Version",
             Self::Version(VersionKind::Plain, _) => "semver.Version",
@@ -325,7 +330,7 @@ impl Value {
             Self::Map(..) | Self::Files(_) => "map",
             Self::Time(_) | Self::Version(VersionKind::Plain, _) => "struct",
             Self::Duration(_) => "int64",
-            Self::Version(VersionKind::Pointer, _) => "ptr",
+            Self::Version(VersionKind::Pointer, _) | Self::Location(_) => "ptr",
             Self::Struct(value) if value.type_name.starts_with('*') => "ptr",
             Self::Struct(_) => "struct",
             _ => self.type_name(),
@@ -361,6 +366,7 @@ impl ListKind {
             Self::Strings => "[]string",
             Self::Ints => "[]int",
             Self::Lists => "[][]interface {}",
+            Self::Tables => "[]map[string]interface {}",
             Self::VersionSet => "common.VersionSet",
         }
     }

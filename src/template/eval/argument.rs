@@ -75,7 +75,17 @@ impl Machine<'_> {
             (Ty::Int | Ty::Duration, _) => "integer",
             (Ty::Uint32, _) => "unsigned integer",
             (Ty::Float, _) => "float",
-            (Ty::Map | Ty::List | Ty::Time | Ty::Certificate | Ty::Version | Ty::Writer, _) => "",
+            (
+                Ty::Map
+                | Ty::List
+                | Ty::Bytes
+                | Ty::Time
+                | Ty::Location
+                | Ty::Certificate
+                | Ty::Version
+                | Ty::Writer,
+                _,
+            ) => "",
         };
         let node = code.unit.print(id);
         let node = strconv::lossy(&node);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::ast::{Kind, Name, NodeId, Number};
+use super::super::funcs::builtins::CALL;
 use super::super::funcs::{self, Args, Func, Ty};
 use super::super::value::{MapKind, Value};
 use super::super::{compile::Template, error::Fail, strconv};
@@ -309,6 +310,7 @@ impl Machine<'_> {
         if let Some(decisive) = func.short_circuit {
             return self.eval_logic(code, dot, decisive, operands);
         }
+        let callee = (func.name == CALL).then(|| callee(code, &operands));
         let mut args = self.pool.pop().unwrap_or_default();
         args.extend(receiver);
         for (index, &node) in operands.nodes.iter().enumerate() {
@@ -319,6 +321,7 @@ impl Machine<'_> {
             let ty = func.params.get(count - 1).copied().or(func.rest).unwrap_or(Ty::Any);
             args.push(self.validate(code, last, ty)?);
         }
+        args.extend(callee);
         if func.varies {
             self.memo.vary();
         }
@@ -348,5 +351,18 @@ impl Machine<'_> {
             }
         }
         Ok(operands.last.unwrap_or(value))
+    }
+}
+
+/// What the function of a `call` is called there: as it is written, or what the pipeline brings as
+/// reflection prints it.
+fn callee(code: &Template, operands: &Operands<'_>) -> Value {
+    match (operands.nodes.first(), &operands.last) {
+        (Some(&node), _) => Value::str(code.unit.print(node)),
+        (None, Some(Value::Str(text))) => Value::Str(Arc::clone(text)),
+        (None, last) => {
+            let name = last.as_ref().map_or("invalid", Value::type_name);
+            Value::str(format!("<{name} Value>"))
+        }
     }
 }

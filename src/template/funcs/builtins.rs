@@ -9,6 +9,9 @@ use super::super::strconv;
 use super::super::value::{ListKind, MapKind, UintKind, Value, VersionKind};
 use super::{Args, Fail, Func, Outcome, Ty, lossy, types};
 
+/// The builtin that calls functions, of which templates get none.
+pub(in super::super) const CALL: &str = "call";
+
 pub(super) const TABLE: &[Func] = &[
     Func {
         name: "and",
@@ -53,15 +56,17 @@ pub(super) const TABLE: &[Func] = &[
     Func::variadic("urlquery", &[], Ty::Any, |_, args| {
         Ok(Value::str(super::urls::query_escape(&joined(args))))
     }),
-    Func::variadic("call", &[Ty::Reflect], Ty::Reflect, |_, args| call(args.any(0))),
+    Func::variadic(CALL, &[Ty::Reflect], Ty::Reflect, |_, args| call(args)),
 ];
 
-fn call(function: &Value) -> Outcome {
+/// Behind its arguments, [`CALL`] is given what the function is called there.
+fn call(args: Args<'_>) -> Outcome {
+    let function = args.any(0);
     if function.is_nil() {
         return Err("call of nil".into());
     }
-    let text = fmt::to_text(function);
-    Err(format!("non-function {} of type {}", lossy(&text), function.type_name()).into())
+    let name = lossy(args.str(args.0.len() - 1));
+    Err(format!("non-function {name} of type {}", function.type_name()).into())
 }
 
 /// The basic kinds that comparisons know.
@@ -162,6 +167,9 @@ fn equal_pair(a: &Value, b: &Value) -> Result<bool, Fail> {
     }
     if let (Value::Version(VersionKind::Pointer, a), Value::Version(_, b)) = (a, b) {
         return Ok(std::rc::Rc::ptr_eq(a, b));
+    }
+    if let (Value::Location(a), Value::Location(b)) = (a, b) {
+        return Ok(a.is(b));
     }
     if let (Value::Time(a), Value::Time(b)) = (a, b) {
         return Ok(a.is(b));
@@ -321,7 +329,10 @@ fn html(text: &[u8]) -> Vec<u8> {
 
 fn js(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
-    for c in strconv::runes(text) {
+    let mut rest = text;
+    while let Some((c, width)) = strconv::decode_rune(rest) {
+        let (character, behind) = rest.split_at(width);
+        rest = behind;
         match c {
             '\\' => out.extend_from_slice(b"\\\\"),
             '\'' => out.extend_from_slice(b"\\'"),
@@ -329,7 +340,7 @@ fn js(text: &[u8]) -> Vec<u8> {
             '<' | '>' | '&' | '=' | '\0'..='\x1f' => {
                 out.extend_from_slice(format!("\\u{:04X}", u32::from(c)).as_bytes());
             }
-            c if c.is_ascii() || strconv::is_print(c) => strconv::push_rune(&mut out, c),
+            c if c.is_ascii() || strconv::is_print(c) => out.extend_from_slice(character),
             c => out.extend_from_slice(format!("\\u{:04X}", u32::from(c)).as_bytes()),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::marked;
-use super::words::{lower, upper};
+use super::letters::{self, is_capital, lower, upper};
 
 /// What a run of characters is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ fn is_punctuation(c: char) -> bool {
 fn is_letter(c: char) -> bool {
     let chinese = matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}')
         || matches!(c, '\u{20000}'..='\u{2b81d}');
-    c.is_alphabetic() && !chinese
+    letters::is_letter(c) && !chinese
 }
 
 /// Whether it is what Go reads of bytes that are no text, or the character that it shows for them.
@@ -74,7 +74,7 @@ fn next_word(text: &str) -> (Word, &str, &str) {
         (Word::Connector, run(text, start, is_connector))
     } else if is_punctuation(first) {
         (Word::Punctuation, run(text, start, is_punctuation))
-    } else if first.is_uppercase() {
+    } else if is_capital(first) {
         (Word::Capitals, capitals(text, start))
     } else if is_letter(first) {
         (Word::Letters, run(text, start, is_small))
@@ -89,7 +89,7 @@ fn next_word(text: &str) -> (Word, &str, &str) {
 }
 
 fn is_small(c: char) -> bool {
-    is_letter(c) && !c.is_uppercase()
+    is_letter(c) && !is_capital(c)
 }
 
 /// Where a word ends that begins with a capital: `HTTP` of `HTTPStatus`, `Status` of `Status2`.
@@ -98,7 +98,7 @@ fn capitals(text: &str, (mut end, mut last): (usize, char)) -> usize {
     let mut several = None;
     while end < text.len() {
         let (Some(next), size) = next_valid(&text[end..], Some(last)) else { break };
-        if !next.is_uppercase() {
+        if !is_capital(next) {
             return match several {
                 Some(size) if is_letter(next) => end - size,
                 None if is_letter(next) => run(text, (end, last), is_small),
@@ -120,7 +120,7 @@ fn push(out: &mut String, kind: Word, word: &str, connector: char) {
     out.extend(word.chars().map(|c| match c {
         c if is_error(c) => char::REPLACEMENT_CHARACTER,
         c if is_connector(c) => connector,
-        c if c.is_uppercase() => lower(c),
+        c if is_capital(c) => lower(c),
         c => c,
     }));
 }
@@ -189,17 +189,17 @@ pub(super) fn pascal(text: &str) -> String {
     };
     let mut held = upper(first);
     // Of a word in capitals only the first stays one.
-    let mut in_capitals = first.is_uppercase();
+    let mut in_capitals = is_capital(first);
     for c in chars {
         let before = held;
         held = c;
         if is_connector(c) && is_connector(before) {
             out.push(before);
         } else if is_connector(before) {
-            in_capitals = c.is_uppercase();
+            in_capitals = is_capital(c);
             held = upper(c);
         } else {
-            if in_capitals && c.is_uppercase() {
+            if in_capitals && is_capital(c) {
                 held = lower(c);
             } else {
                 in_capitals = false;

@@ -303,10 +303,24 @@ pub(super) const TIME_METHODS: &[Func] = &[
     Func::new("Truncate", &[Ty::Duration], |_, a| Ok(time(moment(a.any(0)).truncated(a.int(1))))),
     Func::new("Round", &[Ty::Duration], |_, a| Ok(time(moment(a.any(0)).rounded(a.int(1))))),
     Func::new("Format", &[S], |_, a| Ok(Value::str(moment(a.any(0)).format(a.str(1))))),
+    Func::new("AppendFormat", &[Ty::Bytes, S], |_, a| {
+        Ok(behind(a, &moment(a.any(0)).format(a.str(2))))
+    }),
+    Func::new("AppendText", &[Ty::Bytes], |_, a| written(a, "Time.AppendText: ", "")),
+    Func::new("AppendBinary", &[Ty::Bytes], |_, a| packed(a)),
+    Func::new("MarshalText", &[], |_, a| written(a, "Time.MarshalText: ", "")),
+    Func::new("MarshalJSON", &[], |_, a| written(a, "Time.MarshalJSON: ", "\"")),
+    Func::new("MarshalBinary", &[], |_, a| packed(a)),
+    Func::new("GobEncode", &[], |_, a| packed(a)),
     Func::new("String", &[], |_, a| Ok(Value::str(moment(a.any(0)).to_string()))),
     Func::new("GoString", &[], |_, a| Ok(Value::str(moment(a.any(0)).go_string()))),
     Func::new("UTC", &[], |_, a| Ok(time(moment(a.any(0)).in_zone(Zone::Utc)))),
     Func::new("Local", &[], |_, a| Ok(time(moment(a.any(0)).in_zone(Zone::Local)))),
+    Func::new("In", &[Ty::Location], |_, a| match a.any(1) {
+        Value::Location(zone) => Ok(time(moment(a.any(0)).in_zone(zone.clone()))),
+        _ => Err("time: missing Location in call to Time.In".into()),
+    }),
+    Func::new("Location", &[], |_, a| Ok(Value::Location(moment(a.any(0)).zone().clone()))),
     Func::new("IsDST", &[], |_, _| Ok(Value::Bool(false))),
     Func::new("IsZero", &[], |_, a| Ok(Value::Bool(moment(a.any(0)).is_zero()))),
     Func::new("Add", &[Ty::Duration], |_, a| Ok(time(moment(a.any(0)).add(a.int(1))))),
@@ -314,10 +328,37 @@ pub(super) const TIME_METHODS: &[Func] = &[
     Func::new("After", &[Ty::Time], |_, a| Ok(Value::Bool(order(a).is_gt()))),
 ];
 
+/// Returns bytes behind those that were given first, if any were.
+fn behind(args: Args<'_>, bytes: &[u8]) -> Value {
+    let given: &[u8] = match args.any(1) {
+        Value::Bytes(given) => given,
+        _ => &[],
+    };
+    Value::Bytes([given, bytes].concat().into())
+}
+
+/// The text of JSON, between such quotes.
+fn written(args: Args<'_>, method: &str, quote: &str) -> Outcome {
+    let text = moment(args.any(0)).rfc3339_nano().map_err(|why| format!("{method}{why}"))?;
+    Ok(behind(args, format!("{quote}{text}{quote}").as_bytes()))
+}
+
+fn packed(args: Args<'_>) -> Outcome {
+    Ok(behind(args, &moment(args.any(0)).packed()?))
+}
+
 /// How two moments stand to each other.
 fn order(args: Args<'_>) -> std::cmp::Ordering {
     moment(args.any(0)).order(&moment(args.any(1)))
 }
+
+/// Methods of the places of times.
+pub(super) const LOCATION_METHODS: &[Func] = &[Func::new("String", &[], |_, a| {
+    Ok(match a.any(0) {
+        Value::Location(zone) => Value::str(zone.location()),
+        _ => Value::Nil,
+    })
+})];
 
 /// Methods of months.
 pub(super) const MONTH_METHODS: &[Func] =

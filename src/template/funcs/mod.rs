@@ -5,7 +5,7 @@
 //! look the same to a template, so both are an `Err` here.
 
 mod addresses;
-mod builtins;
+pub(super) mod builtins;
 mod cases;
 mod certs;
 mod ciphers;
@@ -17,6 +17,7 @@ mod globs;
 mod helm;
 mod keys;
 mod layouts;
+mod letters;
 mod lists;
 mod math;
 pub(super) mod moments;
@@ -59,7 +60,10 @@ pub(crate) enum Ty {
     Map,
     /// `[]interface {}`
     List,
+    /// `[]byte`
+    Bytes,
     Time,
+    Location,
     Duration,
     Certificate,
     Version,
@@ -80,7 +84,9 @@ impl Ty {
             Self::Float => "float64",
             Self::Map => "map[string]interface {}",
             Self::List => "[]interface {}",
+            Self::Bytes => "[]uint8",
             Self::Time => "time.Time",
+            Self::Location => "*time.Location",
             Self::Duration => "time.Duration",
             Self::Certificate => "sprig.certificate",
             Self::Version => "*semver.Version",
@@ -91,7 +97,8 @@ impl Ty {
     /// Returns the nil of the type, if it has one.
     pub(crate) fn nil(self) -> Option<Value> {
         match self {
-            Self::Any | Self::Version | Self::Writer => Some(Value::Nil),
+            Self::Any | Self::Location | Self::Version | Self::Writer => Some(Value::Nil),
+            Self::Bytes => Some(Value::nil_bytes()),
             Self::Reflect => Some(Value::Invalid),
             Self::Map => Some(Value::nil_map()),
             Self::List => Some(Value::nil_list(ListKind::Any)),
@@ -283,6 +290,7 @@ pub(super) fn method(value: &Value, name: &[u8]) -> Option<&'static Func> {
         Value::Struct(fields) if fields.has_version_methods() => objects::KUBE_VERSION,
         Value::Struct(fields) if fields.error_text().is_some() => objects::ERROR,
         Value::Time(_) => dates::TIME_METHODS,
+        Value::Location(_) => dates::LOCATION_METHODS,
         Value::Duration(_) => dates::DURATION_METHODS,
         Value::Int(_, IntKind::Month) => dates::MONTH_METHODS,
         Value::Int(_, IntKind::Weekday) => dates::WEEKDAY_METHODS,
@@ -302,6 +310,9 @@ pub(super) fn has_private_field(value: &Value, name: &[u8]) -> bool {
     let fields: &[&str] = match value {
         Value::Version(..) => &["major", "minor", "patch", "pre", "metadata", "original"],
         Value::Time(_) => &["wall", "ext", "loc"],
+        Value::Location(_) => {
+            &["name", "zone", "tx", "extend", "cacheStart", "cacheEnd", "cacheZone"]
+        }
         _ => &[],
     };
     fields.iter().any(|field| field.as_bytes() == name)

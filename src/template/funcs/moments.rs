@@ -22,7 +22,7 @@ const UNIX_TO_ABSOLUTE: i64 = UNIX_TO_INTERNAL + INTERNAL_TO_ABSOLUTE;
 
 /// The zone that a moment is shown in.
 #[derive(Debug, Clone)]
-pub(super) enum Zone {
+pub(crate) enum Zone {
     Utc,
     /// That of the machine, which is another one to Go even where it is UTC.
     Local,
@@ -31,7 +31,7 @@ pub(super) enum Zone {
 
 /// A zone that is always as far from UTC.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fixed {
+pub(crate) struct Fixed {
     /// May be empty.
     pub(super) name: String,
     /// Seconds east of UTC.
@@ -102,8 +102,17 @@ impl Zone {
         }
     }
 
+    /// Returns the name of the place, which is not that of its time.
+    pub(crate) fn location(&self) -> &str {
+        match self {
+            Self::Utc => "UTC",
+            Self::Local => "Local",
+            Self::Fixed(zone) => &zone.name,
+        }
+    }
+
     /// Whether it is the same thing, as `==` of pointers.
-    fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Utc, Self::Utc) | (Self::Local, Self::Local) => true,
             (Self::Fixed(a), Self::Fixed(b)) => Rc::ptr_eq(a, b) || (a == b && a.is_kept()),
@@ -111,7 +120,8 @@ impl Zone {
         }
     }
 
-    fn is_like(&self, other: &Self) -> bool {
+    /// Whether it is alike inside.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Fixed(a), Self::Fixed(b)) => a == b,
             _ => self.is(other),
@@ -322,6 +332,33 @@ impl GoTime {
     pub(crate) fn rfc3339_text(&self) -> String {
         let text = self.format(b"2006-01-02T15:04:05.999999999Z07:00");
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// Returns the bytes that Go keeps a moment as: a version, seconds since the year 1,
+    /// nanoseconds, and how far the zone is from UTC.
+    ///
+    /// Source: Time.AppendBinary.
+    ///
+    /// # Errors
+    /// Go's words for a zone that is too far away.
+    pub(super) fn packed(&self) -> Result<Vec<u8>, &'static str> {
+        let offset = self.zone.offset();
+        let minutes = match (&self.zone, i16::try_from(offset / 60)) {
+            // What no other zone may be.
+            (Zone::Utc, _) => -1,
+            (_, Ok(-1) | Err(_)) => return Err("Time.MarshalBinary: unexpected zone offset"),
+            (_, Ok(minutes)) => minutes,
+        };
+        let rest = i8::try_from(offset % 60).unwrap_or(0);
+        let nanoseconds = u32::try_from(self.nanos).unwrap_or(0);
+        let mut bytes = vec![if rest == 0 { 1 } else { 2 }];
+        bytes.extend(self.internal().to_be_bytes());
+        bytes.extend(nanoseconds.to_be_bytes());
+        bytes.extend(minutes.to_be_bytes());
+        if rest != 0 {
+            bytes.extend(rest.to_be_bytes());
+        }
+        Ok(bytes)
     }
 
     /// Returns the text of `%#v`.

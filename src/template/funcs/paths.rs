@@ -3,11 +3,12 @@
 //! Source: go path/path.go; sprig's `os` twins are the same on Linux.
 
 use super::super::value::Value;
-use super::{Func, Ty, lossy};
+use super::strings::lossless;
+use super::{Func, Ty};
 
 macro_rules! path {
     ($name:literal, $function:ident) => {
-        Func::new($name, &[Ty::Str], |_, a| Ok(Value::str($function(&lossy(a.str(0))))))
+        Func::new($name, &[Ty::Str], |_, a| Ok(Value::str(lossless(a.str(0), $function))))
     };
 }
 

@@ -9,8 +9,8 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 
 use super::super::eval::Machine;
 use super::super::lexer::is_alphanumeric;
-use super::super::strconv;
 use super::super::value::{ListKind, Value};
+use super::super::{marked, strconv};
 use super::{Args, Fail, Func, Outcome, Ty, lossy, regex_syntax};
 use crate::base::limit::{self, Limit};
 
@@ -27,25 +27,64 @@ const SHORT: usize = 1 << 10;
 const S: Ty = Ty::Str;
 
 pub(super) const TABLE: &[Func] = &[
-    Func::new("regexMatch", &[S, S], |m, a| match compiled(m, a.str(0), a.str(1)) {
+    Func::new("regexMatch", &[S, S], |m, a| match matches_anywhere(m, a) {
         Err(fail) if !fail.is_bound() => Ok(Value::Bool(false)),
-        regex => Ok(Value::Bool(regex?.regex.is_match(a.str(1)))),
+        outcome => outcome,
     }),
-    Func::new("mustRegexMatch", &[S, S], |m, a| {
-        Ok(Value::Bool(compiled(m, a.str(0), a.str(1))?.regex.is_match(a.str(1))))
+    Func::new("mustRegexMatch", &[S, S], matches_anywhere),
+    Func::new("regexFind", &[S, S], |m, a| on_bytes(m, a, |m, a| find(m, a, true))),
+    Func::new("mustRegexFind", &[S, S], |m, a| on_bytes(m, a, |m, a| find(m, a, false))),
+    Func::new("regexFindAll", &[S, S, Ty::Int], |m, a| on_bytes(m, a, |m, a| find_all(m, a, true))),
+    Func::new("mustRegexFindAll", &[S, S, Ty::Int], |m, a| {
+        on_bytes(m, a, |m, a| find_all(m, a, false))
     }),
-    Func::new("regexFind", &[S, S], |m, a| find(m, a, true)),
-    Func::new("mustRegexFind", &[S, S], |m, a| find(m, a, false)),
-    Func::new("regexFindAll", &[S, S, Ty::Int], |m, a| find_all(m, a, true)),
-    Func::new("mustRegexFindAll", &[S, S, Ty::Int], |m, a| find_all(m, a, false)),
-    Func::new("regexReplaceAll", &[S, S, S], |m, a| replace(m, a, true)),
-    Func::new("mustRegexReplaceAll", &[S, S, S], |m, a| replace(m, a, false)),
-    Func::new("regexReplaceAllLiteral", &[S, S, S], |m, a| replace_literal(m, a, true)),
-    Func::new("mustRegexReplaceAllLiteral", &[S, S, S], |m, a| replace_literal(m, a, false)),
-    Func::new("regexSplit", &[S, S, Ty::Int], |m, a| split(m, a, true)),
-    Func::new("mustRegexSplit", &[S, S, Ty::Int], |m, a| split(m, a, false)),
+    Func::new("regexReplaceAll", &[S, S, S], |m, a| on_bytes(m, a, |m, a| replace(m, a, true))),
+    Func::new("mustRegexReplaceAll", &[S, S, S], |m, a| {
+        on_bytes(m, a, |m, a| replace(m, a, false))
+    }),
+    Func::new("regexReplaceAllLiteral", &[S, S, S], |m, a| {
+        on_bytes(m, a, |m, a| replace_literal(m, a, true))
+    }),
+    Func::new("mustRegexReplaceAllLiteral", &[S, S, S], |m, a| {
+        on_bytes(m, a, |m, a| replace_literal(m, a, false))
+    }),
+    Func::new("regexSplit", &[S, S, Ty::Int], |m, a| on_bytes(m, a, |m, a| split(m, a, true))),
+    Func::new("mustRegexSplit", &[S, S, Ty::Int], |m, a| on_bytes(m, a, |m, a| split(m, a, false))),
     Func::new("regexQuoteMeta", &[S], |_, a| Ok(Value::str(quote_meta(a.str(0))))),
 ];
+
+/// Runs a function on a text in which a byte that is none is a character of its own, as it is to
+/// Go's expressions, and on its replacement.
+fn on_bytes(
+    machine: &mut Machine<'_>,
+    args: Args<'_>,
+    run: fn(&mut Machine<'_>, Args<'_>) -> Outcome,
+) -> Outcome {
+    if std::str::from_utf8(args.str(1)).is_ok() {
+        return run(machine, args);
+    }
+    let as_text = |(index, arg): (usize, &Value)| match arg {
+        Value::Str(text) if index > 0 => Value::str(marked::lossless(text).as_bytes()),
+        other => other.clone(),
+    };
+    let texts: Vec<Value> = args.0.iter().enumerate().map(as_text).collect();
+    let as_bytes = |value: &Value| match value {
+        Value::Str(text) => Value::str(marked::restored(&lossy(text))),
+        other => other.clone(),
+    };
+    Ok(match run(machine, Args(&texts))? {
+        Value::List(list) if !list.nil => {
+            Value::typed_list(list.kind, list.items.iter().map(as_bytes).collect())
+        }
+        value => as_bytes(&value),
+    })
+}
+
+fn matches_anywhere(machine: &mut Machine<'_>, args: Args<'_>) -> Outcome {
+    on_bytes(machine, args, |m, a| {
+        Ok(Value::Bool(compiled(m, a.str(0), a.str(1))?.regex.is_match(a.str(1))))
+    })
+}
 
 /// Compiled expressions by their text, with what a byte costs; those for ASCII apart.
 #[derive(Debug, Default)]

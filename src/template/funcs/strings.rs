@@ -64,8 +64,13 @@ pub(super) fn lossless(value: &[u8], change: impl Fn(&str) -> String) -> Vec<u8>
 }
 
 fn trim_set(value: &[u8], set: &[u8]) -> Vec<u8> {
-    let (value, set) = (lossy(value), lossy(set));
-    value.trim_matches(|c| set.contains(c)).as_bytes().to_vec()
+    // Go takes a byte that is no text for the sign of such, in the text and in the set alike.
+    let set: Vec<char> = lossy(set).chars().collect();
+    let is_in = |c: char| {
+        let shown = if marked::lost(c).is_some() { char::REPLACEMENT_CHARACTER } else { c };
+        set.contains(&shown)
+    };
+    lossless(value, |text| text.trim_matches(is_in).to_owned())
 }
 
 fn repeat(machine: &Machine<'_>, value: &[u8], count: i64) -> Outcome {

@@ -2,10 +2,13 @@
 //!
 //! Source: helm v4.3.1 pkg/engine/funcs.go; BurntSushi/toml v1.6.0 encode.go.
 
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
 use super::super::convert::{Form, NotPlain, to_plain_as};
 use super::super::eval::Machine;
 use super::super::strconv;
-use super::super::value::{Map, Value, text};
+use super::super::value::{ListKind, Map, Value, text};
 use super::{Func, Ty, dates, lossy};
 use crate::yaml;
 
@@ -55,32 +58,51 @@ fn encode(machine: &mut Machine<'_>, value: &Value) -> Result<Value, NotPlain> {
 
 /// What is no TOML becomes a map with the key `Error`, whose text is not upstream's.
 fn decode(source: &str) -> Value {
-    let map = Map::default();
-    match source.parse::<toml::Table>() {
-        Ok(table) => return Value::map(from_table(table)),
-        Err(error) => map.set(text("Error"), Value::str(format!("toml: {}", error.message()))),
+    let table = DeTable::parse(source).map_err(|error| error.message().to_owned());
+    match table.and_then(|table| from_table(table.into_inner())) {
+        Ok(map) => Value::map(map),
+        Err(why) => {
+            let map = Map::default();
+            map.set(text("Error"), Value::str(format!("toml: {why}")));
+            Value::map(map)
+        }
     }
-    Value::map(map)
 }
 
-fn from_table(table: toml::Table) -> Map {
+fn from_table(table: DeTable<'_>) -> Result<Map, String> {
     let map = Map::default();
     for (key, value) in table {
-        map.set(text(&key), from_toml(value));
+        map.set(text(key.get_ref()), from_toml(value)?);
     }
-    map
+    Ok(map)
 }
 
-fn from_toml(value: toml::Value) -> Value {
-    match value {
-        toml::Value::String(value) => Value::str(value),
-        toml::Value::Integer(value) => Value::int64(value),
-        toml::Value::Float(value) => Value::Float(value),
-        toml::Value::Boolean(value) => Value::Bool(value),
-        toml::Value::Datetime(value) => dates::from_toml(&value.to_string()),
-        toml::Value::Array(items) => Value::list(items.into_iter().map(from_toml).collect()),
-        toml::Value::Table(table) => Value::map(from_table(table)),
-    }
+fn from_toml(value: Spanned<DeValue<'_>>) -> Result<Value, String> {
+    let span = value.span();
+    Ok(match value.into_inner() {
+        DeValue::String(value) => Value::str(&*value),
+        DeValue::Integer(value) => {
+            let number = i64::from_str_radix(value.as_str(), value.radix());
+            Value::int64(number.map_err(|_| "integer number overflowed")?)
+        }
+        DeValue::Float(value) => {
+            let number = value.as_str().parse().map_err(|_| "no number")?;
+            if f64::is_infinite(number) && !value.as_str().contains("inf") {
+                return Err("floating-point number overflowed".to_owned());
+            }
+            Value::Float(number)
+        }
+        DeValue::Boolean(value) => Value::Bool(value),
+        DeValue::Datetime(value) => dates::from_toml(&value.to_string()),
+        DeValue::Array(items) => {
+            // Where headers make an array, it stands in the text where its first table does.
+            let has_headers = items.iter().next().is_some_and(|first| first.span() == span);
+            let kind = if has_headers { ListKind::Tables } else { ListKind::Any };
+            let items = items.into_iter().map(from_toml).collect::<Result<_, _>>()?;
+            Value::typed_list(kind, items)
+        }
+        DeValue::Table(table) => Value::map(from_table(table)?),
+    })
 }
 
 fn is_table(value: &yaml::Value) -> bool {

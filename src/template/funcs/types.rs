@@ -8,6 +8,7 @@ use super::super::eval::Machine;
 use super::super::fmt;
 use super::super::strconv;
 use super::super::value::{Map, MapRef, Struct, Value};
+use super::moments::Zone;
 use super::{Fail, Func, NIL_POINTER, Outcome, Ty};
 use crate::base::limit::Limit;
 use crate::base::version::{self, Version};
@@ -193,6 +194,7 @@ fn equal_at(a: &Value, b: &Value, depth: usize, left: &mut usize) -> bool {
             kind_a == kind_b && (Rc::ptr_eq(a, b) || equal_maps(a, b, depth, left))
         }
         (Value::Time(a), Value::Time(b)) => a.is_like(b),
+        (Value::Location(a), Value::Location(b)) => a.is_like(b),
         (Value::Version(kind_a, a), Value::Version(kind_b, b)) => {
             kind_a == kind_b && a.original() == b.original()
         }
@@ -254,6 +256,8 @@ fn copy_at(value: &Value, depth: usize, left: &mut usize) -> Result<Value, Fail>
                 .collect();
             Value::Map(*kind, MapRef::new(Map::from_sorted(copied?)))
         }
+        // All fields of a place are private, too; without them it is named UTC.
+        Value::Location(_) => Value::Location(Zone::fixed(String::new(), 0)),
         // All fields of a version are private, and the copier leaves such out: those that a
         // structure has are texts.
         Value::Version(kind, _) => {

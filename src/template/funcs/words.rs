@@ -2,8 +2,10 @@
 //!
 //! Source: sprig v3.3.0 functions.go; goutils v1.1.1 wordutils.go.
 
+use super::super::lexer::is_alphanumeric;
 use super::super::value::Value;
 use super::cases::{connected, pascal};
+use super::letters::{self, lower, upper};
 use super::strings::lossless;
 use super::{Func, Ty, lossy};
 
@@ -39,29 +41,6 @@ pub(super) const TABLE: &[Func] = &[
     }),
 ];
 
-/// Go maps one rune to one rune: letters that need more stay.
-pub(super) fn upper(c: char) -> char {
-    match c {
-        'ı' => 'I',
-        'ſ' => 'S',
-        _ => single(c.to_uppercase(), c),
-    }
-}
-
-pub(super) fn lower(c: char) -> char {
-    match c {
-        'İ' => 'i',
-        _ => single(c.to_lowercase(), c),
-    }
-}
-
-fn single(mut mapped: impl Iterator<Item = char>, c: char) -> char {
-    match (mapped.next(), mapped.next()) {
-        (Some(one), None) => one,
-        _ => c,
-    }
-}
-
 fn map_chars(value: &[u8], change: fn(char) -> char) -> Vec<u8> {
     if value.is_ascii() {
         return value.iter().map(|&b| change(char::from(b)) as u32 as u8).collect();
@@ -71,18 +50,14 @@ fn map_chars(value: &[u8], change: fn(char) -> char) -> Vec<u8> {
 
 /// Whether a character separates words for `strings.Title`.
 fn separates(c: char) -> bool {
-    if c.is_ascii() {
-        !(c.is_ascii_alphanumeric() || c == '_')
-    } else {
-        !(c.is_alphanumeric()) && c.is_whitespace()
-    }
+    !is_alphanumeric(c) && (c.is_ascii() || c.is_whitespace())
 }
 
 fn title(text: &str) -> String {
     let mut before = ' ';
     text.chars()
         .map(|c| {
-            let changed = if separates(before) { upper(c) } else { c };
+            let changed = if separates(before) { letters::title(c) } else { c };
             before = c;
             changed
         })
@@ -101,17 +76,19 @@ fn untitle(text: &str) -> String {
 }
 
 fn swap_case(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_uppercase() {
-                lower(c)
-            } else if c.is_lowercase() {
-                upper(c)
-            } else {
-                c
-            }
-        })
-        .collect()
+    let mut begins = true;
+    let swapped = text.chars().map(|c| {
+        if letters::is_capital(c) || letters::is_title(c) {
+            begins = false;
+            lower(c)
+        } else if letters::is_small(c) {
+            if std::mem::take(&mut begins) { letters::title(c) } else { upper(c) }
+        } else {
+            begins = c.is_whitespace();
+            c
+        }
+    });
+    swapped.collect()
 }
 
 fn initials(value: &[u8]) -> String {
