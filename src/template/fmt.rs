@@ -7,7 +7,9 @@ use std::cell::Cell;
 use super::funcs::dates;
 use super::funcs::moments::Zone;
 use super::strconv::{self, Charset};
-use super::value::{IntKind, List, ListKind, Map, MapKind, Struct, UintKind, Value, VersionKind};
+use super::value::{
+    Files, IntKind, List, ListKind, Map, MapKind, Struct, UintKind, Value, VersionKind,
+};
 use crate::base::limit::{self, Limit};
 use crate::base::version::Version;
 
@@ -393,18 +395,7 @@ impl<'a> Printer<'a> {
             Value::Bytes(bytes) => self.bytes(bytes, verb, value),
             Value::List(list) => self.list(list, verb, depth, value),
             Value::Map(kind, map) => self.map(*kind, map, verb, depth, value),
-            Value::Files(files) => {
-                self.text("map[");
-                for (index, (name, content)) in files.iter().enumerate() {
-                    if index > 0 {
-                        self.text(" ");
-                    }
-                    self.string(name.as_bytes(), verb, &Value::str(name));
-                    self.text(":");
-                    self.bytes(content, verb, &Value::Bytes(content.to_vec().into()));
-                }
-                self.text("]");
-            }
+            Value::Files(files) => self.files(files, verb),
             Value::Time(time) if self.flags.sharp_v && verb == 'v' && !self.is_telling => {
                 self.string(time.go_string().as_bytes(), 's', value);
             }
@@ -424,6 +415,19 @@ impl<'a> Printer<'a> {
             },
             Value::Struct(fields) => self.fields(fields, verb, depth),
         }
+    }
+
+    fn files(&mut self, files: &Files, verb: char) {
+        self.text("map[");
+        for (index, (name, content)) in files.iter().enumerate() {
+            if index > 0 {
+                self.text(" ");
+            }
+            self.string(name.as_bytes(), verb, &Value::str(name));
+            self.text(":");
+            self.bytes(content, verb, &Value::Bytes(content.to_vec().into()));
+        }
+        self.text("]");
     }
 
     /// The fields of a moment in UTC, whose zone is a nil pointer.
