@@ -15,7 +15,6 @@ mod contest;
 mod support;
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,19 +66,17 @@ fn compete(helm: &Helm, what: &str, chart: &Path) {
     let theirs = [output(helm.command(&arguments)), output(helm.command(&arguments))];
     assert!(alike(&theirs, &output(leadsman.command(&arguments))), "{what} is not rendered alike");
     let compiled = leadsman.cache().join("compiled-v1");
-    let mut theirs = || warm(|| helm.command(&arguments));
+    let mut theirs = || helm.command(&arguments);
     let mut first = || {
-        warm(|| {
-            forget(&compiled);
-            leadsman.command(&arguments)
-        })
+        forget(&compiled);
+        leadsman.command(&arguments)
     };
     let mut second = || {
         forget(&compiled);
         output(leadsman.command(&arguments));
         leadsman.command(&arguments)
     };
-    let mut later = || warm(|| leadsman.command(&arguments));
+    let mut later = || leadsman.command(&arguments);
     let mut programs: Vec<Make<'_>> = vec![("Helm", &mut theirs)];
     // A folder is read anew each time.
     if is_archive {
@@ -88,15 +85,6 @@ fn compete(helm: &Helm, what: &str, chart: &Path) {
     }
     programs.push(("Leadsman", &mut later));
     contest(&format!("`template` of {what}"), &mut programs);
-}
-
-/// Returns a command behind a run of the same one that does not count: what another program has left
-/// in the caches of the processor is nobody's doing. `LEADSMAN_BENCH_COLD` leaves that run out.
-fn warm(mut make: impl FnMut() -> Command) -> Command {
-    if !tried() && std::env::var_os("LEADSMAN_BENCH_COLD").is_none() {
-        output(make());
-    }
-    make()
 }
 
 /// Whether our rendering is Helm's, outside the lines that Helm prints otherwise a second time:
