@@ -432,43 +432,52 @@ impl<'a> Printer<'a> {
 
     /// The fields of a moment in UTC, whose zone is a nil pointer.
     fn moment(&mut self, (nanoseconds, seconds): (u64, i64), verb: char) {
+        let wall = Value::Uint(nanoseconds, UintKind::Uint64);
+        let ext = Value::int64(seconds);
         let parts = [
-            ("wall", Part::Value(Value::Uint(nanoseconds, UintKind::Uint64))),
-            ("ext", Part::Value(Value::int64(seconds))),
+            ("wall", Part::Value(&wall)),
+            ("ext", Part::Value(&ext)),
             ("loc", Part::NilPointer("*time.Location")),
         ];
-        self.parts("time.Time", &parts, verb);
+        self.parts("time.Time", parts.into_iter(), (verb, 0));
     }
 
     /// The place of UTC, the only one without an address inside.
     ///
     /// Source: go1.26 time/zoneinfo.go (Location).
     fn place(&mut self, verb: char) {
+        let (name, extend, zero) = (Value::str("UTC"), Value::str(""), Value::int64(0));
         let parts = [
-            ("name", Part::Value(Value::str("UTC"))),
+            ("name", Part::Value(&name)),
             ("zone", Part::NilList("[]time.zone")),
             ("tx", Part::NilList("[]time.zoneTrans")),
-            ("extend", Part::Value(Value::str(""))),
-            ("cacheStart", Part::Value(Value::int64(0))),
-            ("cacheEnd", Part::Value(Value::int64(0))),
+            ("extend", Part::Value(&extend)),
+            ("cacheStart", Part::Value(&zero)),
+            ("cacheEnd", Part::Value(&zero)),
             ("cacheZone", Part::NilPointer("*time.zone")),
         ];
-        self.parts("time.Location", &parts, verb);
+        self.parts("time.Location", parts.into_iter(), (verb, 0));
     }
 
-    fn parts(&mut self, type_name: &str, parts: &[(&str, Part)], verb: char) {
+    fn parts<'p>(
+        &mut self,
+        type_name: &str,
+        parts: impl Iterator<Item = (&'p str, Part<'p>)>,
+        (verb, depth): (char, usize),
+    ) {
         let sharp = self.flags.sharp_v;
         self.text(if sharp { type_name } else { "" });
         self.text("{");
-        for (index, (name, part)) in parts.iter().enumerate() {
+        for (index, (name, part)) in parts.enumerate() {
             if index > 0 {
                 self.text(if sharp { ", " } else { " " });
             }
             if self.flags.plus_v || sharp {
-                self.text(&format!("{name}:"));
+                self.text(name);
+                self.text(":");
             }
             match part {
-                Part::Value(value) => self.value(value, verb, 1),
+                Part::Value(value) => self.value(value, verb, depth + 1),
                 Part::NilList(name) if sharp => self.text(&format!("{name}(nil)")),
                 Part::NilList(_) => self.text("[]"),
                 Part::NilPointer(name) => self.nil_pointer(name, verb),
@@ -505,21 +514,8 @@ impl<'a> Printer<'a> {
         if pointer && depth == 0 {
             self.text("&");
         }
-        if self.flags.sharp_v {
-            self.text(name);
-        }
-        self.text("{");
-        for (index, (field, inner)) in value.fields.iter().enumerate() {
-            if index > 0 {
-                self.text(if self.flags.sharp_v { ", " } else { " " });
-            }
-            if self.flags.plus_v || self.flags.sharp_v {
-                self.text(field);
-                self.text(":");
-            }
-            self.value(inner, verb, depth + 1);
-        }
-        self.text("}");
+        let parts = value.fields.iter().map(|(field, inner)| (*field, Part::Value(inner)));
+        self.parts(name, parts, (verb, depth));
     }
 
     fn list(&mut self, list: &List, verb: char, depth: usize, value: &Value) {
@@ -830,8 +826,8 @@ fn keep_zeros(text: &str, verb: char, precision: i32) -> String {
 }
 
 /// What a structure of Go's own holds.
-enum Part {
-    Value(Value),
+enum Part<'p> {
+    Value(&'p Value),
     /// The nil slice of a type that no template gets hold of.
     NilList(&'static str),
     NilPointer(&'static str),
